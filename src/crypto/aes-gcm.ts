@@ -1,0 +1,49 @@
+/** AES-256-GCM with 96-bit nonces and 128-bit tags, SP 800-38D; other sizes are out of reach. */
+
+import { DecryptionError } from '../errors.ts';
+import type { Bytes } from '../types.ts';
+import { type AeadKey, cryptoKeyOf, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
+import { withSubtle } from './provider.ts';
+
+/** Bytes of a tag. */
+export const tagLength = 16;
+/** Bytes of a nonce. */
+export const nonceLength = 12;
+
+const none = new Uint8Array(0);
+
+/** The ciphertext with its tag behind it. The caller must never use a nonce twice with one key. */
+export async function seal(key: AeadKey, nonce: Bytes, plaintext: Bytes, additionalData: Bytes = none): Promise<Bytes> {
+  const algorithm = parameters(nonce, additionalData);
+  return new Uint8Array(await withSubtle((subtle) => subtle.encrypt(algorithm, cryptoKeyOf(key), plaintext)));
+}
+
+/** The plaintext of a ciphertext with its tag. Throws `ERR_DECRYPTION_FAILED`. */
+export async function open(key: AeadKey, nonce: Bytes, sealed: Bytes, additionalData: Bytes = none): Promise<Bytes> {
+  const algorithm = parameters(nonce, additionalData);
+  if (sealed.byteLength < tagLength) throw new DecryptionError();
+  try {
+    return new Uint8Array(await withSubtle((subtle) => subtle.decrypt(algorithm, cryptoKeyOf(key), sealed)));
+  } catch {
+    throw new DecryptionError();
+  }
+}
+
+/** Opens a sealed secret straight into a handle, without its bytes becoming visible. Throws `ERR_DECRYPTION_FAILED`. */
+export async function openSecret(key: AeadKey, nonce: Bytes, sealed: Bytes, additionalData: Bytes): Promise<SecretKey> {
+  const algorithm = parameters(nonce, additionalData);
+  try {
+    return secretHandle(
+      await withSubtle((subtle) =>
+        subtle.unwrapKey('raw', sealed, cryptoKeyOf(key), algorithm, 'HKDF', false, secretKeyUsages),
+      ),
+    );
+  } catch {
+    throw new DecryptionError();
+  }
+}
+
+function parameters(iv: Bytes, additionalData: Bytes): AesGcmParams {
+  if (iv.byteLength !== nonceLength) throw new TypeError('an AES-GCM nonce must have 12 bytes');
+  return { name: 'AES-GCM', iv, additionalData, tagLength: tagLength * 8 };
+}

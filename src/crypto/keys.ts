@@ -1,0 +1,45 @@
+/**
+ * Opaque key handles. A handle is made and used by this layer alone; what is inside is the platform's (a `CryptoKey` today), is not
+ * extractable, and never leaves the backend that made it.
+ */
+
+declare const secret: unique symbol;
+declare const aead: unique symbol;
+
+/** A secret that HKDF takes as its input: a data key, a key encryption key, the result of an ECDH agreement. */
+export interface SecretKey {
+  readonly [secret]: true;
+}
+
+/** An AES-256-GCM key. */
+export interface AeadKey {
+  readonly [aead]: true;
+}
+
+/** What HKDF keys may be used for: exactly this everywhere, because runtimes disagree about anything else. */
+export const secretKeyUsages = ['deriveKey', 'deriveBits'] as const satisfies readonly KeyUsage[];
+
+/** What an AES-256-GCM key is for: sealing, opening, or opening another key. */
+export type AeadUse = 'seal' | 'open' | 'unwrap';
+
+/** The same in WebCrypto's words. A key never gets more than it needs. */
+export const aeadKeyUsages = {
+  seal: ['encrypt'],
+  open: ['decrypt'],
+  unwrap: ['decrypt', 'unwrapKey'],
+} as const satisfies Record<AeadUse, readonly KeyUsage[]>;
+
+/** The `CryptoKey` inside a handle. */
+export function cryptoKeyOf(key: SecretKey | AeadKey): CryptoKey {
+  return key as unknown as CryptoKey;
+}
+
+/** The handle around a `CryptoKey` for HKDF. */
+export function secretHandle(key: CryptoKey): SecretKey {
+  return key as unknown as SecretKey;
+}
+
+/** The handle around a `CryptoKey` for AES-256-GCM. */
+export function aeadHandle(key: CryptoKey): AeadKey {
+  return key as unknown as AeadKey;
+}

@@ -1,0 +1,67 @@
+/** RSAES-OAEP with SHA-384 for hash and mask, RFC 8017 §7.1. */
+
+import { webcrypto } from '#platform';
+import { DecryptionError } from '../errors.ts';
+import type { Bytes } from '../types.ts';
+import { type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
+
+const importAlgorithm = { name: 'RSA-OAEP', hash: 'SHA-384' } as const;
+
+/** What a private key must be allowed to do. */
+export const privateKeyUsages = ['decrypt', 'unwrapKey'] as const satisfies readonly KeyUsage[];
+
+/** A fresh key pair with the public exponent 65,537. */
+export async function generateKeyPair(bits: number, extractable: boolean): Promise<CryptoKeyPair> {
+  const { subtle } = await webcrypto();
+  const algorithm = { ...importAlgorithm, modulusLength: bits, publicExponent: Uint8Array.of(1, 0, 1) };
+  return subtle.generateKey(algorithm, extractable, ['encrypt', ...privateKeyUsages]);
+}
+
+/** A public or private key from its JWK (RFC 7518 §6.3). Rejects, as the platform does, when the JWK is wrong. */
+export async function importJwk(jwk: JsonWebKey, extractable: boolean): Promise<CryptoKey> {
+  const { subtle } = await webcrypto();
+  const { kty, n, e, d, p, q, dp, dq, qi } = jwk;
+  if (d === undefined) return subtle.importKey('jwk', { kty, n, e } as JsonWebKey, importAlgorithm, true, ['encrypt']);
+  const key = { kty, n, e, d, p, q, dp, dq, qi } as JsonWebKey;
+  return subtle.importKey('jwk', key, importAlgorithm, extractable, privateKeyUsages);
+}
+
+/** The JWK of a public or extractable key. */
+export async function exportJwk(key: CryptoKey): Promise<JsonWebKey> {
+  const { subtle } = await webcrypto();
+  return subtle.exportKey('jwk', key);
+}
+
+/** The encryption of a short plaintext under a label. */
+export async function encrypt(publicKey: CryptoKey, plaintext: Bytes, label: Bytes): Promise<Bytes> {
+  const { subtle } = await webcrypto();
+  return new Uint8Array(await subtle.encrypt({ name: 'RSA-OAEP', label }, publicKey, plaintext));
+}
+
+/** The plaintext. Throws `ERR_DECRYPTION_FAILED`. */
+export async function decrypt(privateKey: CryptoKey, ciphertext: Bytes, label: Bytes): Promise<Bytes> {
+  const { subtle } = await webcrypto();
+  try {
+    return new Uint8Array(await subtle.decrypt({ name: 'RSA-OAEP', label }, privateKey, ciphertext));
+  } catch {
+    throw new DecryptionError();
+  }
+}
+
+/**
+ * Decrypts straight into a handle on a secret of exactly 32 bytes. Throws `ERR_DECRYPTION_FAILED`. An HKDF key takes any length, so the same
+ * bytes are unwrapped a second time as an HMAC key of 256 bits, which takes no other.
+ */
+export async function decryptSecret(privateKey: CryptoKey, ciphertext: Bytes, label: Bytes): Promise<SecretKey> {
+  const { subtle } = await webcrypto();
+  const algorithm = { name: 'RSA-OAEP', label };
+  const lengthCheck = { name: 'HMAC', hash: 'SHA-384', length: 256 };
+  try {
+    await subtle.unwrapKey('raw', ciphertext, privateKey, algorithm, lengthCheck, false, ['sign']);
+    return secretHandle(
+      await subtle.unwrapKey('raw', ciphertext, privateKey, algorithm, 'HKDF', false, secretKeyUsages),
+    );
+  } catch {
+    throw new DecryptionError();
+  }
+}

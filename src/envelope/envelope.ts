@@ -1,0 +1,73 @@
+/** The envelope, `docs/format.md` §2: header, wrapped keys and commitment, to bytes and back. */
+
+import { MessageFormatError } from '../errors.ts';
+import { copy } from '../lib/bytes.ts';
+import { maxEnvelopeLength, maxHeaderLength, maxWrappedKeyLength, maxWrappedKeys } from '../lib/limits.ts';
+import { commitmentLength } from '../schedule/message-keys.ts';
+import type { Bytes } from '../types.ts';
+import { bulla } from './generated/bulla.js';
+import { decodeHeader, type HeaderFields } from './header.ts';
+import { assertCanonical, type MessageRules, malformed } from './wire.ts';
+import { decodeWrappedKey, encodeWrappedKey, type WrappedKey } from './wrapped-key.ts';
+
+/** A wrapped key with its bytes, which are kept as they came: re-wrapping carries along what it does not know. */
+export interface WrappedKeyEntry extends WrappedKey {
+  readonly bytes: Bytes;
+}
+
+/** What stands in front of the segments. */
+export interface Envelope {
+  readonly header: HeaderFields;
+  /** The header as sent or received: what is hashed. */
+  readonly headerBytes: Bytes;
+  readonly keys: readonly WrappedKeyEntry[];
+  readonly commitment: Bytes;
+}
+
+const rules: MessageRules = {
+  known: {
+    1: { name: 'header', type: 'bytes', required: true, limit: maxHeaderLength },
+    2: { name: 'keys', type: 'bytes', required: true, repeated: maxWrappedKeys, limit: maxWrappedKeyLength },
+    3: { name: 'commitment', type: 'bytes', required: true, least: commitmentLength, most: commitmentLength },
+  },
+};
+
+/** A wrapped key as an entry of an envelope. */
+export function wrappedKeyEntry(key: WrappedKey): WrappedKeyEntry {
+  return { ...key, bytes: encodeWrappedKey(key) };
+}
+
+/** The bytes of an envelope. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` for wrapped keys that cannot stand together (§8.6). */
+export function encodeEnvelope(headerBytes: Bytes, keys: readonly WrappedKeyEntry[], commitment: Bytes): Bytes {
+  if (keys.length > maxWrappedKeys) {
+    throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `A message has at most ${maxWrappedKeys} wrapped keys`);
+  }
+  assertOnePassphrase(keys);
+  const entries = keys.map(({ bytes }) => bytes);
+  const bytes = copy(bulla.v1.Envelope.encode({ header: headerBytes, keys: entries, commitment }).finish());
+  if (bytes.byteLength > maxEnvelopeLength) {
+    throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `The envelope would have more than ${maxEnvelopeLength} bytes`);
+  }
+  return bytes;
+}
+
+/** The parts of an envelope, all of them checked. Throws a {@link MessageFormatError}. */
+export function decodeEnvelope(bytes: Bytes): Envelope {
+  assertCanonical(bytes, rules, 'envelope');
+  const envelope = bulla.v1.Envelope.decode(bytes);
+  const headerBytes = copy(envelope.header);
+  const header = decodeHeader(headerBytes);
+  const keys = envelope.keys.map((key) => {
+    const entry = copy(key);
+    return { ...decodeWrappedKey(entry), bytes: entry };
+  });
+  assertOnePassphrase(keys);
+  return { header, headerBytes, keys, commitment: copy(envelope.commitment) };
+}
+
+// §8.6: several would let a message stall its reader, and test guesses.
+function assertOnePassphrase(keys: readonly WrappedKey[]): void {
+  if (keys.filter(({ wrapping }) => wrapping.method === 'passphrase').length > 1) {
+    throw malformed('envelope', 'has more than one wrapped key of the method passphrase');
+  }
+}

@@ -1,0 +1,130 @@
+/** The header of a message, `docs/format.md` §3: to bytes and back. */
+
+import { type Suite, suiteById } from '../crypto/suites.ts';
+import { MessageFormatError } from '../errors.ts';
+import { compareBytes, copy } from '../lib/bytes.ts';
+import {
+  maxHeaderLength,
+  maxNameLength,
+  maxPairs,
+  maxSegmentSizeLog2,
+  maxValueLength,
+  minSegmentSizeLog2,
+} from '../lib/limits.ts';
+import { encodeUtf8 } from '../lib/utf8.ts';
+import { saltLength } from '../schedule/message-keys.ts';
+import type { Bytes, KeyUse, MessageHeader } from '../types.ts';
+import { bulla } from './generated/bulla.js';
+import { assertCanonical, type FieldRule, type MessageRules, malformed } from './wire.ts';
+
+/** What a header is made from; names and metadata ascending by UTF-8 bytes. */
+export interface HeaderFields {
+  readonly suite: Suite;
+  readonly salt: Bytes;
+  readonly segmentSizeLog2: number;
+  /** Seconds since 1970-01-01T00:00:00Z. */
+  readonly created: number;
+  readonly keyUse: KeyUse;
+  readonly contextNames: readonly string[];
+  readonly contentType: string | undefined;
+  readonly metadata: readonly (readonly [name: string, value: string])[];
+}
+
+const { Header, KeyUse: WireKeyUse } = bulla.v1;
+
+/** The rules of a name-value pair: metadata here, key context in a wrapped key. */
+export function pairRule(name: string, valueLimit: number): FieldRule {
+  const known = {
+    1: { name: 'name', type: 'string', required: true, limit: maxNameLength },
+    2: { name: 'value', type: 'string', limit: valueLimit },
+  } as const;
+  return { name, type: 'message', repeated: maxPairs, fields: { known } };
+}
+
+const rules: MessageRules = {
+  known: {
+    1: { name: 'suite', type: 'uint32', required: true },
+    2: { name: 'salt', type: 'bytes', required: true, least: saltLength, most: saltLength },
+    3: {
+      name: 'segment_size_log2',
+      type: 'uint32',
+      required: true,
+      least: minSegmentSizeLog2,
+      most: maxSegmentSizeLog2,
+    },
+    4: { name: 'created', type: 'uint32', required: true },
+    5: { name: 'key_use', type: 'uint32', required: true, most: WireKeyUse.KEY_USE_SHARED },
+    6: { name: 'context_names', type: 'string', repeated: maxPairs, limit: maxNameLength },
+    7: { name: 'content_type', type: 'string', limit: maxNameLength },
+    8: pairRule('metadata', maxValueLength),
+  },
+  admits: (number) => number >= 1024,
+};
+
+/** The bytes of a header. Throws `ERR_LIMIT_EXCEEDED` when there are too many. */
+export function encodeHeader(fields: HeaderFields): Bytes {
+  const bytes = copy(
+    Header.encode({
+      suite: fields.suite.id,
+      salt: fields.salt,
+      segmentSizeLog2: fields.segmentSizeLog2,
+      created: fields.created,
+      keyUse: fields.keyUse === 'shared' ? WireKeyUse.KEY_USE_SHARED : WireKeyUse.KEY_USE_SINGLE,
+      contextNames: [...fields.contextNames],
+      contentType: fields.contentType ?? '',
+      metadata: fields.metadata.map(([name, value]) => ({ name, value })),
+    }).finish(),
+  );
+  if (bytes.byteLength > maxHeaderLength) {
+    throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `The header would have more than ${maxHeaderLength} bytes`);
+  }
+  return bytes;
+}
+
+/** The fields of a header. Throws what {@link assertCanonical} does, and `ERR_UNSUPPORTED_SUITE`. */
+export function decodeHeader(bytes: Bytes): HeaderFields {
+  assertCanonical(bytes, rules, 'header');
+  const header = Header.decode(bytes);
+  assertAscending(header.contextNames, 'header', 'context_names');
+  const metadata = header.metadata.map(({ name, value }) => [name ?? '', value ?? ''] as const);
+  assertAscending(
+    metadata.map(([name]) => name),
+    'header',
+    'metadata',
+  );
+  return {
+    suite: suiteById(header.suite),
+    salt: copy(header.salt),
+    segmentSizeLog2: header.segmentSizeLog2,
+    created: header.created,
+    keyUse: header.keyUse === WireKeyUse.KEY_USE_SHARED ? 'shared' : 'single',
+    contextNames: header.contextNames,
+    contentType: header.contentType === '' ? undefined : header.contentType,
+    metadata,
+  };
+}
+
+/** The header as callers see it. */
+export function publicHeader(fields: HeaderFields): MessageHeader {
+  return {
+    suite: fields.suite.id,
+    segmentSize: 2 ** fields.segmentSizeLog2,
+    created: new Date(fields.created * 1000),
+    keyUse: fields.keyUse,
+    contextNames: [...fields.contextNames],
+    contentType: fields.contentType,
+    metadata: Object.fromEntries(fields.metadata),
+  };
+}
+
+/** §3.3, §3.4: names strictly ascending by their UTF-8 bytes. */
+export function assertAscending(names: readonly string[], what: string, field: string): void {
+  let previous: Uint8Array | undefined;
+  for (const name of names) {
+    const bytes = encodeUtf8(name, field);
+    if (previous !== undefined && compareBytes(previous, bytes) >= 0) {
+      throw malformed(what, `has ${field} that are not in ascending order`);
+    }
+    previous = bytes;
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Canonical protobuf, `docs/format.md` §2.2: a walker that reads nothing but structure. What protobuf readers silently accept (duplicates, overlong or
+ * overflowing varints, wrong wire types, fields they do not know) is refused here, so that a decoder behind it sees one encoding only.
+ */
+
+import { MessageFormatError, type MessageFormatErrorCode } from '../errors.ts';
+import { decodeUtf8 } from '../lib/utf8.ts';
+
+/** What a field must be. Numbers are bounds of a `uint32`'s value, or of the length in bytes of anything else. */
+export interface FieldRule {
+  /** Its name in error messages. */
+  readonly name: string;
+  readonly type: 'uint32' | 'bytes' | 'string' | 'message';
+  /** `ERR_MALFORMED` when absent. */
+  readonly required?: boolean;
+  /** How often the field may occur, when it is repeated: `ERR_LIMIT_EXCEEDED` beyond. */
+  readonly repeated?: number;
+  /** `ERR_MALFORMED` below. */
+  readonly least?: number;
+  /** `ERR_MALFORMED` above. */
+  readonly most?: number;
+  /** `ERR_LIMIT_EXCEEDED` above. */
+  readonly limit?: number;
+  /** The rules inside a `message`. */
+  readonly fields?: MessageRules;
+}
+
+/** The fields of a message by number, and which unknown ones are let through (§2.3). */
+export interface MessageRules {
+  readonly known: { readonly [number: number]: FieldRule };
+  readonly admits?: (number: number, wireType: number) => boolean;
+}
+
+const varint = 0;
+const fixed64 = 1;
+const lengthDelimited = 2;
+const fixed32 = 5;
+const maxFieldNumber = 2 ** 29 - 1;
+
+/** Throws `ERR_MALFORMED`, `ERR_LIMIT_EXCEEDED` or `ERR_UNSUPPORTED_FEATURE` unless bytes are canonical and obey the rules; returns the numbers of the fields. */
+export function assertCanonical(bytes: Uint8Array, rules: MessageRules, what: string): ReadonlySet<number> {
+  const cursor = new Cursor(bytes, what);
+  const counts = new Map<number, number>();
+  let previous = 0;
+  while (!cursor.atEnd) {
+    const tag = cursor.varint();
+    const number = Math.floor(tag / 8);
+    const wireType = tag % 8;
+    if (number < 1 || number > maxFieldNumber) throw malformed(what, 'has an invalid field number');
+    const rule = rules.known[number];
+    if (number < previous) throw malformed(what, 'has its fields in another order');
+    if (number === previous && rule?.repeated === undefined) throw malformed(what, `repeats field ${number}`);
+    previous = number;
+    if (rule === undefined) {
+      cursor.skip(wireType);
+      if (!rules.admits?.(number, wireType)) throw unsupported(what, number);
+    } else {
+      const count = (counts.get(number) ?? 0) + 1;
+      if (count > (rule.repeated ?? 1)) throw limitExceeded(what, `has more than ${rule.repeated} ${rule.name}`);
+      checkField(cursor, wireType, rule, what);
+    }
+    counts.set(number, (counts.get(number) ?? 0) + 1);
+  }
+  for (const [number, rule] of Object.entries(rules.known)) {
+    if (rule.required && !counts.has(Number(number))) throw malformed(what, `lacks its ${rule.name}`);
+  }
+  return new Set(counts.keys());
+}
+
+function checkField(cursor: Cursor, wireType: number, rule: FieldRule, what: string): void {
+  const { name, type, least = 1, most = Number.POSITIVE_INFINITY, limit = Number.POSITIVE_INFINITY } = rule;
+  if (wireType !== (type === 'uint32' ? varint : lengthDelimited))
+    throw malformed(what, `has a ${name} of the wrong wire type`);
+  const size = cursor.varint();
+  if (type === 'uint32' && size >= 2 ** 32) throw malformed(what, `has a ${name} that is too large`);
+  // A bound says whether a value is of the format, a limit whether it is worth reading: both come before the bytes themselves.
+  if (size > limit) throw limitExceeded(what, `has a ${name} of ${size}, more than ${limit}`);
+  if (size < least || size > most) throw malformed(what, `has a ${name} of ${size}`);
+  if (type === 'uint32') return;
+  const content = cursor.bytes(size);
+  if (type === 'string' && decodeUtf8(content) === undefined) throw malformed(what, `has a ${name} that is not UTF-8`);
+  if (rule.fields !== undefined) assertCanonical(content, rule.fields, `${what} ${name}`);
+}
+
+/** A position in bytes that never passes their end. */
+class Cursor {
+  readonly #bytes: Uint8Array;
+  readonly #what: string;
+  #at = 0;
+
+  constructor(bytes: Uint8Array, what: string) {
+    this.#bytes = bytes;
+    this.#what = what;
+  }
+
+  get atEnd(): boolean {
+    return this.#at === this.#bytes.byteLength;
+  }
+
+  /** A minimal varint of at most 64 bits (§2.2a); exact up to 2^53, which is far beyond every bound. */
+  varint(): number {
+    let value = 0;
+    for (let i = 0; i < 10; i++) {
+      const byte = this.bytes(1)[0] as number;
+      value += (byte & 0x7f) * 2 ** (7 * i);
+      if (byte < 0x80) {
+        if ((byte === 0 && i > 0) || (i === 9 && byte > 1)) break;
+        return value;
+      }
+    }
+    throw malformed(this.#what, 'has a varint that is not minimal');
+  }
+
+  bytes(length: number): Uint8Array {
+    if (length > this.#bytes.byteLength - this.#at) throw malformed(this.#what, 'ends inside a field');
+    this.#at += length;
+    return this.#bytes.subarray(this.#at - length, this.#at);
+  }
+
+  skip(wireType: number): void {
+    if (wireType === varint) this.varint();
+    else if (wireType === fixed64) this.bytes(8);
+    else if (wireType === lengthDelimited) this.bytes(this.varint());
+    else if (wireType === fixed32) this.bytes(4);
+    else throw malformed(this.#what, `has the wire type ${wireType}`);
+  }
+}
+
+/** `ERR_MALFORMED` about a part of a message. */
+export function malformed(what: string, how: string): MessageFormatError {
+  return formatError('ERR_MALFORMED', what, how);
+}
+
+function limitExceeded(what: string, how: string): MessageFormatError {
+  return formatError('ERR_LIMIT_EXCEEDED', what, how);
+}
+
+function unsupported(what: string, number: number): MessageFormatError {
+  return formatError('ERR_UNSUPPORTED_FEATURE', what, `has field ${number}, which this version does not know`);
+}
+
+function formatError(code: MessageFormatErrorCode, what: string, how: string): MessageFormatError {
+  return new MessageFormatError(code, `The ${what} ${how}`);
+}

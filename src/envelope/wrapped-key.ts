@@ -1,0 +1,166 @@
+/** Wrapped keys, `docs/format.md` §7: to bytes and back. */
+
+import { pointLength } from '../crypto/ecdh.ts';
+import { MessageFormatError } from '../errors.ts';
+import { copy } from '../lib/bytes.ts';
+import {
+  maxIterations,
+  maxKeyContextValueLength,
+  maxNameLength,
+  maxOpaqueLength,
+  maxRsaBits,
+  maxWrappedKeyLength,
+  minIterations,
+  minRsaBits,
+} from '../lib/limits.ts';
+import { sortPairs } from '../schedule/map.ts';
+import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
+import type { Bytes } from '../types.ts';
+import { bulla } from './generated/bulla.js';
+import { assertAscending, pairRule } from './header.ts';
+import { assertCanonical, type FieldRule, type MessageRules, malformed } from './wire.ts';
+
+const sealedKeyLength = 48;
+const wrapSaltLength = 32;
+
+/** How a data key is wrapped, with what unwrapping it needs (§8). */
+export type Wrapping =
+  | { readonly method: 'ecdh' | 'service-ecdh'; readonly ephemeralKey: Bytes; readonly sealedKey: Bytes }
+  | { readonly method: 'aes'; readonly salt: Bytes; readonly sealedKey: Bytes }
+  | { readonly method: 'rsa'; readonly encryptedKey: Bytes }
+  | { readonly method: 'passphrase'; readonly salt: Bytes; readonly iterations: number; readonly sealedKey: Bytes }
+  | { readonly method: 'service'; readonly opaque: Bytes }
+  /** A method of a later version, by its field number: it can be carried along, not used (§7.4). */
+  | { readonly method: 'unknown'; readonly field: number };
+
+/** A data key, wrapped: which key it is under, and how. */
+export interface WrappedKey extends KeyIdentity {
+  readonly wrapping: Wrapping;
+}
+
+const { WrappedKey: WireWrappedKey } = bulla.v1;
+
+const sealedKeyRule = (name = 'sealed_key'): FieldRule => exactly(name, sealedKeyLength);
+const ecdhFields = { known: { 1: exactly('ephemeral_key', pointLength), 2: sealedKeyRule() } };
+const aesFields = { known: { 1: exactly('salt', wrapSaltLength), 2: sealedKeyRule() } };
+const rsaFields: MessageRules = {
+  known: { 1: { name: 'encrypted_key', type: 'bytes', required: true, least: minRsaBits / 8, most: maxRsaBits / 8 } },
+};
+const passphraseFields: MessageRules = {
+  known: {
+    1: exactly('salt', wrapSaltLength),
+    2: { name: 'iterations', type: 'uint32', required: true, least: minIterations, limit: maxIterations },
+    3: sealedKeyRule(),
+  },
+};
+const serviceFields: MessageRules = {
+  known: { 1: { name: 'opaque', type: 'bytes', required: true, limit: maxOpaqueLength } },
+};
+
+const rules: MessageRules = {
+  known: {
+    1: { name: 'key_id', type: 'string', required: true, limit: maxNameLength },
+    2: { name: 'version', type: 'uint32' },
+    3: { name: 'service_id', type: 'string', limit: maxNameLength },
+    4: pairRule('key_context', maxKeyContextValueLength),
+    16: { name: 'ecdh', type: 'message', fields: ecdhFields },
+    17: { name: 'service_ecdh', type: 'message', fields: ecdhFields },
+    18: { name: 'aes', type: 'message', fields: aesFields },
+    19: { name: 'rsa', type: 'message', fields: rsaFields },
+    20: { name: 'passphrase', type: 'message', fields: passphraseFields },
+    21: { name: 'service', type: 'message', fields: serviceFields },
+  },
+  admits: (number, wireType) => number >= 22 && number <= 127 && wireType === 2,
+};
+
+/** The bytes of a wrapped key. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` where the parts are not of this format: a keyring may be anybody's. */
+export function encodeWrappedKey(key: WrappedKey): Bytes {
+  const pairs = sortPairs(key.keyContext, 'keyContext', maxKeyContextValueLength);
+  const bytes = copy(
+    WireWrappedKey.encode({
+      keyId: key.keyId,
+      version: key.version,
+      serviceId: key.serviceId,
+      keyContext: pairs.map(({ name, value }) => ({ name, value })),
+      ...wireMethod(key.wrapping),
+    }).finish(),
+  );
+  decodeWrappedKey(bytes);
+  return bytes;
+}
+
+/** The parts of a wrapped key. Throws `ERR_MALFORMED`, `ERR_LIMIT_EXCEEDED` or `ERR_UNSUPPORTED_FEATURE`. */
+export function decodeWrappedKey(bytes: Bytes): WrappedKey {
+  if (bytes.byteLength > maxWrappedKeyLength) {
+    throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `A wrapped key has more than ${maxWrappedKeyLength} bytes`);
+  }
+  const methods = [...assertCanonical(bytes, rules, 'wrapped key')].filter((number) => number >= 16);
+  if (methods.length !== 1) throw malformed('wrapped key', 'must have one method');
+  const key = WireWrappedKey.decode(bytes);
+  const pairs = key.keyContext.map(({ name, value }) => [name ?? '', value ?? ''] as const);
+  assertAscending(
+    pairs.map(([name]) => name),
+    'wrapped key',
+    'key_context',
+  );
+  const wrapping = readMethod(key, methods[0] as number);
+  const needsService = wrapping.method === 'service' || wrapping.method === 'service-ecdh';
+  if (wrapping.method !== 'unknown' && needsService !== (key.serviceId !== '')) {
+    throw malformed('wrapped key', needsService ? 'lacks its service_id' : 'must not have a service_id');
+  }
+  return {
+    keyId: key.keyId,
+    version: key.version,
+    serviceId: key.serviceId,
+    keyContext: Object.fromEntries(pairs),
+    wrapping,
+  };
+}
+
+function readMethod(key: bulla.v1.WrappedKey & bulla.v1.WrappedKey.$Shape, field: number): Wrapping {
+  const { ecdh, serviceEcdh, aes, rsa, passphrase, service } = key;
+  if (ecdh) return readEcdh('ecdh', ecdh);
+  if (serviceEcdh) return readEcdh('service-ecdh', serviceEcdh);
+  if (aes) return { method: 'aes', salt: required(aes.salt), sealedKey: required(aes.sealedKey) };
+  if (rsa) return { method: 'rsa', encryptedKey: required(rsa.encryptedKey) };
+  if (passphrase) {
+    const { salt, iterations, sealedKey } = passphrase;
+    return { method: 'passphrase', salt: required(salt), iterations: iterations ?? 0, sealedKey: required(sealedKey) };
+  }
+  if (service) return { method: 'service', opaque: required(service.opaque) };
+  return { method: 'unknown', field };
+}
+
+function readEcdh(method: 'ecdh' | 'service-ecdh', { ephemeralKey, sealedKey }: bulla.v1.Ecdh.$Properties): Wrapping {
+  // §8.1: the first byte is checked before anything is computed, as the length was.
+  if (ephemeralKey?.[0] !== 0x04) throw malformed('wrapped key', 'has an ephemeral_key that is no uncompressed point');
+  return { method, ephemeralKey: required(ephemeralKey), sealedKey: required(sealedKey) };
+}
+
+function wireMethod(wrapping: Wrapping): bulla.v1.WrappedKey.$Properties {
+  switch (wrapping.method) {
+    case 'ecdh':
+      return { ecdh: wrapping };
+    case 'service-ecdh':
+      return { serviceEcdh: wrapping };
+    case 'aes':
+      return { aes: wrapping };
+    case 'rsa':
+      return { rsa: wrapping };
+    case 'passphrase':
+      return { passphrase: wrapping };
+    case 'service':
+      return { service: wrapping };
+    case 'unknown':
+      throw malformed('wrapped key', 'has a method that this version cannot write');
+  }
+}
+
+function exactly(name: string, length: number): FieldRule {
+  return { name, type: 'bytes', required: true, least: length, most: length };
+}
+
+// Present by the rules above; copied, because protobufjs hands out views of its input.
+function required(bytes: Uint8Array | null | undefined): Bytes {
+  return copy(bytes as Uint8Array);
+}

@@ -1,0 +1,131 @@
+/** Typed errors with stable codes: what failed, for whom to act on it, and nothing that depends on a secret. */
+
+const brand = Symbol.for('bulla.error');
+
+/** What every error of this package has in common: a stable `code`. Recognized by {@link isBullaError} across copies and realms. */
+export class BullaError<Code extends string = string> extends Error {
+  override readonly name: string = 'BullaError';
+  /** Stable across versions, `ERR_` and upper case: what programs decide by. Messages may change. */
+  readonly code: Code;
+
+  constructor(code: Code, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    Object.defineProperty(this, brand, { value: true });
+  }
+}
+
+/** The codes of a {@link MessageFormatError}, with the clause of `docs/format.md` that each stands for. */
+export type MessageFormatErrorCode =
+  /** §1.1: the input does not start like a message */
+  | 'ERR_NOT_A_MESSAGE'
+  /** §1.2 */
+  | 'ERR_UNSUPPORTED_VERSION'
+  /** §4.1 */
+  | 'ERR_UNSUPPORTED_SUITE'
+  /** §2.3: the message needs something that this version does not know */
+  | 'ERR_UNSUPPORTED_FEATURE'
+  /** §1.3: the input ends before the envelope does */
+  | 'ERR_TRUNCATED'
+  /** §2.2 and others: the input is not the one encoding of anything */
+  | 'ERR_MALFORMED'
+  /** §2.4: the input, or what it was to become, is larger than the format allows */
+  | 'ERR_LIMIT_EXCEEDED';
+
+/** The input is no message that this version can read, or the output would be none. Found without any key. */
+export class MessageFormatError extends BullaError<MessageFormatErrorCode> {
+  override readonly name = 'MessageFormatError';
+}
+
+/**
+ * The message did not decrypt: a wrong key, a changed or cut message, or a wrong context value. It deliberately does not
+ * say which, and has no cause (`docs/format.md` §5.5, §6.4, §7.5).
+ */
+export class DecryptionError extends BullaError<'ERR_DECRYPTION_FAILED'> {
+  override readonly name = 'DecryptionError';
+
+  constructor() {
+    super('ERR_DECRYPTION_FAILED', 'The message could not be decrypted');
+  }
+}
+
+/** The names in the given context are not those that the message was encrypted with (`docs/format.md` §3.7). */
+export class ContextMismatchError extends BullaError<'ERR_CONTEXT_MISMATCH'> {
+  override readonly name = 'ContextMismatchError';
+  /** Names that the message asks for and the given context lacks. */
+  readonly missing: readonly string[];
+  /** Names that the given context has and the message does not know. */
+  readonly unexpected: readonly string[];
+
+  constructor(missing: readonly string[], unexpected: readonly string[]) {
+    const parts = [
+      missing.length > 0 ? `missing ${missing.map((name) => JSON.stringify(name)).join(', ')}` : '',
+      unexpected.length > 0 ? `unexpected ${unexpected.map((name) => JSON.stringify(name)).join(', ')}` : '',
+    ];
+    super('ERR_CONTEXT_MISMATCH', `The context has other names than the message: ${parts.filter(Boolean).join('; ')}`);
+    this.missing = missing;
+    this.unexpected = unexpected;
+  }
+}
+
+/** The codes of a {@link KeyError}. */
+export type KeyErrorCode =
+  /** none of the message's wrapped keys is for the given keyring (`docs/format.md` §7.5) */
+  | 'ERR_NO_MATCHING_KEY'
+  /** a key that was given is not of the required kind, size or form */
+  | 'ERR_INVALID_KEY'
+  /** the data key is shared by several messages, and a new recipient would open all of them: encrypt anew instead (§7.5) */
+  | 'ERR_SHARED_DATA_KEY'
+  /** the keyring that was given cannot do what it was asked for, for example encrypt with a private key only */
+  | 'ERR_KEYRING_CANNOT';
+
+/** A key is missing, unusable, or must not be used as asked. */
+export class KeyError extends BullaError<KeyErrorCode> {
+  override readonly name = 'KeyError';
+}
+
+/** The codes of a {@link SourceError}. */
+export type SourceErrorCode =
+  /** the source could not be read, or gave other bytes than it was asked for */
+  | 'ERR_SOURCE_UNREADABLE'
+  /** the source changed between two reads */
+  | 'ERR_SOURCE_CHANGED';
+
+/** A source of random access failed. */
+export class SourceError extends BullaError<SourceErrorCode> {
+  override readonly name = 'SourceError';
+}
+
+/** There is no WebCrypto here: a page outside a secure context, or a Node without it and without its fallback. */
+export class CryptoUnavailableError extends BullaError<'ERR_CRYPTO_UNAVAILABLE'> {
+  override readonly name = 'CryptoUnavailableError';
+
+  constructor(message: string) {
+    super('ERR_CRYPTO_UNAVAILABLE', message);
+  }
+}
+
+/** Every error that this package throws, told apart by `code`. Wrong arguments are `TypeError`s; an abort throws the signal's reason. */
+export type AnyBullaError =
+  | MessageFormatError
+  | DecryptionError
+  | ContextMismatchError
+  | KeyError
+  | SourceError
+  | CryptoUnavailableError;
+
+/**
+ * Whether something that was caught comes from bulla; narrows to the union that `switch (error.code)` takes apart. Works without
+ * `instanceof`, so also where two copies of this package are loaded.
+ *
+ * @example
+ * try {
+ *   await decrypt(message, { keyring });
+ * } catch (error) {
+ *   if (isBullaError(error) && error.code === 'ERR_CONTEXT_MISMATCH') console.log(error.missing);
+ *   else throw error;
+ * }
+ */
+export function isBullaError(error: unknown): error is AnyBullaError {
+  return typeof error === 'object' && error !== null && brand in error;
+}

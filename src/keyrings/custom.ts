@@ -1,0 +1,6 @@
+/** What keyrings of your own need: the contract, and data keys as handles. A keyring of a cloud KMS wraps with the method `service` and a service id of its own. */
+
+export type { WrappedKey, Wrapping } from '../envelope/wrapped-key.ts';
+export type { KeyIdentity } from '../schedule/wrapping-keys.ts';
+export { importDataKey } from './data-key.ts';
+export type { DataKey, GeneratedDataKey, Keyring, KeyringOptions, Unwrapped } from './keyring.ts';

@@ -1,0 +1,40 @@
+/** Data keys where they exist as bytes: made here, or about to be wrapped anew; overwritten as soon as that is done. */
+
+import { importSecret } from '../crypto/hkdf.ts';
+import { randomBytes } from '../crypto/random.ts';
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
+import { KeyError } from '../errors.ts';
+import { asBytes, copy } from '../lib/bytes.ts';
+import { dataKeyLength } from '../schedule/message-keys.ts';
+import type { Bytes } from '../types.ts';
+import type { DataKey, GeneratedDataKey, KeyringOptions } from './keyring.ts';
+
+/**
+ * A handle on a data key of 32 bytes, for keyrings of your own. The bytes are copied: overwrite yours. Throws `ERR_INVALID_KEY` for another length.
+ */
+export async function importDataKey(bytes: Uint8Array): Promise<DataKey> {
+  if (asBytes(bytes, 'dataKey').byteLength !== dataKeyLength) {
+    throw new KeyError('ERR_INVALID_KEY', `A data key must have ${dataKeyLength} bytes`);
+  }
+  return useAndErase(copy(bytes), importSecret);
+}
+
+/** Makes a data key, hands its bytes to `wrap`, and overwrites them whatever happens. */
+export async function generateAndWrap(
+  wrap: (dataKey: Bytes) => Promise<readonly WrappedKey[]>,
+  { random }: KeyringOptions = {},
+): Promise<GeneratedDataKey> {
+  return useAndErase(await randomBytes(dataKeyLength, random), async (bytes) => {
+    const wrappedKeys = await wrap(bytes);
+    return { dataKey: await importSecret(bytes), wrappedKeys, keyUse: 'single' };
+  });
+}
+
+/** Calls `use` with secret bytes and overwrites them afterwards, whatever happens. */
+export async function useAndErase<Result>(bytes: Bytes, use: (bytes: Bytes) => Promise<Result>): Promise<Result> {
+  try {
+    return await use(bytes);
+  } finally {
+    bytes.fill(0);
+  }
+}

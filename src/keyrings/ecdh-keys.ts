@@ -1,0 +1,140 @@
+/**
+ * P-384 keys: making, importing, exporting. As strings they look like this, with base64url without padding behind the point:
+ *
+ * - `bullapk1.` and the uncompressed point, 97 bytes: what `bulla keygen` prints and `--recipient` takes;
+ * - `bullask1.` and the private scalar with the point's coordinates, 3 times 48 bytes: **a secret**.
+ */
+
+import {
+  coordinateLength,
+  exportPoint,
+  exportPrivateJwk,
+  generateKeyPair,
+  importPoint,
+  importPrivateJwk,
+  isPoint,
+} from '../crypto/ecdh.ts';
+import { KeyError } from '../errors.ts';
+import { decodeBase64url, encodeBase64url } from '../lib/base64url.ts';
+import { concat } from '../lib/bytes.ts';
+import type { Bytes } from '../types.ts';
+import { thumbprint } from './thumbprint.ts';
+
+/** A recipient's public key. A plain object: it can be stored in IndexedDB and sent to a Worker as it is. */
+export interface EcdhPublicKey {
+  /** The RFC 7638 thumbprint of the key. */
+  readonly keyId: string;
+  /** The uncompressed point, 97 bytes. */
+  readonly point: Bytes;
+}
+
+/** A private key with its public key. A plain object: IndexedDB keeps a key that is not extractable, and gives it back so. */
+export interface EcdhPrivateKey {
+  readonly publicKey: EcdhPublicKey;
+  readonly privateKey: CryptoKey;
+}
+
+/** Whether a private key may be exported again. */
+export interface ExtractableOption {
+  /** Default: `false`. An extractable key can be stolen by any script that reaches it. */
+  readonly extractable?: boolean | undefined;
+}
+
+const publicPrefix = 'bullapk1.';
+const privatePrefix = 'bullask1.';
+
+/** Makes a P-384 key pair (FIPS 186-5). */
+export async function generateEcdhKey({ extractable = false }: ExtractableOption = {}): Promise<EcdhPrivateKey> {
+  const { publicKey, privateKey } = await generateKeyPair(extractable);
+  return { publicKey: await publicKeyOf(await exportPoint(publicKey)), privateKey };
+}
+
+/** A public key from its string (`bullapk1.…`) or its JWK (RFC 7518 §6.2.1). Throws `ERR_INVALID_KEY`. */
+export async function importEcdhPublicKey(key: string | JsonWebKey): Promise<EcdhPublicKey> {
+  const point =
+    typeof key === 'string' ? decodeString(key, publicPrefix) : concat(Uint8Array.of(0x04), ...coordinates(key));
+  if (!isPoint(point)) throw invalid('not an uncompressed P-384 point');
+  await importPoint(point).catch(() => {
+    throw invalid('not a point on P-384');
+  });
+  return publicKeyOf(point);
+}
+
+/** The string of a public key: `bullapk1.` and 130 characters. */
+export function exportEcdhPublicKey({ point }: EcdhPublicKey): string {
+  return publicPrefix + encodeBase64url(point);
+}
+
+/** The JWK of a public key. */
+export function exportEcdhPublicJwk({
+  point,
+}: EcdhPublicKey): JsonWebKey & { kty: string; crv: string; x: string; y: string } {
+  const [x, y] = split(point.subarray(1));
+  return { kty: 'EC', crv: 'P-384', x: encodeBase64url(x), y: encodeBase64url(y) };
+}
+
+/** A private key from its string (`bullask1.…`) or its JWK (RFC 7518 §6.2.2). Throws `ERR_INVALID_KEY`. */
+export async function importEcdhPrivateKey(
+  key: string | JsonWebKey,
+  { extractable = false }: ExtractableOption = {},
+): Promise<EcdhPrivateKey> {
+  const jwk = typeof key === 'string' ? privateJwk(decodeString(key, privatePrefix)) : key;
+  const publicKey = await importEcdhPublicKey(jwk);
+  const privateKey = await importPrivateJwk(jwk, extractable).catch(() => {
+    throw invalid('not a P-384 private key');
+  });
+  return { publicKey, privateKey };
+}
+
+/** The string of an extractable private key: `bullask1.` and 192 characters. **A secret.** Throws `ERR_INVALID_KEY` for a key that is not extractable. */
+export async function exportEcdhPrivateKey(key: EcdhPrivateKey): Promise<string> {
+  const jwk = await exportEcdhPrivateJwk(key);
+  const bytes = concat(decodeCoordinate(jwk.d), ...coordinates(jwk));
+  return privatePrefix + encodeBase64url(bytes);
+}
+
+/** The JWK of an extractable private key. **A secret.** Throws `ERR_INVALID_KEY` for a key that is not extractable. */
+export async function exportEcdhPrivateJwk({ privateKey }: EcdhPrivateKey): Promise<JsonWebKey> {
+  if (!privateKey.extractable) throw invalid('not extractable');
+  const { kty, crv, x, y, d } = await exportPrivateJwk(privateKey);
+  return { kty, crv, x, y, d } as JsonWebKey;
+}
+
+async function publicKeyOf(point: Bytes): Promise<EcdhPublicKey> {
+  const [x, y] = split(point.subarray(1));
+  const members = { crv: 'P-384', kty: 'EC', x: encodeBase64url(x), y: encodeBase64url(y) };
+  return { keyId: await thumbprint(members), point };
+}
+
+function privateJwk(bytes: Bytes): JsonWebKey {
+  if (bytes.byteLength !== 3 * coordinateLength) throw invalid('of the wrong length');
+  const d = bytes.subarray(0, coordinateLength);
+  const [x, y] = split(bytes.subarray(coordinateLength));
+  return { kty: 'EC', crv: 'P-384', d: encodeBase64url(d), x: encodeBase64url(x), y: encodeBase64url(y) };
+}
+
+function split(coordinatePair: Bytes): [x: Bytes, y: Bytes] {
+  return [coordinatePair.subarray(0, coordinateLength), coordinatePair.subarray(coordinateLength)];
+}
+
+function coordinates(jwk: JsonWebKey | null): [x: Bytes, y: Bytes] {
+  if (jwk?.kty !== 'EC' || jwk.crv !== 'P-384') throw invalid('no JWK of an EC key on P-384');
+  return [decodeCoordinate(jwk.x), decodeCoordinate(jwk.y)];
+}
+
+function decodeCoordinate(text: unknown): Bytes {
+  const bytes = typeof text === 'string' ? decodeBase64url(text) : undefined;
+  if (bytes?.byteLength !== coordinateLength) throw invalid('no JWK of a P-384 key');
+  return bytes;
+}
+
+function decodeString(text: string, prefix: string): Bytes {
+  const bytes = text.startsWith(prefix) ? decodeBase64url(text, prefix.length) : undefined;
+  if (bytes === undefined) throw invalid(`no string of the form ${prefix}…`);
+  return bytes;
+}
+
+// Never names any part of the key: it may be a secret one that was passed by mistake.
+function invalid(what: string): KeyError {
+  return new KeyError('ERR_INVALID_KEY', `The key is ${what}`);
+}

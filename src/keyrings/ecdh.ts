@@ -1,0 +1,118 @@
+/** The keyring of P-384 public keys: wraps to recipients by ECDH-ES, and unwraps with private keys; `docs/format.md` §8.1. */
+
+import { agree, exportPoint, generateKeyPair } from '../crypto/ecdh.ts';
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
+import { DecryptionError, KeyError } from '../errors.ts';
+import { assert, assertOptions } from '../lib/assert.ts';
+import { maxWrappedKeys } from '../lib/limits.ts';
+import { binding, deriveEcdhWrappingKey, type KeyIdentity } from '../schedule/wrapping-keys.ts';
+import type { Bytes } from '../types.ts';
+import type { EcdhPrivateKey, EcdhPublicKey } from './ecdh-keys.ts';
+import type { Keyring } from './keyring.ts';
+import {
+  isFor,
+  type LocalKeyOptions,
+  localKeyIdentity,
+  localKeyring,
+  type Opener,
+  sealDataKey,
+  sealedKeyOpener,
+} from './local.ts';
+
+export {
+  type EcdhPrivateKey,
+  type EcdhPublicKey,
+  type ExtractableOption,
+  exportEcdhPrivateJwk,
+  exportEcdhPrivateKey,
+  exportEcdhPublicJwk,
+  exportEcdhPublicKey,
+  generateEcdhKey,
+  importEcdhPrivateKey,
+  importEcdhPublicKey,
+} from './ecdh-keys.ts';
+
+/** Options of {@link ecdhKeyring}. */
+export interface EcdhKeyringOptions extends LocalKeyOptions {
+  /** Who will be able to decrypt: 1 to 64 public keys. Whoever wants to read what they wrote adds a key of their own. Default: none, for a keyring that only decrypts. */
+  readonly recipients?: readonly EcdhPublicKey[] | undefined;
+  /** What this keyring decrypts with. Default: none, for a keyring that only encrypts. */
+  readonly privateKeys?: readonly EcdhPrivateKey[] | undefined;
+}
+
+/**
+ * A keyring that wraps each data key to every recipient's P-384 public key, with a fresh ephemeral key for each, and unwraps what was wrapped to one of its
+ * private keys. The key ids are the thumbprints of the public keys.
+ *
+ * Throws a `TypeError` that names a wrong option. Its methods reject with `ERR_KEYRING_CANNOT` when asked to encrypt without recipients, with
+ * `ERR_INVALID_KEY` for a recipient's point that is not on the curve, and with `ERR_DECRYPTION_FAILED`.
+ *
+ * @example
+ * const alice = await generateEcdhKey();
+ * const message = await encrypt('attack at dawn', { keyring: ecdhKeyring({ recipients: [alice.publicKey] }) });
+ * const { plaintext } = await decrypt(message, { keyring: ecdhKeyring({ privateKeys: [alice] }) });
+ */
+export function ecdhKeyring(options: EcdhKeyringOptions): Keyring {
+  assertOptions(options, ['recipients', 'privateKeys', 'keyContext', 'version']);
+  const { recipients = [], privateKeys = [] } = options;
+  assert(Array.isArray(recipients) && recipients.every(isPublicKey), 'recipients', 'an array of public keys');
+  assert(recipients.length <= maxWrappedKeys, 'recipients', `at most ${maxWrappedKeys}`);
+  assert(Array.isArray(privateKeys) && privateKeys.every(isPrivateKey), 'privateKeys', 'an array of private keys');
+  assert(recipients.length + privateKeys.length > 0, 'recipients or privateKeys', 'given');
+
+  const targets = recipients.map(({ keyId, point }) => ({ point, identity: localKeyIdentity(keyId, options) }));
+  const own = privateKeys.map(({ privateKey, publicKey }) => {
+    const identity = localKeyIdentity(publicKey.keyId, options);
+    return { privateKey, point: publicKey.point, identity };
+  });
+  return localKeyring({
+    name: 'ecdhKeyring',
+    wrap:
+      targets.length === 0
+        ? undefined
+        : (dataKey) => Promise.all(targets.map(({ point, identity }) => wrapTo('ecdh', point, identity, dataKey))),
+    opener(wrappedKey) {
+      const key = own.find(({ identity }) => isFor(wrappedKey, identity));
+      return key === undefined ? undefined : ecdhOpener(wrappedKey, key.privateKey, key.point);
+    },
+  });
+}
+
+/** Wraps a data key to a public key, §8.1 and §8.2. Throws `ERR_INVALID_KEY` for a point that is not on the curve. */
+export async function wrapTo(
+  method: 'ecdh' | 'service-ecdh',
+  point: Bytes,
+  identity: KeyIdentity,
+  dataKey: Bytes,
+): Promise<WrappedKey> {
+  const ephemeral = await generateKeyPair(false);
+  const ephemeralKey = await exportPoint(ephemeral.publicKey);
+  const bound = binding(method, identity);
+  const shared = await agree(ephemeral.privateKey, point).catch(() => {
+    throw new KeyError('ERR_INVALID_KEY', 'A recipient is not a point on P-384');
+  });
+  const wrappingKey = await deriveEcdhWrappingKey(method, shared, ephemeralKey, point, bound, 'seal');
+  const sealedKey = await sealDataKey(wrappingKey, bound, dataKey);
+  return { ...identity, wrapping: { method, ephemeralKey, sealedKey } };
+}
+
+function ecdhOpener(wrappedKey: WrappedKey, privateKey: CryptoKey, point: Bytes): Opener | undefined {
+  const { wrapping } = wrappedKey;
+  if (wrapping.method !== 'ecdh') return undefined;
+  const { method, ephemeralKey, sealedKey } = wrapping;
+  const bound = binding(method, wrappedKey);
+  return sealedKeyOpener(sealedKey, bound, async () => {
+    const shared = await agree(privateKey, ephemeralKey).catch(() => {
+      throw new DecryptionError();
+    });
+    return deriveEcdhWrappingKey(method, shared, ephemeralKey, point, bound, 'unwrap');
+  });
+}
+
+function isPublicKey(key: EcdhPublicKey | undefined): boolean {
+  return typeof key?.keyId === 'string' && key.point?.byteLength === 97;
+}
+
+function isPrivateKey(key: EcdhPrivateKey | undefined): boolean {
+  return isPublicKey(key?.publicKey) && key?.privateKey?.type === 'private';
+}

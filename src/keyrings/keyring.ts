@@ -1,0 +1,67 @@
+/**
+ * What a keyring is: an object that makes data keys with their wrapped forms, and unwraps them. This file is the contract for those that bring their own
+ * (a cloud KMS, a hardware token); the others of this folder implement it.
+ */
+
+import type { SecretKey } from '../crypto/keys.ts';
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
+import type { Bytes, KeyUse, RandomSource } from '../types.ts';
+
+/** A data key as a handle: HKDF takes it, nothing exports it. Make one with {@link importDataKey}. */
+export type DataKey = SecretKey;
+
+/** What every call of a keyring may be given. */
+export interface KeyringOptions {
+  /** Ends the call; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Replaces the platform's random generator. For reproducible tests: a predictable source gives everything away. */
+  readonly random?: RandomSource | undefined;
+}
+
+/** A data key for a new message. */
+export interface GeneratedDataKey {
+  readonly dataKey: DataKey;
+  /** At least one. */
+  readonly wrappedKeys: readonly WrappedKey[];
+  /** `shared` where other messages may be encrypted with the same data key. */
+  readonly keyUse: KeyUse;
+}
+
+/** A wrapped key that a keyring could unwrap, as the element of the array it was given, and what was in it. */
+export interface Unwrapped<Key> {
+  readonly wrappedKey: WrappedKey;
+  readonly dataKey: Key;
+}
+
+/**
+ * Produces data keys with their wrapped forms, and unwraps them.
+ *
+ * **Null or throw.** The unwrapping methods look at every wrapped key and compare method, key id, service id and key context with what they are
+ * configured for, never the other way round (`docs/format.md` §7.6). They resolve to `null` when none is theirs. When one is theirs and does not unwrap,
+ * they reject with a {@link DecryptionError} and no other word; when they should be able to and cannot (an unreachable service, an expired token), with an error
+ * that says why. A keyring that cannot wrap (it holds only private keys) rejects with `ERR_KEYRING_CANNOT`.
+ */
+export interface Keyring {
+  /** Makes a data key and wraps it. */
+  generateDataKey(options?: KeyringOptions): Promise<GeneratedDataKey>;
+
+  /** Wraps a data key of 32 bytes that another keyring made or opened. The bytes are the caller's, who overwrites them: keep no reference. */
+  wrapDataKey(dataKey: Bytes, options?: KeyringOptions): Promise<readonly WrappedKey[]>;
+
+  /** Unwraps the first that it can, straight into a handle. */
+  unwrapDataKey(wrappedKeys: readonly WrappedKey[], options?: KeyringOptions): Promise<Unwrapped<DataKey> | null>;
+
+  /** The same, to 32 bytes that are about to be wrapped anew: the caller overwrites them. */
+  unwrapDataKeyBytes(wrappedKeys: readonly WrappedKey[], options?: KeyringOptions): Promise<Unwrapped<Bytes> | null>;
+}
+
+const methods = ['generateDataKey', 'wrapDataKey', 'unwrapDataKey', 'unwrapDataKeyBytes'] as const;
+
+/** Throws a `TypeError` naming `name` unless a value has the methods of a {@link Keyring}. */
+export function assertKeyring(value: unknown, name: string): asserts value is Keyring {
+  const complete =
+    typeof value === 'object' &&
+    value !== null &&
+    methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function');
+  if (!complete) throw new TypeError(`${name} must be a keyring`);
+}

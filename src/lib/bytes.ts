@@ -1,0 +1,73 @@
+/** Bytes: copying, joining, comparing, and the big-endian integers of the format. */
+
+import type { Bytes } from '../types.ts';
+
+/** A view of bytes that WebCrypto takes: refuses what is no `Uint8Array` and memory that is shared with other threads. */
+export function asBytes(value: unknown, name: string): Bytes {
+  if (!isBytes(value)) throw new TypeError(`${name} must be a Uint8Array`);
+  if (Object.prototype.toString.call(value.buffer) === '[object SharedArrayBuffer]') {
+    throw new TypeError(`${name} must not be in shared memory`);
+  }
+  return value as Bytes;
+}
+
+/** Whether a value is a `Uint8Array`, of this realm or another. */
+export function isBytes(value: unknown): value is Uint8Array {
+  return (
+    ArrayBuffer.isView(value) && (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === 'Uint8Array'
+  );
+}
+
+/** The parts one after the other, in memory of their own. */
+export function concat(...parts: readonly Uint8Array[]): Bytes {
+  const result = new Uint8Array(parts.reduce((length, part) => length + part.byteLength, 0));
+  let offset = 0;
+  for (const part of parts) {
+    result.set(part, offset);
+    offset += part.byteLength;
+  }
+  return result;
+}
+
+/** The same bytes as a plain `Uint8Array` in memory of its own, also from a pooled `Buffer`. */
+export function copy(bytes: Uint8Array): Bytes {
+  return new Uint8Array(bytes);
+}
+
+/** Whether two byte strings are equal, in time that depends on their lengths alone. */
+export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.byteLength !== b.byteLength) return false;
+  let difference = 0;
+  for (let i = 0; i < a.byteLength; i++) difference |= (a[i] as number) ^ (b[i] as number);
+  return difference === 0;
+}
+
+/** The order of two byte strings as unsigned bytes: negative, zero or positive. Not for secrets. */
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  const length = Math.min(a.byteLength, b.byteLength);
+  for (let i = 0; i < length; i++) {
+    const difference = (a[i] as number) - (b[i] as number);
+    if (difference !== 0) return difference;
+  }
+  return a.byteLength - b.byteLength;
+}
+
+/** A 16-bit big-endian integer. */
+export function u16(value: number): Bytes {
+  return Uint8Array.of(value >>> 8, value);
+}
+
+/** A 32-bit big-endian integer. */
+export function u32(value: number): Bytes {
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+}
+
+/** The 32-bit big-endian integer at an offset that the caller has checked. */
+export function readU32(bytes: Uint8Array, offset: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(offset);
+}
+
+/** `docs/format.md`, notation: the length in four bytes, and the bytes. */
+export function lengthPrefixed(bytes: Uint8Array): Bytes {
+  return concat(u32(bytes.byteLength), bytes);
+}

@@ -1,0 +1,27 @@
+/** The platform seam in Node: the built-in WebCrypto, or `@peculiar/webcrypto` where a Node was built or started without it. */
+
+import { CryptoUnavailableError } from '../errors.ts';
+
+let fallback: Crypto | undefined;
+
+/** The runtime's WebCrypto. Throws `ERR_CRYPTO_UNAVAILABLE` where there is none and the fallback is not installed. */
+export function webcrypto(): Crypto | Promise<Crypto> {
+  const provider = globalThis.crypto as Crypto | undefined;
+  if (provider?.subtle !== undefined) return provider;
+  return fallback ?? loadFallback();
+}
+
+async function loadFallback(): Promise<Crypto> {
+  try {
+    const { Crypto } = await import('@peculiar/webcrypto');
+    fallback ??= new Crypto();
+    return fallback;
+  } catch {
+    throw new CryptoUnavailableError(
+      'This Node has no WebCrypto (globalThis.crypto.subtle); install the package @peculiar/webcrypto as its replacement',
+    );
+  }
+}
+
+/** How many segments to have in work at once: as many as libuv has threads by default. */
+export const segmentsInFlight = 4;

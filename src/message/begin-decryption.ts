@@ -1,0 +1,66 @@
+/** What every way to decrypt begins with: the envelope checked, the context's names compared, the data key unwrapped, the commitment verified. */
+
+import type { AeadKey } from '../crypto/keys.ts';
+import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
+import { publicHeader } from '../envelope/header.ts';
+import { ContextMismatchError, DecryptionError, KeyError } from '../errors.ts';
+import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
+import { assertSignal } from '../lib/assert.ts';
+import { equalConstantTime } from '../lib/bytes.ts';
+import { maxValueLength } from '../lib/limits.ts';
+import { encodeMap, sortPairs } from '../schedule/map.ts';
+import { deriveMessageKeys, type Transcript } from '../schedule/message-keys.ts';
+import type { Bytes, Context, MessageHeader } from '../types.ts';
+
+/** Options that all ways to decrypt share. */
+export interface DecryptionOptions {
+  /** Unwraps the data key. */
+  readonly keyring: Keyring;
+  /** The context that the message was encrypted with. Default: empty. */
+  readonly context?: Context | undefined;
+  /** Ends the work; what was called rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What {@link DecryptionOptions} may contain. */
+export const decryptionOptionNames = ['keyring', 'context', 'signal'] as const;
+
+/** A message that is known to be authentic up to its segments, which are yet to be opened. */
+export interface Decryption {
+  readonly header: MessageHeader;
+  readonly messageKey: AeadKey;
+  readonly segmentSize: number;
+}
+
+/**
+ * Begins to open a message from its serialized envelope, in the order of `docs/format.md`: §2 and §3 (a {@link MessageFormatError}), §3.7
+ * (`ERR_CONTEXT_MISMATCH`), §7.5 (`ERR_NO_MATCHING_KEY`, or what the keyring rejects with), §5.5 (`ERR_DECRYPTION_FAILED`).
+ */
+export async function beginDecryption(envelopeBytes: Bytes, options: DecryptionOptions): Promise<Decryption> {
+  const { keyring, context = {}, signal } = options;
+  assertKeyring(keyring, 'keyring');
+  assertSignal(signal);
+  const envelope = decodeEnvelope(envelopeBytes);
+  const transcript = transcriptOf(envelope, context);
+  const unwrapped = await keyring.unwrapDataKey(envelope.keys, { signal });
+  signal?.throwIfAborted();
+  if (unwrapped === null) throw noMatchingKey();
+  const { messageKey, commitment } = await deriveMessageKeys(unwrapped.dataKey, transcript, 'open');
+  if (!equalConstantTime(commitment, envelope.commitment)) throw new DecryptionError();
+  const segmentSize = 2 ** envelope.header.segmentSizeLog2;
+  return { header: publicHeader(envelope.header), messageKey, segmentSize };
+}
+
+/** The transcript of a message under a context. Throws `ERR_CONTEXT_MISMATCH` when the names differ (§3.7). */
+export function transcriptOf({ header, headerBytes }: Envelope, context: Context): Transcript {
+  const pairs = sortPairs(context, 'context', maxValueLength);
+  const missing = header.contextNames.filter((name) => !Object.hasOwn(context, name));
+  const unexpected = pairs.map(({ name }) => name).filter((name) => !header.contextNames.includes(name));
+  if (missing.length + unexpected.length > 0) throw new ContextMismatchError(missing, unexpected);
+  return { suite: header.suite, salt: header.salt, header: headerBytes, context: encodeMap(pairs) };
+}
+
+/** `ERR_NO_MATCHING_KEY` */
+export function noMatchingKey(): KeyError {
+  return new KeyError('ERR_NO_MATCHING_KEY', 'None of the wrapped keys of the message is for this keyring');
+}

@@ -1,0 +1,90 @@
+/** Decrypts a stream: plaintext comes out segment by segment, each authentic, and the end only when the whole message was. */
+
+import { assertForm, bodyPreambleLength, preambleLength, readPreamble, truncated } from '../envelope/framing.ts';
+import { assertFunction, assertOptions } from '../lib/assert.ts';
+import { openingPipe, type SegmentPipe } from '../stream/transform.ts';
+import type { Bytes, MessageHeader } from '../types.ts';
+import { beginDecryption, type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
+import { Collector } from './collector.ts';
+import { detachedEnvelope } from './forms.ts';
+import { deferred, progressCounter, workStream } from './pipe-stream.ts';
+
+/** Options of {@link decryptStream}. */
+export interface DecryptStreamOptions extends DecryptionOptions {
+  /** The detached envelope, where the stream is a detached body. Default: none, the stream is a whole message. */
+  readonly envelope?: Uint8Array | string | undefined;
+  /** Told the plaintext bytes released so far, after each segment. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+/** A stream from a message to its plaintext. */
+export interface DecryptStream extends TransformStream<Uint8Array, Bytes> {
+  /** The header, as soon as it is known to be authentic. Rejects when the stream fails before; nobody has to handle it. */
+  readonly header: Promise<MessageHeader>;
+}
+
+/**
+ * A TransformStream that takes a message, or with `envelope` a detached body, in chunks of any sizes and emits its plaintext.
+ *
+ * What it emits is authentic, but may be a beginning only: **the plaintext is complete when the stream closes**, and a cut message makes it error with
+ * `ERR_DECRYPTION_FAILED` instead. Other errors are those of {@link decrypt}. Throws a `TypeError` that names a wrong option.
+ *
+ * @example
+ * const stream = decryptStream({ keyring });
+ * response.body.pipeThrough(stream).pipeTo(destination);
+ * const { contentType } = await stream.header;
+ */
+export function decryptStream(options: DecryptStreamOptions): DecryptStream {
+  assertOptions(options, [...decryptionOptionNames, 'envelope', 'onProgress']);
+  const { envelope, onProgress, signal } = options;
+  assertFunction(onProgress, 'onProgress');
+  const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
+  const header = deferred<MessageHeader>();
+  const count = progressCounter(onProgress);
+  const stream = workStream((emit) => {
+    const release = (plaintext: Bytes) => {
+      emit(plaintext);
+      count(plaintext.byteLength);
+    };
+    const begin = async (envelopeBytes: Bytes): Promise<SegmentPipe> => {
+      const decryption = await beginDecryption(envelopeBytes, options);
+      header.resolve(decryption.header);
+      return openingPipe(decryption.messageKey, decryption.segmentSize, release);
+    };
+    return { ...messageReader(begin, given), failed: header.reject };
+  }, signal);
+  return Object.assign(stream, { header: header.promise });
+}
+
+/** Reads what stands before the segments, begins, and hands over the rest. */
+function messageReader(begin: (envelope: Bytes) => Promise<SegmentPipe>, given: Bytes | undefined): SegmentPipe {
+  const preamble = new Collector(given === undefined ? preambleLength : bodyPreambleLength);
+  let envelope: Collector | undefined;
+  let pipe: SegmentPipe | undefined;
+
+  return {
+    async write(chunk) {
+      let rest = chunk;
+      if (pipe === undefined) {
+        rest = preamble.push(rest);
+        if (!preamble.complete) return;
+        if (given === undefined) {
+          envelope ??= new Collector(readPreamble(preamble.bytes, 'message'));
+          rest = envelope.push(rest);
+          if (!envelope.complete) return;
+        } else {
+          assertForm(preamble.bytes, 'body');
+        }
+        pipe = await begin(given ?? (envelope as Collector).bytes);
+      }
+      await pipe.write(rest);
+    },
+    async end() {
+      if (pipe !== undefined) return pipe.end();
+      // Too short for its preamble, or for its envelope: say what is wrong with what there is.
+      if (given !== undefined) assertForm(preamble.bytes, 'body');
+      else readPreamble(preamble.bytes, 'message');
+      throw truncated();
+    },
+  };
+}

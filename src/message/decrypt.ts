@@ -1,0 +1,34 @@
+/** Decrypts a message that is in memory: all of it, or nothing. */
+
+import { assertOptions } from '../lib/assert.ts';
+import { openAll } from '../stream/segments.ts';
+import type { Bytes, MessageHeader } from '../types.ts';
+import { beginDecryption, type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
+import { type Message, messageParts } from './forms.ts';
+
+/** Options of {@link decrypt}. */
+export interface DecryptOptions extends DecryptionOptions {}
+
+/** What {@link decrypt} gives: all of it authentic. */
+export interface Decrypted {
+  readonly plaintext: Bytes;
+  readonly header: MessageHeader;
+}
+
+/**
+ * Decrypts a message in any of its forms. Nothing is released unless all of it is authentic.
+ *
+ * Rejects with a {@link MessageFormatError} for what is no message that this version reads, `ERR_CONTEXT_MISMATCH` where the context has other names,
+ * `ERR_NO_MATCHING_KEY`, `ERR_DECRYPTION_FAILED` for everything from a wrong key to a flipped bit, what the keyring rejects with, the reason of `signal`,
+ * and a `TypeError` that names a wrong option.
+ *
+ * @example
+ * const { plaintext } = await decrypt(message, { keyring, context: { record: '4711' } });
+ * const text = new TextDecoder().decode(plaintext);
+ */
+export async function decrypt(message: Message, options: DecryptOptions): Promise<Decrypted> {
+  assertOptions(options, decryptionOptionNames);
+  const { envelope, body } = messageParts(message);
+  const { header, messageKey, segmentSize } = await beginDecryption(envelope, options);
+  return { plaintext: await openAll(messageKey, body, segmentSize, options.signal), header };
+}

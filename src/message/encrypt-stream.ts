@@ -1,0 +1,71 @@
+/** Encrypts a stream, with a few segments in memory however long it is. */
+
+import { tagLength } from '../crypto/aes-gcm.ts';
+import { magicAndVersion } from '../envelope/framing.ts';
+import { assert, assertFunction } from '../lib/assert.ts';
+import { type SegmentPipe, sealingPipe } from '../stream/transform.ts';
+import type { Bytes } from '../types.ts';
+import {
+  assertEncryptionOptions,
+  beginEncryption,
+  type Encryption,
+  type EncryptionOptions,
+} from './begin-encryption.ts';
+import { frameEnvelope } from './forms.ts';
+import { deferred, progressCounter, workStream } from './pipe-stream.ts';
+
+/** Options of {@link encryptStream}. */
+export interface EncryptStreamOptions extends EncryptionOptions {
+  /** `true` makes the stream emit the body alone; the envelope is then in the stream's `envelope`. Default: `false`. */
+  readonly detached?: boolean | undefined;
+  /** Told the plaintext bytes sealed so far, after each segment. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+}
+
+/** A stream from plaintext to a message. */
+export interface EncryptStream extends TransformStream<Uint8Array, Bytes> {
+  /** The detached envelope, as soon as the keyring has made a data key. Rejects when that fails; nobody has to handle it. */
+  readonly envelope: Promise<Bytes>;
+}
+
+/**
+ * A TransformStream that takes plaintext chunks of any sizes and emits a message (`docs/format.md`), or with `detached` its body.
+ *
+ * It errors with what {@link encrypt} rejects with. Throws a `TypeError` that names a wrong option. Back-pressure holds: at most a few segments are in memory.
+ *
+ * @example
+ * await file.stream().pipeThrough(encryptStream({ keyring })).pipeTo(destination);
+ */
+export function encryptStream(options: EncryptStreamOptions): EncryptStream {
+  assertEncryptionOptions(options, 'detached', 'onProgress');
+  return sealingStream(() => beginEncryption(options), options);
+}
+
+/** The stream of an encryption that begins when the stream starts. */
+export function sealingStream(
+  begin: () => Promise<Encryption>,
+  { detached = false, onProgress, signal }: Pick<EncryptStreamOptions, 'detached' | 'onProgress' | 'signal'>,
+): EncryptStream {
+  assert(typeof detached === 'boolean', 'detached', 'a boolean');
+  assertFunction(onProgress, 'onProgress');
+  const envelopeReady = deferred<Bytes>();
+  const count = progressCounter(onProgress);
+  const stream = workStream((emit) => {
+    let pipe: SegmentPipe;
+    return {
+      async start() {
+        const { envelope, messageKey, segmentSize } = await begin();
+        envelopeReady.resolve(frameEnvelope(envelope, 'envelope'));
+        emit(detached ? magicAndVersion('body') : frameEnvelope(envelope, 'message'));
+        pipe = sealingPipe(messageKey, segmentSize, (sealed) => {
+          emit(sealed);
+          count(sealed.byteLength - tagLength);
+        });
+      },
+      write: (chunk) => pipe.write(chunk),
+      end: () => pipe.end(),
+      failed: envelopeReady.reject,
+    };
+  }, signal);
+  return Object.assign(stream, { envelope: envelopeReady.promise });
+}

@@ -1,0 +1,50 @@
+/** Encrypts what is in memory to one message. */
+
+import { magicAndVersion } from '../envelope/framing.ts';
+import { assert } from '../lib/assert.ts';
+import { asBytes } from '../lib/bytes.ts';
+import { encodeUtf8 } from '../lib/utf8.ts';
+import { geometryOfPlaintext } from '../stream/geometry.ts';
+import { sealAll } from '../stream/segments.ts';
+import type { Bytes } from '../types.ts';
+import { assertEncryptionOptions, beginEncryption, type EncryptionOptions } from './begin-encryption.ts';
+import { type DetachedMessage, frameEnvelope } from './forms.ts';
+
+/** Options of {@link encrypt}. */
+export interface EncryptOptions extends EncryptionOptions {
+  /** `true` gives envelope and body apart. Default: `false`. */
+  readonly detached?: boolean | undefined;
+}
+
+/**
+ * Encrypts bytes, or the UTF-8 bytes of a string, to a message (`docs/format.md`).
+ *
+ * Rejects with `ERR_LIMIT_EXCEEDED` where context or metadata are too large, with what the keyring rejects with, with the reason of `signal`, and with a
+ * `TypeError` that names a wrong option. For more than fits in memory there is {@link encryptStream}.
+ *
+ * @example
+ * const keyring = ecdhKeyring({ recipients: [await importEcdhPublicKey('bullapk1.…')] });
+ * const message = await encrypt('attack at dawn', { keyring, context: { record: '4711' } });
+ */
+export async function encrypt(
+  data: Uint8Array | string,
+  options: EncryptOptions & { readonly detached: true },
+): Promise<DetachedMessage>;
+export async function encrypt(
+  data: Uint8Array | string,
+  options: EncryptOptions & { readonly detached?: false | undefined },
+): Promise<Bytes>;
+export async function encrypt(data: Uint8Array | string, options: EncryptOptions): Promise<Bytes | DetachedMessage> {
+  const plaintext = typeof data === 'string' ? encodeUtf8(data, 'data') : asBytes(data, 'data');
+  assertEncryptionOptions(options, 'detached');
+  const { detached = false, signal } = options;
+  assert(typeof detached === 'boolean', 'detached', 'a boolean');
+
+  const { envelope, messageKey, segmentSize } = await beginEncryption(options);
+  const geometry = geometryOfPlaintext(plaintext.byteLength, segmentSize);
+  const front = detached ? magicAndVersion('body') : frameEnvelope(envelope, 'message');
+  const result = new Uint8Array(front.byteLength + geometry.bodyLength);
+  result.set(front);
+  await sealAll(messageKey, plaintext, result.subarray(front.byteLength), geometry, signal);
+  return detached ? { envelope: frameEnvelope(envelope, 'envelope'), body: result } : result;
+}

@@ -1,0 +1,174 @@
+/** Random access to a message: reads and decrypts no more than the segments that a range touches. */
+
+import { segmentsInFlight } from '#platform';
+import { tagLength } from '../crypto/aes-gcm.ts';
+import type { AeadKey } from '../crypto/keys.ts';
+import { assertForm, bodyPreambleLength, preambleLength, readPreamble, truncated } from '../envelope/framing.ts';
+import { assertInteger, assertOptions } from '../lib/assert.ts';
+import { type Geometry, geometryOfBody, sealedOffset } from '../stream/geometry.ts';
+import { forEachInOrder } from '../stream/in-flight.ts';
+import { openSegment } from '../stream/segments.ts';
+import type { Bytes, MessageHeader } from '../types.ts';
+import { beginDecryption, type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
+import { detachedEnvelope } from './forms.ts';
+import { openSource, readExactly, type Source, type SourceInput } from './sources.ts';
+
+/** Options of {@link open}. */
+export interface OpenOptions extends DecryptionOptions {
+  /** The detached envelope, where the source is a detached body. Default: none, the source is a whole message. */
+  readonly envelope?: Uint8Array | string | undefined;
+}
+
+/** Part of a plaintext, from `start` (default 0) to before `end` (default: all); what lies beyond the end is left out, as `Blob.slice` does. */
+export interface ByteRange {
+  readonly start?: number | undefined;
+  readonly end?: number | undefined;
+}
+
+/** An opened message. All that it gives is authentic. */
+export interface OpenedMessage {
+  /** Plaintext bytes. */
+  readonly size: number;
+  readonly header: MessageHeader;
+  /** The plaintext from `start` to before `end`, in memory. Rejects with `ERR_DECRYPTION_FAILED` or a {@link SourceError}. */
+  read(start?: number, end?: number): Promise<Bytes>;
+  /** The same as a stream that reads ahead no more than a few segments. */
+  stream(range?: ByteRange): ReadableStream<Bytes>;
+}
+
+/**
+ * Opens a message for random access. Header and last segment are read and verified at once, so `size` cannot be forged.
+ *
+ * Rejects with what {@link decrypt} rejects with, and with `ERR_SOURCE_UNREADABLE` or `ERR_SOURCE_CHANGED`. The `signal` ends reads as well.
+ *
+ * @example
+ * const video = await open(new URL('https://files.example/video.bulla'), { keyring });
+ * const beginning = await video.read(0, 65_536);
+ */
+export async function open(source: SourceInput, options: OpenOptions): Promise<OpenedMessage> {
+  assertOptions(options, [...decryptionOptionNames, 'envelope']);
+  const { envelope, signal } = options;
+  const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
+  const opened = await openSource(source, signal);
+  const { envelopeBytes, bodyOffset } = await readFront(opened, given, signal);
+  const { header, messageKey, segmentSize } = await beginDecryption(envelopeBytes, options);
+  const geometry = geometryOfBody(opened.size - bodyOffset, segmentSize);
+  const reader = new SegmentReader(opened, bodyOffset, messageKey, geometry, signal);
+  // §6.6: until the last segment has opened, the length is a claim.
+  await reader.readSegments(geometry.count - 1, geometry.count);
+  return new RandomAccess(reader, header);
+}
+
+async function readFront(source: Source, given: Bytes | undefined, signal: AbortSignal | undefined) {
+  const length = given === undefined ? preambleLength : bodyPreambleLength;
+  const preamble = await readExactly(source, 0, Math.min(length, source.size), signal);
+  if (given !== undefined) {
+    assertForm(preamble, 'body');
+    return { envelopeBytes: given, bodyOffset: length };
+  }
+  const envelopeLength = readPreamble(preamble, 'message');
+  if (length + envelopeLength > source.size) throw truncated();
+  const envelopeBytes = await readExactly(source, length, envelopeLength, signal);
+  return { envelopeBytes, bodyOffset: length + envelopeLength };
+}
+
+/** Reads and opens segments. */
+class SegmentReader {
+  readonly geometry: Geometry;
+  readonly #source: Source;
+  readonly #bodyOffset: number;
+  readonly #key: AeadKey;
+  readonly #signal: AbortSignal | undefined;
+
+  constructor(source: Source, bodyOffset: number, key: AeadKey, geometry: Geometry, signal: AbortSignal | undefined) {
+    this.#source = source;
+    this.#bodyOffset = bodyOffset;
+    this.#key = key;
+    this.geometry = geometry;
+    this.#signal = signal;
+  }
+
+  /** The plaintexts of the segments from `first` to before `end`, read with one call to the source. */
+  async readSegments(first: number, end: number): Promise<Bytes[]> {
+    const { segmentSize, bodyLength } = this.geometry;
+    const start = sealedOffset(first, segmentSize);
+    const length = Math.min(sealedOffset(end, segmentSize), bodyLength) - start;
+    const sealed = await readExactly(this.#source, this.#bodyOffset + start, length, this.#signal);
+    const opened: Bytes[] = [];
+    await forEachInOrder(
+      0,
+      end - first,
+      segmentsInFlight,
+      (i) => {
+        const at = sealedOffset(i, segmentSize);
+        return openSegment(this.#key, first + i, sealed.subarray(at, at + segmentSize + tagLength));
+      },
+      (plaintext) => opened.push(plaintext),
+    );
+    return opened;
+  }
+}
+
+class RandomAccess implements OpenedMessage {
+  readonly header: MessageHeader;
+  readonly size: number;
+  readonly #reader: SegmentReader;
+
+  constructor(reader: SegmentReader, header: MessageHeader) {
+    this.#reader = reader;
+    this.header = header;
+    this.size = reader.geometry.plaintextLength;
+  }
+
+  async read(start = 0, end = this.size): Promise<Bytes> {
+    const range = this.#clamp({ start, end });
+    const result = new Uint8Array(range.end - range.start);
+    let filled = 0;
+    for await (const part of this.#parts(range)) {
+      result.set(part, filled);
+      filled += part.byteLength;
+    }
+    return result;
+  }
+
+  stream(range: ByteRange = {}): ReadableStream<Bytes> {
+    assertOptions(range, ['start', 'end']);
+    const parts = this.#parts(this.#clamp(range));
+    return new ReadableStream<Bytes>(
+      {
+        async pull(controller) {
+          const { done, value } = await parts.next();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        },
+        async cancel() {
+          await parts.return();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  async *#parts({ start, end }: Required<{ start: number; end: number }>): AsyncGenerator<Bytes, void, void> {
+    const { segmentSize } = this.#reader.geometry;
+    const endSegment = Math.ceil(end / segmentSize);
+    // A batch for each call to the source: enough to keep the platform busy, little enough to hold.
+    const batch = Math.max(segmentsInFlight, Math.ceil(minimalRead / segmentSize));
+    for (let first = Math.floor(start / segmentSize); start < end && first < endSegment; first += batch) {
+      const segments = await this.#reader.readSegments(first, Math.min(first + batch, endSegment));
+      for (const [i, segment] of segments.entries()) {
+        const offset = (first + i) * segmentSize;
+        yield segment.subarray(Math.max(0, start - offset), end - offset);
+      }
+    }
+  }
+
+  #clamp({ start = 0, end = this.size }: ByteRange): { start: number; end: number } {
+    assertInteger(start, 0, Number.MAX_SAFE_INTEGER, 'start');
+    assertInteger(end, 0, Number.MAX_SAFE_INTEGER, 'end');
+    const last = Math.min(end, this.size);
+    return { start: Math.min(start, last), end: last };
+  }
+}
+
+const minimalRead = 2 ** 20;

@@ -1,0 +1,83 @@
+/** A TransformStream around a segment pipe that begins late: abort, progress, and promises that nobody has to await. */
+
+import { asBytes } from '../lib/bytes.ts';
+import type { Bytes } from '../types.ts';
+
+/** What turns the chunks of a stream into others. */
+export interface StreamWork {
+  /** Before the first chunk. */
+  start?(): Promise<void>;
+  write(chunk: Bytes): Promise<void>;
+  end(): Promise<void>;
+  /** The stream failed or was cancelled, with what. Called at most once where the platform tells. */
+  failed?(reason: unknown): void;
+}
+
+/** The stream of some work, which gets a function to emit chunks with. It errors with the signal's reason when that is aborted. */
+export function workStream(
+  create: (emit: (chunk: Bytes) => void) => StreamWork,
+  signal: AbortSignal | undefined,
+): TransformStream<Uint8Array, Bytes> {
+  let work: StreamWork;
+  let stopListening = () => {};
+  const guarded = async (step: () => Promise<void>) => {
+    try {
+      await step();
+    } catch (error) {
+      finish(error);
+      throw error;
+    }
+  };
+  const finish = (reason: unknown) => {
+    stopListening();
+    work.failed?.(reason);
+  };
+  return new TransformStream<Uint8Array, Bytes>({
+    start(controller) {
+      work = create((chunk) => controller.enqueue(chunk));
+      const abort = () => {
+        controller.error(signal?.reason);
+        finish(signal?.reason);
+      };
+      signal?.addEventListener('abort', abort);
+      stopListening = () => signal?.removeEventListener('abort', abort);
+      return guarded(async () => {
+        signal?.throwIfAborted();
+        await work.start?.();
+      });
+    },
+    transform: (chunk) => guarded(() => work.write(asBytes(chunk, 'chunk'))),
+    flush: () =>
+      guarded(async () => {
+        await work.end();
+        stopListening();
+      }),
+    // Not every runtime calls this; where one does not, a cancelled stream keeps its listener as long as its signal lives.
+    cancel: finish,
+  } as Transformer<Uint8Array, Bytes>);
+}
+
+/** A promise with its two ends, whose rejection needs no handler. */
+export function deferred<Value>(): {
+  promise: Promise<Value>;
+  resolve: (value: Value) => void;
+  reject: (reason: unknown) => void;
+} {
+  let resolve!: (value: Value) => void;
+  let reject!: (reason: unknown) => void;
+  const promise = new Promise<Value>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  promise.catch(() => {});
+  return { promise, resolve, reject };
+}
+
+/** Counts plaintext bytes and tells a callback the sum. */
+export function progressCounter(onProgress: ((bytes: number) => void) | undefined): (bytes: number) => void {
+  let sum = 0;
+  return (bytes) => {
+    sum += bytes;
+    onProgress?.(sum);
+  };
+}

@@ -1,0 +1,86 @@
+/** Re-encryption: the same plaintext under a new data key, for when whoever had the old one must be locked out. */
+
+import { toText } from '../envelope/framing.ts';
+import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
+import { assertFunction, assertOptions } from '../lib/assert.ts';
+import type { Bytes, Context, MessageHeader, RandomSource } from '../types.ts';
+import { beginEncryption, type EncryptionOptions } from './begin-encryption.ts';
+import { decrypt } from './decrypt.ts';
+import { decryptStream } from './decrypt-stream.ts';
+import { encrypt } from './encrypt.ts';
+import { sealingStream } from './encrypt-stream.ts';
+import { type DetachedMessage, isDetached, type Message } from './forms.ts';
+
+/** Options of {@link reencrypt}. */
+export interface ReencryptOptions {
+  /** Opens the message. */
+  readonly from: Keyring;
+  /** Makes the new data key. */
+  readonly to: Keyring;
+  /** The message's context, for the old message and the new. Default: empty. */
+  readonly context?: Context | undefined;
+  /** Another context for the new message. Default: `context`. */
+  readonly newContext?: Context | undefined;
+  /** Told the plaintext bytes done so far, where a stream is re-encrypted. */
+  readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Ends the work; what was called rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** See {@link EncryptionOptions.now}. */
+  readonly now?: (() => number) | undefined;
+  /** See {@link EncryptionOptions.random}. */
+  readonly random?: RandomSource | undefined;
+}
+
+/**
+ * Encrypts a message anew, under a data key that `to` makes, and gives back the form it was given; of a stream it gives a stream. Content type, metadata
+ * and segment size stay, the time of creation is now.
+ *
+ * Rejects, or the stream errors, with what {@link decrypt} and {@link encrypt} reject with. A stream that errors has emitted a message without its end,
+ * which no reader takes for a whole one. Throws a `TypeError` that names a wrong option.
+ *
+ * @example
+ * const renewed = await reencrypt(message, { from: oldKeyring, to: newKeyring, context });
+ */
+export function reencrypt(message: ReadableStream<Uint8Array>, options: ReencryptOptions): ReadableStream<Bytes>;
+export function reencrypt(message: Uint8Array, options: ReencryptOptions): Promise<Bytes>;
+export function reencrypt(message: string, options: ReencryptOptions): Promise<string>;
+export function reencrypt(message: DetachedMessage, options: ReencryptOptions): Promise<DetachedMessage>;
+export function reencrypt(
+  message: ReadableStream<Uint8Array> | Message,
+  options: ReencryptOptions,
+): ReadableStream<Bytes> | Promise<Message> {
+  assertOptions(options, ['from', 'to', 'context', 'newContext', 'onProgress', 'signal', 'now', 'random']);
+  assertKeyring(options.from, 'from');
+  assertKeyring(options.to, 'to');
+  assertFunction(options.onProgress, 'onProgress');
+  return isStream(message) ? reencryptStream(message, options) : reencryptMessage(message, options);
+}
+
+async function reencryptMessage(message: Message, options: ReencryptOptions): Promise<Message> {
+  const { from, context, signal } = options;
+  const { plaintext, header } = await decrypt(message, { keyring: from, context, signal });
+  const encryption = renewed(header, options);
+  if (isDetached(message)) {
+    const { envelope, body } = await encrypt(plaintext, { ...encryption, detached: true });
+    return { envelope: typeof message.envelope === 'string' ? toText(envelope) : envelope, body };
+  }
+  const result = await encrypt(plaintext, encryption);
+  return typeof message === 'string' ? toText(result) : result;
+}
+
+function reencryptStream(message: ReadableStream<Uint8Array>, options: ReencryptOptions): ReadableStream<Bytes> {
+  const { from, context, signal, onProgress } = options;
+  const opening = decryptStream({ keyring: from, context, signal });
+  const begin = async () => beginEncryption(renewed(await opening.header, options));
+  return message.pipeThrough(opening).pipeThrough(sealingStream(begin, { onProgress, signal }));
+}
+
+function renewed(header: MessageHeader, options: ReencryptOptions): EncryptionOptions {
+  const { to, context, newContext = context, signal, now, random } = options;
+  const { contentType, metadata, segmentSize } = header;
+  return { keyring: to, context: newContext, contentType, metadata, segmentSize, signal, now, random };
+}
+
+function isStream(message: unknown): message is ReadableStream<Uint8Array> {
+  return typeof (message as ReadableStream | null)?.pipeThrough === 'function';
+}

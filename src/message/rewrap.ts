@@ -1,0 +1,136 @@
+/** Re-wrapping: other wrapped keys for the same data key. Header, commitment and segments stay as they are; `docs/format.md` §7.5. */
+
+import { importSecret } from '../crypto/hkdf.ts';
+import {
+  decodeEnvelope,
+  type Envelope,
+  encodeEnvelope,
+  type WrappedKeyEntry,
+  wrappedKeyEntry,
+} from '../envelope/envelope.ts';
+import { formOf, toText } from '../envelope/framing.ts';
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
+import { DecryptionError, KeyError } from '../errors.ts';
+import { useAndErase } from '../keyrings/data-key.ts';
+import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
+import { assert, assertFunction, assertOptions, assertSignal } from '../lib/assert.ts';
+import { concat, equalConstantTime } from '../lib/bytes.ts';
+import { sameMap } from '../lib/maps.ts';
+import { deriveCommitment } from '../schedule/message-keys.ts';
+import type { Bytes, Context, RandomSource } from '../types.ts';
+import { noMatchingKey, transcriptOf } from './begin-decryption.ts';
+import {
+  type DetachedMessage,
+  detachedEnvelope,
+  frameEnvelope,
+  isDetached,
+  type Message,
+  messageBytes,
+  messageParts,
+} from './forms.ts';
+import { type WrappedKeyInfo, wrappedKeyInfo } from './inspect.ts';
+
+/** Options of {@link rewrap}. */
+export interface RewrapOptions {
+  /** Unwraps the data key. */
+  readonly from: Keyring;
+  /** Wraps it anew. */
+  readonly to: Keyring;
+  /**
+   * The message's context. With it the commitment is checked, so that a wrapped key that somebody exchanged is found before it is wrapped anew. Default: not
+   * checked, unless the message has no context.
+   */
+  readonly context?: Context | undefined;
+  /** Whether the wrapped key that `from` opened stays, so that `to` is added to it. Default: `false`, it is replaced. */
+  readonly keep?: boolean | undefined;
+  /** Which of the other wrapped keys to remove. Default: none. */
+  readonly drop?: ((wrappedKey: WrappedKeyInfo) => boolean) | undefined;
+  /** Ends the work; `rewrap` rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Replaces the platform's random generator, for reproducible tests alone. */
+  readonly random?: RandomSource | undefined;
+}
+
+/**
+ * Replaces the wrapped key that `from` opens by those of `to`, in a message of any form or in a detached envelope alone, and gives back the same form. The data
+ * key stays the same: whoever had it still has it. To lock somebody out, encrypt anew with {@link reencrypt}.
+ *
+ * Rejects with what {@link decrypt} rejects with, with `ERR_SHARED_DATA_KEY` where the data key opens other messages too and `to` is anything but a
+ * newer version of the same key, and with what the keyrings reject with.
+ *
+ * @example
+ * const forBob = await rewrap(message, { from: aliceKeyring, to: ecdhKeyring({ recipients: [bob] }), keep: true });
+ */
+export async function rewrap(message: Uint8Array, options: RewrapOptions): Promise<Bytes>;
+export async function rewrap(message: string, options: RewrapOptions): Promise<string>;
+export async function rewrap(message: DetachedMessage, options: RewrapOptions): Promise<DetachedMessage>;
+export async function rewrap(message: Message, options: RewrapOptions): Promise<Message> {
+  assertOptions(options, ['from', 'to', 'context', 'keep', 'drop', 'signal', 'random']);
+  assertKeyring(options.from, 'from');
+  assertKeyring(options.to, 'to');
+  assert(options.keep === undefined || typeof options.keep === 'boolean', 'keep', 'a boolean');
+  assertFunction(options.drop, 'drop');
+  assertSignal(options.signal);
+
+  if (isDetached(message)) {
+    const { envelope } = messageParts(message);
+    const rewrapped = frameEnvelope(await rewrapEnvelope(envelope, options), 'envelope');
+    return { envelope: typeof message.envelope === 'string' ? toText(rewrapped) : rewrapped, body: message.body };
+  }
+  const bytes = messageBytes(message, 'message');
+  const rewrapped = await rewrapBytes(bytes, options);
+  return typeof message === 'string' ? toText(rewrapped) : rewrapped;
+}
+
+/** Re-wraps a serialized envelope. */
+export async function rewrapEnvelope(bytes: Bytes, options: RewrapOptions): Promise<Bytes> {
+  const { from, to, keep = false, drop = () => false, signal, random } = options;
+  const envelope = decodeEnvelope(bytes);
+  const opened = await from.unwrapDataKeyBytes(envelope.keys, { signal });
+  if (opened === null) throw noMatchingKey();
+  const added = await useAndErase(opened.dataKey, async (dataKey) => {
+    await assertCommitment(envelope, dataKey, options.context);
+    return to.wrapDataKey(dataKey, { signal, random });
+  });
+  signal?.throwIfAborted();
+  const old = opened.wrappedKey;
+  if (envelope.header.keyUse === 'shared' && (keep || !added.every((key) => isNewerVersion(key, old)))) {
+    throw new KeyError(
+      'ERR_SHARED_DATA_KEY',
+      'The data key of the message opens other messages too, so it must not go to another key: encrypt the message anew',
+    );
+  }
+  return encodeEnvelope(
+    envelope.headerBytes,
+    editKeys(envelope.keys, old, added.map(wrappedKeyEntry)),
+    envelope.commitment,
+  );
+
+  function editKeys(keys: readonly WrappedKeyEntry[], target: WrappedKey, entries: readonly WrappedKeyEntry[]) {
+    return keys.flatMap((key) => {
+      if (key === target) return keep ? [key, ...entries] : entries;
+      return drop(wrappedKeyInfo(key)) ? [] : [key];
+    });
+  }
+}
+
+async function rewrapBytes(bytes: Bytes, options: RewrapOptions): Promise<Bytes> {
+  if (formOf(bytes) === 'envelope') {
+    return frameEnvelope(await rewrapEnvelope(detachedEnvelope(bytes), options), 'envelope');
+  }
+  const { envelope, body } = messageParts(bytes);
+  return concat(frameEnvelope(await rewrapEnvelope(envelope, options), 'message'), body);
+}
+
+/** §5.5, where the context is known. Throws `ERR_CONTEXT_MISMATCH` or `ERR_DECRYPTION_FAILED`. */
+async function assertCommitment(envelope: Envelope, dataKey: Bytes, context: Context | undefined): Promise<void> {
+  if (context === undefined && envelope.header.contextNames.length > 0) return;
+  const transcript = transcriptOf(envelope, context ?? {});
+  const commitment = await deriveCommitment(await importSecret(dataKey), transcript);
+  if (!equalConstantTime(commitment, envelope.commitment)) throw new DecryptionError();
+}
+
+function isNewerVersion(key: WrappedKey, old: WrappedKey): boolean {
+  const sameKey = key.keyId === old.keyId && key.serviceId === old.serviceId && sameMap(key.keyContext, old.keyContext);
+  return sameKey && key.version > old.version;
+}

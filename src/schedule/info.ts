@@ -1,0 +1,35 @@
+/** The labels of the key schedule and the `info` strings that HKDF takes, `docs/format.md` §4.3. No label exists anywhere else. */
+
+import { sha384 } from '../crypto/digest.ts';
+import type { Suite } from '../crypto/suites.ts';
+import { concat, lengthPrefixed } from '../lib/bytes.ts';
+import type { Bytes } from '../types.ts';
+
+const ascii = new TextEncoder();
+
+/** §5.4 */
+export function messageKeyLabel(suite: Suite): string {
+  return `bulla/v1/suite${suite.id} message key`;
+}
+
+/** §5.5 */
+export function commitmentLabel(suite: Suite): string {
+  return `bulla/v1/suite${suite.id} commitment`;
+}
+
+/** §8.1, §8.2, §8.3 */
+export const wrappingLabels = {
+  ecdh: 'bulla/v1 ecdh',
+  'service-ecdh': 'bulla/v1 service-ecdh',
+  aes: 'bulla/v1 aes',
+} as const;
+
+/** The digest of fields that `info` strings end with; computed once where several labels share it. */
+export function digestFields(...fields: readonly Bytes[]): Promise<Bytes> {
+  return sha384(concat(...fields.map(lengthPrefixed)));
+}
+
+/** `label || 0x00 || digest` */
+export function info(label: string, digest: Bytes): Bytes {
+  return concat(ascii.encode(label), Uint8Array.of(0), digest);
+}

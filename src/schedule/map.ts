@@ -1,0 +1,54 @@
+/** The encoding of contexts and key contexts, `docs/format.md` §4.4, and the order of names that headers share with it. */
+
+import { MessageFormatError } from '../errors.ts';
+import { compareBytes, concat, lengthPrefixed, u32 } from '../lib/bytes.ts';
+import { maxNameLength, maxPairs } from '../lib/limits.ts';
+import { encodeUtf8 } from '../lib/utf8.ts';
+import type { Bytes } from '../types.ts';
+
+/** A pair of strings with the bytes of both. */
+export interface EncodedPair {
+  readonly name: string;
+  readonly value: string;
+  readonly nameBytes: Bytes;
+  readonly valueBytes: Bytes;
+}
+
+/**
+ * The pairs of a caller's map in their canonical order. `what` names the map in errors: a `TypeError` for what is no map of strings or has an
+ * unpaired surrogate, `ERR_LIMIT_EXCEEDED` for one that is too large.
+ */
+export function sortPairs(map: Readonly<Record<string, string>>, what: string, maxValue: number): EncodedPair[] {
+  if (typeof map !== 'object' || map === null || Array.isArray(map)) {
+    throw new TypeError(`${what} must be an object of strings`);
+  }
+  const entries = Object.entries(map);
+  if (entries.length > maxPairs) throw limitExceeded(`${what} has more than ${maxPairs} pairs`);
+  return entries.map(([name, value]) => encodePair(name, value, what, maxValue)).sort(byName);
+}
+
+/** The map of sorted pairs as bytes. */
+export function encodeMap(pairs: readonly EncodedPair[]): Bytes {
+  const encoded = pairs.flatMap(({ nameBytes, valueBytes }) => [lengthPrefixed(nameBytes), lengthPrefixed(valueBytes)]);
+  return concat(u32(pairs.length), ...encoded);
+}
+
+function encodePair(name: string, value: string, what: string, maxValue: number): EncodedPair {
+  if (typeof value !== 'string') throw new TypeError(`${what}[${JSON.stringify(name)}] must be a string`);
+  const nameBytes = encodeUtf8(name, `a name in ${what}`);
+  const valueBytes = encodeUtf8(value, `${what}[${JSON.stringify(name)}]`);
+  if (nameBytes.byteLength === 0) throw new TypeError(`${what} has an empty name`);
+  if (nameBytes.byteLength > maxNameLength)
+    throw limitExceeded(`a name in ${what} has more than ${maxNameLength} bytes`);
+  if (valueBytes.byteLength > maxValue) throw limitExceeded(`a value in ${what} has more than ${maxValue} bytes`);
+  return { name, value, nameBytes, valueBytes };
+}
+
+// UTF-8 order, which for characters above U+FFFF is not the order of `Array.prototype.sort`.
+function byName(a: EncodedPair, b: EncodedPair): number {
+  return compareBytes(a.nameBytes, b.nameBytes);
+}
+
+function limitExceeded(message: string): MessageFormatError {
+  return new MessageFormatError('ERR_LIMIT_EXCEEDED', message);
+}

@@ -1,0 +1,53 @@
+/** From a data key to the message key and the commitment, `docs/format.md` §5. */
+
+import { deriveAead, deriveBytes } from '../crypto/hkdf.ts';
+import type { AeadKey, SecretKey } from '../crypto/keys.ts';
+import type { Suite } from '../crypto/suites.ts';
+import type { Bytes } from '../types.ts';
+import { commitmentLabel, digestFields, info, messageKeyLabel } from './info.ts';
+
+/** Bytes of a data key (§5.1). */
+export const dataKeyLength = 32;
+/** Bytes of a message's salt (§3.2). */
+export const saltLength = 32;
+/** Bytes of a commitment (§5.5). */
+export const commitmentLength = 32;
+
+/** What one message's keys depend on besides its data key (§5.2). */
+export interface Transcript {
+  readonly suite: Suite;
+  readonly salt: Bytes;
+  /** The serialized header exactly as sent or received. */
+  readonly header: Bytes;
+  /** The encoded context (§4.4). */
+  readonly context: Bytes;
+}
+
+/** The key of a message's segments and the value that commits to it. */
+export interface MessageKeys {
+  readonly messageKey: AeadKey;
+  readonly commitment: Bytes;
+}
+
+/** §5.4 and §5.5. `use` says which way the message key works. */
+export async function deriveMessageKeys(
+  dataKey: SecretKey,
+  { suite, salt, header, context }: Transcript,
+  use: 'seal' | 'open',
+): Promise<MessageKeys> {
+  const digest = await digestFields(header, context);
+  const [messageKey, commitment] = await Promise.all([
+    deriveAead(dataKey, salt, info(messageKeyLabel(suite), digest), use),
+    deriveBytes(dataKey, salt, info(commitmentLabel(suite), digest), commitmentLength),
+  ]);
+  return { messageKey, commitment };
+}
+
+/** The commitment alone, for whoever checks a data key without opening the message. */
+export async function deriveCommitment(
+  dataKey: SecretKey,
+  { suite, salt, header, context }: Transcript,
+): Promise<Bytes> {
+  const digest = await digestFields(header, context);
+  return deriveBytes(dataKey, salt, info(commitmentLabel(suite), digest), commitmentLength);
+}

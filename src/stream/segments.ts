@@ -1,0 +1,68 @@
+/** Sealing and opening segments, one or all, `docs/format.md` §6: the one core of one-shot calls, streams and range reads. */
+
+import { segmentsInFlight } from '#platform';
+import { nonceLength, open, seal, tagLength } from '../crypto/aes-gcm.ts';
+import type { AeadKey } from '../crypto/keys.ts';
+import type { Bytes } from '../types.ts';
+import { type Geometry, geometryOfBody, sealedOffset } from './geometry.ts';
+import { forEachInOrder } from './in-flight.ts';
+
+/** Seals the segment of an index (§6.2); a message key must seal each index once. */
+export function sealSegment(key: AeadKey, index: number, plaintext: Bytes): Promise<Bytes> {
+  return seal(key, nonce(index), plaintext);
+}
+
+/** Opens the segment of an index. Throws `ERR_DECRYPTION_FAILED` (§6.4). */
+export function openSegment(key: AeadKey, index: number, sealed: Bytes): Promise<Bytes> {
+  return open(key, nonce(index), sealed);
+}
+
+/** Seals a plaintext into `target`, which has the length of the geometry's body. */
+export function sealAll(
+  key: AeadKey,
+  plaintext: Bytes,
+  target: Bytes,
+  { segmentSize, count }: Geometry,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  return forEachInOrder(
+    0,
+    count,
+    segmentsInFlight,
+    (index) => {
+      signal?.throwIfAborted();
+      return sealSegment(key, index, plaintext.subarray(index * segmentSize, (index + 1) * segmentSize));
+    },
+    (sealed, index) => target.set(sealed, sealedOffset(index, segmentSize)),
+  );
+}
+
+/** Opens a whole body, all of it or nothing (§6.4). Throws `ERR_DECRYPTION_FAILED`. */
+export async function openAll(
+  key: AeadKey,
+  body: Bytes,
+  segmentSize: number,
+  signal: AbortSignal | undefined,
+): Promise<Bytes> {
+  const { count, plaintextLength } = geometryOfBody(body.byteLength, segmentSize);
+  if (count === 1) return openSegment(key, 0, body);
+  const plaintext = new Uint8Array(plaintextLength);
+  await forEachInOrder(
+    0,
+    count,
+    segmentsInFlight,
+    (index) => {
+      signal?.throwIfAborted();
+      const start = sealedOffset(index, segmentSize);
+      return openSegment(key, index, body.subarray(start, start + segmentSize + tagLength));
+    },
+    (opened, index) => plaintext.set(opened, index * segmentSize),
+  );
+  return plaintext;
+}
+
+function nonce(index: number): Bytes {
+  const bytes = new Uint8Array(nonceLength);
+  new DataView(bytes.buffer).setUint32(8, index);
+  return bytes;
+}

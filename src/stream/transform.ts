@@ -1,0 +1,64 @@
+/** Segments as a stream: sealing and opening with backpressure, order, and a bounded number of segments in memory (§6.4, §6.5). */
+
+import { segmentsInFlight } from '#platform';
+import { tagLength } from '../crypto/aes-gcm.ts';
+import type { AeadKey } from '../crypto/keys.ts';
+import { DecryptionError } from '../errors.ts';
+import type { Bytes } from '../types.ts';
+import { Chunker } from './chunker.ts';
+import { assertIndex } from './geometry.ts';
+import { InFlight } from './in-flight.ts';
+import { openSegment, sealSegment } from './segments.ts';
+
+/** Turns chunks of one side into segments of the other. */
+export interface SegmentPipe {
+  /** Takes a chunk; resolves when there is room for more. */
+  write(chunk: Bytes): Promise<void>;
+  /** Takes the end; resolves when the last segment is out. */
+  end(): Promise<void>;
+}
+
+type Process = (index: number, piece: Bytes) => Promise<Bytes>;
+
+/** Seals plaintext. Rejects with `ERR_LIMIT_EXCEEDED` when it grows too long (§6.7). */
+export function sealingPipe(key: AeadKey, segmentSize: number, emit: (segment: Bytes) => void): SegmentPipe {
+  return segmentPipe(segmentSize, emit, (index, piece) => {
+    assertIndex(index, segmentSize);
+    return sealSegment(key, index, piece);
+  });
+}
+
+/** Opens a body. Rejects with `ERR_DECRYPTION_FAILED`, after an authentic prefix at most. */
+export function openingPipe(key: AeadKey, segmentSize: number, emit: (plaintext: Bytes) => void): SegmentPipe {
+  return segmentPipe(segmentSize + tagLength, emit, (index, piece) => {
+    // §6.3, §6.5: without a last segment of its own, the body is cut.
+    if (piece.byteLength < tagLength) throw new DecryptionError();
+    assertIndex(index, segmentSize);
+    return openSegment(key, index, piece);
+  });
+}
+
+function segmentPipe(pieceSize: number, emit: (result: Bytes) => void, process: Process): SegmentPipe {
+  const queue = new InFlight<Bytes>(segmentsInFlight);
+  // One more than are in flight: the one that is being filled.
+  const chunker = new Chunker(pieceSize, segmentsInFlight + 1);
+  let index = 0;
+  const takeOne = async () => {
+    const result = await queue.take();
+    if (result.byteLength > 0) emit(result);
+  };
+  const start = async (piece: Bytes) => {
+    if (queue.full) await takeOne();
+    queue.put(Promise.resolve(process(index++, piece)));
+  };
+  return {
+    async write(chunk) {
+      chunker.push(chunk);
+      for (let piece = chunker.next(); piece !== undefined; piece = chunker.next()) await start(piece);
+    },
+    async end() {
+      await start(chunker.rest());
+      while (!queue.empty) await takeOne();
+    },
+  };
+}

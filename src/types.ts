@@ -1,0 +1,43 @@
+/** Types that several layers share. */
+
+/** Bytes in memory of their own: what this package returns. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/**
+ * A map from names to values that must be given again to decrypt. Bound to the message by its key schedule; values never leave the
+ * client, names stand in the header. At most 64 pairs, names of 1 to 256 and values of at most 8,192 bytes of UTF-8 (`docs/format.md` §2.4, §4.4).
+ */
+export type Context = Readonly<Record<string, string>>;
+
+/**
+ * A coarser map (tenant, purpose, ...) bound to a wrapped key; it stands in clear in the message and a key service decides by it. At most 64
+ * pairs, values of at most 1,024 bytes of UTF-8 (`docs/format.md` §2.4, §7.3).
+ */
+export type KeyContext = Readonly<Record<string, string>>;
+
+/** Names and values in clear, authenticated, readable by anyone who holds the message. Limits as for a {@link Context}. */
+export type Metadata = Readonly<Record<string, string>>;
+
+/** Whether a data key opens one message or may open several (`docs/format.md` §3.5). */
+export type KeyUse = 'single' | 'shared';
+
+/** Random bytes of the given length; `undefined` in options means the platform's generator. */
+export type RandomSource = (length: number) => Uint8Array;
+
+/** The header of a message: authentic when it comes from decrypting, a claim when it comes from inspecting (`docs/format.md` §3). */
+export interface MessageHeader {
+  /** The number of the algorithm suite (§4.1): 1 is HKDF-SHA-384 with AES-256-GCM. */
+  readonly suite: number;
+  /** Plaintext bytes in each segment but the last. */
+  readonly segmentSize: number;
+  /** When the message was encrypted, to the second, by its writer's clock. */
+  readonly created: Date;
+  /** Whether the data key opens other messages too. */
+  readonly keyUse: KeyUse;
+  /** The names that the context must have, ascending by UTF-8 bytes. */
+  readonly contextNames: readonly string[];
+  /** The media type of the plaintext, where the writer gave one. */
+  readonly contentType: string | undefined;
+  /** The writer's metadata, in clear. */
+  readonly metadata: Metadata;
+}
