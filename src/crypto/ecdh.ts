@@ -11,9 +11,23 @@ export const pointLength = 97;
 /** Bytes of a coordinate, and of a private scalar. */
 export const coordinateLength = 48;
 
-/** Whether bytes have the form of an uncompressed point: 97 bytes, the first 0x04. Whether it is on the curve shows at import or agreement. */
+// SP 800-186 §3.2.1.4: y^2 = x^3 - 3x + b modulo p.
+const p = 2n ** 384n - 2n ** 128n - 2n ** 96n + 2n ** 32n - 1n;
+const b = 0xb3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aefn;
+
+/**
+ * Whether bytes are an uncompressed point on P-384: 97 bytes, the first 0x04, coordinates below the prime, the equation (SP 800-56A §5.6.2.3.3). Some
+ * platforms check the last only when the point is used, so it is checked here; points are public, so the time it takes tells nothing.
+ */
 export function isPoint(bytes: Uint8Array): boolean {
-  return bytes.byteLength === pointLength && bytes[0] === 0x04;
+  if (bytes.byteLength !== pointLength || bytes[0] !== 0x04) return false;
+  const x = integer(bytes.subarray(1, 1 + coordinateLength));
+  const y = integer(bytes.subarray(1 + coordinateLength));
+  return x < p && y < p && (y * y - (x * x * x - 3n * x + b)) % p === 0n;
+}
+
+function integer(bytes: Uint8Array): bigint {
+  return BigInt(`0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`);
 }
 
 /** A fresh key pair; the private key is extractable only where asked. */
@@ -22,8 +36,8 @@ export async function generateKeyPair(extractable: boolean): Promise<CryptoKeyPa
   return subtle.generateKey(curve, extractable, ['deriveKey', 'deriveBits']);
 }
 
-/** A public key from its point. Rejects, as the platform does, when it is not on the curve; some platforms do so only at agreement. */
-export async function importPoint(point: Bytes): Promise<CryptoKey> {
+/** A public key from its point, which must be one by {@link isPoint}. */
+async function importPoint(point: Bytes): Promise<CryptoKey> {
   const { subtle } = await webcrypto();
   return subtle.importKey('raw', point, curve, true, []);
 }
@@ -47,9 +61,10 @@ export async function exportPrivateJwk(privateKey: CryptoKey): Promise<JsonWebKe
   return subtle.exportKey('jwk', privateKey);
 }
 
-/** The shared secret as a handle. Rejects, as the platform does, for a point that is not on the curve. */
-export async function agree(privateKey: CryptoKey, point: Bytes): Promise<SecretKey> {
+/** The shared secret as a handle, or `undefined` where the point is not on the curve. */
+export async function agree(privateKey: CryptoKey, point: Bytes): Promise<SecretKey | undefined> {
+  if (!isPoint(point)) return undefined;
   const { subtle } = await webcrypto();
   const algorithm = { name: 'ECDH', public: await importPoint(point) };
-  return secretHandle(await subtle.deriveKey(algorithm, privateKey, 'HKDF', false, secretKeyUsages));
+  return secretHandle(await subtle.deriveKey(algorithm, privateKey, { name: 'HKDF' }, false, secretKeyUsages));
 }

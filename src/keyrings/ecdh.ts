@@ -88,9 +88,8 @@ export async function wrapTo(
   const ephemeral = await generateKeyPair(false);
   const ephemeralKey = await exportPoint(ephemeral.publicKey);
   const bound = binding(method, identity);
-  const shared = await agree(ephemeral.privateKey, point).catch(() => {
-    throw new KeyError('ERR_INVALID_KEY', 'A recipient is not a point on P-384');
-  });
+  const shared = await agree(ephemeral.privateKey, point);
+  if (shared === undefined) throw new KeyError('ERR_INVALID_KEY', 'The public key of a recipient is no point on P-384');
   const wrappingKey = await deriveEcdhWrappingKey(method, shared, ephemeralKey, point, bound, 'seal');
   const sealedKey = await sealDataKey(wrappingKey, bound, dataKey);
   return { ...identity, wrapping: { method, ephemeralKey, sealedKey } };
@@ -102,9 +101,8 @@ function ecdhOpener(wrappedKey: WrappedKey, privateKey: CryptoKey, point: Bytes)
   const { method, ephemeralKey, sealedKey } = wrapping;
   const bound = binding(method, wrappedKey);
   return sealedKeyOpener(sealedKey, bound, async () => {
-    const shared = await agree(privateKey, ephemeralKey).catch(() => {
-      throw new DecryptionError();
-    });
+    const shared = await agree(privateKey, ephemeralKey);
+    if (shared === undefined) throw new DecryptionError();
     return deriveEcdhWrappingKey(method, shared, ephemeralKey, point, bound, 'unwrap');
   });
 }

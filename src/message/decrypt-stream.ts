@@ -41,7 +41,7 @@ export function decryptStream(options: DecryptStreamOptions): DecryptStream {
   const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
   const header = deferred<MessageHeader>();
   const count = progressCounter(onProgress);
-  const stream = workStream((emit) => {
+  const stream = workStream(({ emit, fail }) => {
     const release = (plaintext: Bytes) => {
       emit(plaintext);
       count(plaintext.byteLength);
@@ -49,7 +49,7 @@ export function decryptStream(options: DecryptStreamOptions): DecryptStream {
     const begin = async (envelopeBytes: Bytes): Promise<SegmentPipe> => {
       const decryption = await beginDecryption(envelopeBytes, options);
       header.resolve(decryption.header);
-      return openingPipe(decryption.messageKey, decryption.segmentSize, release);
+      return openingPipe(decryption.messageKey, decryption.segmentSize, { emit: release, fail });
     };
     return { ...messageReader(begin, given), failed: header.reject };
   }, signal);

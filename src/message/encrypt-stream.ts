@@ -50,17 +50,18 @@ export function sealingStream(
   assertFunction(onProgress, 'onProgress');
   const envelopeReady = deferred<Bytes>();
   const count = progressCounter(onProgress);
-  const stream = workStream((emit) => {
+  const stream = workStream(({ emit, fail }) => {
     let pipe: SegmentPipe;
     return {
       async start() {
         const { envelope, messageKey, segmentSize } = await begin();
         envelopeReady.resolve(frameEnvelope(envelope, 'envelope'));
         emit(detached ? magicAndVersion('body') : frameEnvelope(envelope, 'message'));
-        pipe = sealingPipe(messageKey, segmentSize, (sealed) => {
+        const release = (sealed: Bytes) => {
           emit(sealed);
           count(sealed.byteLength - tagLength);
-        });
+        };
+        pipe = sealingPipe(messageKey, segmentSize, { emit: release, fail });
       },
       write: (chunk) => pipe.write(chunk),
       end: () => pipe.end(),

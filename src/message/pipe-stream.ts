@@ -1,6 +1,7 @@
 /** A TransformStream around a segment pipe that begins late: abort, progress, and promises that nobody has to await. */
 
 import { asBytes } from '../lib/bytes.ts';
+import type { PipeOutput } from '../stream/transform.ts';
 import type { Bytes } from '../types.ts';
 
 /** What turns the chunks of a stream into others. */
@@ -9,13 +10,13 @@ export interface StreamWork {
   start?(): Promise<void>;
   write(chunk: Bytes): Promise<void>;
   end(): Promise<void>;
-  /** The stream failed or was cancelled, with what. Called at most once where the platform tells. */
+  /** The stream failed or was cancelled, with what; where the platform tells, and perhaps more than once. */
   failed?(reason: unknown): void;
 }
 
-/** The stream of some work, which gets a function to emit chunks with. It errors with the signal's reason when that is aborted. */
+/** The stream of some work, which is told where its results go. It errors with the signal's reason when that is aborted. */
 export function workStream(
-  create: (emit: (chunk: Bytes) => void) => StreamWork,
+  create: (output: PipeOutput) => StreamWork,
   signal: AbortSignal | undefined,
 ): TransformStream<Uint8Array, Bytes> {
   let work: StreamWork;
@@ -34,11 +35,12 @@ export function workStream(
   };
   return new TransformStream<Uint8Array, Bytes>({
     start(controller) {
-      work = create((chunk) => controller.enqueue(chunk));
-      const abort = () => {
-        controller.error(signal?.reason);
-        finish(signal?.reason);
+      const fail = (error: unknown) => {
+        controller.error(error);
+        finish(error);
       };
+      work = create({ emit: (chunk) => controller.enqueue(chunk), fail });
+      const abort = () => fail(signal?.reason);
       signal?.addEventListener('abort', abort);
       stopListening = () => signal?.removeEventListener('abort', abort);
       return guarded(async () => {

@@ -1,37 +1,40 @@
-/** Work on many segments at once, with results in order and never more than a few at a time. */
+/** Work on several segments at once, never more than a few, with results handed on in order and as soon as they are there. */
 
-/** A queue of pending results that are taken in the order in which they were put in. */
+/** Starts work while there is room, and hands results to `consume` in the order in which the work was added. */
 export class InFlight<Result> {
   readonly #capacity: number;
-  readonly #pending: Promise<Result>[] = [];
+  readonly #consume: (result: Result) => void;
+  readonly #onFailure: (error: unknown) => void;
+  /** For each piece of work under way: settles when its result, and all before it, were consumed. */
+  readonly #pending: Promise<void>[] = [];
+  #last: Promise<void> = Promise.resolve();
 
-  /** Room for `capacity` results, at least one. */
-  constructor(capacity: number) {
+  /** Room for `capacity` pieces of work, at least one. `onFailure` hears of a failure at once, and perhaps again; adding and draining reject with it too. */
+  constructor(capacity: number, consume: (result: Result) => void, onFailure: (error: unknown) => void = () => {}) {
     this.#capacity = capacity;
+    this.#consume = consume;
+    this.#onFailure = onFailure;
   }
 
-  /** Whether a result must be taken before the next is put in. */
-  get full(): boolean {
-    return this.#pending.length >= this.#capacity;
-  }
-
-  get empty(): boolean {
-    return this.#pending.length === 0;
-  }
-
-  /** Puts a pending result in. A rejection waits, handled, until it is taken. */
-  put(result: Promise<Result>): void {
+  /** Waits for room, and starts. Rejects when earlier work failed. */
+  async add(start: () => Promise<Result>): Promise<void> {
+    while (this.#pending.length >= this.#capacity) await this.#pending[0];
+    const result = start();
     result.catch(() => {});
-    this.#pending.push(result);
+    const consumed = this.#last.then(() => result).then(this.#consume);
+    this.#last = consumed;
+    this.#pending.push(consumed);
+    // After a failure the queue stays as it is: whoever adds or drains meets the failure.
+    consumed.then(() => this.#pending.shift(), this.#onFailure);
   }
 
-  /** The oldest result; rejects where it did. */
-  take(): Promise<Result> {
-    return this.#pending.shift() as Promise<Result>;
+  /** Resolves when all results were consumed; rejects with the first failure. */
+  drain(): Promise<void> {
+    return this.#last;
   }
 }
 
-/** Starts `work` on the indices from `first` to below `end`, a few at a time, and hands results to `consume` in order. Stops at the first failure. */
+/** Starts `work` on the indices from `first` to below `end`, and hands results to `consume` in order. Stops at the first failure. */
 export async function forEachInOrder<Result>(
   first: number,
   end: number,
@@ -39,10 +42,8 @@ export async function forEachInOrder<Result>(
   work: (index: number) => Promise<Result>,
   consume: (result: Result, index: number) => void,
 ): Promise<void> {
-  const queue = new InFlight<Result>(capacity);
   let next = first;
-  for (let index = first; index < end; index++) {
-    while (next < end && !queue.full) queue.put(work(next++));
-    consume(await queue.take(), index);
-  }
+  const queue = new InFlight<Result>(capacity, (result) => consume(result, next++));
+  for (let index = first; index < end; index++) await queue.add(() => work(index));
+  await queue.drain();
 }

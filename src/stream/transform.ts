@@ -18,19 +18,26 @@ export interface SegmentPipe {
   end(): Promise<void>;
 }
 
+/** Where results go. */
+export interface PipeOutput {
+  emit(result: Bytes): void;
+  /** Hears of a failure at once, also while nothing is written. */
+  fail(error: unknown): void;
+}
+
 type Process = (index: number, piece: Bytes) => Promise<Bytes>;
 
 /** Seals plaintext. Rejects with `ERR_LIMIT_EXCEEDED` when it grows too long (§6.7). */
-export function sealingPipe(key: AeadKey, segmentSize: number, emit: (segment: Bytes) => void): SegmentPipe {
-  return segmentPipe(segmentSize, emit, (index, piece) => {
+export function sealingPipe(key: AeadKey, segmentSize: number, output: PipeOutput): SegmentPipe {
+  return segmentPipe(segmentSize, output, (index, piece) => {
     assertIndex(index, segmentSize);
     return sealSegment(key, index, piece);
   });
 }
 
 /** Opens a body. Rejects with `ERR_DECRYPTION_FAILED`, after an authentic prefix at most. */
-export function openingPipe(key: AeadKey, segmentSize: number, emit: (plaintext: Bytes) => void): SegmentPipe {
-  return segmentPipe(segmentSize + tagLength, emit, (index, piece) => {
+export function openingPipe(key: AeadKey, segmentSize: number, output: PipeOutput): SegmentPipe {
+  return segmentPipe(segmentSize + tagLength, output, (index, piece) => {
     // §6.3, §6.5: without a last segment of its own, the body is cut.
     if (piece.byteLength < tagLength) throw new DecryptionError();
     assertIndex(index, segmentSize);
@@ -38,27 +45,23 @@ export function openingPipe(key: AeadKey, segmentSize: number, emit: (plaintext:
   });
 }
 
-function segmentPipe(pieceSize: number, emit: (result: Bytes) => void, process: Process): SegmentPipe {
-  const queue = new InFlight<Bytes>(segmentsInFlight);
+function segmentPipe(pieceSize: number, { emit, fail }: PipeOutput, process: Process): SegmentPipe {
+  const emitNonEmpty = (result: Bytes) => {
+    if (result.byteLength > 0) emit(result);
+  };
+  const queue = new InFlight<Bytes>(segmentsInFlight, emitNonEmpty, fail);
   // One more than are in flight: the one that is being filled.
   const chunker = new Chunker(pieceSize, segmentsInFlight + 1);
   let index = 0;
-  const takeOne = async () => {
-    const result = await queue.take();
-    if (result.byteLength > 0) emit(result);
-  };
-  const start = async (piece: Bytes) => {
-    if (queue.full) await takeOne();
-    queue.put(Promise.resolve(process(index++, piece)));
-  };
+  const add = (piece: Bytes) => queue.add(async () => process(index++, piece));
   return {
     async write(chunk) {
       chunker.push(chunk);
-      for (let piece = chunker.next(); piece !== undefined; piece = chunker.next()) await start(piece);
+      for (let piece = chunker.next(); piece !== undefined; piece = chunker.next()) await add(piece);
     },
     async end() {
-      await start(chunker.rest());
-      while (!queue.empty) await takeOne();
+      await add(chunker.rest());
+      await queue.drain();
     },
   };
 }

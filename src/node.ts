@@ -1,0 +1,3 @@
+/** What bulla has for Node alone. */
+
+export {};

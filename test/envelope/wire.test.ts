@@ -1,0 +1,89 @@
+import { describe, expect, test } from 'vitest';
+import { assertCanonical, type MessageRules } from '../../src/envelope/wire.ts';
+
+const rules: MessageRules = {
+  known: {
+    1: { name: 'number', type: 'uint32' },
+    2: { name: 'bytes', type: 'bytes', required: true, least: 2, most: 3 },
+    3: { name: 'strings', type: 'string', repeated: 2, limit: 4 },
+    4: { name: 'inner', type: 'message', fields: { known: { 1: { name: 'number', type: 'uint32', limit: 9 } } } },
+  },
+  admits: (number, wireType) => number >= 1024 && wireType !== 9,
+};
+const bytesField = [0x12, 0x02, 1, 2];
+const check = (...bytes: readonly number[]) => assertCanonical(Uint8Array.from(bytes), rules, 'thing');
+const codeOf = (...bytes: readonly number[]) => {
+  try {
+    check(...bytes);
+  } catch (error) {
+    return (error as { code: string }).code;
+  }
+  return 'accepted';
+};
+
+describe('canonical protobuf', () => {
+  test('§2.2 accepts what is canonical and tells its fields', () => {
+    expect([...check(0x08, 0x96, 0x01, ...bytesField, 0x1a, 1, 0x61, 0x1a, 1, 0x62, 0x22, 2, 0x08, 9)]).toEqual([
+      1, 2, 3, 4,
+    ]);
+    expect([...check(...bytesField)]).toEqual([2]);
+  });
+
+  test.each<[string, number[]]>([
+    ['§2.2a a tag that is not minimal', [0x88, 0x00, 0x01, ...bytesField]],
+    ['§2.2a a value that is not minimal', [0x08, 0x81, 0x00, ...bytesField]],
+    ['§2.2a a length that is not minimal', [0x12, 0x82, 0x00, 1, 2]],
+    ['§2.2a a varint of eleven bytes', [0x08, ...new Array(10).fill(0xff), 0x01, ...bytesField]],
+    ['§2.2a a varint beyond 64 bits', [0x08, ...new Array(9).fill(0xff), 0x02, ...bytesField]],
+    ['§2.2b fields out of order', [...bytesField, 0x08, 0x01]],
+    ['§2.2b a repeated singular field', [0x08, 0x01, 0x08, 0x01, ...bytesField]],
+    ['§2.2b a repeated field that is interrupted', [...bytesField, 0x1a, 1, 0x61, 0x22, 2, 0x08, 9, 0x1a, 1, 0x62]],
+    ['§2.2c bytes as a varint', [0x10, 0x02]],
+    ['§2.2c a uint32 as bytes', [0x0a, 0x01, 1, ...bytesField]],
+    ['§2.2c a uint32 as fixed32', [0x0d, 1, 0, 0, 0, ...bytesField]],
+    ['§2.2c a group', [...bytesField, 0x23, 0x24]],
+    ['§2.2c wire type 6', [...bytesField, 0x26]],
+    ['§2.2c wire type 7', [...bytesField, 0x27]],
+    ['§2.2c a group of an unknown field', [...bytesField, 0x83, 0x40, 0x84, 0x40]],
+    ['§2.2d a default value', [0x08, 0x00, ...bytesField]],
+    ['§2.2d an empty string', [...bytesField, 0x1a, 0]],
+    ['§2.2d an empty message', [...bytesField, 0x22, 0]],
+    ['§2.2e 2^32', [0x08, 0x80, 0x80, 0x80, 0x80, 0x10, ...bytesField]],
+    ['§2.2f overlong UTF-8', [...bytesField, 0x1a, 2, 0xc0, 0xaf]],
+    ['§2.2g a length beyond the end', [0x12, 0x03, 1, 2]],
+    ['§2.2g an inner length beyond the inner end', [...bytesField, 0x22, 2, 0x08, 0x80]],
+    ['§2.2g a cut tag', [...bytesField, 0x80]],
+    ['§2.2g a cut fixed64', [...bytesField, 0x81, 0x40, 1, 2, 3]],
+    ['§2.2h field number 0', [0x02, 0x01, 1]],
+    ['§2.2h field number 2^29', [...bytesField, 0x80, 0x80, 0x80, 0x80, 0x10, 1]],
+    ['§2.1 a required field that is missing', [0x08, 0x01]],
+    ['§2.1 nothing', []],
+    ['a value that is too short', [0x12, 0x01, 1]],
+    ['a value that is too long', [0x12, 0x04, 1, 2, 3, 4]],
+  ])('ERR_MALFORMED: %s', (_, bytes) => expect(codeOf(...bytes)).toBe('ERR_MALFORMED'));
+
+  test.each<[string, number[]]>([
+    ['§2.4 one element too many', [...bytesField, ...[0x1a, 1, 0x61], ...[0x1a, 1, 0x62], ...[0x1a, 1, 0x63]]],
+    ['§2.4 a string beyond its limit', [...bytesField, 0x1a, 5, 1, 2, 3, 4, 5]],
+    ['§2.4 a length beyond its limit, before its bytes are looked for', [...bytesField, 0x1a, 0xff, 0xff, 0xff, 0x7f]],
+    ['§2.4 a number beyond its limit', [...bytesField, 0x22, 2, 0x08, 10]],
+  ])('ERR_LIMIT_EXCEEDED: %s', (_, bytes) => expect(codeOf(...bytes)).toBe('ERR_LIMIT_EXCEEDED'));
+
+  test('§2.3 unknown fields are refused unless they are admitted', () => {
+    expect(codeOf(...bytesField, 0x2a, 1, 0)).toBe('ERR_UNSUPPORTED_FEATURE');
+    expect(codeOf(...bytesField, 0xfa, 0x3f, 1, 0)).toBe('ERR_UNSUPPORTED_FEATURE');
+    expect(codeOf(...bytesField, 0x82, 0x40, 1, 0)).toBe('accepted');
+    expect(codeOf(...bytesField, 0x80, 0x40, 0x00, 0x80, 0x40, 0x01)).toBe('ERR_MALFORMED');
+    expect(codeOf(...bytesField, 0x80, 0x40, 0x00, 0x89, 0x40, 1, 2, 3, 4, 5, 6, 7, 8, 0x95, 0x40, 1, 2, 3, 4)).toBe(
+      'accepted',
+    );
+  });
+
+  test('a large number of fields takes time in proportion', () => {
+    const many = new Uint8Array(3_000_000);
+    for (let i = 0; i < many.length; i += 3) many.set([0x1a, 1, 0x61], i);
+    expect(() => assertCanonical(many, rules, 'thing')).toThrow(
+      expect.objectContaining({ code: 'ERR_LIMIT_EXCEEDED' }),
+    );
+  });
+});
