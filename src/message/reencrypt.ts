@@ -44,7 +44,10 @@ export interface ReencryptOptions {
 export function reencrypt(message: ReadableStream<Uint8Array>, options: ReencryptOptions): ReadableStream<Bytes>;
 export function reencrypt(message: Uint8Array, options: ReencryptOptions): Promise<Bytes>;
 export function reencrypt(message: string, options: ReencryptOptions): Promise<string>;
-export function reencrypt(message: DetachedMessage, options: ReencryptOptions): Promise<DetachedMessage>;
+export function reencrypt<Envelope extends Bytes | string>(
+  message: DetachedMessage<Envelope>,
+  options: ReencryptOptions,
+): Promise<DetachedMessage<Envelope>>;
 export function reencrypt(
   message: ReadableStream<Uint8Array> | Message,
   options: ReencryptOptions,

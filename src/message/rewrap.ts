@@ -63,7 +63,10 @@ export interface RewrapOptions {
  */
 export async function rewrap(message: Uint8Array, options: RewrapOptions): Promise<Bytes>;
 export async function rewrap(message: string, options: RewrapOptions): Promise<string>;
-export async function rewrap(message: DetachedMessage, options: RewrapOptions): Promise<DetachedMessage>;
+export async function rewrap<Envelope extends Bytes | string>(
+  message: DetachedMessage<Envelope>,
+  options: RewrapOptions,
+): Promise<DetachedMessage<Envelope>>;
 export async function rewrap(message: Message, options: RewrapOptions): Promise<Message> {
   assertOptions(options, ['from', 'to', 'context', 'keep', 'drop', 'signal', 'random']);
   assertKeyring(options.from, 'from');

@@ -1,0 +1,208 @@
+import { describe, expect, inject, test } from 'vitest';
+import { encrypt, type OpenedMessage, open, type Source, toText } from '../../src/index.ts';
+import { boundarySizes, codeOf, collect, fastKeyring, flipBit, pattern, rejection, s } from '../support/data.ts';
+
+const keyring = fastKeyring();
+const segmentSize = s;
+
+/** A source that writes down what it is asked for. */
+function recording(bytes: Uint8Array): Source & { reads: [number, number][] } {
+  const reads: [number, number][] = [];
+  return {
+    reads,
+    size: bytes.byteLength,
+    async read(offset, length) {
+      reads.push([offset, length]);
+      return bytes.slice(offset, offset + length);
+    },
+  };
+}
+
+describe('open', () => {
+  test.each(boundarySizes)('§6.6 %i bytes: every range around the boundaries', async (size) => {
+    const data = pattern(size, size + 2);
+    const message = await open(await encrypt(data, { keyring, segmentSize }), { keyring });
+    expect(message.size).toBe(size);
+    const edges = [0, 1, s - 1, s, s + 1, 2 * s, size - 1, size, size + 1].filter((edge) => edge >= 0);
+    for (const start of edges) {
+      for (const end of edges) {
+        expect(await message.read(start, end)).toEqual(data.slice(start, end));
+        expect(await collect(message.stream({ start, end }))).toEqual(data.slice(start, end));
+      }
+    }
+    expect(await message.read()).toEqual(data);
+  });
+
+  test('bytes, text, Blob, File, a source, and a detached body', async () => {
+    const data = pattern(3 * s + 1);
+    const message = await encrypt(data, { keyring, segmentSize, contentType: 'a/b' });
+    const { envelope, body } = await encrypt(data, { keyring, segmentSize, detached: true });
+    const sources = [message, toText(message), new Blob([message]), new File([message], 'm.bulla'), recording(message)];
+    for (const source of sources) {
+      const opened = await open(source, { keyring });
+      expect(await opened.read(s - 1, s + 1)).toEqual(data.slice(s - 1, s + 1));
+      expect(opened.header.contentType).toBe('a/b');
+    }
+    for (const given of [envelope, toText(envelope)]) {
+      expect(await (await open(body, { keyring, envelope: given })).read()).toEqual(data);
+    }
+    expect(await codeOf(open(body, { keyring }))).toBe('ERR_NOT_A_MESSAGE');
+    expect(await codeOf(open(message, { keyring, envelope }))).toBe('ERR_NOT_A_MESSAGE');
+  });
+
+  test('reads the segments that a range touches and no others', async () => {
+    const source = recording(await encrypt(pattern(1000 * s), { keyring, segmentSize }));
+    const message = await open(source, { keyring });
+    const body = source.size - 1000 * (s + 16) - 16;
+    expect(source.reads.splice(0)).toEqual([
+      [0, 10],
+      [10, body - 10],
+      [body + 1000 * (s + 16), 16],
+    ]);
+    await message.read(500 * s + 1, 501 * s + 1);
+    expect(source.reads.splice(0)).toEqual([[body + 500 * (s + 16), 2 * (s + 16)]]);
+    const reader = message.stream({ start: 10 * s }).getReader();
+    await reader.read();
+    await reader.cancel();
+    expect(source.reads).toHaveLength(1);
+    expect((source.reads[0] as [number, number])[1]).toBeLessThanOrEqual(2 ** 20 + 300 * 16);
+  });
+
+  test('§6.6 a cut message never opens, though its first segments would', async () => {
+    const message = await encrypt(pattern(4 * s + 5), { keyring, segmentSize });
+    const front = message.byteLength - 4 * (s + 16) - 21;
+    for (let segments = 0; segments <= 4; segments++) {
+      for (const extra of [0, 1, 15, 16, 17]) {
+        const cut = message.slice(0, front + segments * (s + 16) + extra);
+        expect(await codeOf(open(cut, { keyring }))).toBe('ERR_DECRYPTION_FAILED');
+      }
+    }
+  });
+
+  test('§6.4 a changed segment fails alone', async () => {
+    const data = pattern(4 * s);
+    const bytes = await encrypt(data, { keyring, segmentSize });
+    const message = await open(flipBit(bytes, (bytes.byteLength - 3 * (s + 16)) * 8), { keyring });
+    expect(await message.read(0, s)).toEqual(data.slice(0, s));
+    expect(await message.read(2 * s, 4 * s)).toEqual(data.slice(2 * s));
+    expect(await codeOf(message.read(s, s + 1))).toBe('ERR_DECRYPTION_FAILED');
+    expect(await codeOf(collect(message.stream()))).toBe('ERR_DECRYPTION_FAILED');
+  });
+
+  test('many reads at once do not disturb each other', async () => {
+    const data = pattern(20 * s);
+    const message = await open(await encrypt(data, { keyring, segmentSize }), { keyring });
+    const starts = Array.from({ length: 40 }, (_, i) => i * 1999);
+    const parts = await Promise.all(starts.map((start) => message.read(start, start + 3000)));
+    expect(parts).toEqual(starts.map((start) => data.slice(start, start + 3000)));
+  });
+
+  test('wrong arguments and wrong sources', async () => {
+    const bytes = await encrypt(pattern(9), { keyring });
+    const message = await open(bytes, { keyring });
+    for (const [start, end] of [
+      [-1, 5],
+      [0, -1],
+      [0.5, 1],
+      [0, Number.NaN],
+      ['0', 1],
+    ] as never as [number, number][]) {
+      await expect(message.read(start, end)).rejects.toThrow(TypeError);
+      expect(() => message.stream({ start, end })).toThrow(TypeError);
+    }
+    expect(() => message.stream({ from: 1 } as never)).toThrow(/unknown option "from"/);
+    for (const source of [
+      undefined,
+      null,
+      7,
+      {},
+      { size: 9 },
+      { read() {} },
+      { size: -1, read() {} },
+      new ArrayBuffer(9),
+    ]) {
+      await expect(open(source as never, { keyring })).rejects.toThrow(TypeError);
+    }
+    expect(await codeOf(open('https://example.com/', { keyring }))).toBe('ERR_NOT_A_MESSAGE');
+    await expect(open(bytes, { keyring, detached: true } as never)).rejects.toThrow(/unknown option/);
+    const lying = {
+      size: bytes.byteLength,
+      read: async (offset: number, length: number) => bytes.slice(offset, offset + length - 1),
+    };
+    expect(await codeOf(open(lying, { keyring }))).toBe('ERR_SOURCE_UNREADABLE');
+    expect(await codeOf(open({ size: 30, read: async (o, l) => bytes.slice(o, o + l) }, { keyring }))).toBe(
+      'ERR_TRUNCATED',
+    );
+    expect(await codeOf(open(new Uint8Array(0), { keyring }))).toBe('ERR_NOT_A_MESSAGE');
+  });
+
+  test('a signal ends reads as well', async () => {
+    const reason = new Error('enough');
+    const controller = new AbortController();
+    const message = await open(await encrypt(pattern(9), { keyring }), { keyring, signal: controller.signal });
+    controller.abort(reason);
+    await expect(message.read()).rejects.toBe(reason);
+    await expect(collect(message.stream())).rejects.toBe(reason);
+  });
+});
+
+describe('open by URL', () => {
+  const data = pattern(600 * s + 5);
+  let names = 0;
+
+  async function put(fault = ''): Promise<{ url: URL; again: () => Promise<Response>; log: () => Promise<string[]> }> {
+    const url = new URL(`/message-${Math.random()}-${names++}`, inject('rangeServer'));
+    const body = await encrypt(data, { keyring, segmentSize });
+    const again = () => fetch(url, { method: 'PUT', body, headers: { 'x-fault': fault } });
+    await again();
+    return { url, again, log: async () => (await fetch(`${url}/log`)).json() as Promise<string[]> };
+  }
+  const openAndRead = async (url: URL): Promise<OpenedMessage> => {
+    const message = await open(url, { keyring });
+    expect(await message.read(s - 2, s + 2)).toEqual(data.slice(s - 2, s + 2));
+    return message;
+  };
+
+  test('reads by ranges, and only what it needs', async () => {
+    const { url, log } = await put();
+    const message = await openAndRead(url);
+    expect(await message.read(599 * s)).toEqual(data.slice(599 * s));
+    const lengths = (await log()).map((range) => {
+      const [first, last] = range.slice('bytes='.length).split('-').map(Number) as [number, number];
+      return last - first + 1;
+    });
+    expect(Math.max(...lengths)).toBe(2 * (s + 16));
+    expect(lengths.length).toBeLessThanOrEqual(6);
+  });
+
+  test('a resource that changed meanwhile', async () => {
+    const { url, again } = await put();
+    const message = await openAndRead(url);
+    await again();
+    expect(await codeOf(message.read(0, 1))).toBe('ERR_SOURCE_CHANGED');
+  });
+
+  test('without an ETag a change is found all the same', async () => {
+    const { url } = await put('no-etag');
+    const message = await openAndRead(url);
+    const { byteLength } = await encrypt(data, { keyring, segmentSize });
+    const other = await encrypt(pattern(data.byteLength, 77), { keyring, segmentSize });
+    expect(other.byteLength).toBe(byteLength);
+    await fetch(url, { method: 'PUT', body: other, headers: { 'x-fault': 'no-etag' } });
+    expect(await codeOf(message.read(0, 1))).toBe('ERR_DECRYPTION_FAILED');
+  });
+
+  test.each(['no-ranges', 'wrong-range', 'too-long', 'too-short'])('a server that misbehaves: %s', async (fault) => {
+    const { url } = await put(fault);
+    const error = await rejection(open(url, { keyring }));
+    expect(error.code).toBe('ERR_SOURCE_UNREADABLE');
+  });
+
+  test('nothing there, nobody there, and an abort', async () => {
+    expect(await codeOf(open(new URL('/nothing', inject('rangeServer')), { keyring }))).toBe('ERR_SOURCE_UNREADABLE');
+    expect(await codeOf(open(new URL('http://127.0.0.1:1/'), { keyring }))).toBe('ERR_SOURCE_UNREADABLE');
+    const { url } = await put();
+    const reason = new Error('enough');
+    await expect(open(url, { keyring, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+});
