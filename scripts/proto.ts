@@ -13,7 +13,20 @@ try {
   const script = join(folder, 'bulla.js');
   execFileSync(
     'node_modules/.bin/pbjs',
-    ['-t', 'static-module', '-w', 'esm', ...slim, '--force-number', '-r', 'bulla', '-o', script, '-d', 'proto/bulla.proto'],
+    [
+      '-t',
+      'static-module',
+      '-w',
+      'esm',
+      ...slim,
+      '--force-number',
+      '-r',
+      'bulla',
+      '-o',
+      script,
+      '-d',
+      'proto/bulla.proto',
+    ],
     { stdio: ['ignore', 'ignore', 'inherit'] },
   );
   const files = {
@@ -28,7 +41,8 @@ try {
   for (const [name, text] of Object.entries(files)) {
     const path = join(target, name);
     if (!process.argv.includes('--check')) writeFileSync(path, text);
-    else if (readFileSync(path, 'utf8') !== text) throw new Error(`${path} is not what proto/ generates: npm run proto`);
+    else if (readFileSync(path, 'utf8') !== text)
+      throw new Error(`${path} is not what proto/ generates: npm run proto`);
   }
 } finally {
   rmSync(folder, { recursive: true });

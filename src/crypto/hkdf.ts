@@ -19,8 +19,12 @@ export async function importSecret(bytes: Bytes): Promise<SecretKey> {
   return secretHandle(await subtle.importKey('raw', bytes, 'HKDF', false, secretKeyUsages));
 }
 
+// RFC 5869 §2.3: at most 255 times the hash's length. The fallback of Node would go on without a word.
+const maxOutputLength = 255 * 48;
+
 /** `length` bytes for public use, such as a commitment. */
 export async function deriveBytes(key: SecretKey, salt: Bytes, info: Bytes, length: number): Promise<Bytes> {
+  if (length > maxOutputLength) throw new TypeError(`HKDF gives at most ${maxOutputLength} bytes`);
   const { subtle } = await webcrypto();
   return new Uint8Array(await subtle.deriveBits(parameters(salt, info), cryptoKeyOf(key), length * 8));
 }

@@ -39,7 +39,9 @@ export function secretHandle(key: CryptoKey): SecretKey {
   return key as unknown as SecretKey;
 }
 
-/** The handle around a `CryptoKey` for AES-256-GCM. */
+/** The handle around a `CryptoKey` for AES-256-GCM; no other algorithm and no other size becomes one. */
 export function aeadHandle(key: CryptoKey): AeadKey {
+  const { name, length } = key.algorithm as AesKeyAlgorithm;
+  if (name !== 'AES-GCM' || length !== 256) throw new TypeError('the key must be for AES-256-GCM');
   return key as unknown as AeadKey;
 }

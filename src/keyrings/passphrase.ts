@@ -4,7 +4,7 @@ import { deriveAeadFromPassphrase } from '../crypto/pbkdf2.ts';
 import { randomBytes } from '../crypto/random.ts';
 import { assert, assertInteger, assertOptions } from '../lib/assert.ts';
 import { maxIterations, minIterations } from '../lib/limits.ts';
-import { encodeUtf8 } from '../lib/utf8.ts';
+import { assertWellFormed, encodeUtf8 } from '../lib/utf8.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
 import type { Keyring } from './keyring.ts';
 import { isFor, type LocalKeyOptions, localKeyIdentity, localKeyring, sealDataKey, sealedKeyOpener } from './local.ts';
@@ -34,6 +34,8 @@ export function passphraseKeyring(options: PassphraseKeyringOptions): Keyring {
   const { passphrase, iterations = minIterations, keyId = 'passphrase' } = options;
   assert(typeof passphrase === 'string' && passphrase !== '', 'passphrase', 'a string that is not empty');
   assertInteger(iterations, minIterations, maxIterations, 'iterations');
+  // Before it is normalized: some runtimes replace unpaired surrogates then.
+  assertWellFormed(passphrase, 'passphrase');
   const secret = encodeUtf8(passphrase.normalize('NFC'), 'passphrase');
   const identity = localKeyIdentity(keyId, options);
   const bound = binding('passphrase', identity);

@@ -93,6 +93,8 @@ async function fetchRange(url: URL, offset: number, length: number, signal: Abor
   const last = offset + length - 1;
   const response = await fetch(url, {
     headers: { Range: `bytes=${offset}-${last}` },
+    // A cache that keeps ranges may ask for a part of one again, and mix answers of different times.
+    cache: 'no-store',
     signal: signal ?? null,
   }).catch((error: unknown) => {
     signal?.throwIfAborted();

@@ -1,0 +1,63 @@
+// The runtimes that a suite runs in, as vitest projects.
+
+import { playwright } from '@vitest/browser-playwright';
+import type { TestProjectInlineConfiguration } from 'vitest/config';
+import { findBrowsers } from '../../scripts/browsers.ts';
+
+/** Which tests to run, and which of them exist in Node with its own WebCrypto alone. */
+export interface Suite {
+  readonly include: string[];
+  readonly exclude?: string[];
+  readonly nodeOnly?: string[];
+}
+
+const timeouts = { testTimeout: 120_000, hookTimeout: 120_000 };
+
+/** Node, and Node without its own WebCrypto. */
+export function nodeProjects({ include, exclude = [], nodeOnly = [] }: Suite): TestProjectInlineConfiguration[] {
+  const ssr = { resolve: { conditions: ['bulla-source', 'node', 'import'] } };
+  return [
+    { extends: true, ssr, test: { ...timeouts, include, exclude, name: 'node' } },
+    {
+      extends: true,
+      ssr,
+      test: {
+        ...timeouts,
+        include,
+        exclude: [...exclude, ...nodeOnly],
+        name: 'node without webcrypto',
+        setupFiles: './test/support/without-webcrypto.ts',
+      },
+    },
+  ];
+}
+
+/** Chromium and Firefox, found or installed. Throws where one is missing: nothing is skipped in silence. */
+export async function browserProjects({
+  include,
+  exclude = [],
+  nodeOnly = [],
+}: Suite): Promise<TestProjectInlineConfiguration[]> {
+  const { chromium, firefox } = await findBrowsers();
+  const browsers = [
+    { browser: 'chromium' as const, launchOptions: chromium },
+    { browser: 'firefox' as const, launchOptions: firefox },
+  ];
+  return browsers.map(({ browser, launchOptions }) => ({
+    extends: true,
+    resolve: { conditions: ['bulla-source', 'browser', 'import'] },
+    test: {
+      ...timeouts,
+      include,
+      exclude: [...exclude, ...nodeOnly],
+      name: browser,
+      browser: {
+        enabled: true,
+        headless: true,
+        screenshotFailures: false,
+        provider: playwright({ launchOptions }),
+        instances: [{ browser }],
+      },
+    },
+  }));
+}
