@@ -38,7 +38,7 @@ export const lp = (bytes: Uint8Array): Uint8Array => concat(u32(bytes.length), b
 
 /** The UTF-8 bytes of a string; a caller's unpaired surrogate is a wrong argument (§4.2). */
 export function utf8(text: string): Uint8Array {
-  if (!text.isWellFormed()) throw new TypeError('a string has an unpaired surrogate');
+  if (/\p{Surrogate}/u.test(text)) throw new TypeError('a string has an unpaired surrogate');
   return new TextEncoder().encode(text);
 }
 

@@ -46,6 +46,8 @@ export async function browserProjects({
   return browsers.map(({ browser, launchOptions }) => ({
     extends: true,
     resolve: { conditions: ['bulla-source', 'browser', 'import'] },
+    // Found late, a dependency would be bundled in the middle of a run, and the pages reloaded.
+    optimizeDeps: { include: ['protobufjs/minimal.js', 'fast-check'] },
     test: {
       ...timeouts,
       include,

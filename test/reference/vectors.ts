@@ -1,0 +1,113 @@
+// The shape of test/vectors/*.json and the decoding of its byte strings; nothing here needs Node.
+
+import type { ErrorCode, Pair } from './wire.ts';
+
+/** Base64url without padding, or pieces of it where a long run of bytes repeats. */
+export type Bytes = string | readonly (string | { readonly repeat: string; readonly times: number })[];
+
+/** The entries of keys.json. */
+export interface KeyMaterial {
+  readonly bytes?: string;
+  readonly jwk?: JsonWebKey;
+  readonly passphrase?: string;
+}
+
+/** A key a reader holds: its material by its name in keys.json, and what the reader expects of a wrapped key (§7.6). */
+export interface VectorKey {
+  readonly method: 'ecdh' | 'service-ecdh' | 'aes' | 'rsa' | 'passphrase';
+  readonly key: string;
+  readonly keyId: string;
+  readonly version?: number;
+  readonly serviceId?: string;
+  readonly keyContext?: readonly Pair[];
+}
+
+/** One wrap of the data key, with all that a writer draws at random; `wrappedKey` alone is an entry taken as it is. */
+export type VectorWrap =
+  | (VectorKey & {
+      readonly ephemeralPrivateKey?: string;
+      readonly salt?: string;
+      readonly iterations?: number;
+      readonly encryptedKey?: string;
+    })
+  | {
+      readonly method: 'service';
+      readonly keyId: string;
+      readonly version?: number;
+      readonly serviceId: string;
+      readonly keyContext?: readonly Pair[];
+      readonly opaque: Bytes;
+    }
+  | { readonly method: 'raw'; readonly wrappedKey: Bytes };
+
+export interface ValidVector {
+  readonly name: string;
+  readonly clauses: readonly string[];
+  /** `{ length }`: the bytes 0, 1, ..., 250, 0, 1, ... up to that length. */
+  readonly plaintext: string | { readonly length: number };
+  readonly dataKey: string;
+  readonly salt: string;
+  readonly segmentSizeLog2: number;
+  readonly created: number;
+  readonly keyUse: 'SINGLE' | 'SHARED';
+  readonly context: readonly Pair[];
+  readonly contentType: string;
+  readonly metadata: readonly Pair[];
+  readonly extraHeaderFields: Bytes;
+  readonly wraps: readonly VectorWrap[];
+  readonly intermediates: {
+    readonly header: Bytes;
+    readonly map: Bytes;
+    readonly transcriptDigest: string;
+    readonly messageKeyInfo: string;
+    readonly commitmentInfo: string;
+    readonly messageKey: string;
+    readonly commitment: string;
+    readonly wraps: readonly Readonly<Record<string, Bytes>>[];
+    readonly envelope: Bytes;
+    readonly nonces: readonly string[];
+  };
+  readonly messageLength: number;
+  readonly messageSha384: string;
+  /** Absent where the message is long: seal the plaintext under `messageKey` and compare with `messageSha384`. */
+  readonly message?: Bytes;
+  /** The other forms (§1.5, §1.6), of small messages. */
+  readonly text?: string;
+  readonly detached?: { readonly envelope: string; readonly body: string; readonly text: string };
+}
+
+/** Exactly one of `message`, `text` and `detached`; there, one of `envelope` and `text`. */
+export interface InvalidVector {
+  readonly name: string;
+  readonly clause: string;
+  readonly code: ErrorCode;
+  readonly message?: Bytes;
+  readonly text?: string;
+  readonly detached?: { readonly envelope?: Bytes; readonly text?: string; readonly body: Bytes };
+  readonly keys: readonly VectorKey[];
+  readonly context: readonly Pair[];
+}
+
+export function decodeBytes(value: Bytes): Uint8Array {
+  const pieces = typeof value === 'string' ? [value] : value;
+  const decoded = pieces.map((piece) => {
+    if (typeof piece === 'string') return decodeBase64url(piece);
+    const unit = decodeBase64url(piece.repeat);
+    return Uint8Array.from({ length: unit.length * piece.times }, (_, index) => unit[index % unit.length] ?? 0);
+  });
+  const result = new Uint8Array(decoded.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of decoded) {
+    result.set(piece, at);
+    at += piece.length;
+  }
+  return result;
+}
+
+export function plaintextOf({ plaintext }: ValidVector): Uint8Array {
+  if (typeof plaintext === 'string') return decodeBytes(plaintext);
+  return Uint8Array.from({ length: plaintext.length }, (_, index) => index % 251);
+}
+
+const decodeBase64url = (text: string): Uint8Array =>
+  Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0));
