@@ -25,7 +25,7 @@ export interface PipeOutput {
   fail(error: unknown): void;
 }
 
-type Process = (index: number, piece: Bytes) => Promise<Bytes>;
+type Work = (index: number, piece: Bytes) => Promise<Bytes>;
 
 /** Seals plaintext. Rejects with `ERR_LIMIT_EXCEEDED` when it grows too long (§6.7). */
 export function sealingPipe(key: AeadKey, segmentSize: number, output: PipeOutput): SegmentPipe {
@@ -45,7 +45,7 @@ export function openingPipe(key: AeadKey, segmentSize: number, output: PipeOutpu
   });
 }
 
-function segmentPipe(pieceSize: number, { emit, fail }: PipeOutput, process: Process): SegmentPipe {
+function segmentPipe(pieceSize: number, { emit, fail }: PipeOutput, work: Work): SegmentPipe {
   const emitNonEmpty = (result: Bytes) => {
     if (result.byteLength > 0) emit(result);
   };
@@ -53,7 +53,7 @@ function segmentPipe(pieceSize: number, { emit, fail }: PipeOutput, process: Pro
   // One more than are in flight: the one that is being filled.
   const chunker = new Chunker(pieceSize, segmentsInFlight + 1);
   let index = 0;
-  const add = (piece: Bytes) => queue.add(async () => process(index++, piece));
+  const add = (piece: Bytes) => queue.add(async () => work(index++, piece));
   return {
     async write(chunk) {
       chunker.push(chunk);

@@ -5,10 +5,13 @@ import type { ErrorCode, Pair } from './wire.ts';
 /** Base64url without padding, or pieces of it where a long run of bytes repeats. */
 export type Bytes = string | readonly (string | { readonly repeat: string; readonly times: number })[];
 
+export type Jwk = { readonly kty: string } & { readonly [member in 'crv' | 'x' | 'y' | 'd' | EncodedRsa]?: string };
+type EncodedRsa = 'n' | 'e' | 'p' | 'q' | 'dp' | 'dq' | 'qi';
+
 /** The entries of keys.json. */
 export interface KeyMaterial {
   readonly bytes?: string;
-  readonly jwk?: JsonWebKey;
+  readonly jwk?: Jwk;
   readonly passphrase?: string;
 }
 
@@ -40,7 +43,8 @@ export type VectorWrap =
     }
   | { readonly method: 'raw'; readonly wrappedKey: Bytes };
 
-export interface ValidVector {
+/** What a writer starts from. */
+export interface VectorInput {
   readonly name: string;
   readonly clauses: readonly string[];
   /** `{ length }`: the bytes 0, 1, ..., 250, 0, 1, ... up to that length. */
@@ -55,6 +59,9 @@ export interface ValidVector {
   readonly metadata: readonly Pair[];
   readonly extraHeaderFields: Bytes;
   readonly wraps: readonly VectorWrap[];
+}
+
+export interface ValidVector extends VectorInput {
   readonly intermediates: {
     readonly header: Bytes;
     readonly map: Bytes;
@@ -104,7 +111,7 @@ export function decodeBytes(value: Bytes): Uint8Array {
   return result;
 }
 
-export function plaintextOf({ plaintext }: ValidVector): Uint8Array {
+export function plaintextOf({ plaintext }: Pick<VectorInput, 'plaintext'>): Uint8Array {
   if (typeof plaintext === 'string') return decodeBytes(plaintext);
   return Uint8Array.from({ length: plaintext.length }, (_, index) => index % 251);
 }

@@ -8,11 +8,11 @@ import {
   createHash,
   createPrivateKey,
   hkdfSync,
-  type JsonWebKey,
   pbkdf2Sync,
   privateDecrypt,
 } from 'node:crypto';
 import { encodeBinding, type KeyName, type WrappedKey, writeWrappedKey } from './envelope.ts';
+import type { Jwk } from './vectors.ts';
 import { check, concat, encodeMap, FormatError, lp, type Pair, utf8 } from './wire.ts';
 
 export const sha384 = (...parts: readonly Uint8Array[]): Uint8Array =>
@@ -60,7 +60,7 @@ export type Wrap =
 
 /** What a reader holds: the name it was configured with (§7.6) and the key. */
 export type ReaderKey =
-  | (KeyName & { method: 'ecdh' | 'service-ecdh' | 'rsa'; privateKey: JsonWebKey })
+  | (KeyName & { method: 'ecdh' | 'service-ecdh' | 'rsa'; privateKey: Jwk })
   | (KeyName & { method: 'aes'; key: Uint8Array })
   | (KeyName & { method: 'passphrase'; passphrase: string });
 

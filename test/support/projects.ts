@@ -11,6 +11,7 @@ export interface Suite {
   readonly nodeOnly?: string[];
 }
 
+const protobufjs = ['reader', 'writer', 'util/minimal'].map((part) => `protobufjs/src/${part}.js`);
 const timeouts = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 /** Node, and Node without its own WebCrypto. */
@@ -47,7 +48,7 @@ export async function browserProjects({
     extends: true,
     resolve: { conditions: ['bulla-source', 'browser', 'import'] },
     // Found late, a dependency would be bundled in the middle of a run, and the pages reloaded.
-    optimizeDeps: { include: ['protobufjs/minimal.js', 'fast-check'] },
+    optimizeDeps: { include: [...protobufjs, 'fast-check'] },
     test: {
       ...timeouts,
       include,

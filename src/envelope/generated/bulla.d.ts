@@ -1,4 +1,4 @@
-import * as $protobuf from "protobufjs/minimal.js";
+import type * as $protobuf from "protobufjs/minimal.js";
 
 /** Namespace bulla. */
 export namespace bulla {

@@ -1,8 +1,10 @@
 /*eslint-disable block-scoped-var, id-length, no-control-regex, no-magic-numbers, no-mixed-operators, no-prototype-builtins, no-redeclare, no-shadow, no-var, sort-vars, default-case, jsdoc/require-param*/
-import $protobuf from "protobufjs/minimal.js";
+import $r from "protobufjs/src/reader.js";
+import $w from "protobufjs/src/writer.js";
+import $u from "protobufjs/src/util/minimal.js";
 
 // Common aliases
-const $Reader = $protobuf.Reader, $Writer = $protobuf.Writer, $util = $protobuf.util;
+const $Reader = $r, $Writer = $w, $util = $u;
 const $Object = $util.global.Object, $undefined = $util.global.undefined, $Error = $util.global.Error, $RangeError = $util.global.RangeError;
 
 // Exported root namespace
@@ -72,7 +74,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Envelope
              * @instance
              */
-            Envelope.prototype.header = $util.newBuffer([]);
+            Envelope.prototype.header = new Uint8Array(0);
 
             /**
              * Envelope keys.
@@ -88,7 +90,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Envelope
              * @instance
              */
-            Envelope.prototype.commitment = $util.newBuffer([]);
+            Envelope.prototype.commitment = new Uint8Array(0);
 
             /**
              * Encodes the specified Envelope message. Does not implicitly {@link bulla.v1.Envelope.verify|verify} messages.
@@ -101,7 +103,7 @@ export const bulla = $root.bulla = (() => {
              */
             Envelope.encode = function (message, writer, _depth) {
                 if (!writer)
-                    writer = $Writer.create();
+                    writer = new $Writer();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
@@ -113,9 +115,6 @@ export const bulla = $root.bulla = (() => {
                         writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.keys[i]);
                 if (message.commitment != null && $Object.hasOwnProperty.call(message, "commitment") && message.commitment.length)
                     writer.uint32(/* id 3, wireType 2 =*/26).bytes(message.commitment);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
@@ -132,7 +131,7 @@ export const bulla = $root.bulla = (() => {
              */
             Envelope.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
+                    reader = new $Reader(reader);
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
@@ -149,7 +148,6 @@ export const bulla = $root.bulla = (() => {
                 }
                 message = _target || new $root.bulla.v1.Envelope();
                 while (reader.pos < end) {
-                    let start = reader.pos;
                     let tag = reader.tag();
                     if (tag === _end) {
                         _end = $undefined;
@@ -185,10 +183,6 @@ export const bulla = $root.bulla = (() => {
                         }
                     }
                     reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
                 }
                 if (length !== $undefined) {
                     if (reader.pos !== end)
@@ -279,7 +273,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Header
              * @instance
              */
-            Header.prototype.salt = $util.newBuffer([]);
+            Header.prototype.salt = new Uint8Array(0);
 
             /**
              * Header segmentSizeLog2.
@@ -340,7 +334,7 @@ export const bulla = $root.bulla = (() => {
              */
             Header.encode = function (message, writer, _depth) {
                 if (!writer)
-                    writer = $Writer.create();
+                    writer = new $Writer();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
@@ -363,9 +357,6 @@ export const bulla = $root.bulla = (() => {
                 if (message.metadata != null && message.metadata.length)
                     for (let i = 0; i < message.metadata.length; ++i)
                         $root.bulla.v1.Pair.encode(message.metadata[i], writer.uint32(/* id 8, wireType 2 =*/66).fork(), _depth + 1).ldelim();
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
@@ -382,7 +373,7 @@ export const bulla = $root.bulla = (() => {
              */
             Header.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
+                    reader = new $Reader(reader);
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
@@ -399,7 +390,6 @@ export const bulla = $root.bulla = (() => {
                 }
                 message = _target || new $root.bulla.v1.Header();
                 while (reader.pos < end) {
-                    let start = reader.pos;
                     let tag = reader.tag();
                     if (tag === _end) {
                         _end = $undefined;
@@ -479,10 +469,6 @@ export const bulla = $root.bulla = (() => {
                         }
                     }
                     reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
                 }
                 if (length !== $undefined) {
                     if (reader.pos !== end)
@@ -562,7 +548,7 @@ export const bulla = $root.bulla = (() => {
              */
             Pair.encode = function (message, writer, _depth) {
                 if (!writer)
-                    writer = $Writer.create();
+                    writer = new $Writer();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
@@ -571,9 +557,6 @@ export const bulla = $root.bulla = (() => {
                     writer.uint32(/* id 1, wireType 2 =*/10).string(message.name);
                 if (message.value != null && $Object.hasOwnProperty.call(message, "value") && message.value !== "")
                     writer.uint32(/* id 2, wireType 2 =*/18).string(message.value);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
@@ -590,7 +573,7 @@ export const bulla = $root.bulla = (() => {
              */
             Pair.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
+                    reader = new $Reader(reader);
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
@@ -607,7 +590,6 @@ export const bulla = $root.bulla = (() => {
                 }
                 message = _target || new $root.bulla.v1.Pair();
                 while (reader.pos < end) {
-                    let start = reader.pos;
                     let tag = reader.tag();
                     if (tag === _end) {
                         _end = $undefined;
@@ -635,10 +617,6 @@ export const bulla = $root.bulla = (() => {
                         }
                     }
                     reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
                 }
                 if (length !== $undefined) {
                     if (reader.pos !== end)
@@ -820,7 +798,7 @@ export const bulla = $root.bulla = (() => {
              */
             WrappedKey.encode = function (message, writer, _depth) {
                 if (!writer)
-                    writer = $Writer.create();
+                    writer = new $Writer();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
@@ -846,9 +824,6 @@ export const bulla = $root.bulla = (() => {
                     $root.bulla.v1.Passphrase.encode(message.passphrase, writer.uint32(/* id 20, wireType 2 =*/162).fork(), _depth + 1).ldelim();
                 if (message.service != null && $Object.hasOwnProperty.call(message, "service"))
                     $root.bulla.v1.Service.encode(message.service, writer.uint32(/* id 21, wireType 2 =*/170).fork(), _depth + 1).ldelim();
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
@@ -865,7 +840,7 @@ export const bulla = $root.bulla = (() => {
              */
             WrappedKey.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
+                    reader = new $Reader(reader);
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
@@ -882,7 +857,6 @@ export const bulla = $root.bulla = (() => {
                 }
                 message = _target || new $root.bulla.v1.WrappedKey();
                 while (reader.pos < end) {
-                    let start = reader.pos;
                     let tag = reader.tag();
                     if (tag === _end) {
                         _end = $undefined;
@@ -969,10 +943,6 @@ export const bulla = $root.bulla = (() => {
                         }
                     }
                     reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
                 }
                 if (length !== $undefined) {
                     if (reader.pos !== end)
@@ -1031,7 +1001,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Ecdh
              * @instance
              */
-            Ecdh.prototype.ephemeralKey = $util.newBuffer([]);
+            Ecdh.prototype.ephemeralKey = new Uint8Array(0);
 
             /**
              * Ecdh sealedKey.
@@ -1039,7 +1009,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Ecdh
              * @instance
              */
-            Ecdh.prototype.sealedKey = $util.newBuffer([]);
+            Ecdh.prototype.sealedKey = new Uint8Array(0);
 
             /**
              * Encodes the specified Ecdh message. Does not implicitly {@link bulla.v1.Ecdh.verify|verify} messages.
@@ -1052,7 +1022,7 @@ export const bulla = $root.bulla = (() => {
              */
             Ecdh.encode = function (message, writer, _depth) {
                 if (!writer)
-                    writer = $Writer.create();
+                    writer = new $Writer();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
@@ -1061,9 +1031,6 @@ export const bulla = $root.bulla = (() => {
                     writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.ephemeralKey);
                 if (message.sealedKey != null && $Object.hasOwnProperty.call(message, "sealedKey") && message.sealedKey.length)
                     writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.sealedKey);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
@@ -1080,7 +1047,7 @@ export const bulla = $root.bulla = (() => {
              */
             Ecdh.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
+                    reader = new $Reader(reader);
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
@@ -1097,7 +1064,6 @@ export const bulla = $root.bulla = (() => {
                 }
                 message = _target || new $root.bulla.v1.Ecdh();
                 while (reader.pos < end) {
-                    let start = reader.pos;
                     let tag = reader.tag();
                     if (tag === _end) {
                         _end = $undefined;
@@ -1125,10 +1091,6 @@ export const bulla = $root.bulla = (() => {
                         }
                     }
                     reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
                 }
                 if (length !== $undefined) {
                     if (reader.pos !== end)
@@ -1187,7 +1149,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Aes
              * @instance
              */
-            Aes.prototype.salt = $util.newBuffer([]);
+            Aes.prototype.salt = new Uint8Array(0);
 
             /**
              * Aes sealedKey.
@@ -1195,7 +1157,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Aes
              * @instance
              */
-            Aes.prototype.sealedKey = $util.newBuffer([]);
+            Aes.prototype.sealedKey = new Uint8Array(0);
 
             /**
              * Encodes the specified Aes message. Does not implicitly {@link bulla.v1.Aes.verify|verify} messages.
@@ -1208,7 +1170,7 @@ export const bulla = $root.bulla = (() => {
              */
             Aes.encode = function (message, writer, _depth) {
                 if (!writer)
-                    writer = $Writer.create();
+                    writer = new $Writer();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
@@ -1217,9 +1179,6 @@ export const bulla = $root.bulla = (() => {
                     writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.salt);
                 if (message.sealedKey != null && $Object.hasOwnProperty.call(message, "sealedKey") && message.sealedKey.length)
                     writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.sealedKey);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
@@ -1236,7 +1195,7 @@ export const bulla = $root.bulla = (() => {
              */
             Aes.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
+                    reader = new $Reader(reader);
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
@@ -1253,7 +1212,6 @@ export const bulla = $root.bulla = (() => {
                 }
                 message = _target || new $root.bulla.v1.Aes();
                 while (reader.pos < end) {
-                    let start = reader.pos;
                     let tag = reader.tag();
                     if (tag === _end) {
                         _end = $undefined;
@@ -1281,10 +1239,6 @@ export const bulla = $root.bulla = (() => {
                         }
                     }
                     reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
                 }
                 if (length !== $undefined) {
                     if (reader.pos !== end)
@@ -1342,7 +1296,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Rsa
              * @instance
              */
-            Rsa.prototype.encryptedKey = $util.newBuffer([]);
+            Rsa.prototype.encryptedKey = new Uint8Array(0);
 
             /**
              * Encodes the specified Rsa message. Does not implicitly {@link bulla.v1.Rsa.verify|verify} messages.
@@ -1355,16 +1309,13 @@ export const bulla = $root.bulla = (() => {
              */
             Rsa.encode = function (message, writer, _depth) {
                 if (!writer)
-                    writer = $Writer.create();
+                    writer = new $Writer();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
                 if (message.encryptedKey != null && $Object.hasOwnProperty.call(message, "encryptedKey") && message.encryptedKey.length)
                     writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.encryptedKey);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
@@ -1381,7 +1332,7 @@ export const bulla = $root.bulla = (() => {
              */
             Rsa.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
+                    reader = new $Reader(reader);
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
@@ -1398,7 +1349,6 @@ export const bulla = $root.bulla = (() => {
                 }
                 message = _target || new $root.bulla.v1.Rsa();
                 while (reader.pos < end) {
-                    let start = reader.pos;
                     let tag = reader.tag();
                     if (tag === _end) {
                         _end = $undefined;
@@ -1417,10 +1367,6 @@ export const bulla = $root.bulla = (() => {
                         }
                     }
                     reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
                 }
                 if (length !== $undefined) {
                     if (reader.pos !== end)
@@ -1480,7 +1426,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Passphrase
              * @instance
              */
-            Passphrase.prototype.salt = $util.newBuffer([]);
+            Passphrase.prototype.salt = new Uint8Array(0);
 
             /**
              * Passphrase iterations.
@@ -1496,7 +1442,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Passphrase
              * @instance
              */
-            Passphrase.prototype.sealedKey = $util.newBuffer([]);
+            Passphrase.prototype.sealedKey = new Uint8Array(0);
 
             /**
              * Encodes the specified Passphrase message. Does not implicitly {@link bulla.v1.Passphrase.verify|verify} messages.
@@ -1509,7 +1455,7 @@ export const bulla = $root.bulla = (() => {
              */
             Passphrase.encode = function (message, writer, _depth) {
                 if (!writer)
-                    writer = $Writer.create();
+                    writer = new $Writer();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
@@ -1520,9 +1466,6 @@ export const bulla = $root.bulla = (() => {
                     writer.uint32(/* id 2, wireType 0 =*/16).uint32(message.iterations);
                 if (message.sealedKey != null && $Object.hasOwnProperty.call(message, "sealedKey") && message.sealedKey.length)
                     writer.uint32(/* id 3, wireType 2 =*/26).bytes(message.sealedKey);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
@@ -1539,7 +1482,7 @@ export const bulla = $root.bulla = (() => {
              */
             Passphrase.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
+                    reader = new $Reader(reader);
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
@@ -1556,7 +1499,6 @@ export const bulla = $root.bulla = (() => {
                 }
                 message = _target || new $root.bulla.v1.Passphrase();
                 while (reader.pos < end) {
-                    let start = reader.pos;
                     let tag = reader.tag();
                     if (tag === _end) {
                         _end = $undefined;
@@ -1593,10 +1535,6 @@ export const bulla = $root.bulla = (() => {
                         }
                     }
                     reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
                 }
                 if (length !== $undefined) {
                     if (reader.pos !== end)
@@ -1654,7 +1592,7 @@ export const bulla = $root.bulla = (() => {
              * @memberof bulla.v1.Service
              * @instance
              */
-            Service.prototype.opaque = $util.newBuffer([]);
+            Service.prototype.opaque = new Uint8Array(0);
 
             /**
              * Encodes the specified Service message. Does not implicitly {@link bulla.v1.Service.verify|verify} messages.
@@ -1667,16 +1605,13 @@ export const bulla = $root.bulla = (() => {
              */
             Service.encode = function (message, writer, _depth) {
                 if (!writer)
-                    writer = $Writer.create();
+                    writer = new $Writer();
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $util.recursionLimit)
                     throw $Error("max depth exceeded");
                 if (message.opaque != null && $Object.hasOwnProperty.call(message, "opaque") && message.opaque.length)
                     writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.opaque);
-                if (message.$unknowns != null && $Object.hasOwnProperty.call(message, "$unknowns"))
-                    for (let i = 0; i < message.$unknowns.length; ++i)
-                        writer.raw(message.$unknowns[i]);
                 return writer;
             };
 
@@ -1693,7 +1628,7 @@ export const bulla = $root.bulla = (() => {
              */
             Service.decode = function (reader, length, _end, _depth, _target) {
                 if (!(reader instanceof $Reader))
-                    reader = $Reader.create(reader);
+                    reader = new $Reader(reader);
                 if (_depth === $undefined)
                     _depth = 0;
                 if (_depth > $Reader.recursionLimit)
@@ -1710,7 +1645,6 @@ export const bulla = $root.bulla = (() => {
                 }
                 message = _target || new $root.bulla.v1.Service();
                 while (reader.pos < end) {
-                    let start = reader.pos;
                     let tag = reader.tag();
                     if (tag === _end) {
                         _end = $undefined;
@@ -1729,10 +1663,6 @@ export const bulla = $root.bulla = (() => {
                         }
                     }
                     reader.skipType(wireType, _depth, tag);
-                    if (!reader.discardUnknown) {
-                        $util.makeProp(message, "$unknowns", false);
-                        (message.$unknowns || (message.$unknowns = [])).push(reader.raw(start, reader.pos));
-                    }
                 }
                 if (length !== $undefined) {
                     if (reader.pos !== end)

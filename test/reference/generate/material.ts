@@ -1,8 +1,8 @@
 // All that is random or secret in the vectors, derived from names: a SHAKE-256 stream, P-384 and RSA keys, RSA-OAEP.
 
-import { checkPrimeSync, constants, createECDH, createHash, createPublicKey, type JsonWebKey, publicEncrypt } from 'node:crypto';
-import type { KeyMaterial } from '../vectors.ts';
-import { concat, u32, utf8 } from '../wire.ts';
+import { checkPrimeSync, constants, createECDH, createHash, createPublicKey, publicEncrypt } from 'node:crypto';
+import type { Jwk, KeyMaterial } from '../vectors.ts';
+import { concat, u32 } from '../wire.ts';
 import { sha384 } from '../wrapping.ts';
 
 /** Bytes that look random and are the same at every run. */
@@ -20,7 +20,7 @@ const fromBigInt = (value: bigint): Uint8Array => {
 export interface EcKey {
   readonly privateKey: Uint8Array;
   readonly publicKey: Uint8Array;
-  readonly jwk: JsonWebKey;
+  readonly jwk: Jwk;
   /** The RFC 7638 thumbprint of the public key (§8.1). */
   readonly keyId: string;
 }
@@ -37,16 +37,22 @@ export function ecKey(name: string): EcKey {
   return { privateKey, publicKey, jwk: { kty: 'EC', crv: 'P-384', x, y, d: base64url(privateKey) }, keyId };
 }
 
+export function sharedSecret(privateKey: Uint8Array, publicKey: Uint8Array): Uint8Array {
+  const ecdh = createECDH('secp384r1');
+  ecdh.setPrivateKey(privateKey);
+  return new Uint8Array(ecdh.computeSecret(publicKey));
+}
+
 /** RFC 7638 §3: the members in lexicographic order, as they stand here. */
 const thumbprint = (members: Record<string, string>): string =>
   createHash('sha256').update(JSON.stringify(members)).digest('base64url');
 
 export interface RsaKey {
-  readonly jwk: JsonWebKey;
+  readonly jwk: Jwk;
   readonly keyId: string;
 }
 
-/** An RSA key of two primes at the offsets that the search once found (0: search). */
+/** An RSA key of two primes; the offsets are what the search once found, and only save its time. */
 export function rsaKey(name: string, bits: number, offsets: readonly [number, number]): RsaKey {
   const [p, q] = [prime(`RSA ${name} p`, bits / 2, offsets[0]), prime(`RSA ${name} q`, bits / 2, offsets[1])];
   const e = 65_537n;
@@ -58,14 +64,13 @@ export function rsaKey(name: string, bits: number, offsets: readonly [number, nu
   return { jwk, keyId: thumbprint({ e: exponent, kty: 'RSA', n }) };
 }
 
-/** The first prime from a seeded odd number with two leading ones upward, `offset` telling how far it is. */
+/** The first prime upward from a seeded odd number with two leading ones, searched from `offset`. */
 function prime(name: string, bits: number, offset: number): bigint {
   const start = toBigInt(random(name, bits / 8)) | (3n << BigInt(bits - 2)) | 1n;
   for (let at = BigInt(offset); ; at += 2n) {
     const candidate = start + at;
     const isCoprime = SMALL_PRIMES.every((small) => candidate % small !== 0n);
     if (isCoprime && (candidate - 1n) % 65_537n !== 0n && checkPrimeSync(candidate)) {
-      if (at !== BigInt(offset)) console.log(`${name}: the prime is at offset ${at}`);
       return candidate;
     }
   }
@@ -82,7 +87,7 @@ function inverse(value: bigint, modulus: bigint): bigint {
 }
 
 /** RSAES-OAEP (RFC 8017 §7.1.1) with SHA-384 by hand, since the seed must come from outside. */
-export function oaepEncrypt(jwk: JsonWebKey, label: Uint8Array, data: Uint8Array, seed: Uint8Array): Uint8Array {
+export function oaepEncrypt(jwk: Jwk, label: Uint8Array, data: Uint8Array, seed: Uint8Array): Uint8Array {
   const key = createPublicKey({ key: { kty: 'RSA', n: jwk.n ?? '', e: jwk.e ?? '' }, format: 'jwk' });
   const length = Buffer.from(jwk.n ?? '', 'base64url').length;
   const padding = new Uint8Array(length - data.length - 98);
@@ -108,9 +113,9 @@ export const EC_KEYS = {
 };
 
 export const RSA_KEYS = {
-  'rsa-3072': rsaKey('rsa-3072', 3072, [0, 0]),
-  'rsa-4096': rsaKey('rsa-4096', 4096, [0, 0]),
-  'rsa-8192': rsaKey('rsa-8192', 8192, [0, 0]),
+  'rsa-3072': rsaKey('rsa-3072', 3072, [348, 2]),
+  'rsa-4096': rsaKey('rsa-4096', 4096, [5004, 324]),
+  'rsa-8192': rsaKey('rsa-8192', 8192, [3806, 134]),
 };
 
 export const AES_KEYS = { 'aes-1': random('KEK aes-1', 32), 'aes-2': random('KEK aes-2', 32) };
@@ -127,5 +132,3 @@ export const MATERIAL: Readonly<Record<string, KeyMaterial>> = {
   ...Object.fromEntries(Object.entries(AES_KEYS).map(([name, bytes]) => [name, { bytes: base64url(bytes) }])),
   ...Object.fromEntries(Object.entries(PASSPHRASES).map(([name, passphrase]) => [name, { passphrase }])),
 };
-
-export const text = utf8;

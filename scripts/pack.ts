@@ -1,0 +1,121 @@
+// Uses the package as a stranger would: packs it, installs the tarball in an empty project, and runs it in Node, in a Vite build without polyfills
+// and in a page with a plain module script. Checks the package with publint and are-the-types-wrong: `npm run test:package`.
+
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { extname, join, resolve } from 'node:path';
+import { chromium } from 'playwright';
+import { build } from 'vite';
+import { findBrowsers } from './browsers.ts';
+
+const root = resolve(import.meta.dirname, '..');
+const folder = mkdtempSync(join(tmpdir(), 'bulla-pack-'));
+const run = (program: string, args: string[], cwd: string) =>
+  execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+
+const program = `
+import { decrypt, encrypt, isBullaError } from 'bulla';
+import { ecdhKeyring, generateEcdhKey } from 'bulla/keyrings/ecdh';
+const key = await generateEcdhKey();
+const keyring = ecdhKeyring({ recipients: [key.publicKey], privateKeys: [key] });
+const message = await encrypt('attack at dawn', { keyring, context: { record: '4711' } });
+const { plaintext } = await decrypt(message, { keyring, context: { record: '4711' } });
+const code = await decrypt(message, { keyring }).catch((error) => isBullaError(error) && error.code);
+export const result = new TextDecoder().decode(plaintext) + ' ' + code;
+`;
+const expected = 'attack at dawn ERR_CONTEXT_MISMATCH';
+
+try {
+  const tarball = join(folder, run('npm', ['pack', '--silent', '--pack-destination', folder], root).trim());
+  run('npx', ['publint', '--strict', tarball], root);
+  console.log('publint: clean');
+  run(
+    'npx',
+    ['attw', tarball, '--profile', 'esm-only', '--exclude-entrypoints', './bulla.min.js', './package.json'],
+    root,
+  );
+  console.log('are-the-types-wrong: clean');
+
+  const project = join(folder, 'project');
+  mkdirSync(project);
+  writeFileSync(join(project, 'package.json'), '{"name":"empty","private":true,"type":"module"}');
+  run('npm', ['install', '--silent', '--no-audit', '--no-fund', tarball], project);
+  const installed = readdirSync(join(project, 'node_modules')).filter((name) => !name.startsWith('.'));
+  console.log(`installed: ${installed.join(', ')}`);
+
+  writeFileSync(join(project, 'program.js'), program);
+  writeFileSync(join(project, 'main.js'), "import { result } from './program.js';\nconsole.log(result);\n");
+  assertResult('Node', run('node', ['main.js'], project).trim());
+
+  writeFileSync(join(project, 'page.js'), "import { result } from './program.js';\ndocument.title = result;\n");
+  const html = (script: string) => `<!doctype html><title>…</title><script type="module" src="${script}"></script>`;
+  writeFileSync(join(project, 'index.html'), html('/page.js'));
+  await build({ root: project, logLevel: 'error', build: { target: 'es2022' } });
+  assertResult('Vite', await titleOf(join(project, 'dist')));
+
+  const plain = join(folder, 'plain');
+  mkdirSync(plain);
+  cpSync(join(project, 'node_modules/bulla/dist/bulla.min.js'), join(plain, 'bulla.min.js'));
+  const imports = /^import (.*) from 'bulla.*';$/gm;
+  writeFileSync(
+    join(plain, 'page.js'),
+    `${program.replace(imports, "import $1 from './bulla.min.js';")}\ndocument.title = result;`,
+  );
+  writeFileSync(join(plain, 'index.html'), html('/page.js'));
+  assertResult('plain module script', await titleOf(plain));
+
+  for (const [name, text] of [
+    ['dist/index.js', 'jose'],
+    ['dist/index.js', 'ky'],
+  ] as const) {
+    if (readFileSync(join(project, 'node_modules/bulla', name), 'utf8').includes(`'${text}'`))
+      throw new Error(`${name} imports ${text}`);
+  }
+} finally {
+  rmSync(folder, { recursive: true });
+}
+
+function assertResult(where: string, result: string): void {
+  if (result !== expected)
+    throw new Error(`${where}: ${JSON.stringify(result)} instead of ${JSON.stringify(expected)}`);
+  console.log(`${where}: ${result}`);
+}
+
+/** Serves a folder under a strict policy, opens it in Chromium, and gives the title that the page's script sets. */
+async function titleOf(site: string): Promise<string> {
+  const types: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };
+  const server = createServer((request, response) => {
+    const path = join(site, request.url === '/' ? 'index.html' : (request.url ?? ''));
+    const headers = {
+      'Content-Type': types[extname(path)] ?? 'text/plain',
+      'Content-Security-Policy': "default-src 'self'",
+    };
+    try {
+      response.writeHead(200, headers).end(readFileSync(path));
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const browser = await chromium.launch((await findBrowsers()).chromium);
+  try {
+    const page = await browser.newPage();
+    const errors: string[] = [];
+    page.on('pageerror', (error) => errors.push(error.message));
+    page.on(
+      'console',
+      (message) => message.type() === 'error' && !message.text().includes('favicon') && errors.push(message.text()),
+    );
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+    await page.waitForFunction(() => document.title !== '…', undefined, { timeout: 20_000 });
+    if (errors.some((text) => !text.includes('404'))) throw new Error(errors.join('\n'));
+    return await page.title();
+  } finally {
+    await browser.close();
+    server.close();
+    server.closeAllConnections();
+  }
+}

@@ -1,0 +1,159 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from 'vitest';
+import { closure, longFunctions, readSources, type Source, undocumentedExports } from './sources.ts';
+
+const sources = readSources();
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  exports: Record<string, string | Record<string, string>>;
+  dependencies: Record<string, string>;
+};
+
+/** From the bottom up; folders of one layer stand side by side and do not know each other. */
+const layers = [
+  ['errors.ts', 'types.ts'],
+  ['lib'],
+  ['crypto'],
+  ['schedule'],
+  ['envelope', 'stream'],
+  ['service'],
+  ['keyrings'],
+  ['cache', 'message'],
+  ['index.ts', 'node', 'node.ts'],
+  ['cli'],
+];
+const placeOf = (path: string) => path.split('/')[0] as string;
+const layerOf = (path: string) => layers.findIndex((places) => places.includes(placeOf(path)));
+
+/** What may know that it runs in Node. */
+const isNodeOnly = ({ path }: Source) =>
+  /^(cli|node)\//.test(path) || ['node.ts', 'lib/platform-node.ts'].includes(path);
+
+describe('layers', () => {
+  test('every file stands in a layer', () => {
+    expect(sources.filter(({ path }) => layerOf(path) < 0).map(({ path }) => path)).toEqual([]);
+    expect(sources.length).toBeGreaterThan(40);
+  });
+
+  test('imports point down, never up and never sideways', () => {
+    const wrong = sources.flatMap(({ path, imports }) =>
+      imports
+        .filter((target) => placeOf(target) !== placeOf(path) && layerOf(target) >= layerOf(path))
+        .filter((target) => !(path === 'node.ts' && placeOf(target) === 'node'))
+        .map((target) => `${path} -> ${target}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('no import cycles, types included', () => {
+    const cycles = sources.filter(({ path, imports }) => closure(sources, imports).files.has(path));
+    expect(cycles.map(({ path }) => path)).toEqual([]);
+  });
+
+  test('only the seam, the command line and bulla/node know Node', () => {
+    const wrong = sources
+      .filter((source) => !isNodeOnly(source))
+      .flatMap(({ path, packages, text }) => [
+        ...packages.filter((name) => name.startsWith('node:')).map((name) => `${path}: ${name}`),
+        ...(
+          text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '').match(/\b(Buffer|process|__dirname|require)\b(?=[.(])/g) ?? []
+        ).map((name) => `${path}: ${name}`),
+      ]);
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe('entry points', () => {
+  const entries = Object.entries(manifest.exports).filter(([subpath]) => !/\.js(on)?$/.test(subpath));
+
+  test.each(entries)('%s is the path of its source', (subpath, target) => {
+    const path = subpath === '.' ? 'index' : subpath.slice(2);
+    expect(target).toEqual({
+      'bulla-source': `./src/${path}.ts`,
+      types: `./dist/${path}.d.ts`,
+      default: `./dist/${path}.js`,
+    });
+    expect(existsSync(`src/${path}.ts`)).toBe(true);
+  });
+
+  test('encrypting with local keys brings in protobufjs and nothing else', () => {
+    const local = [
+      'index.ts',
+      ...['ecdh', 'aes', 'rsa', 'passphrase', 'any-of', 'custom'].map((name) => `keyrings/${name}.ts`),
+    ];
+    const { packages, files } = closure(sources, local);
+    expect([...packages]).toEqual(['#platform']);
+    expect([...files].filter((path) => /^(service|cache|cli|node)/.test(path))).toEqual([]);
+    const generated = readFileSync('src/envelope/generated/bulla.js', 'utf8');
+    expect([...generated.matchAll(/^import .* from "(.*)";$/gm)].map(([, name]) => name)).toEqual(
+      ['reader', 'writer', 'util/minimal'].map((part) => `protobufjs/src/${part}.js`),
+    );
+  });
+
+  test('no source uses a package that is not among the dependencies', () => {
+    const allowed = [...Object.keys(manifest.dependencies), '#platform', '@peculiar/webcrypto'];
+    const used = sources.flatMap(({ packages }) => packages).filter((name) => !name.startsWith('node:'));
+    expect(used.filter((name) => !allowed.some((known) => name === known || name.startsWith(`${known}/`)))).toEqual([]);
+    expect(Object.keys(manifest.dependencies).sort()).toEqual(['jose', 'ky', 'protobufjs']);
+  });
+});
+
+describe('form', () => {
+  test.each(sources)('$path', (source) => {
+    const { path, text } = source;
+    expect(text).toMatch(/^(#!.*\n)?\/\*\*[\s*]*[^\s]/);
+    expect(undocumentedExports(source)).toEqual([]);
+    expect(longFunctions(source, 60)).toEqual([]);
+    const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/ .*/g, '');
+    expect(code.match(/\bany\b(?=[;,)\]>])|@ts-(ignore|expect-error|nocheck)|\bexport \*|export default/g)).toBeNull();
+    expect(text).not.toMatch(/TODO|FIXME/);
+    if (!path.startsWith('cli/')) expect(code).not.toMatch(/\bconsole\./);
+    if (path !== 'errors.ts' && path !== 'types.ts') expect(text.split('\n').length).toBeLessThanOrEqual(301);
+  });
+
+  test('labels of the key schedule exist in schedule/ alone', () => {
+    expect(
+      sources
+        .filter(({ path, text }) => !path.startsWith('schedule/') && text.includes('bulla/v1'))
+        .map(({ path }) => path),
+    ).toEqual([]);
+  });
+
+  test('suites are compared in the registry alone', () => {
+    const wrong = sources.filter(({ path, text }) => path !== 'crypto/suites.ts' && /suite(\.id)? [!=]==/.test(text));
+    expect(wrong.map(({ path }) => path)).toEqual([]);
+  });
+
+  test('the committed codec is what proto/ generates', async () => {
+    const { execFileSync } = await import('node:child_process');
+    execFileSync(process.execPath, ['scripts/proto.ts', '--check'], { stdio: 'pipe' });
+  });
+});
+
+describe('the limits of the format', () => {
+  test('§2.4 are those of the specification', async () => {
+    const limits = await import('../../src/lib/limits.ts');
+    const specification = readFileSync('docs/format.md', 'utf8');
+    const row = (what: string) => {
+      const cell =
+        specification
+          .split('\n')
+          .find((line) => line.startsWith(`| ${what}`))
+          ?.split('|')[2] ?? '';
+      return Number(/[\d,]+/.exec(cell)?.[0].replaceAll(',', ''));
+    };
+    expect([row('envelope'), row('header'), row('wrapped keys'), row('a wrapped key')]).toEqual([
+      limits.maxEnvelopeLength,
+      limits.maxHeaderLength,
+      limits.maxWrappedKeys,
+      limits.maxWrappedKeyLength,
+    ]);
+    expect([row('key id'), row('pairs'), row('a value in a context'), row('a value in a key context')]).toEqual([
+      limits.maxNameLength,
+      limits.maxPairs,
+      limits.maxValueLength,
+      limits.maxKeyContextValueLength,
+    ]);
+    expect([row('opaque bytes'), row('PBKDF2 iterations')]).toEqual([limits.maxOpaqueLength, limits.maxIterations]);
+    expect([limits.maxSegments, limits.maxPlaintextLength]).toEqual([2 ** 32 - 1, 2 ** 46]);
+  });
+});

@@ -1,0 +1,435 @@
+// The valid vectors: each case shows what its clauses allow, up to every limit that is cheap to reach.
+
+import { writeWrappedKey } from '../envelope.ts';
+import { concat, field, type Pair, varint } from '../wire.ts';
+import { aes, type Case, ecdh, passphrase, raw, rsa, service, serviceEcdh } from './build.ts';
+import { base64url, EC_KEYS, type EcKey, ecKey, random, sharedSecret } from './material.ts';
+
+const S = 4096;
+
+const sizes: Case[] = [
+  ...[0, 1, 15, 16, 17, S - 1, S, S + 1, 2 * S - 1, 2 * S, 2 * S + 1].map((size) => sized(12, size)),
+  ...[0, 2 ** 13 - 1, 2 ** 13, 2 ** 13 + 1].map((size) => sized(13, size)),
+  ...[14, 15, 17, 19, 20, 21].map((log2) => sized(log2, 100)),
+  ...[1, 2 ** 16, 2 ** 16 + 1, 2 ** 17].map((size) => sized(16, size)),
+  ...[0, 2 ** 18, 2 ** 18 + 1, 2 ** 19].map((size) => sized(18, size)),
+  ...[0, 2 ** 22 - 1, 2 ** 22].map((size) => sized(22, size)),
+  sized(12, 300 * S),
+];
+
+function sized(segmentSizeLog2: number, plaintext: number): Case {
+  return {
+    name: `${plaintext} bytes in segments of 2^${segmentSizeLog2}`,
+    clauses: ['§6.1', '§6.2', '§6.3'],
+    segmentSizeLog2,
+    plaintext,
+  };
+}
+
+const at = (values: Iterable<string>): Pair[] => Array.from(values, (name, index) => [name, `value ${index}`]);
+const numbered = (count: number): Pair[] => at(Array.from({ length: count }, (_, n) => `name ${n}`));
+/** Names whose order by bytes is not that of UTF-16 code units, of locales or of lengths. */
+const TRAPS = at([
+  '\u{10000}',
+  '\uff5e',
+  'a',
+  'ab',
+  'B',
+  'b',
+  'Z',
+  '\u00e9',
+  'e\u0301',
+  '\ufeffa',
+  '\u0000',
+  '10',
+  '9',
+  'a\u0000',
+  '\u{10ffff}',
+  '\ue000',
+]);
+const KEY_CONTEXT: Pair[] = [
+  ['tenant', 'acme'],
+  ['purpose', 'backup'],
+];
+
+/** The first ephemeral key whose shared secret with Alice, or whose own X coordinate, starts with a zero byte. */
+function ephemeralWith(test: (key: EcKey) => boolean): string {
+  for (let n = 0; ; n++) {
+    const key = ecKey(`ephemeral ${n}`);
+    if (test(key)) return base64url(key.privateKey);
+  }
+}
+
+const methods: Case[] = [
+  { name: 'ecdh', clauses: ['§7.3', '§8.1'], wraps: [ecdh('alice')] },
+  {
+    name: 'ecdh, shared secret with a leading zero byte',
+    clauses: ['§8.1'],
+    wraps: [
+      ecdh('alice', {
+        ephemeralPrivateKey: ephemeralWith((key) => sharedSecret(key.privateKey, EC_KEYS.alice.publicKey)[0] === 0),
+      }),
+    ],
+  },
+  {
+    name: 'ecdh, ephemeral X coordinate with a leading zero byte',
+    clauses: ['§8.1'],
+    wraps: [ecdh('alice', { ephemeralPrivateKey: ephemeralWith((key) => key.publicKey[1] === 0) })],
+  },
+  {
+    name: 'ecdh, ephemeral Y coordinate with a leading zero byte',
+    clauses: ['§8.1'],
+    wraps: [ecdh('alice', { ephemeralPrivateKey: ephemeralWith((key) => key.publicKey[49] === 0) })],
+  },
+  {
+    name: 'ecdh, ephemeral private key 1',
+    clauses: ['§8.1'],
+    wraps: [ecdh('bob', { ephemeralPrivateKey: Buffer.from('1'.padStart(96, '0'), 'hex').toString('base64url') })],
+  },
+  {
+    name: 'ecdh, agreed key id, version and key context',
+    clauses: ['§7.1', '§7.3', '§8.1'],
+    wraps: [ecdh('alice', { keyId: 'alice@example.org', version: 4, keyContext: KEY_CONTEXT })],
+  },
+  { name: 'ecdh, two recipients', clauses: ['§7.5', '§8.1'], wraps: [ecdh('alice'), ecdh('bob')] },
+  { name: 'service-ecdh', clauses: ['§7.3', '§8.2'], wraps: [serviceEcdh('service-key-v1')] },
+  ...[0, 2, 127, 128, 2 ** 32 - 1].map(
+    (version): Case => ({
+      name: `service-ecdh, version ${version}`,
+      clauses: ['§7.3', '§8.2'],
+      wraps: [serviceEcdh('service-key-v2', { version })],
+    }),
+  ),
+  {
+    name: 'service-ecdh, key context',
+    clauses: ['§7.1', '§7.3', '§8.2'],
+    wraps: [serviceEcdh('service-key-v1', { keyContext: KEY_CONTEXT })],
+  },
+  {
+    name: 'service-ecdh, one key of two services',
+    clauses: ['§7.3', '§8.2'],
+    wraps: [
+      serviceEcdh('service-key-v1', { serviceId: 'eu.example' }),
+      serviceEcdh('service-key-v1', { serviceId: 'us.example' }),
+    ],
+  },
+  { name: 'aes', clauses: ['§7.3', '§8.3'], wraps: [aes()] },
+  {
+    name: 'aes, version and key context',
+    clauses: ['§7.1', '§7.3', '§8.3'],
+    wraps: [aes({ version: 9, keyContext: KEY_CONTEXT })],
+  },
+  { name: 'aes, two keys', clauses: ['§7.5', '§8.3'], wraps: [aes(), aes({}, 'aes-2')] },
+  {
+    name: 'aes, one key twice with two key contexts',
+    clauses: ['§7.6', '§8.3'],
+    wraps: [aes({ keyContext: [['tenant', 'a']] }), aes({ keyContext: [['tenant', 'b']] })],
+  },
+  { name: 'aes, all-zero salt', clauses: ['§8.3'], wraps: [aes({ salt: 'A'.repeat(43) })] },
+  { name: 'rsa of 3,072 bits', clauses: ['§7.3', '§8.4'], wraps: [rsa('rsa-3072')] },
+  {
+    name: 'rsa of 4,096 bits, version and key context',
+    clauses: ['§7.1', '§7.3', '§8.4'],
+    wraps: [rsa('rsa-4096', { version: 2, keyContext: KEY_CONTEXT })],
+  },
+  { name: 'rsa of 8,192 bits', clauses: ['§8.4'], wraps: [rsa('rsa-8192')] },
+  { name: 'passphrase', clauses: ['§7.3', '§8.5'], wraps: [passphrase('passphrase-1')] },
+  {
+    name: 'passphrase, not in NFC, agreed key id, 600,001 iterations',
+    clauses: ['§8.5'],
+    wraps: [passphrase('passphrase-nfd', { keyId: 'recovery', keyContext: KEY_CONTEXT }, 600_001)],
+  },
+  { name: 'service next to aes', clauses: ['§8.7'], wraps: [service(random('opaque', 60)), aes()] },
+  { name: 'service of 1 byte', clauses: ['§8.7'], wraps: [service(new Uint8Array(1), { version: 0 }), aes()] },
+  {
+    name: 'service of 8,192 bytes',
+    clauses: ['§2.4', '§8.7'],
+    wraps: [service(new Uint8Array(8192), { keyContext: KEY_CONTEXT }), aes()],
+  },
+  {
+    name: 'all methods',
+    clauses: ['§7.2', '§7.5'],
+    wraps: [
+      aes(),
+      ecdh('alice'),
+      service(random('opaque', 100)),
+      passphrase('passphrase-nfc'),
+      serviceEcdh('service-key-v1'),
+      rsa('rsa-3072'),
+    ],
+  },
+  { name: 'three keys in another order', clauses: ['§7.5'], wraps: [rsa('rsa-3072'), aes(), ecdh('bob')] },
+  {
+    name: 're-wrapped, before',
+    clauses: ['§7.5'],
+    dataKeyOf: 're-wrap',
+    saltOf: 're-wrap',
+    wraps: [serviceEcdh('service-key-v1')],
+  },
+  {
+    name: 're-wrapped to a higher version',
+    clauses: ['§7.5'],
+    dataKeyOf: 're-wrap',
+    saltOf: 're-wrap',
+    wraps: [serviceEcdh('service-key-v2', { version: 2 })],
+  },
+  {
+    name: 're-wrapped to another recipient',
+    clauses: ['§7.5'],
+    dataKeyOf: 're-wrap',
+    saltOf: 're-wrap',
+    wraps: [serviceEcdh('service-key-v1'), ecdh('bob')],
+  },
+];
+
+const names: Case[] = [
+  ...[1, 2, 63, 64].map(
+    (count): Case => ({
+      name: `context of ${count} pairs`,
+      clauses: ['§3.3', '§4.4', '§5.2'],
+      context: numbered(count),
+    }),
+  ),
+  { name: 'no context', clauses: ['§4.4', '§5.3'], context: [] },
+  { name: 'context given in another order than by bytes', clauses: ['§3.3', '§4.4'], context: TRAPS },
+  { name: 'context, U+10000 given before U+FF5E', clauses: ['§4.4'], context: at(['\u{10000}', '\uff5e']) },
+  {
+    name: 'context, name that is the beginning of another',
+    clauses: ['§4.4'],
+    context: at(['abc', 'ab', 'a', 'abcd']),
+  },
+  {
+    name: 'context, empty values',
+    clauses: ['§4.4'],
+    context: [
+      ['a', ''],
+      ['b', ''],
+      ['c', 'x'],
+    ],
+  },
+  {
+    name: 'context, composed and decomposed names',
+    clauses: ['§3.3', '§4.4'],
+    context: [
+      ['\u00e9', '1'],
+      ['e\u0301', '2'],
+    ],
+  },
+  { name: 'context, composed value', clauses: ['§4.4'], context: [['a', '\u00e9']] },
+  { name: 'context, decomposed value', clauses: ['§4.4'], context: [['a', 'e\u0301']] },
+  {
+    name: 'context, byte order marks kept',
+    clauses: ['§4.4'],
+    context: [
+      ['\ufeffa', '\ufeffb'],
+      ['a', 'b\ufeff'],
+    ],
+  },
+  {
+    name: 'context, control characters and noncharacters',
+    clauses: ['§4.4'],
+    context: [
+      ['\u0000', '\u0000'],
+      ['\n', '\r\n'],
+      ['\uffff', '\u{1ffff}'],
+    ],
+  },
+  {
+    name: 'context, names that are members of objects',
+    clauses: ['§4.4'],
+    context: [
+      ['__proto__', '1'],
+      ['constructor', '2'],
+      ['toString', '3'],
+    ],
+  },
+  {
+    name: 'context, names that look like numbers',
+    clauses: ['§4.4'],
+    context: [
+      ['10', 'a'],
+      ['9', 'b'],
+      ['1e3', 'c'],
+      ['-1', 'd'],
+    ],
+  },
+  {
+    name: 'context, name of 256 bytes and value of 8,192',
+    clauses: ['§2.4', '§4.4'],
+    context: [['n'.repeat(256), 'v'.repeat(8192)]],
+  },
+  {
+    name: 'context, name of 256 bytes in 64 characters',
+    clauses: ['§2.4', '§4.4'],
+    context: [['\u{1f511}'.repeat(64), 'v']],
+  },
+  ...[1, 2, 64].map(
+    (count): Case => ({ name: `metadata of ${count} pairs`, clauses: ['§3.4'], metadata: numbered(count) }),
+  ),
+  { name: 'metadata, order and empty values', clauses: ['§3.4'], metadata: [...TRAPS, ['empty', '']] },
+  {
+    name: 'metadata, name of 256 bytes and value of 8,192',
+    clauses: ['§2.4', '§3.4'],
+    metadata: [['n'.repeat(256), 'v'.repeat(8192)]],
+  },
+  {
+    name: 'context and metadata of the same names',
+    clauses: ['§3.3', '§3.4'],
+    context: at(['a', 'b']),
+    metadata: at(['a', 'b']),
+  },
+  ...[1, 64].map(
+    (count): Case => ({
+      name: `key context of ${count} pairs`,
+      clauses: ['§4.4', '§7.1'],
+      wraps: [aes({ keyContext: numbered(count) })],
+    }),
+  ),
+  {
+    name: 'key context, order and empty values',
+    clauses: ['§4.4', '§7.1'],
+    wraps: [aes({ keyContext: [...TRAPS, ['empty', '']] }), ecdh('alice', { keyContext: TRAPS })],
+  },
+  {
+    name: 'key context, name of 256 bytes and value of 1,024',
+    clauses: ['§2.4', '§7.1'],
+    wraps: [aes({ keyContext: [['n'.repeat(256), 'v'.repeat(1024)]] })],
+  },
+  {
+    name: 'key id and service id of 256 bytes',
+    clauses: ['§2.4', '§7.1'],
+    wraps: [serviceEcdh('service-key-v1', { keyId: 'k'.repeat(256), serviceId: '\u00e9'.repeat(128) })],
+  },
+  {
+    name: 'key ids that differ in normalization',
+    clauses: ['§7.6'],
+    wraps: [aes({ keyId: '\u00e9' }), aes({ keyId: 'e\u0301' }, 'aes-2')],
+  },
+  { name: 'content type', clauses: ['§3'], contentType: 'application/json; charset=utf-8' },
+  { name: 'content type of 256 bytes', clauses: ['§2.4'], contentType: `text/${'\u00e9'.repeat(125)}x` },
+];
+
+/** A message with fields that only a later version knows. */
+const ignored = (name: string, extraHeaderFields: Uint8Array): Case => ({
+  name: `header, ${name}`,
+  clauses: ['§2.3'],
+  extraHeaderFields,
+});
+const tag = (number: number, wire: number): Uint8Array => varint(number * 8 + wire);
+const unknownMethod = (number: number, ...before: Uint8Array[]): Uint8Array =>
+  concat(field(1, 'later'), ...before, field(number, random(`method ${number}`, 40)));
+
+const header: Case[] = [
+  { name: 'created in the first second', clauses: ['§3.1'], created: 1 },
+  { name: 'created in the last second', clauses: ['§3.1'], created: 2 ** 32 - 1 },
+  { name: 'shared data key, first message', clauses: ['§3.5'], keyUse: 'SHARED', dataKeyOf: 'shared' },
+  {
+    name: 'shared data key, second message',
+    clauses: ['§3.5'],
+    keyUse: 'SHARED',
+    dataKeyOf: 'shared',
+    plaintext: 'at noon',
+  },
+  {
+    name: 'everything',
+    clauses: ['§3'],
+    keyUse: 'SHARED',
+    segmentSizeLog2: 14,
+    context: numbered(3),
+    contentType: 'text/plain',
+    metadata: numbered(2),
+    extraHeaderFields: field(1024, 'x'),
+    wraps: [
+      ecdh('alice', { keyContext: KEY_CONTEXT }),
+      serviceEcdh('service-key-v2', { version: 2, keyContext: KEY_CONTEXT }),
+    ],
+    plaintext: 200,
+  },
+  ignored('unknown varint 1024', field(1024, 1)),
+  ignored('unknown varint of 64 bits', concat(tag(1024, 0), varint(2n ** 64n - 1n))),
+  ignored('unknown bytes 1024', field(1024, random('1024', 20))),
+  ignored('unknown 32-bit field', concat(tag(1025, 5), Uint8Array.of(1, 0, 0, 0))),
+  ignored('unknown 64-bit field', concat(tag(1025, 1), Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1))),
+  ignored('unknown field repeated', concat(field(2000, 'a'), field(2000, 'b'), field(2000, 'a'))),
+  ignored('highest field number', field(536_870_911, 'last')),
+  ignored('several unknown fields', concat(field(1024, 5), field(1025, 'x'), field(70_000, 'y'))),
+  {
+    name: 'header of 65,536 bytes',
+    clauses: ['§2.4'],
+    extraHeaderFields: field(1024, new Uint8Array(65_536 - 46 - 5)),
+    context: [],
+  },
+];
+
+const later: Case[] = [
+  ...[22, 31, 32, 127].map(
+    (number): Case => ({
+      name: `unknown method ${number} next to aes`,
+      clauses: ['§7.4'],
+      wraps: [raw(unknownMethod(number)), aes()],
+    }),
+  ),
+  {
+    name: 'unknown methods on both sides of ecdh',
+    clauses: ['§7.4'],
+    wraps: [raw(unknownMethod(22)), ecdh('alice'), raw(unknownMethod(23))],
+  },
+  {
+    name: 'unknown method with the name of a key that the reader holds',
+    clauses: ['§7.4', '§7.6'],
+    wraps: [raw(concat(field(1, 'aes-1'), field(40, 'x'))), aes()],
+  },
+  {
+    name: 'unknown method with version, service id and key context',
+    clauses: ['§7.4'],
+    wraps: [
+      raw(unknownMethod(30, field(2, 7), field(3, 'kms.example'), field(4, concat(field(1, 'a'), field(2, 'b'))))),
+      aes(),
+    ],
+  },
+  {
+    name: 'unknown method in a wrapped key of 16,384 bytes',
+    clauses: ['§2.4', '§7.4'],
+    wraps: [raw(concat(field(1, 'later'), field(127, new Uint8Array(16_384 - 7 - 5)))), aes()],
+  },
+  {
+    name: '64 wrapped keys',
+    clauses: ['§2.1', '§2.4'],
+    wraps: [...Array.from({ length: 63 }, () => raw(concat(field(1, 'later'), field(22, 'x')))), aes()],
+  },
+  {
+    name: 'envelope of 1,048,576 bytes',
+    clauses: ['§1.3', '§2.4'],
+    extraHeaderFields: field(1024, new Uint8Array(15_000)),
+    wraps: [
+      aes(),
+      ...Array.from({ length: 63 }, () => raw(concat(field(1, 'later'), field(127, new Uint8Array(16_372))))),
+    ],
+  },
+  {
+    name: 'passphrase entry of 10,000,000 iterations next to aes',
+    clauses: ['§2.4', '§8.5'],
+    wraps: [
+      raw(writeWrappedKey('passphrase', { keyId: 'passphrase' }, random('salt', 32), 10_000_000, random('sealed', 48))),
+      aes(),
+    ],
+  },
+  {
+    name: 'ephemeral key off the curve in an entry for someone else',
+    clauses: ['§8.1'],
+    wraps: [raw(writeWrappedKey('ecdh', { keyId: 'someone' }, offCurve(), random('sealed', 48))), aes()],
+  },
+  {
+    name: 'rsa entry of 385 bytes for someone else',
+    clauses: ['§8.4'],
+    wraps: [raw(writeWrappedKey('rsa', { keyId: 'someone' }, random('rsa', 385))), aes()],
+  },
+];
+
+function offCurve(): Uint8Array {
+  const point = EC_KEYS.bob.publicKey.slice();
+  point[96] = (point[96] ?? 0) ^ 1;
+  return point;
+}
+
+export const VALID: readonly Case[] = [...sizes, ...methods, ...names, ...header, ...later];
