@@ -1,3 +1,5 @@
-/** What bulla has for Node alone. */
+/** What bulla has for Node alone: files as sources of random access, and encryption from file to file. */
 
-export {};
+export { type DecryptedFile, type DecryptFileOptions, decryptFile } from './node/decrypt-file.ts';
+export { type EncryptedFile, type EncryptFileOptions, encryptFile } from './node/encrypt-file.ts';
+export { type FileSource, fileSource } from './node/file-source.ts';

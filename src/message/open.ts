@@ -59,7 +59,8 @@ export async function open(source: SourceInput, options: OpenOptions): Promise<O
   return new RandomAccess(reader, header);
 }
 
-async function readFront(source: Source, given: Bytes | undefined, signal: AbortSignal | undefined) {
+/** The serialized envelope of a message in a source, or the given one in front of a detached body, and where the segments begin. */
+export async function readFront(source: Source, given: Bytes | undefined, signal: AbortSignal | undefined) {
   const length = given === undefined ? preambleLength : bodyPreambleLength;
   const preamble = await readExactly(source, 0, Math.min(length, source.size), signal);
   if (given !== undefined) {

@@ -1,200 +1,150 @@
-// Envelope, Header and WrappedKey of docs/format.md §2, §3 and §7: what may stand in them, read and written.
+// Envelope, Header and WrappedKey of docs/format.md §2, §3, §7 and §8: the tables of their fields, and what may stand in them.
 
+import { check, concat, encodeMap, lp, type Pair, sortPairs, u16, u32, utf8 } from './bytes.ts';
 import {
-  check,
-  checkAscending,
-  concat,
-  encodeMap,
-  field,
-  lp,
-  Message,
-  type Pair,
-  pairFields,
-  readString,
-  u16,
-  u32,
-  utf8,
-} from './wire.ts';
+  bytes,
+  decode,
+  encode,
+  encodeField,
+  list,
+  pair,
+  type Schema,
+  split,
+  string,
+  uint,
+  type Values,
+} from './protobuf.ts';
 
-/** The wrapping methods: field number, AEAD id (§7.3) and whether a service holds the key (§7.1). */
+export const ENVELOPE = { header: [1, bytes], keys: [2, list(bytes)], commitment: [3, bytes] } as const;
+
+export const HEADER = {
+  suite: [1, uint],
+  salt: [2, bytes],
+  segmentSizeLog2: [3, uint],
+  created: [4, uint],
+  keyUse: [5, uint],
+  contextNames: [6, list(string(256))],
+  contentType: [7, string(256)],
+  metadata: [8, list(pair(8192))],
+} as const;
+export type Header = Values<typeof HEADER>;
+
+export const WRAPPED_KEY = {
+  keyId: [1, string(256)],
+  version: [2, uint],
+  serviceId: [3, string(256)],
+  keyContext: [4, list(pair(1024))],
+} as const;
+/** What names a key, on both sides (§7.6). */
+export type KeyName = Values<typeof WRAPPED_KEY>;
+
+/** The wrapping methods: field number, AEAD id (§7.3), whether a service holds the key (§7.1), and fields. */
 export const METHODS = {
-  ecdh: { number: 16, aead: 1, ofService: false },
-  'service-ecdh': { number: 17, aead: 1, ofService: true },
-  aes: { number: 18, aead: 1, ofService: false },
-  rsa: { number: 19, aead: 0, ofService: false },
-  passphrase: { number: 20, aead: 1, ofService: false },
-  service: { number: 21, aead: 0, ofService: true },
+  ecdh: { number: 16, aead: 1, ofService: false, fields: { ephemeralKey: [1, bytes], sealedKey: [2, bytes] } },
+  'service-ecdh': { number: 17, aead: 1, ofService: true, fields: { ephemeralKey: [1, bytes], sealedKey: [2, bytes] } },
+  aes: { number: 18, aead: 1, ofService: false, fields: { salt: [1, bytes], sealedKey: [2, bytes] } },
+  rsa: { number: 19, aead: 0, ofService: false, fields: { encryptedKey: [1, bytes] } },
+  passphrase: {
+    number: 20,
+    aead: 1,
+    ofService: false,
+    fields: { salt: [1, bytes], iterations: [2, uint], sealedKey: [3, bytes] },
+  },
+  service: { number: 21, aead: 0, ofService: true, fields: { opaque: [1, bytes] } },
 } as const;
 export type Method = keyof typeof METHODS;
 
-/** What names a key, on both sides (§7.6). */
-export interface KeyName {
-  readonly keyId: string;
-  readonly version?: number;
-  readonly serviceId?: string;
-  readonly keyContext?: readonly Pair[];
-}
-
-export interface WrappedKey extends Required<KeyName> {
-  /** Absent where the method is unknown (§7.4). */
-  readonly method: Method | undefined;
+/** What the methods consist of; each has some of it. */
+export interface Parts {
   readonly ephemeralKey: Uint8Array;
   readonly salt: Uint8Array;
   readonly iterations: number;
-  /** sealed_key, encrypted_key or opaque. */
-  readonly sealed: Uint8Array;
+  readonly sealedKey: Uint8Array;
+  readonly encryptedKey: Uint8Array;
+  readonly opaque: Uint8Array;
 }
 
-export interface Header {
-  readonly salt: Uint8Array;
-  readonly segmentSizeLog2: number;
-  readonly created: number;
-  readonly keyUse: 'SINGLE' | 'SHARED';
-  readonly contextNames: readonly string[];
-  readonly contentType: string;
-  readonly metadata: readonly Pair[];
+export interface WrappedKey extends KeyName {
+  /** Absent where it is unknown (§7.4). */
+  readonly method: Method | undefined;
+  readonly parts: Partial<Parts>;
 }
 
-export interface Envelope {
-  readonly header: Uint8Array;
-  readonly keys: readonly WrappedKey[];
-  readonly commitment: Uint8Array;
-}
-
-export function readEnvelope(input: Uint8Array): Envelope {
-  const message = new Message(input, (number) => number <= 3, [2]);
-  const header = message.bytes(1);
-  const keys = message.list(2);
-  const commitment = message.bytes(3);
-  check(header.length > 0 && keys.length > 0 && commitment.length === 32, 'ERR_MALFORMED', '§2.1');
-  const isWithinLimits = header.length <= 65_536 && keys.length <= 64 && keys.every((key) => key.length <= 16_384);
-  check(isWithinLimits, 'ERR_LIMIT_EXCEEDED', '§2.4');
+export function readEnvelope(input: Uint8Array) {
+  const { header, keys, commitment } = decode(ENVELOPE, input);
+  check(header.length > 0 && keys.length > 0 && commitment.length === 32, '§2.1');
+  check(header.length <= 65_536 && keys.every((key) => key.length <= 16_384), '§2.4', 'ERR_LIMIT_EXCEEDED');
   const wrapped = keys.map(readWrappedKey);
-  check(wrapped.filter(({ method }) => method === 'passphrase').length <= 1, 'ERR_MALFORMED', '§8.6');
+  check(wrapped.filter(({ method }) => method === 'passphrase').length <= 1, '§8.6');
   return { header, keys: wrapped, commitment };
 }
 
 export function readHeader(input: Uint8Array): Header {
-  const message = new Message(
-    input,
-    (number) => number <= 8,
-    [6, 8],
-    (number) => number >= 1024,
+  const header = decode(HEADER, input, (number) => number >= 1024);
+  const { suite, salt, segmentSizeLog2, created, keyUse } = header;
+  check(suite !== 0, '§3.1');
+  check(suite === 1, '§3.1', 'ERR_UNSUPPORTED_SUITE');
+  check(salt.length === 32 && segmentSizeLog2 >= 12 && segmentSizeLog2 <= 22 && created > 0 && keyUse > 0, '§3.1');
+  check(keyUse <= 2, '§2.2e');
+  checkAscending(
+    header.contextNames.map((name) => [name, '']),
+    '§3.3',
   );
-  const suite = message.uint(1);
-  check(suite !== 0, 'ERR_MALFORMED', '§3.1');
-  check(suite === 1, 'ERR_UNSUPPORTED_SUITE', '§3.1');
-  const [salt, segmentSizeLog2, created, keyUse] = [
-    message.bytes(2),
-    message.uint(3),
-    message.uint(4),
-    message.uint(5),
-  ];
-  check(salt.length === 32 && created !== 0 && keyUse !== 0, 'ERR_MALFORMED', '§3.1');
-  check(segmentSizeLog2 >= 12 && segmentSizeLog2 <= 22, 'ERR_MALFORMED', '§3.1');
-  check(keyUse <= 2, 'ERR_MALFORMED', '§2.2e');
-  const names = message.list(6);
-  check(names.length <= 64, 'ERR_LIMIT_EXCEEDED', '§2.4');
-  const contextNames = names.map((name) => readString(name, 256));
-  checkAscending(contextNames, '§3.3');
-  const contentType = message.string(7, 256);
-  const metadata = message.pairs(8, 8192, '§3.4');
-  return {
-    salt,
-    segmentSizeLog2,
-    created,
-    keyUse: keyUse === 1 ? 'SINGLE' : 'SHARED',
-    contextNames,
-    contentType,
-    metadata,
-  };
+  checkAscending(header.metadata, '§3.4');
+  return header;
 }
 
 export function readWrappedKey(input: Uint8Array): WrappedKey {
-  const message = new Message(input, (number) => number <= 4 || (number >= 16 && number <= 127), [4]); // §7.4
-  const keyId = message.string(1, 256);
-  const version = message.uint(2);
-  const serviceId = message.string(3, 256);
-  check(keyId !== '', 'ERR_MALFORMED', '§7.1');
-  const keyContext = message.pairs(4, 1024, '§7.1');
-  const numbers = message.fields.map(({ number }) => number).filter((number) => number >= 16);
-  check(numbers.length === 1, 'ERR_MALFORMED', '§7.2');
-  const [number = 0] = numbers;
-  const body = message.bytes(number); // refuses an unknown method that is not length-delimited
-  const method = (Object.keys(METHODS) as Method[]).find((name) => METHODS[name].number === number);
-  if (method !== undefined) check((serviceId !== '') === METHODS[method].ofService, 'ERR_MALFORMED', '§7.1');
-  return { keyId, version, serviceId, keyContext, method, ...readMethod(method, body) };
+  const isMethod = (number: number): boolean => number >= 16 && number <= 127;
+  const name = decode(WRAPPED_KEY, input, isMethod);
+  const [field, ...more] = split(input).filter(({ number }) => isMethod(number));
+  check(field !== undefined && more.length === 0, '§7.2');
+  check(field.wire === 2, '§2.2c');
+  check(name.keyId !== '', '§7.1');
+  checkAscending(name.keyContext, '§7.1');
+  const method = (Object.keys(METHODS) as Method[]).find((each) => METHODS[each].number === field.number);
+  if (method === undefined) return { ...name, method, parts: {} }; // §7.4
+  check((name.serviceId !== '') === METHODS[method].ofService, '§7.1');
+  const parts: Partial<Parts> = decode(METHODS[method].fields, field.value as Uint8Array);
+  checkParts(parts);
+  return { ...name, method, parts };
 }
 
-function readMethod(method: Method | undefined, body: Uint8Array) {
-  const result = { ephemeralKey: new Uint8Array(), salt: new Uint8Array(), iterations: 0, sealed: body };
-  if (method === undefined) return result;
-  const last = { ecdh: 2, 'service-ecdh': 2, aes: 2, rsa: 1, passphrase: 3, service: 1 }[method];
-  const message = new Message(body, (number) => number <= last);
-  const first = message.bytes(1);
-  const sealed = message.bytes(last);
-  switch (method) {
-    case 'rsa':
-      check(sealed.length >= 384 && sealed.length <= 1024, 'ERR_MALFORMED', '§8.4');
-      return { ...result, sealed };
-    case 'service':
-      check(sealed.length > 0, 'ERR_MALFORMED', '§7.1');
-      check(sealed.length <= 8192, 'ERR_LIMIT_EXCEEDED', '§2.4');
-      return { ...result, sealed };
-    case 'ecdh':
-    case 'service-ecdh':
-      check(first.length === 97 && sealed.length === 48, 'ERR_MALFORMED', '§7.1');
-      check(first[0] === 4, 'ERR_MALFORMED', '§8.1');
-      return { ...result, ephemeralKey: first, sealed };
-    default: {
-      check(first.length === 32 && sealed.length === 48, 'ERR_MALFORMED', '§7.1');
-      const iterations = method === 'passphrase' ? message.uint(2) : 0;
-      check(method === 'aes' || iterations >= 600_000, 'ERR_MALFORMED', '§8.5');
-      check(iterations <= 10_000_000, 'ERR_LIMIT_EXCEEDED', '§8.5');
-      return { ...result, salt: first, iterations, sealed };
-    }
+/** Lengths and ranges (§8); what is undefined here is no field of the method. */
+function checkParts({
+  ephemeralKey,
+  salt,
+  iterations = 600_000,
+  sealedKey,
+  encryptedKey,
+  opaque,
+}: Partial<Parts>): void {
+  check(salt === undefined || salt.length === 32, '§7.1');
+  check(sealedKey === undefined || sealedKey.length === 48, '§7.1');
+  check(ephemeralKey === undefined || ephemeralKey.length === 97, '§7.1');
+  check(ephemeralKey === undefined || ephemeralKey[0] === 4, '§8.1');
+  check(encryptedKey === undefined || (encryptedKey.length >= 384 && encryptedKey.length <= 1024), '§8.4');
+  check(iterations >= 600_000, '§8.5');
+  check(iterations <= 10_000_000, '§8.5', 'ERR_LIMIT_EXCEEDED');
+  check(opaque === undefined || opaque.length <= 8192, '§2.4', 'ERR_LIMIT_EXCEEDED');
+}
+
+/** Names are not empty and strictly ascending by their UTF-8 bytes. */
+function checkAscending(pairs: readonly Pair[], clause: string): void {
+  for (const [index, [name]] of pairs.entries()) {
+    check(Buffer.compare(utf8(pairs[index - 1]?.[0] ?? ''), utf8(name)) < 0, clause);
   }
 }
 
 /** §7.3: what every method binds. */
-export function encodeBinding(
-  method: Method,
-  { keyId, version = 0, serviceId = '', keyContext = [] }: KeyName,
-): Uint8Array {
-  const parts = [
-    utf8(method),
-    u16(METHODS[method].aead),
-    utf8(serviceId),
-    utf8(keyId),
-    u32(version),
-    encodeMap(keyContext),
-  ];
-  return concat(...parts.map(lp));
+export function encodeBinding(method: Method, name: Partial<KeyName>): Uint8Array {
+  const { keyId = '', version = 0, serviceId = '', keyContext = [] } = name;
+  const aead = u16(METHODS[method].aead);
+  return concat(...[utf8(method), aead, utf8(serviceId), utf8(keyId), u32(version), encodeMap(keyContext)].map(lp));
 }
 
-export function writeHeader(header: Header, extraFields: Uint8Array): Uint8Array {
-  const { salt, segmentSizeLog2, created, keyUse, contextNames, contentType, metadata } = header;
-  const scalars = [
-    field(1, 1),
-    field(2, salt),
-    field(3, segmentSizeLog2),
-    field(4, created),
-    field(5, keyUse === 'SINGLE' ? 1 : 2),
-  ];
-  const names = contextNames
-    .map(utf8)
-    .sort(Buffer.compare)
-    .map((name) => field(6, name)); // §3.3
-  return concat(...scalars, ...names, field(7, contentType), pairFields(8, metadata), extraFields);
-}
-
-export function writeWrappedKey(method: Method, name: KeyName, ...parts: (number | Uint8Array)[]): Uint8Array {
-  const { keyId, version = 0, serviceId = '', keyContext = [] } = name;
-  const body = concat(...parts.map((part, index) => field(index + 1, part)));
-  const fields = [field(1, keyId), field(2, version), field(3, serviceId), pairFields(4, keyContext)];
-  return concat(...fields, field(METHODS[method].number, body));
-}
-
-export function writeEnvelope(header: Uint8Array, keys: readonly Uint8Array[], commitment: Uint8Array): Uint8Array {
-  return concat(field(1, header), ...keys.map((key) => field(2, key)), field(3, commitment));
+export function writeWrappedKey(method: Method, name: Partial<KeyName>, parts: Partial<Parts>): Uint8Array {
+  const { number, fields } = METHODS[method];
+  const sorted = { ...name, keyContext: sortPairs(name.keyContext ?? []) };
+  return concat(encode(WRAPPED_KEY, sorted), encodeField(number, encode<Schema>(fields, { ...parts })));
 }

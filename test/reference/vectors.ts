@@ -1,6 +1,6 @@
 // The shape of test/vectors/*.json and the decoding of its byte strings; nothing here needs Node.
 
-import type { ErrorCode, Pair } from './wire.ts';
+import type { ErrorCode, Pair } from './bytes.ts';
 
 /** Base64url without padding, or pieces of it where a long run of bytes repeats. */
 export type Bytes = string | readonly (string | { readonly repeat: string; readonly times: number })[];
@@ -86,7 +86,8 @@ export interface ValidVector extends VectorInput {
 /** Exactly one of `message`, `text` and `detached`; there, one of `envelope` and `text`. */
 export interface InvalidVector {
   readonly name: string;
-  readonly clause: string;
+  /** The first one holds the rule that is broken. */
+  readonly clauses: readonly string[];
   readonly code: ErrorCode;
   readonly message?: Bytes;
   readonly text?: string;
@@ -115,6 +116,32 @@ export function plaintextOf({ plaintext }: Pick<VectorInput, 'plaintext'>): Uint
   if (typeof plaintext === 'string') return decodeBytes(plaintext);
   return Uint8Array.from({ length: plaintext.length }, (_, index) => index % 251);
 }
+
+/** The message of a vector; a long one, which the file does not hold, is sealed anew from its message key (§6). */
+export async function messageOf(vector: ValidVector, subtle: SubtleCrypto): Promise<Uint8Array> {
+  if (vector.message !== undefined) return decodeBytes(vector.message);
+  const [envelope, plaintext] = [decodeBytes(vector.intermediates.envelope), plaintextOf(vector)];
+  const key = await subtle.importKey('raw', owned(decodeBytes(vector.intermediates.messageKey)), 'AES-GCM', false, [
+    'encrypt',
+  ]);
+  const message = new Uint8Array(vector.messageLength);
+  const view = new DataView(message.buffer);
+  message.set([0x62, 0x75, 0x6c, 0x6c, 0x61, 1]);
+  view.setUint32(6, envelope.length);
+  message.set(envelope, 10);
+  const size = 2 ** vector.segmentSizeLog2;
+  for (let index = 0; index * size <= plaintext.length; index++) {
+    const iv = new Uint8Array(12);
+    new DataView(iv.buffer).setUint32(8, index);
+    const piece = owned(plaintext.subarray(index * size, (index + 1) * size));
+    const sealed = await subtle.encrypt({ name: 'AES-GCM', iv }, key, piece);
+    message.set(new Uint8Array(sealed), 10 + envelope.length + index * (size + 16));
+  }
+  return message;
+}
+
+/** A copy that no SharedArrayBuffer backs, as WebCrypto's types want it. */
+const owned = (bytes: Uint8Array): Uint8Array<ArrayBuffer> => new Uint8Array(bytes);
 
 const decodeBase64url = (text: string): Uint8Array =>
   Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0));

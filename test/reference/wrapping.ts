@@ -11,9 +11,11 @@ import {
   pbkdf2Sync,
   privateDecrypt,
 } from 'node:crypto';
-import { encodeBinding, type KeyName, type WrappedKey, writeWrappedKey } from './envelope.ts';
+import { check, concat, encodeMap, FormatError, lp, utf8 } from './bytes.ts';
+import { encodeBinding, type KeyName, type Parts, type WrappedKey, writeWrappedKey } from './envelope.ts';
 import type { Jwk } from './vectors.ts';
-import { check, concat, encodeMap, FormatError, lp, type Pair, utf8 } from './wire.ts';
+
+export const EMPTY = new Uint8Array();
 
 export const sha384 = (...parts: readonly Uint8Array[]): Uint8Array =>
   new Uint8Array(
@@ -41,33 +43,46 @@ export function gcmOpen(key: Uint8Array, nonce: Uint8Array, aad: Uint8Array, sea
 }
 
 /** §5.2 to §5.5 */
-export function deriveMessageKeys(dataKey: Uint8Array, salt: Uint8Array, header: Uint8Array, context: readonly Pair[]) {
-  const map = encodeMap(context);
+export function deriveMessageKeys(dataKey: Uint8Array, salt: Uint8Array, header: Uint8Array, map: Uint8Array) {
   const messageKeyInfo = encodeInfo('bulla/v1/suite1 message key', header, map); // §5.4
   const commitmentInfo = encodeInfo('bulla/v1/suite1 commitment', header, map); // §5.5
   const [messageKey, commitment] = [hkdf(dataKey, salt, messageKeyInfo), hkdf(dataKey, salt, commitmentInfo)];
   return { map, transcriptDigest: sha384(lp(header), lp(map)), messageKeyInfo, commitmentInfo, messageKey, commitment };
 }
 
+type Named = Partial<KeyName> & { readonly keyId: string };
+
 /** What a writer wraps the data key with: all that is random comes from outside. */
 export type Wrap =
-  | (KeyName & { method: 'ecdh' | 'service-ecdh'; publicKey: Uint8Array; ephemeralPrivateKey: Uint8Array })
-  | (KeyName & { method: 'aes'; key: Uint8Array; salt: Uint8Array })
-  | (KeyName & { method: 'rsa'; encryptedKey: Uint8Array })
-  | (KeyName & { method: 'passphrase'; passphrase: string; salt: Uint8Array; iterations: number })
-  | (KeyName & { method: 'service'; opaque: Uint8Array })
+  | (Named & { method: 'ecdh' | 'service-ecdh'; publicKey: Uint8Array; ephemeralPrivateKey: Uint8Array })
+  | (Named & { method: 'aes'; key: Uint8Array; salt: Uint8Array })
+  | (Named & { method: 'rsa'; encryptedKey: Uint8Array })
+  | (Named & { method: 'passphrase'; passphrase: string; salt: Uint8Array; iterations: number })
+  | (Named & { method: 'service'; opaque: Uint8Array })
   | { method: 'raw'; wrappedKey: Uint8Array };
 
 /** What a reader holds: the name it was configured with (§7.6) and the key. */
 export type ReaderKey =
-  | (KeyName & { method: 'ecdh' | 'service-ecdh' | 'rsa'; privateKey: Jwk })
-  | (KeyName & { method: 'aes'; key: Uint8Array })
-  | (KeyName & { method: 'passphrase'; passphrase: string });
+  | (Named & { method: 'ecdh' | 'service-ecdh' | 'rsa'; privateKey: Jwk })
+  | (Named & { method: 'aes'; key: Uint8Array })
+  | (Named & { method: 'passphrase'; passphrase: string });
 
-/** §8.1, §8.2. `Z` is the shared secret. */
-function ecdhKey(method: string, Z: Uint8Array, ephemeralKey: Uint8Array, publicKey: Uint8Array, binding: Uint8Array) {
-  const info = encodeInfo(`bulla/v1 ${method}`, ephemeralKey, publicKey, binding);
-  return { info, k: hkdf(Z, new Uint8Array(), info) };
+/** §8.1, §8.2: the private key is one's own, the public key the other side's. */
+function agree(method: string, privateKey: Uint8Array, publicKey: Uint8Array, binding: Uint8Array, isWriter: boolean) {
+  const ecdh = createECDH('secp384r1');
+  ecdh.setPrivateKey(privateKey);
+  const own = new Uint8Array(ecdh.getPublicKey());
+  const Z = sharedSecret(ecdh, publicKey);
+  const info = encodeInfo(`bulla/v1 ${method}`, ...(isWriter ? [own, publicKey] : [publicKey, own]), binding);
+  return { ephemeralKey: own, Z, info, k: hkdf(Z, EMPTY, info) };
+}
+
+function sharedSecret(ecdh: ReturnType<typeof createECDH>, publicKey: Uint8Array): Uint8Array {
+  try {
+    return new Uint8Array(ecdh.computeSecret(publicKey));
+  } catch {
+    throw new FormatError('ERR_DECRYPTION_FAILED', '§8.1'); // a point off the curve
+  }
 }
 
 /** §8.3 */
@@ -83,35 +98,24 @@ const passphraseKey = (passphrase: string, salt: Uint8Array, iterations: number)
 /** Wraps a data key; gives the WrappedKey and each value on the way. */
 export function wrap(input: Wrap, dataKey: Uint8Array): { wrappedKey: Uint8Array } & Record<string, Uint8Array> {
   if (input.method === 'raw') return { wrappedKey: input.wrappedKey };
-  if (input.method === 'service') return { wrappedKey: writeWrappedKey(input.method, input, input.opaque) };
-  const binding = encodeBinding(input.method, input);
-  const seal = (k: Uint8Array): Uint8Array => gcmSeal(k, new Uint8Array(12), binding, dataKey);
+  const { method } = input;
+  const write = (parts: Partial<Parts>): Uint8Array => writeWrappedKey(method, input, { ...input, ...parts });
+  if (method === 'service') return { wrappedKey: write({}) };
+  const binding = encodeBinding(method, input);
+  if (method === 'rsa') return { binding, wrappedKey: write({}) };
+  const derived = deriveWrappingKey(input, binding);
+  const sealedKey = gcmSeal(derived.k, new Uint8Array(12), binding, dataKey);
+  return { binding, ...derived, sealedKey, wrappedKey: write({ ...derived, sealedKey }) };
+}
+
+function deriveWrappingKey(input: Exclude<Wrap, { method: 'raw' | 'service' | 'rsa' }>, binding: Uint8Array) {
   switch (input.method) {
-    case 'rsa':
-      return { binding, wrappedKey: writeWrappedKey(input.method, input, input.encryptedKey) };
-    case 'aes': {
-      const { info, k } = aesKey(input.key, input.salt, binding);
-      const sealedKey = seal(k);
-      return { binding, info, k, sealedKey, wrappedKey: writeWrappedKey(input.method, input, input.salt, sealedKey) };
-    }
-    case 'passphrase': {
-      const { salt, iterations } = input;
-      const k = passphraseKey(input.passphrase, salt, iterations);
-      const sealedKey = seal(k);
-      return { binding, k, sealedKey, wrappedKey: writeWrappedKey(input.method, input, salt, iterations, sealedKey) };
-    }
-    default: {
-      const ecdh = createECDH('secp384r1');
-      ecdh.setPrivateKey(input.ephemeralPrivateKey);
-      const [ephemeralKey, Z] = [
-        new Uint8Array(ecdh.getPublicKey()),
-        new Uint8Array(ecdh.computeSecret(input.publicKey)),
-      ];
-      const { info, k } = ecdhKey(input.method, Z, ephemeralKey, input.publicKey, binding);
-      const sealedKey = seal(k);
-      const wrappedKey = writeWrappedKey(input.method, input, ephemeralKey, sealedKey);
-      return { ephemeralKey, binding, Z, info, k, sealedKey, wrappedKey };
-    }
+    case 'aes':
+      return aesKey(input.key, input.salt, binding);
+    case 'passphrase':
+      return { k: passphraseKey(input.passphrase, input.salt, input.iterations) };
+    default:
+      return agree(input.method, input.ephemeralPrivateKey, input.publicKey, binding, true);
   }
 }
 
@@ -125,40 +129,30 @@ export const isFor = (wrapped: WrappedKey, key: ReaderKey): boolean =>
 /** Unwraps a data key; whatever fails is ERR_DECRYPTION_FAILED (§7.5). */
 export function unwrap(wrapped: WrappedKey, key: ReaderKey): Uint8Array {
   try {
-    const dataKey = open(wrapped, key, encodeBinding(key.method, wrapped));
-    check(dataKey.length === 32, 'ERR_DECRYPTION_FAILED', '§8.4');
+    const dataKey = open(wrapped.parts, key, encodeBinding(key.method, wrapped));
+    check(dataKey.length === 32, '§8.4', 'ERR_DECRYPTION_FAILED');
     return dataKey;
   } catch (error) {
     throw error instanceof FormatError ? error : new FormatError('ERR_DECRYPTION_FAILED', '§7.5');
   }
 }
 
-function open(wrapped: WrappedKey, key: ReaderKey, binding: Uint8Array): Uint8Array {
-  const { ephemeralKey, salt, iterations, sealed } = wrapped;
-  const unseal = (k: Uint8Array): Uint8Array => gcmOpen(k, new Uint8Array(12), binding, sealed);
+function open(parts: Partial<Parts>, key: ReaderKey, binding: Uint8Array): Uint8Array {
+  const { ephemeralKey = EMPTY, salt = EMPTY, iterations = 0, sealedKey = EMPTY, encryptedKey = EMPTY } = parts;
+  const unseal = (k: Uint8Array): Uint8Array => gcmOpen(k, new Uint8Array(12), binding, sealedKey);
   switch (key.method) {
     case 'rsa': {
       const privateKey = createPrivateKey({ key: key.privateKey, format: 'jwk' });
       const padding = constants.RSA_PKCS1_OAEP_PADDING;
-      return privateDecrypt({ key: privateKey, padding, oaepHash: 'sha384', oaepLabel: binding }, sealed); // §8.4
+      return privateDecrypt({ key: privateKey, padding, oaepHash: 'sha384', oaepLabel: binding }, encryptedKey); // §8.4
     }
     case 'aes':
       return unseal(aesKey(key.key, salt, binding).k);
     case 'passphrase':
       return unseal(passphraseKey(key.passphrase, salt, iterations));
     default: {
-      const ecdh = createECDH('secp384r1');
-      ecdh.setPrivateKey(Buffer.from(key.privateKey.d ?? '', 'base64url'));
-      const Z = sharedSecret(ecdh, ephemeralKey);
-      return unseal(ecdhKey(key.method, Z, ephemeralKey, ecdh.getPublicKey(), binding).k);
+      const privateKey = Buffer.from(key.privateKey.d ?? '', 'base64url');
+      return unseal(agree(key.method, privateKey, ephemeralKey, binding, false).k);
     }
-  }
-}
-
-function sharedSecret(ecdh: ReturnType<typeof createECDH>, ephemeralKey: Uint8Array): Uint8Array {
-  try {
-    return ecdh.computeSecret(ephemeralKey);
-  } catch {
-    throw new FormatError('ERR_DECRYPTION_FAILED', '§8.1'); // a point off the curve
   }
 }

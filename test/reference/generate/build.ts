@@ -1,5 +1,6 @@
 // From the cases of valid.ts to vectors: fills in what is random, runs the reference and notes every value on the way.
 
+import { concat, type Pair } from '../bytes.ts';
 import { encodeBinding, type KeyName } from '../envelope.ts';
 import { encodeText, encryptReference, segmentNonce, splitHalves } from '../message.ts';
 import {
@@ -12,7 +13,6 @@ import {
   type VectorKey,
   type VectorWrap,
 } from '../vectors.ts';
-import { concat, type Pair } from '../wire.ts';
 import { type ReaderKey, sha384, type Wrap } from '../wrapping.ts';
 import {
   type AES_KEYS,

@@ -1,9 +1,8 @@
 // All that is random or secret in the vectors, derived from names: a SHAKE-256 stream, P-384 and RSA keys, RSA-OAEP.
 
 import { checkPrimeSync, constants, createECDH, createHash, createPublicKey, publicEncrypt } from 'node:crypto';
+import { concat, u32 } from '../bytes.ts';
 import type { Jwk, KeyMaterial } from '../vectors.ts';
-import { concat, u32 } from '../wire.ts';
-import { sha384 } from '../wrapping.ts';
 
 /** Bytes that look random and are the same at every run. */
 export function random(name: string, length: number): Uint8Array {
@@ -86,28 +85,90 @@ function inverse(value: bigint, modulus: bigint): bigint {
   return ((x % modulus) + modulus) % modulus;
 }
 
-/** RSAES-OAEP (RFC 8017 §7.1.1) with SHA-384 by hand, since the seed must come from outside. */
-export function oaepEncrypt(jwk: Jwk, label: Uint8Array, data: Uint8Array, seed: Uint8Array): Uint8Array {
-  const key = createPublicKey({ key: { kty: 'RSA', n: jwk.n ?? '', e: jwk.e ?? '' }, format: 'jwk' });
-  const length = Buffer.from(jwk.n ?? '', 'base64url').length;
-  const padding = new Uint8Array(length - data.length - 98);
-  const block = concat(sha384(label), padding, Uint8Array.of(1), data);
-  const maskedBlock = xor(block, mgf1(seed, block.length));
-  const maskedSeed = xor(seed, mgf1(maskedBlock, 48));
-  const encoded = concat(Uint8Array.of(0), maskedSeed, maskedBlock);
-  return new Uint8Array(publicEncrypt({ key, padding: constants.RSA_NO_PADDING }, encoded));
+/** What an encryptor by mistake could do otherwise; right are SHA-384 for both. */
+export interface OaepHashes {
+  readonly hash?: 'sha256' | 'sha384';
+  readonly mgfHash?: 'sha1' | 'sha256' | 'sha384';
 }
 
+/** RSAES-OAEP (RFC 8017 §7.1.1) by hand, since the seed must come from outside. */
+export function oaepEncrypt(
+  jwk: Jwk,
+  label: Uint8Array,
+  data: Uint8Array,
+  seed: Uint8Array,
+  hashes: OaepHashes = {},
+): Uint8Array {
+  const { hash = 'sha384', mgfHash = 'sha384' } = hashes;
+  const labelHash = digest(hash, label);
+  const ownSeed = seed.subarray(0, labelHash.length);
+  const padding = new Uint8Array(modulusLength(jwk) - data.length - 2 * labelHash.length - 2);
+  const block = concat(labelHash, padding, Uint8Array.of(1), data);
+  const maskedBlock = xor(block, mgf1(mgfHash, ownSeed, block.length));
+  const maskedSeed = xor(ownSeed, mgf1(mgfHash, maskedBlock, ownSeed.length));
+  return rsaEncryptBlock(jwk, concat(Uint8Array.of(0), maskedSeed, maskedBlock));
+}
+
+/** RSAES-PKCS1-v1_5 (RFC 8017 §7.2.1), which no reader accepts. */
+export function pkcs1Encrypt(jwk: Jwk, data: Uint8Array): Uint8Array {
+  const padding = new Uint8Array(modulusLength(jwk) - data.length - 3).fill(0x55);
+  return rsaEncryptBlock(jwk, concat(Uint8Array.of(0, 2), padding, Uint8Array.of(0), data));
+}
+
+const modulusLength = (jwk: Jwk): number => Buffer.from(jwk.n ?? '', 'base64url').length;
+
+function rsaEncryptBlock(jwk: Jwk, block: Uint8Array): Uint8Array {
+  const key = createPublicKey({ key: { kty: 'RSA', n: jwk.n ?? '', e: jwk.e ?? '' }, format: 'jwk' });
+  return new Uint8Array(publicEncrypt({ key, padding: constants.RSA_NO_PADDING }, block));
+}
+
+const digest = (hash: string, data: Uint8Array): Uint8Array => new Uint8Array(createHash(hash).update(data).digest());
 const xor = (a: Uint8Array, b: Uint8Array): Uint8Array => a.map((byte, index) => byte ^ (b[index] ?? 0));
 
-function mgf1(seed: Uint8Array, length: number): Uint8Array {
-  const blocks = Array.from({ length: Math.ceil(length / 48) }, (_, index) => sha384(seed, u32(index)));
-  return concat(...blocks).subarray(0, length);
+function mgf1(hash: string, seed: Uint8Array, length: number): Uint8Array {
+  const parts: Uint8Array[] = [];
+  for (let made = 0; made < length; made += parts.at(-1)?.length ?? length) {
+    parts.push(digest(hash, concat(seed, u32(parts.length))));
+  }
+  return concat(...parts).subarray(0, length);
+}
+
+/** A P-384 point whose X coordinate is written unreduced, as x + p, which fits 48 bytes only where x is small. */
+export function unreducedPoint(): Uint8Array {
+  const p = 2n ** 384n - 2n ** 128n - 2n ** 96n + 2n ** 32n - 1n;
+  const b = toBigInt(Buffer.from(P384_B, 'hex'));
+  for (let x = 1n; ; x++) {
+    const square = (x ** 3n - 3n * x + b + p) % p;
+    const y = power(square, (p + 1n) / 4n, p);
+    if ((y * y) % p === square) return concat(Uint8Array.of(4), fromBigInt(x + p), fromBigInt(y));
+  }
+}
+
+/** SP 800-186 §3.2.1.4 */
+const P384_B = 'b3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656398d8a2ed19d2a85c8edd3ec2aef';
+
+function power(base: bigint, exponent: bigint, modulus: bigint): bigint {
+  let result = 1n;
+  for (let square = base % modulus, rest = exponent; rest > 0n; rest >>= 1n, square = (square * square) % modulus) {
+    if (rest & 1n) result = (result * square) % modulus;
+  }
+  return result;
+}
+
+/** The first key pair of a name whose public key is as wanted. */
+export function ecKeyWith(name: string, test: (key: EcKey) => boolean): EcKey {
+  for (let n = 0; ; n++) {
+    const key = ecKey(`${name} ${n}`);
+    if (test(key)) return key;
+  }
 }
 
 export const EC_KEYS = {
   alice: ecKey('alice'),
   bob: ecKey('bob'),
+  /** X, then Y, start with a zero byte: a JWK that drops it is wrong. */
+  carol: ecKeyWith('carol', ({ publicKey }) => publicKey[1] === 0),
+  dave: ecKeyWith('dave', ({ publicKey }) => publicKey[49] === 0),
   'service-key-v1': ecKey('service-key-v1'),
   'service-key-v2': ecKey('service-key-v2'),
 };

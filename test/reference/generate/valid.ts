@@ -1,9 +1,11 @@
 // The valid vectors: each case shows what its clauses allow, up to every limit that is cheap to reach.
 
+import { concat, type Pair } from '../bytes.ts';
 import { writeWrappedKey } from '../envelope.ts';
-import { concat, field, type Pair, varint } from '../wire.ts';
+import { varint } from '../protobuf.ts';
 import { aes, type Case, ecdh, passphrase, raw, rsa, service, serviceEcdh } from './build.ts';
-import { base64url, EC_KEYS, type EcKey, ecKey, random, sharedSecret } from './material.ts';
+import { base64url, EC_KEYS, type EcKey, ecKeyWith, random, sharedSecret } from './material.ts';
+import { field, tag } from './raw.ts';
 
 const S = 4096;
 
@@ -52,13 +54,8 @@ const KEY_CONTEXT: Pair[] = [
   ['purpose', 'backup'],
 ];
 
-/** The first ephemeral key whose shared secret with Alice, or whose own X coordinate, starts with a zero byte. */
-function ephemeralWith(test: (key: EcKey) => boolean): string {
-  for (let n = 0; ; n++) {
-    const key = ecKey(`ephemeral ${n}`);
-    if (test(key)) return base64url(key.privateKey);
-  }
-}
+/** An ephemeral private key whose shared secret with Alice, or whose public key, is as wanted. */
+const ephemeralWith = (test: (key: EcKey) => boolean): string => base64url(ecKeyWith('ephemeral', test).privateKey);
 
 const methods: Case[] = [
   { name: 'ecdh', clauses: ['§7.3', '§8.1'], wraps: [ecdh('alice')] },
@@ -90,6 +87,11 @@ const methods: Case[] = [
     name: 'ecdh, agreed key id, version and key context',
     clauses: ['§7.1', '§7.3', '§8.1'],
     wraps: [ecdh('alice', { keyId: 'alice@example.org', version: 4, keyContext: KEY_CONTEXT })],
+  },
+  {
+    name: 'ecdh, recipients whose coordinates start with a zero byte',
+    clauses: ['§8.1'],
+    wraps: [ecdh('carol'), ecdh('dave')],
   },
   { name: 'ecdh, two recipients', clauses: ['§7.5', '§8.1'], wraps: [ecdh('alice'), ecdh('bob')] },
   { name: 'service-ecdh', clauses: ['§7.3', '§8.2'], wraps: [serviceEcdh('service-key-v1')] },
@@ -315,7 +317,6 @@ const ignored = (name: string, extraHeaderFields: Uint8Array): Case => ({
   clauses: ['§2.3'],
   extraHeaderFields,
 });
-const tag = (number: number, wire: number): Uint8Array => varint(number * 8 + wire);
 const unknownMethod = (number: number, ...before: Uint8Array[]): Uint8Array =>
   concat(field(1, 'later'), ...before, field(number, random(`method ${number}`, 40)));
 
@@ -390,7 +391,7 @@ const later: Case[] = [
   {
     name: 'unknown method in a wrapped key of 16,384 bytes',
     clauses: ['§2.4', '§7.4'],
-    wraps: [raw(concat(field(1, 'later'), field(127, new Uint8Array(16_384 - 7 - 5)))), aes()],
+    wraps: [raw(concat(field(1, 'later'), field(127, new Uint8Array(16_384 - 7 - 4)))), aes()],
   },
   {
     name: '64 wrapped keys',
@@ -400,29 +401,38 @@ const later: Case[] = [
   {
     name: 'envelope of 1,048,576 bytes',
     clauses: ['§1.3', '§2.4'],
-    extraHeaderFields: field(1024, new Uint8Array(15_000)),
+    extraHeaderFields: field(1024, new Uint8Array(15_949)),
     wraps: [
       aes(),
-      ...Array.from({ length: 63 }, () => raw(concat(field(1, 'later'), field(127, new Uint8Array(16_372))))),
+      ...Array.from({ length: 63 }, () => raw(concat(field(1, 'later'), field(127, new Uint8Array(16_384 - 7 - 4))))),
     ],
   },
   {
     name: 'passphrase entry of 10,000,000 iterations next to aes',
     clauses: ['§2.4', '§8.5'],
     wraps: [
-      raw(writeWrappedKey('passphrase', { keyId: 'passphrase' }, random('salt', 32), 10_000_000, random('sealed', 48))),
+      raw(
+        writeWrappedKey(
+          'passphrase',
+          { keyId: 'passphrase' },
+          { salt: random('salt', 32), iterations: 10_000_000, sealedKey: random('sealed', 48) },
+        ),
+      ),
       aes(),
     ],
   },
   {
     name: 'ephemeral key off the curve in an entry for someone else',
     clauses: ['§8.1'],
-    wraps: [raw(writeWrappedKey('ecdh', { keyId: 'someone' }, offCurve(), random('sealed', 48))), aes()],
+    wraps: [
+      raw(writeWrappedKey('ecdh', { keyId: 'someone' }, { ephemeralKey: offCurve(), sealedKey: random('sealed', 48) })),
+      aes(),
+    ],
   },
   {
     name: 'rsa entry of 385 bytes for someone else',
     clauses: ['§8.4'],
-    wraps: [raw(writeWrappedKey('rsa', { keyId: 'someone' }, random('rsa', 385))), aes()],
+    wraps: [raw(writeWrappedKey('rsa', { keyId: 'someone' }, { encryptedKey: random('rsa', 385) })), aes()],
   },
 ];
 
