@@ -51,6 +51,8 @@ export interface RewrapOptions {
   readonly random?: RandomSource | undefined;
 }
 
+const rewrapOptionNames = ['from', 'to', 'context', 'keep', 'drop', 'signal', 'random'] as const;
+
 /**
  * Replaces the wrapped key that `from` opens by those of `to`, in a message of any form or in a detached envelope alone, and gives back the same form. The data
  * key stays the same: whoever had it still has it. To lock somebody out, encrypt anew with {@link reencrypt}.
@@ -68,13 +70,7 @@ export async function rewrap<Envelope extends Bytes | string>(
   options: RewrapOptions,
 ): Promise<DetachedMessage<Envelope>>;
 export async function rewrap(message: Message, options: RewrapOptions): Promise<Message> {
-  assertOptions(options, ['from', 'to', 'context', 'keep', 'drop', 'signal', 'random']);
-  assertKeyring(options.from, 'from');
-  assertKeyring(options.to, 'to');
-  assert(options.keep === undefined || typeof options.keep === 'boolean', 'keep', 'a boolean');
-  assertFunction(options.drop, 'drop');
-  assertSignal(options.signal);
-
+  assertRewrapOptions(options);
   if (isDetached(message)) {
     const { envelope } = messageParts(message);
     const rewrapped = frameEnvelope(await rewrapEnvelope(envelope, options), 'envelope');
@@ -83,6 +79,16 @@ export async function rewrap(message: Message, options: RewrapOptions): Promise<
   const bytes = messageBytes(message, 'message');
   const rewrapped = await rewrapBytes(bytes, options);
   return typeof message === 'string' ? toText(rewrapped) : rewrapped;
+}
+
+/** Throws a `TypeError` that names a wrong option; `more` are the names of options that a caller adds. */
+export function assertRewrapOptions(options: RewrapOptions, ...more: string[]): void {
+  assertOptions(options, [...rewrapOptionNames, ...more]);
+  assertKeyring(options.from, 'from');
+  assertKeyring(options.to, 'to');
+  assert(options.keep === undefined || typeof options.keep === 'boolean', 'keep', 'a boolean');
+  assertFunction(options.drop, 'drop');
+  assertSignal(options.signal);
 }
 
 /** Re-wraps a serialized envelope. */

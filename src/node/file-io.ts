@@ -1,6 +1,7 @@
 /** Positional I/O on file handles that does all it is asked for, and the early release of memory. */
 
 import type { FileHandle } from 'node:fs/promises';
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { SourceError } from '../errors.ts';
 
 /** Fills a buffer from a position on. Throws `ERR_SOURCE_CHANGED` where the file ends before, and `ERR_SOURCE_UNREADABLE`. */
@@ -26,7 +27,7 @@ export async function writeFully(
   let rest = chunks.filter(({ byteLength }) => byteLength > 0);
   let at = position;
   while (rest.length > 0) {
-    const { bytesWritten } = await handle.writev(rest, at);
+    const { bytesWritten } = await handle.writev(rest, at ?? undefined);
     if (at !== null) at += bytesWritten;
     rest = withoutFirst(rest, bytesWritten);
   }

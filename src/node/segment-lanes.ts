@@ -1,7 +1,6 @@
 /** From file to file, segment by segment: a few lanes that each read, seal or open, and write, at positions that the format fixes. */
 
 import type { FileHandle } from 'node:fs/promises';
-import { segmentsInFlight } from '#platform';
 import type { Bytes } from '../types.ts';
 import { release, writeFully } from './file-io.ts';
 import type { PinnedFile } from './file-source.ts';
@@ -30,18 +29,21 @@ export interface LaneWork {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Small segments are read and written together: a call to the file system costs as much as sealing 64 KiB. */
-const batchLength = 2 ** 18;
+/** Segments are read and written together: fewer, larger calls to the file system cost less than they save in memory. */
+const batchLength = 2 ** 20;
+
+/** While one lane waits for the file system, the other seals or opens; a third gained nothing and costs memory. */
+const laneCount = 2;
 
 /**
- * Converts all segments of a file, in any order. Memory is bounded by lanes times the larger of 256 KiB and a segment, twice. Rejects with the first
+ * Converts all segments of a file, in any order. Memory is bounded by lanes times the larger of 1 MiB and a segment, twice. Rejects with the first
  * failure, when no lane uses a file any more.
  */
 export async function runLanes(work: LaneWork): Promise<void> {
   const perBatch = Math.max(1, Math.floor(batchLength / work.to.segmentLength));
   const batches = Math.ceil(work.count / perBatch);
   const shared: Progress = { next: 0, batches, perBatch, failure: undefined };
-  const lanes = Math.min(segmentsInFlight, batches);
+  const lanes = Math.min(laneCount, batches);
   await Promise.all(Array.from({ length: lanes }, () => runLane(work, shared)));
   if (shared.failure !== undefined) throw shared.failure.reason;
 }

@@ -1,0 +1,111 @@
+/** What the command line says when something fails, and which exit code it ends with; `docs/cli.md`. */
+
+import { isBullaError } from '../errors.ts';
+
+/** Exit codes by kind of error. */
+export const exitCodes = {
+  success: 0,
+  /** Something that nobody foresaw. */
+  unexpected: 1,
+  /** The command line itself is wrong; nothing was read or written. */
+  usage: 2,
+  /** The input is no message, or none that this version can read. */
+  format: 3,
+  /** The message did not decrypt. */
+  decryption: 4,
+  /** A key is missing, unusable, or must not be used as asked. */
+  key: 5,
+  /** The context has other names than the message. */
+  context: 6,
+  /** A file, a pipe or the terminal. */
+  file: 7,
+} as const;
+
+/** The command line is wrong: exit code 2, and a hint where to read on. */
+export class UsageError extends Error {
+  readonly code = 'ERR_USAGE';
+}
+
+/** A file, or the terminal, is not as it has to be. */
+export class FileError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** Ctrl-C, or a request to end: the exit code is 128 and the signal's number. */
+export class Interrupted extends Error {
+  readonly code = 'ERR_INTERRUPTED';
+  readonly exitCode: number;
+
+  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') {
+    super(`Interrupted by ${signal}`);
+    this.exitCode = 128 + { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }[signal];
+  }
+}
+
+/** A failure in words, for people and for programs. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  /** What to do about it, where that can be said. */
+  readonly hint: string | undefined;
+  readonly exitCode: number;
+}
+
+const bullaExitCodes: Record<string, number> = {
+  MessageFormatError: exitCodes.format,
+  DecryptionError: exitCodes.decryption,
+  ContextMismatchError: exitCodes.context,
+  KeyError: exitCodes.key,
+  SourceError: exitCodes.file,
+};
+
+const hints: Record<string, string> = {
+  ERR_DECRYPTION_FAILED: 'a wrong passphrase, a wrong --context value, or a message that was changed or cut',
+  ERR_NO_MATCHING_KEY: 'bulla inspect shows which keys open it; give one with --key, or --passphrase',
+  ERR_CONTEXT_MISMATCH: 'give each name with --context name=value',
+  ERR_KEYRING_CANNOT: 'encrypting takes a --recipient or a passphrase',
+  ERR_SHARED_DATA_KEY: 'decrypt it and encrypt the result',
+  EEXIST: '--force replaces it',
+};
+
+const words: Record<string, string> = {
+  ENOENT: 'No such file or folder',
+  EEXIST: 'The file exists already',
+  EACCES: 'Permission denied',
+  EPERM: 'Not permitted',
+  EISDIR: 'It is a folder',
+  ENOTDIR: 'A part of the path is no folder',
+  ENOSPC: 'No space left on the device',
+  EROFS: 'The file system is read-only',
+  EPIPE: 'The output was closed before everything was written',
+  EMFILE: 'Too many open files',
+  EFBIG: 'The file would be too large',
+  EDQUOT: 'The quota is used up',
+};
+
+/** What to say about something that was thrown. */
+export function describeFailure(error: unknown): Failure {
+  if (error instanceof Interrupted) return failure(error.code, error.message, error.exitCode);
+  if (error instanceof UsageError) return failure(error.code, error.message, exitCodes.usage);
+  if (error instanceof FileError) return failure(error.code, error.message, exitCodes.file);
+  if (isBullaError(error)) {
+    return failure(error.code, error.message, bullaExitCodes[error.name] ?? exitCodes.unexpected);
+  }
+  // From an option's value that the SDK refuses: limits of context and metadata, for example.
+  if (error instanceof TypeError && !('code' in error)) return failure('ERR_USAGE', error.message, exitCodes.usage);
+  const { code, path } = (error ?? {}) as NodeJS.ErrnoException;
+  if (typeof code === 'string' && words[code] !== undefined) {
+    return failure(code, `${words[code]}${path === undefined ? '' : `: ${path}`}`, exitCodes.file);
+  }
+  const text = error instanceof Error ? error.message : String(error);
+  return failure(code ?? 'ERR_UNEXPECTED', text, exitCodes.unexpected);
+}
+
+function failure(code: string, message: string, exitCode: number): Failure {
+  return { code, message, hint: hints[code], exitCode };
+}

@@ -1,0 +1,235 @@
+/** Inputs and outputs of the command line: files, pipes, and which of them. */
+
+import type { FileHandle } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { formOf, preambleLength, readPreamble } from '../envelope/framing.ts';
+import { concat } from '../lib/bytes.ts';
+import { AtomicFile } from '../node/atomic-file.ts';
+import { writeFully } from '../node/file-io.ts';
+import type { Bytes } from '../types.ts';
+import type { Arguments, Option } from './arguments.ts';
+import { FileError, UsageError } from './failure.ts';
+import { textDecoder, textPrefix } from './text-form.ts';
+
+/** What messages in files are called by. */
+export const extension = '.bulla';
+/** Standard input, or standard output. */
+export const pipe = '-';
+
+/** Where output goes. */
+export const outputOptions: readonly Option[] = [
+  { name: 'output', short: 'o', value: 'FILE', help: 'where to write; - is standard output' },
+  { name: 'output-folder', short: 'O', value: 'FOLDER', help: 'writes all files into this folder' },
+  { name: 'force', short: 'f', help: 'replaces files that exist' },
+];
+
+/** One thing to do: read this, write that. `-` stands for standard input and output. */
+export interface Job {
+  readonly input: string;
+  readonly output: string;
+}
+
+/** The jobs that the arguments ask for. `nameOf` gives the name of an output beside its input. Throws a {@link UsageError}. */
+export function planJobs(args: Arguments, nameOf: (input: string) => string): Job[] {
+  const inputs = args.files.length === 0 ? [pipe] : args.files;
+  const [output, folder] = [args.get('output'), args.get('output-folder')];
+  if (inputs.filter((input) => input === pipe).length > 1) throw new UsageError('Standard input can be read once');
+  if (output !== undefined && folder !== undefined) {
+    throw new UsageError('--output and --output-folder exclude each other');
+  }
+  if (output !== undefined && inputs.length > 1) throw new UsageError('--output takes one input; use --output-folder');
+  const jobs = inputs.map((input) => ({ input, output: output ?? outputOf(input, folder, nameOf) }));
+  const named = jobs.filter((job) => job.output !== pipe).map((job) => resolve(job.output));
+  const twice = named.find((path, i) => named.indexOf(path) !== i);
+  if (twice !== undefined) throw new UsageError(`Two inputs would be written to ${twice}`);
+  if (jobs.some((job) => job.output === pipe) && args.has('json')) {
+    throw new UsageError('--json writes to standard output, so the result needs an --output');
+  }
+  return jobs;
+}
+
+function outputOf(input: string, folder: string | undefined, nameOf: (input: string) => string): string {
+  if (input === pipe) {
+    if (folder !== undefined) throw new UsageError('Standard input has no name to write it to --output-folder by');
+    return pipe;
+  }
+  return folder === undefined ? nameOf(input) : join(folder, basename(nameOf(input)));
+}
+
+/** `report.pdf.bulla` is `report.pdf`. Throws a {@link UsageError} for other names. */
+export function withoutExtension(path: string): string {
+  const name = basename(path);
+  if (!name.endsWith(extension) || name === extension) {
+    throw new UsageError(`${path} does not end in ${extension}: say where to write it with --output`);
+  }
+  return join(dirname(path), name.slice(0, -extension.length));
+}
+
+/** A message or a plaintext that is not in memory. */
+export interface Input {
+  /** Where it is a regular file: its path, to be read at positions. */
+  readonly path: string | undefined;
+  /** Bytes, where that is known. */
+  readonly size: number | undefined;
+  /** The bytes, from the start; to be taken once. */
+  stream(): ReadableStream<Bytes>;
+}
+
+/** Looks at an input without reading it. Rejects with the file system's own error. */
+export async function openInput(path: string): Promise<Input> {
+  if (path === pipe) return { path: undefined, size: undefined, stream: () => readStream(standardInput) };
+  const found = await stat(path);
+  if (found.isDirectory()) throw new FileError('EISDIR', `It is a folder: ${path}`);
+  const stream = () => readStream(() => open(path, 'r'));
+  return found.isFile() ? { path, size: found.size, stream } : { path: undefined, size: undefined, stream };
+}
+
+/** The same for a message: one in its text form becomes a stream of bytes. */
+export async function openMessage(path: string): Promise<Input> {
+  const input = await openInput(path);
+  if (input.path !== undefined && !(await startsAsText(input.path))) return input;
+  return { path: undefined, size: undefined, stream: () => detectText(input.stream()) };
+}
+
+async function startsAsText(path: string): Promise<boolean> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(textPrefix.length), 0, textPrefix.length, 0);
+    return new TextDecoder().decode(buffer.subarray(0, bytesRead)) === textPrefix;
+  } finally {
+    await file.close();
+  }
+}
+
+function detectText(stream: ReadableStream<Bytes>): ReadableStream<Bytes> {
+  const { readable, writable } = new TransformStream<Bytes, Bytes>();
+  void forward();
+  return readable;
+
+  async function forward(): Promise<void> {
+    const reader = stream.getReader();
+    const head: Bytes[] = [];
+    let length = 0;
+    let done = false;
+    try {
+      while (length < textPrefix.length && !done) {
+        const result = await reader.read();
+        done = result.done;
+        if (result.value !== undefined) head.push(result.value);
+        length += result.value?.byteLength ?? 0;
+      }
+      reader.releaseLock();
+      const isText = new TextDecoder('latin1').decode(Buffer.concat(head)).startsWith(textPrefix);
+      const whole = prepend(head, stream);
+      await (isText ? whole.pipeThrough(textDecoder()) : whole).pipeTo(writable);
+    } catch (error) {
+      await writable.abort(error).catch(() => {});
+      await stream.cancel(error).catch(() => {});
+    }
+  }
+}
+
+/** Chunks in front of a stream. */
+export function prepend(chunks: readonly Bytes[], stream: ReadableStream<Bytes>): ReadableStream<Bytes> {
+  const reader = stream.getReader();
+  const waiting = [...chunks];
+  return new ReadableStream<Bytes>(
+    {
+      async pull(controller) {
+        const next = waiting.shift();
+        if (next !== undefined) return controller.enqueue(next);
+        const { done, value } = await reader.read();
+        if (done) controller.close();
+        else controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** The beginning of a message, or of a detached envelope, at least to the end of its envelope, which is bounded; and the stream of what follows. */
+export async function readBeginning(
+  stream: ReadableStream<Bytes>,
+): Promise<{ beginning: Bytes; rest: ReadableStream<Bytes> }> {
+  const reader = stream.getReader();
+  let beginning: Bytes = new Uint8Array(0);
+  while (!holdsEnvelope(beginning)) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    beginning = concat(beginning, value);
+  }
+  reader.releaseLock();
+  return { beginning, rest: stream };
+}
+
+function holdsEnvelope(bytes: Bytes): boolean {
+  if (bytes.byteLength < preambleLength) return false;
+  const form = formOf(bytes) === 'envelope' ? 'envelope' : 'message';
+  return bytes.byteLength > preambleLength + readPreamble(bytes, form);
+}
+
+const chunkLength = 2 ** 18;
+
+/** What descriptor 0 gives, through the same positional reads as files: Node's own streams cost half the speed. */
+async function standardInput(): Promise<Pick<FileHandle, 'read' | 'close'>> {
+  return open('/dev/stdin', 'r');
+}
+
+function readStream(openFile: () => Promise<Pick<FileHandle, 'read' | 'close'>>): ReadableStream<Bytes> {
+  let file: Pick<FileHandle, 'read' | 'close'> | undefined;
+  return new ReadableStream<Bytes>(
+    {
+      async pull(controller) {
+        file ??= await openFile();
+        const { bytesRead, buffer } = await file.read(new Uint8Array(chunkLength), 0, chunkLength, null);
+        if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead));
+        await file.close();
+        controller.close();
+      },
+      cancel: () => file?.close(),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** Writes a stream to standard output, or to a file that appears when it is complete. */
+export async function writeOutput(
+  stream: ReadableStream<Bytes>,
+  path: string,
+  options: { readonly overwrite: boolean; readonly mode?: number | undefined },
+): Promise<number> {
+  if (path === pipe) return writeToStandardOutput(stream);
+  const file = await AtomicFile.create(path, options);
+  try {
+    let written = 0;
+    for await (const chunk of stream) {
+      await writeFully(file.handle, [chunk], written);
+      written += chunk.byteLength;
+    }
+    await file.publish();
+    return written;
+  } catch (error) {
+    await file.discard();
+    throw error;
+  }
+}
+
+async function writeToStandardOutput(stream: ReadableStream<Bytes>): Promise<number> {
+  let written = 0;
+  for await (const chunk of stream) {
+    await new Promise<void>((done, fail) => {
+      process.stdout.write(chunk, (error) => (error ? fail(error) : done()));
+    });
+    written += chunk.byteLength;
+  }
+  return written;
+}
+
+/** Refuses to write bytes to a terminal that nobody asked for by name. */
+export function assertNoTerminal(args: Arguments, jobs: readonly Job[]): void {
+  if (process.stdout.isTTY && args.get('output') !== pipe && jobs.some(({ output }) => output === pipe)) {
+    throw new UsageError('The output would go to the terminal: give --output FILE, or --output - to have it so');
+  }
+}

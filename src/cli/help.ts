@@ -1,0 +1,42 @@
+/** The help texts of the command line. */
+
+import type { Option } from './arguments.ts';
+import type { Command } from './run.ts';
+
+const introduction = `bulla encrypts files for public keys, or with a passphrase.
+
+Usage: bulla COMMAND [OPTIONS] [FILE...]
+`;
+
+const closing = `
+bulla COMMAND --help says more. bulla --version prints the version.
+
+Example:
+  bulla keygen --output alice.key               prints bullapk1.…, Alice's public key
+  bulla encrypt --recipient bullapk1.… plan.pdf writes plan.pdf.bulla
+  bulla decrypt --key alice.key plan.pdf.bulla  writes plan.pdf
+`;
+
+const exitCodesText = `
+Exit codes: 0 done, 1 unexpected, 2 usage, 3 no message or a malformed one, 4 not decrypted, 5 key, 6 context names, 7 file,
+128 + n ended by signal n. With several files, the first failure's.
+`;
+
+/** What `bulla --help` prints. */
+export function generalHelp(commands: readonly Command[]): string {
+  const width = Math.max(...commands.map(({ name }) => name.length));
+  const list = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`).join('');
+  return `${introduction}\nCommands:\n${list}${closing}`;
+}
+
+/** What `bulla COMMAND --help` prints. */
+export function commandHelp({ name, summary, synopsis, details, options }: Command): string {
+  const left = options.map(optionForm);
+  const width = Math.max(...left.map((text) => text.length));
+  const lines = options.map(({ help }, i) => `  ${(left[i] as string).padEnd(width)}  ${help}\n`).join('');
+  return `bulla ${name}: ${summary}\n\nUsage: bulla ${name} ${synopsis}\n\n${details}\n\nOptions:\n${lines}${exitCodesText}`;
+}
+
+function optionForm({ name, short, value }: Option): string {
+  return `${short === undefined ? '    ' : `-${short}, `}--${name}${value === undefined ? '' : ` ${value}`}`;
+}

@@ -1,0 +1,60 @@
+/** `bulla inspect` */
+
+import { type Inspection, inspect } from '../message/inspect.ts';
+import type { Arguments } from './arguments.ts';
+import { openMessage, pipe, readBeginning } from './files.ts';
+import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
+import { formatBytes, printable } from './terminal.ts';
+
+/** Shows what messages say about themselves. */
+export const inspectCommand: Command = {
+  name: 'inspect',
+  summary: 'shows what a message says about itself, without any key',
+  synopsis: '[OPTIONS] [FILE...]',
+  details: 'Nothing that it prints is verified: without a key, anybody may have written it.',
+  options: commonOptions.filter(({ name }) => name !== 'quiet'),
+
+  async run(args, signal) {
+    const inputs = args.files.length === 0 ? [pipe] : args.files;
+    const jobs = inputs.map((input) => ({ input, output: '' }));
+    return runJobs(args, jobs, signal, (work) => inspectOne(work, args));
+  },
+};
+
+async function inspectOne({ job }: Work, args: Arguments): Promise<Result> {
+  const input = await openMessage(job.input);
+  const { beginning, rest } = await readBeginning(input.stream());
+  await rest.cancel();
+  const result = inspect(beginning, input.size === undefined ? {} : { messageLength: input.size });
+  // Of a pipe only the beginning was read, so its length is not known.
+  const plaintextLength = input.size === undefined ? undefined : result.plaintextLength;
+  if (!args.has('json')) process.stdout.write(describeMessage(job.input, { ...result, plaintextLength }));
+  const { header } = result;
+  return { words: '', ...result, plaintextLength, header: { ...header, created: header.created.toISOString() } };
+}
+
+function describeMessage(input: string, { header, suiteName, wrappedKeys, plaintextLength }: Inspection): string {
+  const lines: [name: string, value: string][] = [
+    ['suite', `${header.suite}, ${suiteName}`],
+    ['created', header.created.toISOString()],
+    ['plaintext', plaintextLength === undefined ? 'of unknown length' : describeLength(plaintextLength)],
+    ['segments', formatBytes(header.segmentSize)],
+    ['data key', header.keyUse === 'shared' ? 'shared with other messages' : 'of this message alone'],
+    ...(header.contentType === undefined ? [] : [['content type', header.contentType] as [string, string]]),
+    ...header.contextNames.map((name): [string, string] => ['context', `${name}=…`]),
+    ...Object.entries(header.metadata).map(([name, value]): [string, string] => ['metadata', `${name}=${value}`]),
+    ...wrappedKeys.map((key): [string, string] => ['wrapped key', describeKey(key)]),
+  ];
+  const text = lines.map(([name, value]) => `  ${name.padEnd(13)} ${printable(value)}\n`).join('');
+  return `${printable(input === pipe ? 'standard input' : input)}: a bulla message, unverified\n${text}`;
+}
+
+function describeLength(bytes: number): string {
+  return bytes < 1000 ? `${bytes} B` : `${formatBytes(bytes)} (${bytes} B)`;
+}
+
+function describeKey({ method, keyId, version, serviceId, keyContext }: Inspection['wrappedKeys'][number]): string {
+  const pairs = Object.entries(keyContext).map(([name, value]) => `${name}=${value}`);
+  const service = serviceId === '' ? '' : ` at ${serviceId}`;
+  return [`${method} ${keyId}${service}, version ${version}`, ...pairs].join(', ');
+}

@@ -1,0 +1,83 @@
+/** Replaces the wrapped keys of a message in a file. */
+
+import type { FileHandle } from 'node:fs/promises';
+import { formOf, magicLength, preambleLength } from '../envelope/framing.ts';
+import { assertFunction } from '../lib/assert.ts';
+import { maxEnvelopeLength } from '../lib/limits.ts';
+import { detachedEnvelope, frameEnvelope } from '../message/forms.ts';
+import { readFront } from '../message/open.ts';
+import { assertRewrapOptions, type RewrapOptions, rewrapEnvelope } from '../message/rewrap.ts';
+import { type AtomicFileOptions, atomicFileOptionNames, writeAtomically } from './atomic-file.ts';
+import { writeFully } from './file-io.ts';
+import { openFile, type PinnedFile } from './file-source.ts';
+
+/** Options of {@link rewrapFile}. */
+export interface RewrapFileOptions extends RewrapOptions, AtomicFileOptions {
+  /** Told the bytes copied so far, and all there are. */
+  readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
+}
+
+const copyLength = 2 ** 20;
+
+/**
+ * Re-wraps a message, or a detached envelope, from a file to a file; `to` may be the same file, with `overwrite`. Segments are copied as they are. The new
+ * file appears when it is complete and on disk; whatever fails leaves the old one as it was, and nothing else behind.
+ *
+ * Rejects with what `rewrap` rejects with, with `ERR_SOURCE_CHANGED` when the file changes meanwhile, `ERR_SOURCE_UNREADABLE`, and the file system's own errors.
+ *
+ * @example
+ * await rewrapFile('backup.tar.bulla', 'backup.tar.bulla', { from: oldKeyring, to: newKeyring, overwrite: true });
+ */
+export async function rewrapFile(
+  from: string | URL | FileHandle,
+  to: string | URL,
+  options: RewrapFileOptions,
+): Promise<void> {
+  assertRewrapOptions(options, ...atomicFileOptionNames, 'onProgress');
+  assertFunction(options.onProgress, 'onProgress');
+  const source = await openFile(from);
+  try {
+    const magic = await source.read(0, Math.min(magicLength, source.size));
+    if (formOf(magic) === 'envelope') await rewrapDetached(source, to, options);
+    else await rewrapMessage(source, to, options);
+  } finally {
+    await source.close();
+  }
+}
+
+async function rewrapMessage(source: PinnedFile, to: string | URL, options: RewrapFileOptions): Promise<void> {
+  const { envelopeBytes, bodyOffset } = await readFront(source, undefined, options.signal);
+  const front = frameEnvelope(await rewrapEnvelope(envelopeBytes, options), 'message');
+  await writeAtomically(to, options, async (target) => {
+    await writeFully(target, [front], 0);
+    await copyRest(source, bodyOffset, target, front.byteLength, options);
+  });
+}
+
+async function rewrapDetached(source: PinnedFile, to: string | URL, options: RewrapFileOptions): Promise<void> {
+  // One byte more than any may have, so that what is too long is refused as such.
+  const envelope = await source.read(0, Math.min(source.size, preambleLength + maxEnvelopeLength + 1));
+  const rewrapped = frameEnvelope(await rewrapEnvelope(detachedEnvelope(envelope), options), 'envelope');
+  await writeAtomically(to, options, (target) => writeFully(target, [rewrapped], 0));
+}
+
+async function copyRest(
+  source: PinnedFile,
+  from: number,
+  target: FileHandle,
+  to: number,
+  { onProgress, signal }: RewrapFileOptions,
+): Promise<void> {
+  const length = source.size - from;
+  const buffer = new Uint8Array(Math.min(copyLength, length));
+  for (let done = 0; done < length; ) {
+    signal?.throwIfAborted();
+    const chunk = buffer.subarray(0, Math.min(copyLength, length - done));
+    await source.readInto(chunk, from + done);
+    await writeFully(target, [chunk], to + done);
+    done += chunk.byteLength;
+    onProgress?.(done, length);
+  }
+  await source.assertUnchanged();
+  signal?.throwIfAborted();
+}
