@@ -1,0 +1,21 @@
+// The end-to-end tests: the page of examples/page/ in Chromium and Firefox, and the command line.
+
+import { defineConfig } from '@playwright/test';
+import { findBrowsers } from './scripts/browsers.ts';
+
+const browsers = await findBrowsers();
+
+export default defineConfig({
+  testDir: 'e2e',
+  outputDir: 'test-results',
+  reporter: 'line',
+  workers: 2,
+  fullyParallel: true,
+  forbidOnly: process.env['CI'] !== undefined,
+  timeout: 60_000,
+  expect: { timeout: 20_000 },
+  projects: (['chromium', 'firefox'] as const).map((browserName) => ({
+    name: browserName,
+    use: { browserName, launchOptions: browsers[browserName], trace: 'off' },
+  })),
+});
