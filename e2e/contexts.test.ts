@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findBrowsers } from '../scripts/browsers.ts';
-import { digest, expect, randomFile, segmentSize, test } from './fixtures.ts';
+import { asItIs, digest, expect, randomFile, segmentSize, test } from './fixtures.ts';
 
 test('the other browser opens what this one encrypts for it, and the other way round', async ({
   app,
@@ -80,7 +80,7 @@ test('over plain HTTP the page says why it does nothing', async ({
     );
     expect(await page.evaluate(() => [isSecureContext, typeof crypto.subtle])).toEqual([false, 'undefined']);
     await expect(page.locator('input:enabled, textarea:enabled, button:enabled')).toHaveCount(0);
-    await page.screenshot({ path: `test-results/looks/${browserName}-insecure.png`, fullPage: true });
+    await page.screenshot({ ...asItIs, path: `test-results/looks/${browserName}-insecure.png` });
   } finally {
     await browser.close();
   }

@@ -12,6 +12,9 @@ export { expect };
 /** Plaintext bytes in a segment, unless somebody chooses otherwise. */
 export const segmentSize = 262_144;
 
+/** Screenshots without the style element by which Playwright hides carets, which the page's policy refuses. */
+export const asItIs = { caret: 'initial', fullPage: true } as const;
+
 interface WorkerFixtures {
   /** The page's server. */
   readonly served: ServedPage;
@@ -115,8 +118,8 @@ export class App {
     return this.page.getByRole('textbox', { name: 'Whoever knows a passphrase' });
   }
 
-  publicKey(): Promise<string> {
-    return this.page.locator('#public-key').innerText();
+  async publicKey(): Promise<string> {
+    return (await this.page.locator('#public-key').textContent()) as string;
   }
 
   async addContext(name: string, value: string): Promise<void> {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Locator } from '@playwright/test';
 import { bulla, bullaWithPassphrase } from './cli.ts';
-import { type App, digest, expect, randomFile, segmentSize as s, test } from './fixtures.ts';
+import { type App, asItIs, digest, expect, randomFile, segmentSize as s, test } from './fixtures.ts';
 
 const MiB = 2 ** 20;
 
@@ -99,7 +99,7 @@ test.describe('what fails says why, and leaves nothing to save', () => {
     await expect(job).toHaveAttribute('data-state', 'failed');
     await expect(job.locator('.detail')).toHaveText(words);
     await expect(job.getByRole('link')).toHaveCount(0);
-    await expect(app.page.getByRole('status').first()).toHaveText(words);
+    await expect(app.page.locator('#status')).toContainText((await job.locator('.detail').textContent()) as string);
     expect(await app.offered()).toEqual([]);
   }
 
@@ -164,8 +164,8 @@ test.describe('what fails says why, and leaves nothing to save', () => {
     await expect(app.page.locator('#others-error')).toHaveText(/^Line 1 is a private key\./);
 
     await app.others.fill(`bullapk1.${Buffer.concat([Buffer.of(4), Buffer.alloc(96, 1)]).toString('base64url')}`);
-    await expect(app.page.locator('#others-error')).toBeEmpty();
-    await expectFailure(app, await app.choose(file), /^One of the public keys is not valid\./);
+    await expect(app.page.locator('#others-error')).toHaveText(/^Line 1 is no public key\./);
+    await expectFailure(app, await app.choose(file), /^Line 1 is no public key\./);
 
     await app.others.fill('');
     await app.newest.getByRole('button', { name: 'Try notes.bin again' }).click();
@@ -251,10 +251,10 @@ test('progress grows from nothing to all, and is said', async ({ app, scratch })
   expect(seen.at(-1)).toBe(1);
   expect(new Set(seen).size).toBeGreaterThan(20);
   expect(seen).toEqual([...seen].sort((a, b) => a - b));
-  await expect(app.page.getByRole('status').first()).toHaveText(/notes\.bin\.bulla is ready to be saved/);
+  await expect(app.page.locator('#status')).toHaveText(/notes\.bin\.bulla is ready to be saved/);
 });
 
-test('several files that are dropped, one removed', async ({ app, scratch }) => {
+test('several files that are dropped, one removed', async ({ app }) => {
   const transfer = await app.page.evaluateHandle(() => {
     const data = new DataTransfer();
     data.items.add(new File(['one'], 'one.txt', { type: 'text/plain' }));
@@ -270,7 +270,6 @@ test('several files that are dropped, one removed', async ({ app, scratch }) => 
   await expect(app.page.getByRole('link', { name: /^Save/ })).toHaveText(['Save two.txt.bulla']);
   const plain = await app.save(await app.choose(message));
   expect(await readFile(plain, 'utf8')).toBe('one');
-  expect(message.startsWith(scratch) || message.length > 0).toBe(true);
 });
 
 test('the keyboard is enough', async ({ app, scratch }) => {
@@ -288,6 +287,7 @@ test('the keyboard is enough', async ({ app, scratch }) => {
   await expect(save).toBeFocused();
   const message = await app.download('notes.bin.bulla', () => page.keyboard.press('Enter'));
   await page.keyboard.press('Tab');
+  await expect(page.getByRole('button', { name: 'Remove notes.bin from the list' })).toBeFocused();
   await page.keyboard.press('Enter');
   await expect(page.locator('#jobs > li')).toHaveCount(0);
   await expect(page.locator('#file')).toBeFocused();
@@ -296,7 +296,7 @@ test('the keyboard is enough', async ({ app, scratch }) => {
 
 test('a picture is shown, however its message was named', async ({ app, scratch }) => {
   const file = join(scratch, 'seal.png');
-  await writeFile(file, await app.page.locator('header').screenshot());
+  await writeFile(file, await app.page.locator('header').screenshot(asItIs));
   await bulla('encrypt', file, '-r', await app.publicKey(), '-o', `${file}.bulla`);
   const job = await app.choose(`${file}.bulla`);
   await app.save(job);
@@ -330,7 +330,7 @@ for (const [name, width, colorScheme] of [
     await page.setViewportSize({ width, height: 800 });
     await page.emulateMedia({ colorScheme });
     const picture = join(scratch, 'seal.png');
-    await writeFile(picture, await page.locator('header').screenshot());
+    await writeFile(picture, await page.locator('header').screenshot(asItIs));
     const message = await app.save(await app.choose(picture));
     await page.getByRole('button', { name: /^Remove/ }).click();
     const foreign = join(scratch, 'from a stranger, with quite a long name.pdf.bulla');
@@ -351,7 +351,7 @@ for (const [name, width, colorScheme] of [
     await expect
       .poll(() => working.locator('progress').evaluate((bar: HTMLProgressElement) => bar.value))
       .toBeGreaterThan(0.2);
-    await page.screenshot({ path: `test-results/looks/${browserName}-${name}.png`, fullPage: true });
+    await page.screenshot({ ...asItIs, path: `test-results/looks/${browserName}-${name}.png` });
     await working.getByRole('button', { name: /^Cancel/ }).click();
     await expect(working).toHaveAttribute('data-state', 'failed');
     const overflow = await page.evaluate(

@@ -75,9 +75,10 @@ function together(keyrings) {
   return all.length === 1 ? all[0] : anyOf(...all);
 }
 
-/** The public keys that were pasted. Shows what is wrong with them, and throws it. */
+/** The public keys that were pasted. Shows what is wrong with them, unless it was changed meanwhile, and throws it. */
 async function recipients() {
-  const lines = others.value.split('\n');
+  const typed = others.value;
+  const lines = typed.split('\n');
   const problem = byId('others-error');
   const keys = [];
   for (const [i, line] of lines.entries()) {
@@ -86,14 +87,18 @@ async function recipients() {
         keys.push(await importEcdhPublicKey(text));
       } catch {
         const words = keyWords(text, i + 1);
-        others.setAttribute('aria-invalid', 'true');
-        problem.textContent = words;
+        if (others.value === typed) {
+          others.setAttribute('aria-invalid', 'true');
+          problem.textContent = words;
+        }
         throw new SettingsError(words);
       }
     }
   }
-  others.removeAttribute('aria-invalid');
-  problem.textContent = '';
+  if (others.value === typed) {
+    others.removeAttribute('aria-invalid');
+    problem.textContent = '';
+  }
   return keys;
 }
 
