@@ -4,5 +4,10 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   ssr: { resolve: { conditions: ['bulla-source', 'node', 'import'] } },
-  test: { include: ['test/cli/**/*.test.ts', 'test/node/**/*.test.ts'], testTimeout: 120_000, hookTimeout: 120_000 },
+  test: {
+    include: ['test/cli/**/*.test.ts', 'test/node/**/*.test.ts'],
+    globalSetup: './test/support/built.ts',
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
 });

@@ -79,6 +79,7 @@ const words: Record<string, string> = {
   EACCES: 'Permission denied',
   EPERM: 'Not permitted',
   EISDIR: 'It is a folder',
+  EINVAL: 'It is not a regular file',
   ENOTDIR: 'A part of the path is no folder',
   ENOSPC: 'No space left on the device',
   EROFS: 'The file system is read-only',

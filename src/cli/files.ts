@@ -78,7 +78,7 @@ export interface Input {
 
 /** Looks at an input without reading it. Rejects with the file system's own error. */
 export async function openInput(path: string): Promise<Input> {
-  if (path === pipe) return { path: undefined, size: undefined, stream: () => readStream(standardInput) };
+  if (path === pipe) return { path: undefined, size: undefined, stream: readStandardInput };
   const found = await stat(path);
   if (found.isDirectory()) throw new FileError('EISDIR', `It is a folder: ${path}`);
   const stream = () => readStream(() => open(path, 'r'));
@@ -172,11 +172,26 @@ function holdsEnvelope(bytes: Bytes): boolean {
 
 const chunkLength = 2 ** 18;
 
-/** What descriptor 0 gives, through the same positional reads as files: Node's own streams cost half the speed. */
-async function standardInput(): Promise<Pick<FileHandle, 'read' | 'close'>> {
-  return open('/dev/stdin', 'r');
+/** Node's own stream, since standard input may be a socket, a terminal, or set not to block. */
+function readStandardInput(): ReadableStream<Bytes> {
+  const chunks = process.stdin[Symbol.asyncIterator]();
+  return new ReadableStream<Bytes>(
+    {
+      async pull(controller) {
+        const { done, value } = await chunks.next();
+        if (done) controller.close();
+        // Node's chunks are views into memory that it uses again.
+        else controller.enqueue(Uint8Array.from(value as Buffer));
+      },
+      async cancel() {
+        process.stdin.destroy();
+      },
+    },
+    { highWaterMark: 0 },
+  );
 }
 
+/** Positional reads, since Node's own streams cost half the speed. */
 function readStream(openFile: () => Promise<Pick<FileHandle, 'read' | 'close'>>): ReadableStream<Bytes> {
   let file: Pick<FileHandle, 'read' | 'close'> | undefined;
   return new ReadableStream<Bytes>(

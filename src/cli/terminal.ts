@@ -43,7 +43,7 @@ export function progressBar(label: string, silent: boolean): ProgressBar {
       shown = true;
       const rate = `${formatBytes((done / (now - begun)) * 1000)}/s`;
       const text = `${bar(done, total)} ${rate}  ${printable(label)}`;
-      stderr.write(`\r\x1b[K${text.slice(0, Math.max(20, stderr.columns - 1))}`);
+      stderr.write(`\r\x1b[K${text.slice(0, (stderr.columns || 80) - 1)}`);
     },
     clear() {
       if (shown) stderr.write('\r\x1b[K');

@@ -58,7 +58,7 @@ const rules: MessageRules = {
     7: { name: 'content_type', type: 'string', limit: maxNameLength },
     8: pairRule('metadata', maxValueLength),
   },
-  admits: (number) => number >= 1024,
+  admits: (number) => (number >= 1024 ? 'any' : undefined),
 };
 
 /** The bytes of a header. Throws `ERR_LIMIT_EXCEEDED` when there are too many. */

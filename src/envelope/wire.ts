@@ -28,7 +28,8 @@ export interface FieldRule {
 /** The fields of a message by number, and which unknown ones are let through (§2.3). */
 export interface MessageRules {
   readonly known: { readonly [number: number]: FieldRule };
-  readonly admits?: (number: number, wireType: number) => boolean;
+  /** `any`: of any wire type, and repeatable; `bytes`: length-delimited, and once. Default: none is let through. */
+  readonly admits?: (number: number) => 'any' | 'bytes' | undefined;
 }
 
 const varint = 0;
@@ -49,11 +50,12 @@ export function assertCanonical(bytes: Uint8Array, rules: MessageRules, what: st
     if (number < 1 || number > maxFieldNumber) throw malformed(what, 'has an invalid field number');
     const rule = rules.known[number];
     if (number < previous) throw malformed(what, 'has its fields in another order');
-    if (number === previous && rule?.repeated === undefined) throw malformed(what, `repeats field ${number}`);
+    const admitted = rule === undefined ? rules.admits?.(number) : undefined;
+    const mayRepeat = rule?.repeated !== undefined || admitted === 'any';
+    if (number === previous && !mayRepeat) throw malformed(what, `repeats field ${number}`);
     previous = number;
     if (rule === undefined) {
-      cursor.skip(wireType);
-      if (!rules.admits?.(number, wireType)) throw unsupported(what, number);
+      checkUnknown(cursor, number, wireType, admitted, what);
     } else {
       const count = (counts.get(number) ?? 0) + 1;
       if (count > (rule.repeated ?? 1)) throw limitExceeded(what, `has more than ${rule.repeated} ${rule.name}`);
@@ -67,12 +69,29 @@ export function assertCanonical(bytes: Uint8Array, rules: MessageRules, what: st
   return new Set(counts.keys());
 }
 
+/** §2.3, §7.4: a field of a later version, where there may be one, is canonical all the same. */
+function checkUnknown(
+  cursor: Cursor,
+  number: number,
+  wireType: number,
+  admitted: 'any' | 'bytes' | undefined,
+  what: string,
+): void {
+  const isDefault = cursor.skip(wireType);
+  if (admitted === undefined) throw unsupported(what, number);
+  if (isDefault) throw malformed(what, `has field ${number} with its default value`);
+  if (admitted === 'bytes' && wireType !== lengthDelimited) {
+    throw malformed(what, `has field ${number} of the wrong wire type`);
+  }
+}
+
 function checkField(cursor: Cursor, wireType: number, rule: FieldRule, what: string): void {
   const { name, type, least = 1, most = Number.POSITIVE_INFINITY, limit = Number.POSITIVE_INFINITY } = rule;
   if (wireType !== (type === 'uint32' ? varint : lengthDelimited))
     throw malformed(what, `has a ${name} of the wrong wire type`);
   const size = cursor.varint();
   if (type === 'uint32' && size >= 2 ** 32) throw malformed(what, `has a ${name} that is too large`);
+  if (type !== 'uint32') cursor.assertHolds(size);
   // A bound says whether a value is of the format, a limit whether it is worth reading: both come before the bytes themselves.
   if (size > limit) throw limitExceeded(what, `has a ${name} of ${size}, more than ${limit}`);
   if (size < least || size > most) throw malformed(what, `has a ${name} of ${size}`);
@@ -111,18 +130,24 @@ class Cursor {
     throw malformed(this.#what, 'has a varint that is not minimal');
   }
 
-  bytes(length: number): Uint8Array {
+  assertHolds(length: number): void {
     if (length > this.#bytes.byteLength - this.#at) throw malformed(this.#what, 'ends inside a field');
+  }
+
+  bytes(length: number): Uint8Array {
+    this.assertHolds(length);
     this.#at += length;
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
-  skip(wireType: number): void {
-    if (wireType === varint) this.varint();
-    else if (wireType === fixed64) this.bytes(8);
-    else if (wireType === lengthDelimited) this.bytes(this.varint());
-    else if (wireType === fixed32) this.bytes(4);
-    else throw malformed(this.#what, `has the wire type ${wireType}`);
+  /** Passes over a value; tells whether it is the default one of its type (§2.2d). */
+  skip(wireType: number): boolean {
+    if (wireType === varint) return this.varint() === 0;
+    if (wireType === lengthDelimited) return this.bytes(this.varint()).byteLength === 0;
+    if (wireType === fixed32 || wireType === fixed64) {
+      return this.bytes(wireType === fixed32 ? 4 : 8).every((byte) => byte === 0);
+    }
+    throw malformed(this.#what, `has the wire type ${wireType}`);
   }
 }
 

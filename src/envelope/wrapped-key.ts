@@ -70,7 +70,7 @@ const rules: MessageRules = {
     20: { name: 'passphrase', type: 'message', fields: passphraseFields },
     21: { name: 'service', type: 'message', fields: serviceFields },
   },
-  admits: (number, wireType) => number >= 22 && number <= 127 && wireType === 2,
+  admits: (number) => (number >= 22 && number <= 127 ? 'bytes' : undefined),
 };
 
 /** The bytes of a wrapped key. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` where the parts are not of this format: a keyring may be anybody's. */

@@ -41,7 +41,7 @@ export class AtomicFile {
     this.#mode = target.mode;
   }
 
-  /** Rejects with the file system's own errors, with `EEXIST` and `EISDIR` before anything is written, and a `TypeError` that names a wrong option. */
+  /** Rejects with the file system's own errors, with `EEXIST`, `EISDIR` and `EINVAL` (no regular file) before anything is written, and a `TypeError` that names a wrong option. */
   static async create(path: string | URL, { overwrite = false, mode }: AtomicFileOptions = {}): Promise<AtomicFile> {
     assert(typeof overwrite === 'boolean', 'overwrite', 'a boolean');
     if (mode !== undefined) assertInteger(mode, 0, 0o777, 'mode');
@@ -109,7 +109,7 @@ async function inspectTarget(path: string, overwrite: boolean, mode: number | un
   }
   if (found.isDirectory()) throw systemError('EISDIR', 'illegal operation on a directory', path);
   // Renaming over a device or a FIFO would remove it.
-  if (!found.isFile()) throw systemError('EEXIST', 'exists and is not a regular file', path);
+  if (!found.isFile()) throw systemError('EINVAL', 'not a regular file', path);
   return { path, mode: mode ?? found.mode & 0o777 };
 }
 
@@ -145,7 +145,7 @@ function ignoring(code: string): (error: NodeJS.ErrnoException) => undefined {
 }
 
 /** An error as `node:fs` makes them. */
-function systemError(code: 'EEXIST' | 'EISDIR', message: string, path: string): NodeJS.ErrnoException {
+function systemError(code: 'EEXIST' | 'EISDIR' | 'EINVAL', message: string, path: string): NodeJS.ErrnoException {
   const errno = -constants.errno[code];
   return Object.assign(new Error(`${code}: ${message}, '${path}'`), { code, errno, syscall: 'open', path });
 }

@@ -1,0 +1,149 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Workplace } from './command.ts';
+
+let place: Workplace;
+
+beforeEach(() => {
+  place = new Workplace();
+  place.write('a', 'first');
+});
+
+afterEach(() => place.remove());
+
+describe('keygen', () => {
+  test('writes a private key that its owner alone may read, and prints the public key', async () => {
+    const publicKey = await place.key('alice.key');
+    expect(publicKey).toMatch(/^bullapk1\.[\w-]{130}$/);
+    expect(statSync(join(place.folder, 'alice.key')).mode & 0o777).toBe(0o600);
+    expect(place.text('alice.key')).toContain(`# public key: ${publicKey}`);
+    const again = await place.ok(['keygen', '--public', '-k', 'alice.key']);
+    expect(again.stdout.toString().trim()).toBe(publicKey);
+  });
+
+  test('never replaces a key without --force', async () => {
+    await place.key('alice.key');
+    const before = place.text('alice.key');
+    expect((await place.bulla(['keygen', '-o', 'alice.key'])).exitCode).toBe(7);
+    expect(place.text('alice.key')).toBe(before);
+    await place.key('alice.key', '-f');
+    expect(place.text('alice.key')).not.toBe(before);
+  });
+
+  test('needs to know where to', async () => {
+    expect((await place.bulla(['keygen'])).exitCode).toBe(2);
+    expect(place.names()).toEqual(['a']);
+  });
+
+  test('a key file may be protected by a passphrase', async () => {
+    const { stdout } = await place.ok(['keygen', '-o', 'alice.key', '--passphrase-fd', '3'], { fd3: 'orbit velvet\n' });
+    expect(place.text('alice.key')).not.toContain('bullask1.');
+    expect(place.text('alice.key')).toMatch(/^bulla1\./m);
+    await place.ok(['encrypt', '-r', stdout.toString().trim(), 'a']);
+    const decrypt = ['decrypt', '-k', 'alice.key', '--key-passphrase-fd', '3', 'a.bulla', '-o', '-'];
+    expect((await place.ok(decrypt, { fd3: 'orbit velvet' })).stdout.toString()).toBe('first');
+    expect((await place.bulla(decrypt, { fd3: 'velvet orbit' })).exitCode).toBe(4);
+    const unasked = await place.bulla(['decrypt', '-k', 'alice.key', 'a.bulla', '-o', '-']);
+    expect(unasked.stdout.toString()).toBe('');
+  });
+});
+
+describe('recipients', () => {
+  test('several, given and listed', async () => {
+    const [alice, bob, carol] = [
+      await place.key('alice.key'),
+      await place.key('bob.key'),
+      await place.key('carol.key'),
+    ];
+    place.write('team', `# the team\n${alice}\n\n  ${bob}  \n`);
+    await place.ok(['encrypt', '-R', 'team', '-r', carol, 'a']);
+    for (const key of ['alice.key', 'bob.key', 'carol.key']) {
+      expect((await place.ok(['decrypt', '-k', key, 'a.bulla', '-o', '-'])).stdout.toString()).toBe('first');
+    }
+  });
+
+  test.each(['bullapk1.AAAA', 'alice', ''])('%j is no recipient', async (key) => {
+    const { exitCode, stderr } = await place.bulla(['encrypt', '-r', key, 'a']);
+    expect([exitCode, stderr]).toEqual([5, expect.stringContaining('--recipient has no public key')]);
+    expect(place.names()).toEqual(['a']);
+  });
+
+  test('a private key given as a recipient is not repeated', async () => {
+    await place.key('alice.key');
+    const secret = place.text('alice.key').split('\n').at(-2) as string;
+    expect(secret).toMatch(/^bullask1\./);
+    const { exitCode, stderr } = await place.bulla(['encrypt', '-r', secret, 'a']);
+    expect(exitCode).toBe(5);
+    expect(stderr).not.toContain(secret.slice(9, 30));
+  });
+
+  test('a bad line in a list is named', async () => {
+    const alice = await place.key('alice.key');
+    place.write('team', `${alice}\nnobody\n`);
+    expect((await place.bulla(['encrypt', '-R', 'team', 'a'])).stderr).toContain('team, line 2');
+  });
+
+  test('nobody at all is refused', async () => {
+    expect((await place.bulla(['encrypt', 'a'])).exitCode).toBe(2);
+    expect((await place.bulla(['decrypt', 'a.bulla'])).exitCode).toBe(2);
+  });
+});
+
+describe('passphrases', () => {
+  test('from a file descriptor', async () => {
+    await place.ok(['encrypt', '--passphrase-fd', '3', 'a'], { fd3: 'orbit velvet cactus\nsecond line' });
+    const decrypt = ['decrypt', '--passphrase-fd', '3', 'a.bulla', '-o', '-'];
+    expect((await place.ok(decrypt, { fd3: 'orbit velvet cactus\r\n' })).stdout.toString()).toBe('first');
+    expect((await place.bulla(decrypt, { fd3: 'wrong' })).exitCode).toBe(4);
+    expect((await place.bulla(decrypt, { fd3: '' })).exitCode).toBe(2);
+    expect((await place.bulla(['decrypt', '--passphrase-fd', '9', 'a.bulla', '-o', '-'])).exitCode).toBe(7);
+  });
+
+  test('together with public keys, and exchanged by rewrap', async () => {
+    const alice = await place.key('alice.key');
+    await place.ok(['encrypt', '-r', alice, '--passphrase-fd', '3', 'a'], { fd3: 'old' });
+    expect((await place.ok(['decrypt', '-k', 'alice.key', 'a.bulla', '-o', '-'])).stdout.toString()).toBe('first');
+    await place.ok(['rewrap', '--passphrase-fd', '3', '--new-passphrase-fd', '0', '-i', 'a.bulla'], {
+      fd3: 'old',
+      stdin: 'new',
+    });
+    const decrypt = ['decrypt', '--passphrase-fd', '3', 'a.bulla', '-o', '-'];
+    expect((await place.bulla(decrypt, { fd3: 'new' })).stdout.toString()).toBe('first');
+    expect((await place.bulla(decrypt, { fd3: 'old' })).exitCode).toBe(4);
+  });
+
+  test('never as an argument', async () => {
+    const { exitCode, stderr } = await place.bulla(['encrypt', '--passphrase=secret', 'a']);
+    expect([exitCode, stderr]).toEqual([2, expect.not.stringContaining('secret')]);
+  });
+
+  test('without a terminal there is nobody to ask', async () => {
+    // setsid takes the controlling terminal away.
+    const { spawnSync } = await import('node:child_process');
+    const { main } = await import('./command.ts');
+    const { status, stderr } = spawnSync('setsid', ['-w', process.execPath, main, 'encrypt', '-p', 'a'], {
+      cwd: place.folder,
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([7, expect.stringContaining('--passphrase-fd')]);
+  });
+});
+
+describe('key files', () => {
+  test.each(['', 'hello', 'bullask1.AAAA', 'bullask1.AAAA\nbullask1.AAAA', 'bulla1.AAAA'])(
+    '%j is none',
+    async (text) => {
+      place.write('bad.key', text);
+      const { exitCode } = await place.bulla(['decrypt', '-k', 'bad.key', '--key-passphrase-fd', '3', 'a.bulla'], {
+        fd3: 'x',
+      });
+      expect([3, 5]).toContain(exitCode);
+    },
+  );
+
+  test('one that is too long is not read', async () => {
+    const { exitCode, stderr } = await place.bulla(['decrypt', '-k', '/dev/zero', 'a.bulla']);
+    expect([exitCode, stderr]).toEqual([5, expect.stringContaining('no key file')]);
+  });
+});

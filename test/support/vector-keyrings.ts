@@ -1,0 +1,68 @@
+// Keyrings that hold the keys of test/vectors/keys.json.
+
+import { agree, importPrivateJwk } from '../../src/crypto/ecdh.ts';
+import { DecryptionError } from '../../src/errors.ts';
+import { aesKeyring } from '../../src/keyrings/aes.ts';
+import { anyOf } from '../../src/keyrings/any-of.ts';
+import { ecdhKeyring, importEcdhPrivateKey, importEcdhPublicKey } from '../../src/keyrings/ecdh.ts';
+import type { Keyring } from '../../src/keyrings/keyring.ts';
+import { isFor, localKeyring, sealedKeyOpener } from '../../src/keyrings/local.ts';
+import { passphraseKeyring } from '../../src/keyrings/passphrase.ts';
+import { importRsaPrivateKey, rsaKeyring } from '../../src/keyrings/rsa.ts';
+import { binding, deriveEcdhWrappingKey } from '../../src/schedule/wrapping-keys.ts';
+import { decodeBytes, type KeyMaterial, type VectorKey } from '../reference/vectors.ts';
+import materialByName from '../vectors/keys.json' with { type: 'json' };
+
+const material: Readonly<Record<string, KeyMaterial>> = materialByName;
+
+/** One keyring of all keys that a reader of a vector holds. */
+export async function keyringOf(keys: readonly VectorKey[]): Promise<Keyring> {
+  return anyOf(...(await Promise.all(keys.map(keyringOfOne))));
+}
+
+async function keyringOfOne(key: VectorKey): Promise<Keyring> {
+  const { keyId, version = 0, keyContext: pairs = [] } = key;
+  const { jwk, bytes = '', passphrase = '' } = material[key.key] as KeyMaterial;
+  const common = { version, keyContext: Object.fromEntries(pairs) };
+  switch (key.method) {
+    case 'aes':
+      return aesKeyring({ ...common, keyId, key: decodeBytes(bytes) });
+    case 'passphrase':
+      return passphraseKeyring({ ...common, keyId, passphrase });
+    case 'rsa': {
+      const privateKey = await importRsaPrivateKey(jwk as JsonWebKey);
+      return rsaKeyring({ ...common, privateKeys: [{ ...privateKey, keyId }] });
+    }
+    case 'ecdh': {
+      const privateKey = await importEcdhPrivateKey(jwk as JsonWebKey);
+      // A reader goes by the key id that it was configured with, whatever its key's thumbprint is.
+      const publicKey = { ...privateKey.publicKey, keyId };
+      return ecdhKeyring({ ...common, privateKeys: [{ ...privateKey, publicKey }] });
+    }
+    case 'service-ecdh':
+      return serviceEcdhKeyring(key, jwk as JsonWebKey);
+  }
+}
+
+/** What a key service does with what was wrapped offline to one of its keys, §8.2. */
+async function serviceEcdhKeyring(key: VectorKey, jwk: JsonWebKey): Promise<Keyring> {
+  const { keyId, version = 0, serviceId = '', keyContext = [] } = key;
+  const identity = { keyId, version, serviceId, keyContext: Object.fromEntries(keyContext) };
+  const { point } = await importEcdhPublicKey(jwk);
+  const privateKey = await importPrivateJwk(jwk, false);
+  return localKeyring({
+    name: 'service key',
+    wrap: undefined,
+    opener(wrappedKey) {
+      const { wrapping } = wrappedKey;
+      if (wrapping.method !== 'service-ecdh' || !isFor(wrappedKey, identity)) return undefined;
+      const { method, ephemeralKey, sealedKey } = wrapping;
+      const bound = binding(method, wrappedKey);
+      return sealedKeyOpener(sealedKey, bound, async () => {
+        const shared = await agree(privateKey, ephemeralKey);
+        if (shared === undefined) throw new DecryptionError();
+        return deriveEcdhWrappingKey(method, shared, ephemeralKey, point, bound, 'unwrap');
+      });
+    },
+  });
+}
