@@ -1,0 +1,49 @@
+/** The entries of the log, `docs/key-service.md` §8.2. */
+
+import { encodeUtf8 } from '../lib/bytes.ts';
+import type { LogEntry } from '../store/store.ts';
+
+/** What an entry says of one item. */
+export interface ItemRecord {
+  readonly key?: string | undefined;
+  readonly version?: number | undefined;
+  /** HMAC of the key context. */
+  readonly context?: string | undefined;
+  readonly outcome: string;
+}
+
+/** What an entry says of a request, or of what the service did itself. */
+export interface EntryFields {
+  readonly time: number;
+  readonly tenant: string;
+  readonly principal: string;
+  readonly proofKey?: string | undefined;
+  readonly request?: string | undefined;
+  readonly operation: string;
+  readonly status: number;
+  readonly key?: string | undefined;
+  readonly change?: Readonly<Record<string, unknown>> | undefined;
+  readonly items?: readonly ItemRecord[] | undefined;
+}
+
+/** The bytes of an entry. */
+export function encodeEntry({ proofKey, items, ...fields }: EntryFields): LogEntry {
+  const { time, tenant, principal, request, operation, status, key, change } = fields;
+  const members = { v: 1, time, tenant, principal, proof_key: proofKey, request, operation, status, key, change };
+  const text = JSON.stringify({ ...members, items: items && runs(items) });
+  return { tenant, bytes: encodeUtf8(text) };
+}
+
+function runs(items: readonly ItemRecord[]): ({ n: number } & ItemRecord)[] {
+  const result: ({ n: number } & ItemRecord)[] = [];
+  for (const item of items) {
+    const last = result.at(-1);
+    if (last && isSame(last, item)) last.n += 1;
+    else result.push({ n: 1, ...item });
+  }
+  return result;
+}
+
+function isSame(a: ItemRecord, b: ItemRecord): boolean {
+  return a.key === b.key && a.version === b.version && a.context === b.context && a.outcome === b.outcome;
+}

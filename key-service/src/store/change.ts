@@ -1,0 +1,77 @@
+/** A transaction that changes keys, over the queries of the store. */
+
+import type { KeyRecord } from '../keys/model.ts';
+import type { Bytes } from '../lib/bytes.ts';
+import type { Queries } from './engine.ts';
+import { selectKey, writeKey } from './key-queries.ts';
+import type { StateRecord } from './rows.ts';
+import { appendEntries, writeState } from './state.ts';
+import type { Change, LogEntry, StoredAnswer, TransportRow, UsedProof } from './store.ts';
+
+/** Collects what `finish` then writes to the state. */
+export class SqlChange implements Change {
+  readonly #tx: Queries;
+  readonly #macKey: Bytes;
+  readonly #entries: LogEntry[] = [];
+  #state: StateRecord;
+  #changed = false;
+
+  constructor(tx: Queries, macKey: Bytes, state: StateRecord) {
+    this.#tx = tx;
+    this.#macKey = macKey;
+    this.#state = state;
+  }
+
+  async claim({ id, expires }: UsedProof): Promise<boolean> {
+    const inserted = await this.#tx
+      .insertInto('proofs')
+      .values({ id, expires })
+      .onConflict((conflict) => conflict.column('id').doNothing())
+      .returning('id')
+      .execute();
+    return inserted.length === 1;
+  }
+
+  findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
+    return selectKey(this.#tx, this.#macKey, tenant, reference);
+  }
+
+  async putKey(key: KeyRecord): Promise<KeyRecord> {
+    const next = { ...key, revision: key.revision + 1 };
+    await writeKey(this.#tx, this.#macKey, next);
+    this.#state = { ...this.#state, revisions: this.#state.revisions + 1 };
+    this.#changed = true;
+    return next;
+  }
+
+  append(entry: LogEntry): void {
+    this.#entries.push(entry);
+  }
+
+  findAnswer(id: string): Promise<StoredAnswer | undefined> {
+    return this.#tx
+      .selectFrom('answers')
+      .select(['body_hash as bodyHash', 'status', 'body'])
+      .where('id', '=', id)
+      .executeTakeFirst();
+  }
+
+  async putAnswer(id: string, { bodyHash, status, body }: StoredAnswer, expires: number): Promise<void> {
+    await this.#tx.insertInto('answers').values({ id, body_hash: bodyHash, status, body, expires }).execute();
+  }
+
+  transportKeys(): Promise<TransportRow[]> {
+    return this.#tx.selectFrom('transport_keys').selectAll().orderBy('serial', 'desc').execute();
+  }
+
+  async putTransportKey(row: TransportRow): Promise<void> {
+    await this.#tx.insertInto('transport_keys').values(row).execute();
+  }
+
+  /** Writes leaves and state, before the transaction commits. */
+  async finish(): Promise<void> {
+    const appended = await appendEntries(this.#tx, this.#state, this.#entries);
+    if (!this.#changed && this.#entries.length === 0) return;
+    await writeState(this.#tx, this.#macKey, { ...appended, epoch: appended.epoch + (this.#changed ? 1 : 0) });
+  }
+}

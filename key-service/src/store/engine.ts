@@ -1,0 +1,36 @@
+/** What differs between the databases: connections, transactions, locks, types. */
+
+import type { Kysely } from 'kysely';
+import { OperatorError, Problem } from '../errors.ts';
+import type { Dialect } from './migrations.ts';
+import { StoreError } from './store.ts';
+import type { Tables } from './tables.ts';
+
+export type Queries = Kysely<Tables>;
+
+/** A database under the queries of the store. */
+export interface Engine {
+  readonly kind: 'sqlite' | 'postgres';
+  readonly dialect: Dialect;
+  /** Reads without a transaction. */
+  read<T>(work: (db: Queries) => Promise<T>): Promise<T>;
+  /** A transaction that writes. */
+  write<T>(work: (db: Queries) => Promise<T>): Promise<T>;
+  /** A transaction that sees one state of everything. */
+  snapshot<T>(work: (db: Queries) => Promise<T>): Promise<T>;
+  /** Makes migrations of several processes follow each other, inside `write`. */
+  lockMigrations(db: Queries): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Passes on what the service itself throws, and makes a `StoreError` of what the database says. */
+export async function guarded<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof Problem || error instanceof OperatorError || error instanceof StoreError) throw error;
+    // A mistake in the code is no failure of the database: it must not look like one.
+    if (error instanceof TypeError || error instanceof RangeError) throw error;
+    throw new StoreError('The database failed', { cause: error });
+  }
+}

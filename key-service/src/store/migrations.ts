@@ -1,0 +1,54 @@
+/** The schema, forward only: each migration runs once, in its own order, and is never edited afterwards. */
+
+import { type Kysely, sql } from 'kysely';
+import { OperatorError } from '../errors.ts';
+import type { Tables } from './tables.ts';
+
+/** How a dialect writes what they differ in. */
+export interface Dialect {
+  readonly int: string;
+  readonly bytes: string;
+}
+
+const migrations: readonly ((types: Dialect) => string[])[] = [
+  ({ int, bytes }) => [
+    `create table state (id ${int} primary key, epoch ${int} not null, revisions ${int} not null, size ${int} not null, frontier text not null, mac text not null)`,
+    `insert into state values (1, 0, 0, 0, '[]', '')`,
+    `create table secrets (kind text not null, name text not null, sealed ${bytes} not null, primary key (kind, name))`,
+    `create table transport_keys (kid text primary key, serial ${int} not null unique, point ${bytes} not null, sealed ${bytes} not null, created ${int} not null, expires ${int} not null)`,
+    `create table keys (id text primary key, tenant text not null, description text not null, disabled ${int} not null, newest ${int} not null, floor ${int} not null, created ${int} not null, revision ${int} not null, max_age_days ${int}, max_uses ${int}, deletion text, mac text not null)`,
+    'create index keys_by_tenant on keys (tenant, id)',
+    `create table key_versions (key_id text not null references keys (id), version ${int} not null, state text not null, prior_state text, created ${int} not null, uses ${int} not null, material ${bytes}, point ${bytes} not null, primary key (key_id, version))`,
+    'create table aliases (tenant text not null, name text not null, key_id text not null references keys (id), primary key (tenant, name))',
+    'create index aliases_by_key on aliases (key_id)',
+    `create table proofs (id text primary key, expires ${int} not null)`,
+    'create index proofs_by_expiry on proofs (expires)',
+    `create table windows (principal text not null, started ${int} not null, items ${int} not null, primary key (principal, started))`,
+    `create table answers (id text primary key, body_hash text not null, status ${int} not null, body text not null, expires ${int} not null)`,
+    `create table audit_leaves (idx ${int} primary key, hash ${bytes} not null, tenant text not null, entry ${bytes} not null)`,
+    `create table audit_nodes (level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (level, idx))`,
+  ],
+];
+
+/** The schema that this version of the service works with. */
+export const schemaVersion = migrations.length;
+
+/** Runs what is missing, inside a transaction that excludes all others. */
+export async function runMigrations(tx: Kysely<Tables>, dialect: Dialect): Promise<void> {
+  await sql`create table if not exists migrations (version integer primary key)`.execute(tx);
+  const current = await currentVersion(tx);
+  if (current > schemaVersion) {
+    throw new OperatorError(`The database has schema ${current}; this version of the service knows ${schemaVersion}`);
+  }
+  for (const [index, migration] of migrations.entries()) {
+    if (index < current) continue;
+    for (const statement of migration(dialect)) await sql.raw(statement).execute(tx);
+    await sql`insert into migrations values (${index + 1})`.execute(tx);
+  }
+}
+
+/** The version of the schema; 0 for an empty database. */
+export async function currentVersion(db: Kysely<Tables>): Promise<number> {
+  const { rows } = await sql<{ version: number | null }>`select max(version) as version from migrations`.execute(db);
+  return Number(rows[0]?.version ?? 0);
+}

@@ -1,0 +1,123 @@
+/** Between rows and records, and the MACs that rows carry, `docs/key-service.md` §11.2. */
+
+import { hmacSha256, sha256 } from '../crypto/digest.ts';
+import type { Frontier } from '../audit/merkle.ts';
+import { IntegrityError } from '../errors.ts';
+import type { DeletionRecord, KeyRecord, VersionRecord, VersionState } from '../keys/model.ts';
+import { type Bytes, decodeBase64url, encodeBase64url, encodeUtf8, equalBytes } from '../lib/bytes.ts';
+import type { KeyRow, Tables, VersionRow } from './tables.ts';
+
+/** A stored state with the sum of all revisions. */
+export interface StateRecord {
+  readonly epoch: number;
+  readonly revisions: number;
+  readonly tree: Frontier;
+}
+
+/** The record of a key. Throws `IntegrityError` where its MAC does not fit. */
+export function keyOf(macKey: Bytes, row: KeyRow, versions: readonly VersionRow[], aliases: readonly string[]): KeyRecord {
+  const key: KeyRecord = {
+    id: row.id,
+    tenant: row.tenant,
+    description: row.description,
+    disabled: row.disabled === 1,
+    newest: row.newest,
+    floor: row.floor,
+    created: row.created,
+    revision: row.revision,
+    maxAgeDays: row.max_age_days,
+    maxUses: row.max_uses,
+    deletion: row.deletion === null ? null : (JSON.parse(row.deletion) as DeletionRecord),
+    aliases: [...aliases].sort(),
+    versions: [...versions].sort((a, b) => a.version - b.version).map(versionRecord),
+  };
+  if (!fits(row.mac, keyMac(macKey, key))) throw new IntegrityError('A key was changed in the store by somebody else');
+  return key;
+}
+
+/** The row of a key. */
+export function rowOf(macKey: Bytes, key: KeyRecord): KeyRow {
+  return {
+    id: key.id,
+    tenant: key.tenant,
+    description: key.description,
+    disabled: key.disabled ? 1 : 0,
+    newest: key.newest,
+    floor: key.floor,
+    created: key.created,
+    revision: key.revision,
+    max_age_days: key.maxAgeDays,
+    max_uses: key.maxUses,
+    deletion: key.deletion === null ? null : JSON.stringify(key.deletion),
+    mac: keyMac(macKey, key),
+  };
+}
+
+/** The state. Throws `IntegrityError` where its MAC does not fit; the empty state of a new database has none. */
+export function stateOf(macKey: Bytes, row: Tables['state']): StateRecord {
+  const state = { epoch: row.epoch, revisions: row.revisions, tree: { size: row.size, hashes: hashesOf(row.frontier) } };
+  const fresh = row.epoch === 0 && row.size === 0 && row.mac === '';
+  if (!fresh && !fits(row.mac, stateMac(macKey, row))) {
+    throw new IntegrityError('The state was changed in the store by somebody else');
+  }
+  return state;
+}
+
+/** The columns of a state. */
+export function stateRow(macKey: Bytes, { epoch, revisions, tree }: StateRecord): Omit<Tables['state'], 'id'> {
+  const row = { epoch, revisions, size: tree.size, frontier: JSON.stringify(tree.hashes.map(encodeBase64url)) };
+  return { ...row, mac: stateMac(macKey, row) };
+}
+
+function versionRecord(row: VersionRow): VersionRecord {
+  return {
+    version: row.version,
+    state: row.state as VersionState,
+    priorState: row.prior_state as VersionState | null,
+    created: row.created,
+    uses: row.uses,
+    material: row.material === null ? null : Uint8Array.from(row.material),
+    point: Uint8Array.from(row.point),
+  };
+}
+
+// Everything but the use counts, which change without a change of the key, and the root key's sealing, which has its own AEAD.
+function keyMac(macKey: Bytes, key: KeyRecord): string {
+  const { versions, deletion, ...members } = key;
+  const versionFields = versions.map((v) => [
+    v.version,
+    v.state,
+    v.priorState,
+    v.created,
+    v.material !== null,
+    encodeBase64url(sha256(v.point)),
+  ]);
+  const deletionFields = deletion && [
+    deletion.version,
+    deletion.days,
+    deletion.requestedBy,
+    deletion.requested,
+    deletion.approvedBy,
+    deletion.destroyAt,
+  ];
+  const { id, tenant, description, disabled, newest, floor, created, revision, maxAgeDays, maxUses, aliases } = members;
+  const head = [id, tenant, description, disabled, newest, floor, created, revision, maxAgeDays, maxUses, aliases];
+  return mac(macKey, ['key', ...head, deletionFields, versionFields]);
+}
+
+function stateMac(macKey: Bytes, row: Omit<Tables['state'], 'id' | 'mac'>): string {
+  return mac(macKey, ['state', row.epoch, row.revisions, row.size, row.frontier]);
+}
+
+function mac(macKey: Bytes, fields: readonly unknown[]): string {
+  return encodeBase64url(hmacSha256(macKey, encodeUtf8(JSON.stringify(fields))));
+}
+
+function fits(stored: string, computed: string): boolean {
+  return equalBytes(encodeUtf8(stored), encodeUtf8(computed));
+}
+
+function hashesOf(frontier: string): Bytes[] {
+  const texts = JSON.parse(frontier) as string[];
+  return texts.map((text) => decodeBase64url(text) ?? new Uint8Array());
+}

@@ -1,0 +1,90 @@
+/** SQLite through `node:sqlite`, WAL with `synchronous=FULL`: one fsync for each commit, nothing acknowledged is lost. */
+
+import { closeSync, openSync } from 'node:fs';
+import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { Kysely, SqliteDialect, sql } from 'kysely';
+import { LruMap } from '../lib/lru.ts';
+import { Mutex } from '../lib/mutex.ts';
+import { type Engine, guarded, type Queries } from './engine.ts';
+import { StoreError } from './store.ts';
+import type { Tables } from './tables.ts';
+
+/** Options of {@link sqliteEngine}. */
+export interface SqliteOptions {
+  /** Pages that the file may have, for limiting its size. Default: what SQLite allows. */
+  readonly maxPages?: number | undefined;
+}
+
+/** The engine over a database file, made with the mode 0600 where there is none. */
+export function sqliteEngine(file: string, { maxPages }: SqliteOptions = {}): Engine {
+  const database = openDatabase(file);
+  if (maxPages !== undefined) database.exec(`pragma max_page_count = ${Math.trunc(maxPages)}`);
+  const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: adapter(database) }) });
+  const mutex = new Mutex();
+  const transaction = <T>(begin: string, work: (db: Queries) => Promise<T>): Promise<T> =>
+    guarded(() => mutex.run(() => inTransaction(db, database, begin, work)));
+  return {
+    kind: 'sqlite',
+    dialect: { int: 'integer', bytes: 'blob' },
+    // One connection: a read must not see what a transaction has not committed.
+    read: (work) => guarded(() => mutex.run(() => work(db))),
+    write: (work) => transaction('begin immediate', work),
+    snapshot: (work) => transaction('begin deferred', work),
+    lockMigrations: async () => undefined,
+    close: () => mutex.run(() => db.destroy()),
+  };
+}
+
+async function inTransaction<T>(
+  db: Queries,
+  database: DatabaseSync,
+  begin: string,
+  work: (db: Queries) => Promise<T>,
+): Promise<T> {
+  await sql.raw(begin).execute(db);
+  try {
+    const result = await work(db);
+    await sql.raw('commit').execute(db);
+    return result;
+  } catch (error) {
+    // A full disk makes SQLite roll back by itself.
+    if (database.isTransaction) await sql.raw('rollback').execute(db);
+    throw error;
+  }
+}
+
+function openDatabase(file: string): DatabaseSync {
+  try {
+    closeSync(openSync(file, 'a', 0o600));
+    const database = new DatabaseSync(file, { timeout: 5000 });
+    database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma secure_delete = on');
+    return database;
+  } catch (error) {
+    throw new StoreError(`The database ${file} cannot be opened`, { cause: error });
+  }
+}
+
+// What Kysely expects of better-sqlite3, with statements kept: preparing costs more than running.
+function adapter(database: DatabaseSync) {
+  const statements = new LruMap<string, ReturnType<typeof wrap>>(200);
+  return {
+    close: () => database.close(),
+    prepare(text: string) {
+      const known = statements.get(text);
+      if (known) return known;
+      const statement = wrap(database.prepare(text));
+      statements.set(text, statement);
+      return statement;
+    },
+  };
+}
+
+function wrap(statement: StatementSync) {
+  const values = (parameters: readonly unknown[]): SQLInputValue[] => parameters as SQLInputValue[];
+  return {
+    reader: statement.columns().length > 0,
+    all: (parameters: readonly unknown[]) => statement.all(...values(parameters)),
+    run: (parameters: readonly unknown[]) => statement.run(...values(parameters)),
+    iterate: (parameters: readonly unknown[]) => statement.iterate(...values(parameters)),
+  };
+}

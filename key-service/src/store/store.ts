@@ -1,0 +1,142 @@
+/** What the service needs of a database. Two implementations, one conformance suite. */
+
+import type { Frontier } from '../audit/merkle.ts';
+import type { Bytes } from '../lib/bytes.ts';
+import type { KeyRecord } from '../keys/model.ts';
+
+/** A sealed secret of §11.1. */
+export interface SecretRow {
+  readonly kind: string;
+  readonly name: string;
+  readonly sealed: Bytes;
+}
+
+/** A transport key of §4; `serial` rises with each. */
+export interface TransportRow {
+  readonly kid: string;
+  readonly serial: number;
+  readonly point: Bytes;
+  readonly sealed: Bytes;
+  readonly created: number;
+  readonly expires: number;
+}
+
+/** The state that everything is decided on. */
+export interface Head {
+  /** Rises with each change of a key. */
+  readonly epoch: number;
+  readonly tree: Frontier;
+}
+
+/** A proof that is used up. */
+export interface UsedProof {
+  /** A hash of proof key and `jti`. */
+  readonly id: string;
+  /** Unix seconds after which the proof is too old anyway. */
+  readonly expires: number;
+}
+
+/** How much a principal uses of its window. */
+export interface WindowUse {
+  readonly principal: string;
+  readonly window: number;
+  readonly items: number;
+  readonly limit: number;
+}
+
+/** An entry of the log. */
+export interface LogEntry {
+  readonly tenant: string;
+  readonly bytes: Bytes;
+}
+
+/** A request of the data plane that wants to be recorded before it is answered, §11.3. */
+export interface Commit {
+  /** The epoch it was decided on; `undefined` where no key was looked at. */
+  readonly epoch: number | undefined;
+  readonly proof: UsedProof | undefined;
+  readonly use: WindowUse | undefined;
+  readonly entry: LogEntry;
+  readonly uses: readonly { readonly keyId: string; readonly version: number; readonly count: number }[];
+}
+
+/** `stale`: decide anew; `replayed`, `limited`: refuse; only `committed` may be answered. */
+export type CommitResult = 'committed' | 'stale' | 'replayed' | 'limited';
+
+/** A stored answer to a request with an idempotency key. */
+export interface StoredAnswer {
+  readonly bodyHash: string;
+  readonly status: number;
+  readonly body: string;
+}
+
+/** A transaction that changes keys. It holds the state; all others wait. */
+export interface Change {
+  /** Records the proof. `false` where it was used before. */
+  claim(proof: UsedProof): Promise<boolean>;
+  /** The key as it is now. */
+  findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
+  /** Writes a key with its versions and aliases, as its next revision, and gives it back. */
+  putKey(key: KeyRecord): Promise<KeyRecord>;
+  /** Adds a leaf. */
+  append(entry: LogEntry): void;
+  findAnswer(id: string): Promise<StoredAnswer | undefined>;
+  putAnswer(id: string, answer: StoredAnswer, expires: number): Promise<void>;
+  transportKeys(): Promise<TransportRow[]>;
+  putTransportKey(row: TransportRow): Promise<void>;
+}
+
+/** The rows of a table, as backups hold them. */
+export interface TableRow {
+  readonly table: string;
+  readonly row: Readonly<Record<string, string | number | null | Bytes>>;
+}
+
+/** A secret in any table that the root key seals, for sealing it anew. */
+export interface SealedSecret {
+  readonly kind: string;
+  readonly name: string;
+  readonly sealed: Bytes;
+}
+
+/** A database of the service. All methods throw `StoreError` where it cannot be reached or written. */
+export interface Store {
+  readonly kind: 'sqlite' | 'postgres';
+  /** Brings the schema up to date; safe where several start at once. Throws `OperatorError` for a newer schema. */
+  migrate(): Promise<void>;
+  /** Whether the schema is that of this version. */
+  assertMigrated(): Promise<void>;
+  /** Gives the key of the MACs over rows; before that, only secrets can be read. */
+  unlock(macKey: Bytes): void;
+  secrets(): Promise<SecretRow[]>;
+  /** Adds secrets whose names are free, and leaves others as they are. */
+  addSecrets(rows: readonly SecretRow[]): Promise<void>;
+  head(): Promise<Head>;
+  epoch(): Promise<number>;
+  commit(batch: readonly Commit[]): Promise<CommitResult[]>;
+  change<T>(work: (change: Change) => Promise<T>): Promise<T>;
+  findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
+  listKeys(tenant: string, after: string, limit: number): Promise<KeyRecord[]>;
+  /** Ids and tenants of keys whose rotation policy or deletion is due. */
+  dueKeys(now: number): Promise<{ readonly id: string; readonly tenant: string }[]>;
+  /** Checks every key and the sum of revisions. Throws `IntegrityError`. */
+  verifyKeys(): Promise<void>;
+  transportKeys(): Promise<TransportRow[]>;
+  nodes(level: number, from: number, to: number): Promise<Bytes[]>;
+  entries(from: number, to: number): Promise<{ index: number; hash: Bytes; entry: Bytes; tenant: string }[]>;
+  /** Forgets what has expired: proofs, windows, answers, transport keys. */
+  expire(now: number): Promise<void>;
+  /** Replaces every sealed secret, in one transaction. */
+  reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number>;
+  dump(): AsyncIterable<TableRow>;
+  /** Fills an empty database. */
+  load(rows: AsyncIterable<TableRow>): Promise<void>;
+  /** Whether it can be written. Throws `StoreError`. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The database cannot be reached or written; callers get `503`. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+}

@@ -1,0 +1,67 @@
+/** The tables, for Kysely. */
+
+import type { Bytes } from '../lib/bytes.ts';
+
+export interface Tables {
+  state: { id: number; epoch: number; revisions: number; size: number; frontier: string; mac: string };
+  secrets: { kind: string; name: string; sealed: Bytes };
+  transport_keys: { kid: string; serial: number; point: Bytes; sealed: Bytes; created: number; expires: number };
+  keys: KeyRow;
+  key_versions: VersionRow;
+  aliases: { tenant: string; name: string; key_id: string };
+  proofs: { id: string; expires: number };
+  windows: { principal: string; started: number; items: number };
+  answers: { id: string; body_hash: string; status: number; body: string; expires: number };
+  audit_leaves: { idx: number; hash: Bytes; tenant: string; entry: Bytes };
+  audit_nodes: { level: number; idx: number; hash: Bytes };
+}
+
+export interface KeyRow {
+  id: string;
+  tenant: string;
+  description: string;
+  disabled: number;
+  newest: number;
+  floor: number;
+  created: number;
+  revision: number;
+  max_age_days: number | null;
+  max_uses: number | null;
+  deletion: string | null;
+  mac: string;
+}
+
+export interface VersionRow {
+  key_id: string;
+  version: number;
+  state: string;
+  prior_state: string | null;
+  created: number;
+  uses: number;
+  material: Bytes | null;
+  point: Bytes;
+}
+
+/** What a backup holds, parents first. Proofs, windows and transport keys live too short. */
+export const backedUpTables = [
+  'state',
+  'secrets',
+  'keys',
+  'key_versions',
+  'aliases',
+  'answers',
+  'audit_leaves',
+  'audit_nodes',
+] as const;
+
+/** The order of the rows of a table in a backup. */
+export const primaryKeys = {
+  state: ['id'],
+  secrets: ['kind', 'name'],
+  keys: ['id'],
+  key_versions: ['key_id', 'version'],
+  aliases: ['tenant', 'name'],
+  answers: ['id'],
+  audit_leaves: ['idx'],
+  audit_nodes: ['level', 'idx'],
+} as const satisfies Record<(typeof backedUpTables)[number], readonly string[]>;

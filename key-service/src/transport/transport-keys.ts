@@ -1,0 +1,124 @@
+/** The service's transport keys: made ahead of time, shared by all replicas, erased at their end; `docs/key-service.md` §2.3 and §4. */
+
+import { agree, generatePair, importPair, pointThumbprint } from '../crypto/p384.ts';
+import type { Bytes } from '../lib/bytes.ts';
+import { type Clock, seconds } from '../lib/clock.ts';
+import { LruMap } from '../lib/lru.ts';
+import type { RootKey } from '../root-key/root-key.ts';
+import type { Change, Store, TransportRow } from '../store/store.ts';
+
+/** A transport key that callers may use. */
+export interface TransportKey {
+  readonly kid: string;
+  readonly serial: number;
+  readonly point: Bytes;
+  readonly expires: number;
+}
+
+const lifetime = 24 * 3600;
+const renewAfter = 12 * 3600;
+// How old the list may be that discovery shows; a key that is not in it is looked for at once.
+const refreshAfter = 5;
+
+interface Loaded extends TransportKey {
+  readonly privateKey: CryptoKey;
+  readonly created: number;
+}
+
+export class TransportKeys {
+  readonly #store: Store;
+  readonly #rootKey: RootKey;
+  readonly #clock: Clock;
+  readonly #agreed = new LruMap<string, Promise<Bytes | undefined>>(4096);
+  #keys = new Map<string, Loaded>();
+  #refreshed = 0;
+  #refreshing: Promise<void> | undefined;
+
+  constructor(store: Store, rootKey: RootKey, clock: Clock) {
+    this.#store = store;
+    this.#rootKey = rootKey;
+    this.#clock = clock;
+  }
+
+  /** The keys that callers may use, newest first. Makes a new one where the newest is half through its life. */
+  async current(): Promise<TransportKey[]> {
+    if (seconds(this.#clock) - this.#refreshed > refreshAfter) await this.#refresh();
+    const newest = this.#valid()[0];
+    if (!newest || newest.created + renewAfter < seconds(this.#clock)) await this.renew();
+    return this.#valid();
+  }
+
+  /** Makes a transport key unless another replica just did. */
+  async renew(): Promise<void> {
+    const pair = await generatePair();
+    const kid = pointThumbprint(pair.point);
+    const sealed = await this.#rootKey.seal({ kind: 'transport', name: kid }, pair.scalar);
+    pair.scalar.fill(0);
+    await this.#store.change((change) => this.#insert(change, kid, pair.point, sealed));
+    await this.#refresh();
+  }
+
+  /** The key that a proof names, or `undefined` for one that is unknown or erased. */
+  async find(kid: string): Promise<TransportKey | undefined> {
+    const known = this.#keys.get(kid);
+    if (known) return known.expires > seconds(this.#clock) ? known : undefined;
+    if (seconds(this.#clock) - this.#refreshed >= 1) await this.#refresh();
+    return this.#keys.get(kid);
+  }
+
+  /** `Z` of §4.1, computed once for a pair of keys; `undefined` for what is no point. For authenticated callers only. */
+  agree(kid: string, clientPoint: Bytes, clientKey: string): Promise<Bytes | undefined> {
+    const id = `${kid}.${clientKey}`;
+    const known = this.#agreed.get(id);
+    if (known) return known;
+    const key = this.#keys.get(kid);
+    const agreed = key ? agree(key.privateKey, clientPoint) : Promise.resolve(undefined);
+    this.#agreed.set(id, agreed);
+    return agreed;
+  }
+
+  /** Forgets expired keys and what was agreed with them. */
+  forget(): void {
+    const now = seconds(this.#clock);
+    const expired = [...this.#keys.values()].filter(({ expires }) => expires <= now);
+    for (const { kid } of expired) this.#keys.delete(kid);
+    if (expired.length > 0) this.#agreed.clear();
+  }
+
+  async #insert(change: Change, kid: string, point: Bytes, sealed: Bytes): Promise<void> {
+    const now = seconds(this.#clock);
+    const [newest] = await change.transportKeys();
+    if (newest && newest.created + renewAfter >= now) return;
+    // Above every serial that an earlier life of the database has shown.
+    const serial = Math.max(now, (newest?.serial ?? 0) + 1);
+    await change.putTransportKey({ kid, serial, point, sealed, created: now, expires: now + lifetime });
+  }
+
+  #refresh(): Promise<void> {
+    this.#refreshing ??= this.#load().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async #load(): Promise<void> {
+    const rows = await this.#store.transportKeys();
+    const keys = await Promise.all(rows.map((row) => this.#keys.get(row.kid) ?? this.#open(row)));
+    this.#keys = new Map(keys.map((key) => [key.kid, key]));
+    this.#refreshed = seconds(this.#clock);
+  }
+
+  async #open(row: TransportRow): Promise<Loaded> {
+    const scalar = await this.#rootKey.open({ kind: 'transport', name: row.kid }, Uint8Array.from(row.sealed));
+    const point = Uint8Array.from(row.point);
+    const privateKey = await importPair({ point, scalar });
+    scalar.fill(0);
+    const { kid, serial, created, expires } = row;
+    return { kid, serial, created, expires, point, privateKey };
+  }
+
+  #valid(): Loaded[] {
+    const now = seconds(this.#clock);
+    return [...this.#keys.values()].filter(({ expires }) => expires > now).sort((a, b) => b.serial - a.serial);
+  }
+}
