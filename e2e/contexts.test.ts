@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findBrowsers } from '../scripts/browsers.ts';
-import { asItIs, digest, expect, randomFile, segmentSize, test } from './fixtures.ts';
+import { digest, expect, randomFile, segmentSize, test } from './fixtures.ts';
 
 test('the other browser opens what this one encrypts for it, and the other way round', async ({
   app,
@@ -73,14 +73,14 @@ test('over plain HTTP the page says why it does nothing', async ({
   });
   try {
     const page = await (await browser.newContext()).newPage();
-    await watch(page);
+    const app = await watch(page);
     await page.goto(served.url.replace('localhost', name));
     await expect(page.getByRole('alert').first()).toHaveText(
       /^This page came over plain HTTP from insecure\.test, and browsers allow encryption only on pages that came over HTTPS or from localhost\./,
     );
     expect(await page.evaluate(() => [isSecureContext, typeof crypto.subtle])).toEqual([false, 'undefined']);
     await expect(page.locator('input:enabled, textarea:enabled, button:enabled')).toHaveCount(0);
-    await page.screenshot({ ...asItIs, path: `test-results/looks/${browserName}-insecure.png` });
+    await app.screenshot(`${browserName}-insecure`);
   } finally {
     await browser.close();
   }

@@ -1,7 +1,7 @@
 // What the end-to-end tests share: the page, driven as its users do and watched for errors, and files.
 
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test as base, expect, type Locator, type Page } from '@playwright/test';
@@ -11,9 +11,6 @@ export { expect };
 
 /** Plaintext bytes in a segment, unless somebody chooses otherwise. */
 export const segmentSize = 262_144;
-
-/** Screenshots without the style element by which Playwright hides carets, which the page's policy refuses. */
-export const asItIs = { caret: 'initial', fullPage: true } as const;
 
 interface WorkerFixtures {
   /** The page's server. */
@@ -52,7 +49,9 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
   ],
   launchOptions: [
     async ({ launchOptions, downloads }, use) => {
-      await use({ ...launchOptions, downloadsPath: downloads });
+      // The panel of Firefox that shows a new download would take the focus.
+      const firefoxUserPrefs = { 'browser.download.alwaysOpenPanel': false };
+      await use({ ...launchOptions, downloadsPath: downloads, firefoxUserPrefs });
     },
     { scope: 'worker' },
   ],
@@ -81,7 +80,7 @@ export const test = base.extend<Fixtures, WorkerFixtures>({
         };
         Object.assign(globalThis, { blobUrls: urls });
       });
-      return new App(page, folder, join(scratch, 'saved'));
+      return new App(page, folder, join(scratch, 'saved'), problems);
     });
     expect(problems, 'errors that the page met').toEqual([]);
   },
@@ -97,9 +96,11 @@ export class App {
   readonly page: Page;
   readonly #downloads: string;
   readonly #saved: string;
+  readonly #problems: string[];
 
-  constructor(page: Page, downloads: string, saved: string) {
+  constructor(page: Page, downloads: string, saved: string, problems: string[]) {
     this.page = page;
+    this.#problems = problems;
     this.#downloads = downloads;
     this.#saved = saved;
   }
@@ -174,6 +175,16 @@ export class App {
     return path;
   }
 
+  /** Takes a picture of the whole page into test-results/looks/. */
+  async screenshot(name: string): Promise<void> {
+    const before = this.#problems.length;
+    await this.page.screenshot({ path: `test-results/looks/${name}.png`, fullPage: true, caret: 'initial' });
+    await this.page.waitForTimeout(200);
+    // In Firefox Playwright adds a style element to take it, which the page's policy refuses: that, and only now, is not the page's doing.
+    const since = this.#problems.splice(before);
+    this.#problems.push(...since.filter((problem) => !problem.includes('style-src-elem')));
+  }
+
   /** The sizes of the blobs that were offered for saving. */
   offered(): Promise<string[]> {
     return this.page.evaluate(() => (globalThis as unknown as { blobUrls: string[] }).blobUrls);
@@ -186,6 +197,27 @@ export async function randomFile(folder: string, name: string, size: number): Pr
   const file = await open(path, 'w');
   for (let left = size; left > 0; left -= 2 ** 20) await file.write(randomBytes(Math.min(left, 2 ** 20)));
   await file.close();
+  return path;
+}
+
+/** Draws a picture of some colours, in a page; gives the path of its PNG. */
+export async function drawPicture(page: Page, folder: string, name: string): Promise<string> {
+  const url = await page.evaluate(() => {
+    const canvas = Object.assign(document.createElement('canvas'), { width: 1200, height: 700 });
+    const context = canvas.getContext('2d') as CanvasRenderingContext2D;
+    const sky = context.createLinearGradient(0, 0, 0, 700);
+    for (const [at, colour] of ['#2b4a6f', '#c98a6b', '#f2c48d', '#6d4b3a', '#2c1e18'].entries()) {
+      sky.addColorStop(at / 4, colour);
+    }
+    context.fillStyle = sky;
+    context.fillRect(0, 0, 1200, 700);
+    context.fillStyle = '#fff1d0';
+    context.arc(820, 300, 70, 0, 7);
+    context.fill();
+    return canvas.toDataURL('image/png');
+  });
+  const path = join(folder, name);
+  await writeFile(path, Buffer.from(url.slice(url.indexOf(',') + 1), 'base64'));
   return path;
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Locator } from '@playwright/test';
 import { bulla, bullaWithPassphrase } from './cli.ts';
-import { type App, asItIs, digest, expect, randomFile, segmentSize as s, test } from './fixtures.ts';
+import { type App, digest, drawPicture, expect, randomFile, segmentSize as s, test } from './fixtures.ts';
 
 const MiB = 2 ** 20;
 
@@ -294,13 +294,12 @@ test('the keyboard is enough', async ({ app, scratch }) => {
   expect(await digest(await app.save(await app.choose(message)))).toBe(await digest(file));
 });
 
-test('a picture is shown, however its message was named', async ({ app, scratch }) => {
-  const file = join(scratch, 'seal.png');
-  await writeFile(file, await app.page.locator('header').screenshot(asItIs));
+test('a picture is shown, and what only claims to be one is not', async ({ app, scratch }) => {
+  const file = await drawPicture(app.page, scratch, 'evening.png');
   await bulla('encrypt', file, '-r', await app.publicKey(), '-o', `${file}.bulla`);
   const job = await app.choose(`${file}.bulla`);
   await app.save(job);
-  const picture = job.getByRole('img', { name: 'Preview of seal.png.bulla' });
+  const picture = job.getByRole('img', { name: 'Preview of evening.png.bulla' });
   await expect(picture).toBeVisible();
   const colours = await picture.evaluate((canvas: HTMLCanvasElement) => {
     const { data } = (canvas.getContext('2d') as CanvasRenderingContext2D).getImageData(
@@ -329,8 +328,7 @@ for (const [name, width, colorScheme] of [
     const { page } = app;
     await page.setViewportSize({ width, height: 800 });
     await page.emulateMedia({ colorScheme });
-    const picture = join(scratch, 'seal.png');
-    await writeFile(picture, await page.locator('header').screenshot(asItIs));
+    const picture = await drawPicture(page, scratch, 'evening.png');
     const message = await app.save(await app.choose(picture));
     await page.getByRole('button', { name: /^Remove/ }).click();
     const foreign = join(scratch, 'from a stranger, with quite a long name.pdf.bulla');
@@ -351,7 +349,7 @@ for (const [name, width, colorScheme] of [
     await expect
       .poll(() => working.locator('progress').evaluate((bar: HTMLProgressElement) => bar.value))
       .toBeGreaterThan(0.2);
-    await page.screenshot({ ...asItIs, path: `test-results/looks/${browserName}-${name}.png` });
+    await app.screenshot(`${browserName}-${name}`);
     await working.getByRole('button', { name: /^Cancel/ }).click();
     await expect(working).toHaveAttribute('data-state', 'failed');
     const overflow = await page.evaluate(
