@@ -25,7 +25,9 @@ const settings = { extends: '../../tsconfig.json', compilerOptions: { noUnusedLo
 writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
 execFileSync('npx', ['--no-install', 'tsc', '-p', folder], { stdio: 'inherit' });
 for (const name of toRun) {
-  const output = execFileSync(process.execPath, ['--conditions=bulla-source', join(folder, name)], { encoding: 'utf8' });
+  const output = execFileSync(process.execPath, ['--conditions=bulla-source', join(folder, name)], {
+    encoding: 'utf8',
+  });
   console.log(`${name}: ${output.trim()}`);
 }
 rmSync(folder, { recursive: true });

@@ -3,7 +3,7 @@
 import { webcrypto } from '#platform';
 import { DecryptionError } from '../errors.ts';
 import type { Bytes } from '../types.ts';
-import { type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
+import { aeadHandle, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
 
 const importAlgorithm = { name: 'RSA-OAEP', hash: 'SHA-384' } as const;
 
@@ -50,14 +50,14 @@ export async function decrypt(privateKey: CryptoKey, ciphertext: Bytes, label: B
 
 /**
  * Decrypts straight into a handle on a secret of exactly 32 bytes. Throws `ERR_DECRYPTION_FAILED`. An HKDF key takes any length, so the same
- * bytes are unwrapped a second time as an HMAC key of 256 bits, which takes no other.
+ * bytes are unwrapped a second time as an AES-256 key, which takes no other. (An HMAC key would not do: the fallback of Node ignores its length.)
  */
 export async function decryptSecret(privateKey: CryptoKey, ciphertext: Bytes, label: Bytes): Promise<SecretKey> {
   const { subtle } = await webcrypto();
   const algorithm = { name: 'RSA-OAEP', label };
-  const lengthCheck = { name: 'HMAC', hash: 'SHA-384', length: 256 };
+  const lengthCheck = { name: 'AES-GCM', length: 256 };
   try {
-    await subtle.unwrapKey('raw', ciphertext, privateKey, algorithm, lengthCheck, false, ['sign']);
+    aeadHandle(await subtle.unwrapKey('raw', ciphertext, privateKey, algorithm, lengthCheck, false, ['encrypt']));
     return secretHandle(
       await subtle.unwrapKey('raw', ciphertext, privateKey, algorithm, 'HKDF', false, secretKeyUsages),
     );
