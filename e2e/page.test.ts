@@ -275,12 +275,14 @@ test('several files that are dropped, one removed', async ({ app }) => {
 test('the keyboard is enough', async ({ app, scratch }) => {
   const { page } = app;
   const file = await randomFile(scratch, 'notes.bin', 1000);
+  // Before the key is pressed: to take choosers over takes Playwright a moment.
+  const chosen = page.waitForEvent('filechooser');
   await page.keyboard.press('Tab');
   await expect(page.locator('#file')).toBeFocused();
   const outline = await page.locator('label[for=file]').evaluate((label) => getComputedStyle(label).outlineStyle);
   expect(outline).toBe('solid');
-  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.keyboard.press('Enter')]);
-  await chooser.setFiles(file);
+  await page.keyboard.press('Enter');
+  await (await chosen).setFiles(file);
   const save = page.getByRole('link', { name: 'Save notes.bin.bulla' });
   await expect(save).toBeVisible();
   await page.keyboard.press('Tab');
@@ -326,6 +328,7 @@ for (const [name, width, colorScheme] of [
 ] as const) {
   test(`looks: ${name}`, async ({ app, scratch, browserName }) => {
     const { page } = app;
+    test.skip(browserName === 'firefox' && colorScheme === 'dark', 'Playwright sets no colour scheme in this Firefox');
     await page.setViewportSize({ width, height: 800 });
     await page.emulateMedia({ colorScheme });
     const picture = await drawPicture(page, scratch, 'evening.png');
