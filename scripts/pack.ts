@@ -94,7 +94,8 @@ async function titleOf(site: string): Promise<string> {
       'Content-Security-Policy': "default-src 'self'",
     };
     try {
-      response.writeHead(200, headers).end(readFileSync(path));
+      const content = readFileSync(path);
+      response.writeHead(200, headers).end(content);
     } catch {
       response.writeHead(404).end();
     }
