@@ -96,6 +96,81 @@ export class SourceError extends BullaError<SourceErrorCode> {
   override readonly name = 'SourceError';
 }
 
+/** The codes of a {@link KeyServiceError}, with the clause of `docs/key-service.md` that each stands for. */
+export type KeyServiceErrorCode =
+  /** no connection, or one that broke before the answer was complete */
+  | 'ERR_SERVICE_UNREACHABLE'
+  /** no complete answer within the time that the client waits */
+  | 'ERR_SERVICE_TIMEOUT'
+  /** a redirect, which a key service never sends and this client never follows */
+  | 'ERR_SERVICE_REDIRECTED'
+  /** §10: the service cannot do its work at the moment (500, 502, 503, 504) */
+  | 'ERR_SERVICE_UNAVAILABLE'
+  /** §2.4: the service is not the pinned one, or its signed documents are forged, expired or older than what was seen before */
+  | 'ERR_SERVICE_IDENTITY'
+  /** §4.3, §6.1: the answer is not authentic, or not what the protocol says; nothing in it is believed */
+  | 'ERR_SERVICE_ANSWER'
+  /** §10: the service does not take the request (400, 404, 405, 413, 422) */
+  | 'ERR_SERVICE_REQUEST'
+  /** §7.2: the state that the request started from is no longer that of the key (409, 412) */
+  | 'ERR_SERVICE_CONFLICT'
+  /** the source of access tokens gave none */
+  | 'ERR_TOKEN_UNAVAILABLE'
+  /** §3.7: the access token has expired, and the source of tokens gave no newer one */
+  | 'ERR_TOKEN_EXPIRED'
+  /** §3.7: the service does not take the access token */
+  | 'ERR_TOKEN_REFUSED'
+  /** §3.7: the service does not take the proof of the client's key; a wrong clock is the usual reason */
+  | 'ERR_PROOF_REFUSED'
+  /** §6.4: not allowed, or no such key: the service does not say which */
+  | 'ERR_NOT_ALLOWED'
+  /** §10: the key is disabled */
+  | 'ERR_KEY_DISABLED'
+  /** §5.2: the version of the key is compromised, disabled, destroyed or below the floor */
+  | 'ERR_KEY_VERSION_UNAVAILABLE'
+  /** §10: too many requests; `retryAfter` says how long to wait */
+  | 'ERR_THROTTLED';
+
+/** What a {@link KeyServiceError} knows besides its code. */
+export interface KeyServiceErrorDetails {
+  /** The HTTP status, where there was an answer. */
+  readonly status?: number | undefined;
+  /** The code of the service (`docs/key-service.md` §10), where it gave one. */
+  readonly problem?: string | undefined;
+  /** Which check of token or proof failed (§3.7). */
+  readonly check?: string | undefined;
+  /** Seconds after which to try again. */
+  readonly retryAfter?: number | undefined;
+  /** The id of the request in the logs of the service. */
+  readonly requestId?: string | undefined;
+  /** What was thrown below. */
+  readonly cause?: unknown;
+}
+
+/** The key service could not be asked, did not answer as it must, or refused. */
+export class KeyServiceError extends BullaError<KeyServiceErrorCode> {
+  override readonly name = 'KeyServiceError';
+  /** See {@link KeyServiceErrorDetails.status}. */
+  readonly status: number | undefined;
+  /** See {@link KeyServiceErrorDetails.problem}. */
+  readonly problem: string | undefined;
+  /** See {@link KeyServiceErrorDetails.check}. */
+  readonly check: string | undefined;
+  /** See {@link KeyServiceErrorDetails.retryAfter}. */
+  readonly retryAfter: number | undefined;
+  /** See {@link KeyServiceErrorDetails.requestId}. */
+  readonly requestId: string | undefined;
+
+  constructor(code: KeyServiceErrorCode, message: string, details: KeyServiceErrorDetails = {}) {
+    super(code, message, 'cause' in details ? { cause: details.cause } : {});
+    this.status = details.status;
+    this.problem = details.problem;
+    this.check = details.check;
+    this.retryAfter = details.retryAfter;
+    this.requestId = details.requestId;
+  }
+}
+
 /** There is no WebCrypto here: a page outside a secure context, or a Node without it and without its fallback. */
 export class CryptoUnavailableError extends BullaError<'ERR_CRYPTO_UNAVAILABLE'> {
   override readonly name = 'CryptoUnavailableError';
@@ -112,6 +187,7 @@ export type AnyBullaError =
   | ContextMismatchError
   | KeyError
   | SourceError
+  | KeyServiceError
   | CryptoUnavailableError;
 
 /**

@@ -13,11 +13,11 @@ import {
   importPrivateJwk,
   isPoint,
 } from '../crypto/ecdh.ts';
+import { thumbprint } from '../crypto/thumbprint.ts';
 import { KeyError } from '../errors.ts';
 import { decodeBase64url, encodeBase64url } from '../lib/base64url.ts';
 import { concat } from '../lib/bytes.ts';
 import type { Bytes } from '../types.ts';
-import { thumbprint } from './thumbprint.ts';
 
 /** A recipient's public key. A plain object: it can be stored in IndexedDB and sent to a Worker as it is. */
 export interface EcdhPublicKey {

@@ -1,6 +1,7 @@
 /** The keyring of RSA key pairs: wraps and unwraps by RSA-OAEP with SHA-384, `docs/format.md` §8.4. */
 
 import { decrypt, decryptSecret, encrypt, exportJwk, generateKeyPair, importJwk } from '../crypto/rsa-oaep.ts';
+import { thumbprint } from '../crypto/thumbprint.ts';
 import { DecryptionError, KeyError } from '../errors.ts';
 import { assert, assertInteger, assertOptions } from '../lib/assert.ts';
 import { maxRsaBits, maxWrappedKeys, minRsaBits } from '../lib/limits.ts';
@@ -8,7 +9,6 @@ import { dataKeyLength } from '../schedule/message-keys.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
 import type { Keyring } from './keyring.ts';
 import { isFor, type LocalKeyOptions, localKeyIdentity, localKeyring } from './local.ts';
-import { thumbprint } from './thumbprint.ts';
 
 /** A recipient's RSA public key. A plain object that IndexedDB and Workers take. */
 export interface RsaPublicKey {

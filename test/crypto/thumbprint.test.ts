@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { thumbprint } from '../../src/keyrings/thumbprint.ts';
+import { thumbprint } from '../../src/crypto/thumbprint.ts';
 
 test('RFC 7638 §3.1: the thumbprint of its example key', async () => {
   const n =
