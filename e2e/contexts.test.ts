@@ -46,6 +46,17 @@ test('two tabs that begin at once agree on one key; another profile has its own'
   watch,
 }) => {
   const context = await browser.newContext();
+  // Slow enough that each tab finds no key and makes one.
+  await context.addInitScript(() => {
+    // Firefox runs this in the empty page before, too.
+    if (!isSecureContext) return;
+    const generate = crypto.subtle.generateKey.bind(crypto.subtle) as (...args: unknown[]) => Promise<CryptoKeyPair>;
+    const slow = async (...args: unknown[]) => {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      return generate(...args);
+    };
+    Object.defineProperty(crypto.subtle, 'generateKey', { value: slow });
+  });
   const tabs = await Promise.all([1, 2].map(async () => watch(await context.newPage())));
   await Promise.all(tabs.map((tab) => tab.open(served.url)));
   const [first, second] = await Promise.all(tabs.map((tab) => tab.publicKey()));

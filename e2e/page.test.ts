@@ -296,6 +296,22 @@ test('the keyboard is enough', async ({ app, scratch }) => {
   expect(await digest(await app.save(await app.choose(message)))).toBe(await digest(file));
 });
 
+test('the focus stays with a file when its controls change', async ({ app, scratch }) => {
+  const file = await randomFile(scratch, 'large.bin', 0);
+  await truncate(file, 1024 * MiB);
+  const job = await app.choose(file);
+  await expect(job.locator('.state')).toHaveText(/^Encrypting… [1-9]/);
+  await job.getByRole('button', { name: 'Cancel large.bin' }).focus();
+  await app.page.keyboard.press('Enter');
+  await expect(job.locator('.state')).toHaveText('Cancelled');
+  await expect(job.getByRole('button', { name: 'Try large.bin again' })).toBeFocused();
+  await app.page.keyboard.press('Enter');
+  await expect(job.getByRole('button', { name: 'Cancel large.bin' })).toBeFocused();
+  await expect(job.locator('.state')).toHaveText(/^Encrypting… [1-9]/);
+  await app.page.keyboard.press('Enter');
+  await expect(job.locator('.state')).toHaveText('Cancelled');
+});
+
 test('a picture is shown, and what only claims to be one is not', async ({ app, scratch }) => {
   const file = await drawPicture(app.page, scratch, 'evening.png');
   await bulla('encrypt', file, '-r', await app.publicKey(), '-o', `${file}.bulla`);

@@ -5,21 +5,21 @@ import { decryptFile, encryptFile, isMessage, messageName, pictureType, plainNam
 import { ownKey } from './keys.js';
 import { askFor, decryptionSettings, encryptionSettings, SettingsError, summary, wireSettings } from './settings.js';
 import { announce, JobView, refuseAll } from './view.js';
-import { cryptoWords, errorWords } from './words.js';
+import { errorWords } from './words.js';
 
 const byId = (id) => document.getElementById(id);
 const chooser = byId('file');
 let queue = Promise.resolve();
 
 try {
-  if (globalThis.crypto?.subtle === undefined) throw new SettingsError(cryptoWords());
+  // In a page that is not secure this is what fails first, with ERR_CRYPTO_UNAVAILABLE.
   const { key, kept } = await ownKey();
   showKey(exportEcdhPublicKey(key.publicKey), kept);
   wireSettings(showSummary);
   showSummary();
   wireFiles(key);
 } catch (error) {
-  refuseAll(error instanceof SettingsError ? error.message : errorWords(error, {}));
+  refuseAll(errorWords(error, {}));
 }
 
 function showSummary() {

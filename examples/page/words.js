@@ -76,8 +76,7 @@ function list(names) {
   return names.map((name) => `“${name}”`).join(', ');
 }
 
-/** Why there is no WebCrypto. */
-export function cryptoWords() {
+function cryptoWords() {
   return globalThis.isSecureContext
     ? 'This browser has no WebCrypto, so nothing can be encrypted here. Use a current one.'
     : `This page came over plain HTTP from ${location.hostname}, and browsers allow encryption only on pages that came over HTTPS or from localhost. Open it in one of these ways.`;
