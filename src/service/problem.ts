@@ -1,0 +1,70 @@
+/** Problem documents as typed errors, `docs/key-service.md` §1.4, §3.7 and §10. */
+
+import { DecryptionError, KeyServiceError, type KeyServiceErrorCode } from '../errors.ts';
+import type { JsonObject } from './answer.ts';
+
+const codes: Readonly<Record<string, KeyServiceErrorCode>> = {
+  'invalid-token': 'ERR_TOKEN_REFUSED',
+  'invalid-proof': 'ERR_PROOF_REFUSED',
+  'use-dpop-nonce': 'ERR_PROOF_REFUSED',
+  'not-allowed': 'ERR_NOT_ALLOWED',
+  'alias-taken': 'ERR_SERVICE_CONFLICT',
+  'version-conflict': 'ERR_SERVICE_CONFLICT',
+  'state-conflict': 'ERR_SERVICE_CONFLICT',
+  'idempotency-conflict': 'ERR_SERVICE_CONFLICT',
+  'precondition-failed': 'ERR_SERVICE_CONFLICT',
+  'key-disabled': 'ERR_KEY_DISABLED',
+  'version-unavailable': 'ERR_KEY_VERSION_UNAVAILABLE',
+  'below-floor': 'ERR_KEY_VERSION_UNAVAILABLE',
+  'rate-limited': 'ERR_THROTTLED',
+};
+
+/** For what says no code that is known here. */
+const statuses: Readonly<Record<number, KeyServiceErrorCode>> = {
+  401: 'ERR_TOKEN_REFUSED',
+  403: 'ERR_NOT_ALLOWED',
+  409: 'ERR_SERVICE_CONFLICT',
+  412: 'ERR_SERVICE_CONFLICT',
+  429: 'ERR_THROTTLED',
+};
+
+const sentences: Readonly<Partial<Record<KeyServiceErrorCode, string>>> = {
+  ERR_TOKEN_EXPIRED: 'The access token has expired',
+  ERR_TOKEN_REFUSED: 'The key service does not take the access token',
+  ERR_PROOF_REFUSED: "The key service does not take the proof of this client's key",
+  ERR_NOT_ALLOWED: 'The key service does not allow this, or has no such key',
+  ERR_KEY_DISABLED: 'The key is disabled',
+  ERR_KEY_VERSION_UNAVAILABLE: 'The version of the key can no longer be used',
+  ERR_SERVICE_CONFLICT: 'The key is not in the state that the request started from',
+  ERR_THROTTLED: 'The key service takes no more requests at the moment',
+  ERR_SERVICE_UNAVAILABLE: 'The key service cannot answer at the moment',
+};
+
+const maxDetail = 300;
+
+/** What an HTTP answer adds to a problem. */
+export interface ProblemSource {
+  readonly requestId?: string | undefined;
+  /** Seconds. */
+  readonly retryAfter?: number | undefined;
+}
+
+/** The error that a problem document stands for, of a request or of one item. `document` may be anything: what it lacks is not needed. */
+export function problemError(status: number, document: JsonObject, source: ProblemSource = {}): Error {
+  const problem = text(document['code']);
+  if (problem === 'unwrap-failed') return new DecryptionError();
+  const check = text(document['check']);
+  const code = check === 'token-expired' ? 'ERR_TOKEN_EXPIRED' : (codes[problem ?? ''] ?? codeOfStatus(status));
+  const sentence = sentences[code] ?? 'The key service does not take the request';
+  const hints = [check ?? problem ?? `status ${status}`, text(document['detail'])?.slice(0, maxDetail)];
+  const message = `${sentence} (${hints.filter(Boolean).join(': ')})`;
+  return new KeyServiceError(code, message, { status, problem, check, ...source });
+}
+
+function codeOfStatus(status: number): KeyServiceErrorCode {
+  return statuses[status] ?? (status >= 500 ? 'ERR_SERVICE_UNAVAILABLE' : 'ERR_SERVICE_REQUEST');
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined;
+}
