@@ -11,6 +11,29 @@ const sources = Object.values(subpaths).flatMap((target) => target['bulla-source
 const packages = Object.keys({ ...dependencies, ...peerDependencies });
 const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id === name || id.startsWith(`${name}/`));
 
+// protobufjs asks for `long` to read 64-bit integers, of which the format has none. It would be a quarter of a bundle, and its WebAssembly is a violation of every
+// content security policy without `wasm-unsafe-eval`. protobufjs does without it; but no bundler of a user's would know, so protobufjs is part of the build.
+const withoutLong = {
+  name: 'without-long',
+  resolveId: (id) => (id === 'long' ? id : null),
+  load: (id) => (id === 'long' ? 'export default null;' : null),
+};
+
+/** Where a module goes: npm packs no folder called node_modules. */
+const fileName = ({ name }) => `${name.replace('node_modules', 'vendor')}.js`;
+
+/** What the licence of the code in the build asks for. */
+const notices = {
+  name: 'notices',
+  writeBundle() {
+    const license = readFileSync('node_modules/protobufjs/LICENSE', 'utf8');
+    writeFileSync(
+      'dist/THIRD-PARTY-NOTICES',
+      `Files in vendor/, and parts of bulla.min.js, are of protobufjs:\n\n${license}`,
+    );
+  },
+};
+
 const typescript = () => esbuild({ target: 'es2022', tsconfig: false });
 
 /** All public modules that run in browsers, as one. */
@@ -35,12 +58,13 @@ export default [
   {
     input: ['src/lib/platform.ts', 'src/lib/platform-node.ts', ...sources, ...globSync('src/cli/main.ts')],
     external: isExternal,
-    plugins: [nodeResolve({ extensions: ['.ts', '.js'] }), typescript()],
+    plugins: [withoutLong, nodeResolve({ extensions: ['.ts', '.js'] }), commonjs(), typescript(), notices],
     output: {
       dir: 'dist',
       format: 'es',
       preserveModules: true,
       preserveModulesRoot: 'src',
+      entryFileNames: fileName,
       sourcemap: true,
     },
   },
@@ -48,6 +72,7 @@ export default [
     input: 'bulla.min',
     plugins: [
       everything,
+      withoutLong,
       nodeResolve({ browser: true, extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'browser'] }),
       commonjs(),
       typescript(),
