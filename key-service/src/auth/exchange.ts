@@ -2,6 +2,7 @@
 
 import { createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
+import { roles as roleNames } from './caller.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
 import { maxTokenSeconds } from '../lib/limits.ts';
 import type { IssuerOptions } from './issuers.ts';
@@ -9,6 +10,8 @@ import type { IssuerOptions } from './issuers.ts';
 /** Who a token is for. */
 export interface TokenSubject {
   readonly subject: string;
+  /** Who acts: the principal of the exchanged token, so that nobody becomes two by an exchange. */
+  readonly principal: string;
   readonly tenant: string;
   readonly roles: readonly string[];
   readonly proofKey: string;
@@ -50,11 +53,12 @@ export async function createTokenIssuer(
       roles: serviceRoles,
       exchangeOnly: false,
       exchangeAudience: undefined,
+      principalClaim,
     },
-    async issue({ subject, tenant, roles, proofKey, expires }) {
+    async issue({ subject, principal, tenant, roles, proofKey, expires }) {
       const now = seconds(clock);
       const exp = Math.min(now + maxTokenSeconds, expires);
-      const access_token = await new SignJWT({ tenant, roles, client_id: subject, cnf: { jkt: proofKey } })
+      const access_token = await new SignJWT({ tenant, roles, client_id: subject, [principalClaim]: principal, cnf: { jkt: proofKey } })
         .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
         .setIssuer(issuer)
         .setSubject(subject)
@@ -69,14 +73,7 @@ export async function createTokenIssuer(
   };
 }
 
+const principalClaim = 'bulla_principal';
+
 // The service writes the names of roles into its own tokens, and believes only those.
-const serviceRoles = [
-  'encryptor',
-  'decryptor',
-  'rewrapper',
-  'recoverer',
-  'key-administrator',
-  'deletion-approver',
-  'auditor',
-  'metrics-reader',
-].map((role) => ({ claim: 'roles', value: role, roles: [role] }));
+const serviceRoles = roleNames.map((role) => ({ claim: 'roles', value: role, roles: [role] }));

@@ -27,6 +27,8 @@ export interface IssuerOptions {
   readonly exchangeOnly: boolean;
   /** What `aud` must hold at the token endpoint; `undefined`: it does not exchange. */
   readonly exchangeAudience: string | undefined;
+  /** The claim that names the principal. Default: `<iss>|<sub>`; another one is for the service's own tokens. */
+  readonly principalClaim?: string | undefined;
 }
 
 type KeyFunction = (header: JWSHeaderParameters) => Promise<CryptoKey>;

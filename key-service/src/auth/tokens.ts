@@ -124,7 +124,7 @@ function readClaims(claims: Readonly<Record<string, unknown>>, issuer: Issuer, u
   return {
     issuer: issuer.issuer,
     subject: sub,
-    principal: `${issuer.issuer}|${sub}`,
+    principal: issuer.principalClaim === undefined ? `${issuer.issuer}|${sub}` : String(claims[issuer.principalClaim]),
     tenant,
     roles: rolesOf(issuer, claims),
     expires: Number(exp),

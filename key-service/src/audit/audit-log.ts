@@ -1,0 +1,141 @@
+/** The log as the service has it: its head, proofs, and the checkpoint outside the database; `docs/key-service.md` §8 and §11.5. */
+
+import type { KeyObject } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { IntegrityError, OperatorError } from '../errors.ts';
+import { type Bytes, equalBytes } from '../lib/bytes.ts';
+import type { Store } from '../store/store.ts';
+import { maxEntries } from '../lib/limits.ts';
+import {
+  appendLeaf,
+  consistencyProof,
+  emptyFrontier,
+  type Frontier,
+  inclusionProof,
+  leafHash,
+  type NodeReader,
+  rootAt,
+  rootOf,
+  type StoredNode,
+} from './merkle.ts';
+import { type Checkpoint, openCheckpoint, signCheckpoint, verifierKey } from './note.ts';
+
+export class AuditLog {
+  readonly origin: string;
+  /** §8.5 */
+  readonly verifierKey: string;
+  readonly #store: Store;
+  readonly #key: KeyObject;
+  #written = -1;
+
+  constructor(store: Store, key: KeyObject, serviceId: string) {
+    this.#store = store;
+    this.#key = key;
+    this.origin = `bulla-key-service/${serviceId}`;
+    this.verifierKey = verifierKey(this.origin, key);
+  }
+
+  /** The signed head. */
+  async checkpoint(): Promise<{ readonly note: string; readonly size: number }> {
+    const { tree } = await this.#store.head();
+    const note = signCheckpoint({ origin: this.origin, size: tree.size, root: rootOf(tree) }, this.#key);
+    return { note, size: tree.size };
+  }
+
+  async inclusion(index: number, size: number): Promise<Bytes[]> {
+    return inclusionProof(this.#read, index, size);
+  }
+
+  async consistency(from: number, to: number): Promise<Bytes[]> {
+    return consistencyProof(this.#read, from, to);
+  }
+
+  async size(): Promise<number> {
+    return (await this.#store.head()).tree.size;
+  }
+
+  /** Reads a checkpoint of this log. Throws `OperatorError`. */
+  open(note: string): Checkpoint {
+    return openCheckpoint(note, this.verifierKey);
+  }
+
+  /** That the log continues a checkpoint. Throws `IntegrityError`. */
+  async assertContinues({ size, root }: Checkpoint): Promise<void> {
+    const head = await this.#store.head();
+    if (head.tree.size < size) {
+      throw new IntegrityError(`The database is older than the checkpoint: ${head.tree.size} entries, not ${size}`);
+    }
+    if (!equalBytes(await rootAt(this.#read, size), root)) {
+      throw new IntegrityError('The log does not continue the checkpoint: it was changed or forked');
+    }
+  }
+
+  /** Checks every entry, every stored node, the head, and that it continues a checkpoint. Throws `IntegrityError`. The number of entries. */
+  async verifyAll(checkpoint?: Checkpoint): Promise<number> {
+    const { tree: head } = await this.#store.head();
+    let tree = emptyFrontier;
+    const check = (): void => {
+      if (checkpoint?.size === tree.size && !equalBytes(rootOf(tree), checkpoint.root)) {
+        throw new IntegrityError('The log does not continue the checkpoint: it was changed or forked');
+      }
+    };
+    check();
+    while (tree.size < head.size) {
+      const entries = await this.#store.entries(tree.size, Math.min(tree.size + maxEntries, head.size));
+      if (entries.length === 0) throw new IntegrityError(`Entry ${tree.size} is missing`);
+      for (const { index, hash, entry } of entries) {
+        if (index !== tree.size) throw new IntegrityError(`Entry ${tree.size} is missing`);
+        if (!equalBytes(leafHash(entry), hash)) throw new IntegrityError(`Entry ${index} was changed`);
+        const { frontier, nodes } = appendLeaf(tree, hash);
+        for (const node of nodes) await this.#assertStored(node);
+        tree = frontier;
+        check();
+      }
+    }
+    await this.#assertHead(tree, head, checkpoint);
+    return tree.size;
+  }
+
+  /** Writes the newest checkpoint to a file, unless it is there. */
+  async export(file: string): Promise<void> {
+    const { note, size } = await this.checkpoint();
+    // Another request may have written a newer one while this one waited.
+    if (size <= this.#written) return;
+    this.#written = size;
+    const temporary = `${file}.${process.pid}.tmp`;
+    const descriptor = openSync(temporary, 'w', 0o644);
+    writeSync(descriptor, note);
+    fsyncSync(descriptor);
+    closeSync(descriptor);
+    renameSync(temporary, file);
+  }
+
+  readonly #read: NodeReader = (level, from, to) => this.#store.nodes(level, from, to);
+
+  async #assertStored({ level, index, hash }: StoredNode): Promise<void> {
+    const [stored] = await this.#store.nodes(level, index, index + 1);
+    if (!stored || !equalBytes(stored, hash)) throw new IntegrityError('A node of the tree was changed');
+  }
+
+  async #assertHead(tree: Frontier, head: Frontier, checkpoint: Checkpoint | undefined): Promise<void> {
+    if ((await this.#store.entries(tree.size, tree.size + 1)).length > 0) {
+      throw new IntegrityError('There are entries behind the head of the log');
+    }
+    if (!equalBytes(rootOf(tree), rootOf(head))) {
+      throw new IntegrityError('The entries do not have the root of the head: they were changed or reordered');
+    }
+    if (checkpoint && checkpoint.size > tree.size) {
+      throw new IntegrityError(`The log is cut: ${tree.size} entries, and ${checkpoint.size} in the checkpoint`);
+    }
+  }
+}
+
+/** The checkpoint in a file, `undefined` where there is none. */
+export function readCheckpointFile(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new OperatorError(`The checkpoint ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}

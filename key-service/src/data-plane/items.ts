@@ -1,0 +1,91 @@
+/** Which key an item may use, and opening its wrapped key; `docs/key-service.md` §5.2 and §6.4. */
+
+import { Problem } from '../errors.ts';
+import type { Bytes } from '../lib/bytes.ts';
+import { type KeyRecord, type VersionRecord, versionOf } from '../keys/model.ts';
+import { unwrapDataKey } from '../keys/wrapping.ts';
+import type { DataAction } from '../policies/authorizer.ts';
+import type { ItemParts } from './batch.ts';
+import type { BoundContext } from './contexts.ts';
+import type { UnwrapItem } from './requests.ts';
+
+/** An item's wrapped key, opened. The caller overwrites the data key. */
+export interface OpenedItem {
+  readonly key: KeyRecord;
+  readonly version: number;
+  readonly dataKey: Bytes;
+}
+
+/** The enabled key that the caller may wrap under. */
+export async function targetKey(
+  parts: ItemParts,
+  action: DataAction,
+  reference: string,
+  context: BoundContext,
+): Promise<KeyRecord> {
+  const key = await allowedKey(parts, action, reference, context);
+  activeVersion(key);
+  return key;
+}
+
+/** The version that wraps. */
+export function activeVersion(key: KeyRecord): VersionRecord {
+  const newest = versionOf(key, key.newest);
+  if (newest?.state !== 'active') throw unavailable(key.newest, newest?.state);
+  return newest;
+}
+
+/** Opens the wrapped key of an item under the version that it names. */
+export async function openItem(
+  parts: ItemParts,
+  action: 'unwrap' | 'rewrap-from',
+  item: UnwrapItem,
+  context: BoundContext,
+): Promise<OpenedItem> {
+  const key = await allowedKey(parts, action, item.key, context);
+  const version = versionOf(key, item.version);
+  if (!version) throw new Problem('unwrap-failed');
+  assertUsable(parts, action, key, version, context);
+  const material = await parts.materials.open(key, version);
+  const identity = {
+    serviceId: parts.serviceId,
+    tenant: key.tenant,
+    keyId: key.id,
+    version: version.version,
+    context: context.encoded,
+  };
+  const dataKey = await unwrapDataKey(material, item.method, identity, item.wrapped_key);
+  if (!dataKey) throw new Problem('unwrap-failed');
+  return { key, version: version.version, dataKey };
+}
+
+async function allowedKey(
+  { view, caller, authorizer }: ItemParts,
+  action: DataAction,
+  reference: string,
+  { context }: BoundContext,
+): Promise<KeyRecord> {
+  const key = await view.find(caller.tenant, reference);
+  if (!key || !authorizer.allowsData(caller, action, key, context)) throw new Problem('not-allowed');
+  if (key.disabled) throw new Problem('key-disabled');
+  return key;
+}
+
+function assertUsable(
+  { caller, authorizer }: ItemParts,
+  action: 'unwrap' | 'rewrap-from',
+  key: KeyRecord,
+  { version, state }: VersionRecord,
+  { context }: BoundContext,
+): void {
+  const recovers = action === 'rewrap-from' && authorizer.allowsData(caller, 'rewrap-compromised', key, context);
+  const usable = state === 'active' || state === 'decrypt-only' || (state === 'compromised' && recovers);
+  if (!usable) throw unavailable(version, state);
+  if (action === 'unwrap' && version < key.floor) {
+    throw new Problem('below-floor', `The floor is ${key.floor}`, { floor: key.floor });
+  }
+}
+
+function unavailable(version: number, state: string | undefined): Problem {
+  return new Problem('version-unavailable', `Version ${version} is ${state}`, { version, state });
+}

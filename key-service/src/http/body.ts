@@ -1,0 +1,61 @@
+/** Reading and checking bodies, `docs/key-service.md` §1.3. */
+
+import type * as z from 'zod';
+import { Problem } from '../errors.ts';
+import { type Bytes, concat, decodeUtf8 } from '../lib/bytes.ts';
+import { maxBodyBytes } from '../lib/limits.ts';
+
+const tooLarge = (): Problem =>
+  new Problem('too-large', `A body has at most ${maxBodyBytes} bytes`, { limit: maxBodyBytes });
+
+/** The whole body; nothing beyond the limit is read. */
+export async function readBody(request: Request): Promise<Bytes> {
+  const length = request.headers.get('content-length');
+  if (length !== null && Number(length) > maxBodyBytes) throw tooLarge();
+  if (!request.body) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
+    total += chunk.byteLength;
+    if (total > maxBodyBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return concat(...chunks);
+}
+
+/** The JSON of a body, as its schema wants it. An endpoint without a schema takes no body. */
+export function parseBody<B>(body: Uint8Array, contentType: string | null, schema: z.ZodType<B> | undefined): B {
+  if (!schema) {
+    if (body.byteLength > 0) throw new Problem('malformed-request', 'This request takes no body');
+    return undefined as B;
+  }
+  if (!/^application\/json\s*(;\s*charset=utf-8)?$/i.test(contentType ?? '')) {
+    throw new Problem('malformed-request', 'The Content-Type must be application/json');
+  }
+  return validate(parseJson(body), schema);
+}
+
+/** A value as its schema wants it. Throws a `Problem` that names every fault, at most 20. */
+export function validate<B>(value: unknown, schema: z.ZodType<B>): B {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const errors = parsed.error.issues.flatMap(faults).slice(0, 20);
+  const detail = errors.map(({ path, message }) => `${path || 'body'}: ${message}`).join('; ');
+  throw new Problem('malformed-request', detail, { errors });
+}
+
+function parseJson(body: Uint8Array): unknown {
+  const text = decodeUtf8(body);
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    throw new Problem('malformed-request', 'The body is not JSON in UTF-8');
+  }
+}
+
+// Messages of zod never hold the value, which may be a secret in the wrong place; names of unknown fields are cut short.
+function faults(issue: z.core.$ZodIssue): { path: string; message: string }[] {
+  const path = issue.path.map((part) => String(part).slice(0, 64));
+  if (issue.code !== 'unrecognized_keys') return [{ path: path.join('.'), message: issue.message }];
+  return issue.keys.map((key) => ({ path: [...path, key.slice(0, 64)].join('.'), message: 'unknown field' }));
+}

@@ -1,0 +1,63 @@
+/** What an endpoint is: its description, the schema of its body, and what it does; OpenAPI and routing come from the same definition. */
+
+import type * as z from 'zod';
+import type { ItemRecord } from '../audit/entry.ts';
+import type { Caller } from '../auth/caller.ts';
+import type { Proof } from '../auth/proofs.ts';
+import type { Service } from '../service.ts';
+import type { Commit } from '../store/store.ts';
+import type { Session } from '../transport/session.ts';
+
+/** An authenticated request. */
+export interface Call<B = unknown> {
+  readonly service: Service;
+  readonly caller: Caller;
+  readonly proof: Proof;
+  readonly body: B;
+  readonly bodyBytes: Uint8Array;
+  readonly parameters: Readonly<Record<string, string>>;
+  readonly query: URLSearchParams;
+  readonly headers: Headers;
+  /** There where the proof has the claims of the transport. */
+  readonly session: Session | undefined;
+}
+
+/** What an endpoint answers, and what is to be recorded before it is sent. */
+export interface Outcome {
+  readonly status: number;
+  /** JSON, or text for `/metrics`. */
+  readonly body: Readonly<Record<string, unknown>> | string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly items?: readonly ItemRecord[];
+  readonly key?: string;
+  readonly change?: Readonly<Record<string, unknown>>;
+  readonly uses?: Commit['uses'];
+  /** The epoch that it was decided on. */
+  readonly epoch?: number;
+  /** `true`: leaf and proof are recorded already, in the transaction of the change. */
+  readonly recorded?: boolean;
+}
+
+/** An endpoint for authenticated callers. */
+export interface Endpoint<B = unknown> {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** With `{parameters}`. */
+  readonly path: string;
+  /** The name in the log and the metrics. */
+  readonly operation: string;
+  readonly summary: string;
+  readonly body?: z.ZodType<B>;
+  readonly query?: z.ZodType;
+  readonly response: z.ZodType;
+  readonly status: number;
+  /** Whether the proof must carry the claims of the transport. */
+  readonly needsTransport?: boolean;
+  /** What the call costs of the principal's quota. Default: 1. */
+  weigh?(body: B): number;
+  run(call: Call<B>): Promise<Outcome>;
+}
+
+/** Keeps the type of the body between schema and `run`. */
+export function endpoint<B>(definition: Endpoint<B>): Endpoint {
+  return definition as unknown as Endpoint;
+}

@@ -1,0 +1,177 @@
+/** From a request to its answer: authenticate, decide, record, and only then release. */
+
+import { encodeEntry } from '../audit/entry.ts';
+import { type Authenticated, checkBody } from '../auth/authenticator.ts';
+import { IntegrityError, notAuthenticated, Problem } from '../errors.ts';
+import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
+import { seconds } from '../lib/clock.ts';
+import type { Service } from '../service.ts';
+import { type Commit, StoreError } from '../store/store.ts';
+import { Session } from '../transport/session.ts';
+import { parseBody, readBody } from './body.ts';
+import type { Call, Endpoint, Outcome } from './endpoint.ts';
+import { replayed } from './recorded-change.ts';
+import { type Answer, problemAnswer, toResponse } from './respond.ts';
+
+/** A request at an endpoint. */
+export interface Incoming {
+  readonly request: Request;
+  /** Path as sent, from `/` on. */
+  readonly path: string;
+  readonly parameters: Readonly<Record<string, string>>;
+}
+
+/** What is known once token, proof and body fit together. */
+interface Accepted extends Authenticated {
+  readonly bodyBytes: Bytes;
+  readonly shared: { readonly secret: Bytes; readonly clientPoint: Bytes; readonly servicePoint: Bytes } | undefined;
+}
+
+// A change that comes between deciding and recording makes the request decide anew; five in a row do not happen by chance.
+const attempts = 5;
+const windowSeconds = 60;
+
+/** Answers a request at an endpoint of authenticated callers. Never rejects. */
+export async function answer(service: Service, endpoint: Endpoint, incoming: Incoming): Promise<Response> {
+  const { operation } = endpoint;
+  const end = service.metrics.duration.startTimer({ operation });
+  let response: Response;
+  try {
+    const accepted = await accept(service, endpoint, incoming);
+    response = await answerAccepted(service, endpoint, incoming, accepted);
+  } catch (error) {
+    response = toResponse(service, problemAnswer(toProblem(service, error)), undefined);
+  }
+  end();
+  service.metrics.requests.inc({ operation, status: String(response.status) });
+  return response;
+}
+
+/** The problem that a caller gets for an error. What the service did wrong is logged, not told. */
+export function toProblem({ logger, metrics }: Service, error: unknown): Problem {
+  if (error instanceof Problem) {
+    const { check } = error.members;
+    if (typeof check === 'string') metrics.failedAuthentications.inc({ check });
+    return error;
+  }
+  if (error instanceof StoreError) {
+    logger.error({ err: error, cause: causeOf(error) }, 'the store failed');
+    return new Problem('unavailable', undefined, { retry_after: 1 });
+  }
+  if (error instanceof IntegrityError) {
+    logger.fatal({ err: error }, 'the store is not to be trusted');
+    return new Problem('unavailable', undefined, { retry_after: 60 });
+  }
+  logger.error({ err: error }, 'a request failed');
+  return new Problem('internal-error');
+}
+
+async function accept(service: Service, endpoint: Endpoint, { request, path }: Incoming): Promise<Accepted> {
+  const url = service.config.external_url + path;
+  const { method, headers } = request;
+  const authenticated = await service.authenticator.authenticate({ method, url, headers });
+  const bodyBytes = await readBody(request);
+  checkBody(authenticated.proof, bodyBytes);
+  const { transport } = authenticated.proof;
+  if (!transport) {
+    if (endpoint.needsTransport) throw notAuthenticated('proof-claims', 'The proof needs bulla_key and bulla_transport');
+    return { ...authenticated, bodyBytes, shared: undefined };
+  }
+  const key = await service.transport.find(transport.kid);
+  const clientPoint = decodeBase64url(transport.clientKey);
+  const secret = key && clientPoint && (await service.transport.agree(key.kid, clientPoint, transport.clientKey));
+  if (!secret) throw notAuthenticated('transport-key', 'The transport key is not known, or bulla_key is no point on P-384');
+  return { ...authenticated, bodyBytes, shared: { secret, clientPoint, servicePoint: key.point } };
+}
+
+async function answerAccepted(service: Service, endpoint: Endpoint, incoming: Incoming, accepted: Accepted): Promise<Response> {
+  let session: Session | undefined;
+  try {
+    for (let attempt = 0; attempt < attempts; attempt += 1) {
+      // A session of its own for each attempt: its keys must never seal two different results under one nonce.
+      session = openSession(incoming, accepted);
+      const decided = await decide(service, endpoint, incoming, accepted, session);
+      const { outcome, problem } = decided;
+      if (outcome?.recorded) return toResponse(service, outcome, session);
+      const result = await service.queue.submit(commitOf(service, endpoint, accepted, decided));
+      if (result === 'replayed') throw replayed();
+      if (result === 'limited') throw limited(service);
+      if (result === 'stale') service.keys.reset();
+      else return toResponse(service, problem ? problemAnswer(problem) : (outcome as Answer), session);
+    }
+    throw new StoreError('The keys change too fast');
+  } catch (error) {
+    const problem = toProblem(service, error);
+    // A replayed proof is nobody's: its sender has not shown that it holds the key.
+    return toResponse(service, problemAnswer(problem), problem.status === 401 ? undefined : session);
+  }
+}
+
+interface Decided {
+  readonly outcome?: Outcome;
+  readonly problem?: Problem;
+  readonly weight: number;
+}
+
+async function decide(
+  service: Service,
+  endpoint: Endpoint,
+  { request, parameters }: Incoming,
+  { caller, proof, bodyBytes }: Accepted,
+  session: Session | undefined,
+): Promise<Decided> {
+  const { headers } = request;
+  let weight = 1;
+  try {
+    const body = parseBody(bodyBytes, headers.get('content-type'), endpoint.body);
+    const { searchParams: query } = new URL(request.url);
+    if (!endpoint.query && query.size > 0) throw new Problem('malformed-request', 'This path takes no query');
+    weight = endpoint.weigh?.(body) ?? 1;
+    const call: Call = { service, caller, proof, body, bodyBytes, parameters, query, headers, session };
+    return { outcome: await endpoint.run(call), weight };
+  } catch (error) {
+    if (error instanceof Problem && error.members['check'] === undefined) return { problem: error, weight };
+    throw error;
+  }
+}
+
+function openSession({ path }: Incoming, { caller, proof, bodyBytes, shared }: Accepted): Session | undefined {
+  if (!shared) return undefined;
+  const parameters = {
+    shared: shared.secret,
+    tenant: caller.tenant,
+    operation: path,
+    requestId: proof.requestId,
+    clientPoint: shared.clientPoint,
+    servicePoint: shared.servicePoint,
+    proofKey: caller.proofKey,
+  };
+  return new Session(parameters, bodyBytes);
+}
+
+function commitOf(service: Service, endpoint: Endpoint, { caller, proof }: Accepted, { outcome, problem, weight }: Decided): Commit {
+  const { clock, config } = service;
+  const { tenant, principal, proofKey } = caller;
+  const status = problem?.status ?? outcome?.status ?? 500;
+  const what = problem ? { items: [{ outcome: problem.code }] } : { key: outcome?.key, items: outcome?.items };
+  const who = { time: clock(), tenant, principal, proofKey, request: proof.requestId };
+  const window = Math.floor(seconds(clock) / windowSeconds) * windowSeconds;
+  return {
+    epoch: outcome?.epoch,
+    proof: proof.used,
+    use: { principal, window, items: weight, limit: config.limits.items_per_minute },
+    entry: encodeEntry({ ...who, operation: endpoint.operation, status, ...what }),
+    uses: outcome?.uses ?? [],
+  };
+}
+
+function limited({ clock }: Service): Problem {
+  const wait = windowSeconds - (seconds(clock) % windowSeconds);
+  return new Problem('rate-limited', undefined, { retry_after: wait });
+}
+
+function causeOf(error: StoreError): string | undefined {
+  const { cause } = error;
+  // The message of a database error may hold values of a row; its code does not.
+  return cause instanceof Error ? String((cause as NodeJS.ErrnoException).code ?? cause.name) : undefined;
+}

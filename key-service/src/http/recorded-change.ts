@@ -1,0 +1,99 @@
+/** A change of keys with its leaf and its proof in one transaction, `docs/key-service.md` §11.3. */
+
+import { encodeEntry } from '../audit/entry.ts';
+import { sha256 } from '../crypto/digest.ts';
+import { notAuthenticated, Problem } from '../errors.ts';
+import { encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
+import { seconds } from '../lib/clock.ts';
+import { describeKey } from '../keys/describe.ts';
+import type { KeyRecord } from '../keys/model.ts';
+import type { KeyAction } from '../policies/authorizer.ts';
+import type { Change } from '../store/store.ts';
+import type { Call, Outcome } from './endpoint.ts';
+
+/** What a change is called in the log, and what was asked for. */
+export interface ChangeFields {
+  readonly operation: string;
+  readonly status?: number;
+  readonly change?: Readonly<Record<string, unknown>>;
+}
+
+const answerSeconds = 86_400;
+const idempotencyPattern = /^[A-Za-z0-9_-]{1,64}$/;
+
+/** Runs `work` under the lock, records it, and answers with the key that it gives. */
+export async function recordedChange(
+  call: Call,
+  { operation, status = 200, change: asked }: ChangeFields,
+  work: (change: Change) => Promise<KeyRecord>,
+): Promise<Outcome> {
+  const { service } = call;
+  const idempotency = readIdempotencyKey(call, operation);
+  const outcome = await service.store.change(async (change): Promise<Outcome> => {
+    if (!(await change.claim(call.proof.used))) throw replayed();
+    const earlier = idempotency && (await findAnswer(change, idempotency));
+    const key = earlier ? undefined : await work(change);
+    const body = key ? describeKey(key) : (earlier?.body as Outcome['body'] & { key_id: string; revision: number });
+    change.append(entry(call, operation, earlier?.status ?? status, body.key_id, asked));
+    if (idempotency && !earlier) await saveAnswer(call, change, idempotency, status, body);
+    const headers = { ETag: `"${body.revision}"` };
+    return { status: earlier?.status ?? status, body, headers, recorded: true };
+  });
+  service.keys.reset();
+  await service.exportCheckpoint();
+  return outcome;
+}
+
+/** The key as it is under the lock, where the caller may do this with it and `If-Match` fits. */
+export async function keyForChange(call: Call, change: Change, action: KeyAction, reference?: string): Promise<KeyRecord> {
+  const { service, caller, parameters, headers } = call;
+  const key = await change.findKey(caller.tenant, reference ?? parameters['key'] ?? '');
+  if (!key || !service.authorizer.allowsKey(caller, action, key)) throw new Problem('not-allowed');
+  const expected = headers.get('if-match');
+  if (expected !== null && expected !== '*' && expected !== `"${key.revision}"`) {
+    throw new Problem('precondition-failed', `The revision is ${key.revision}`, { revision: key.revision });
+  }
+  return key;
+}
+
+export function replayed(): Problem {
+  return notAuthenticated('proof-replayed', 'The proof was used before');
+}
+
+interface Idempotency {
+  readonly id: string;
+  readonly bodyHash: string;
+}
+
+function readIdempotencyKey({ headers, caller, bodyBytes }: Call, operation: string): Idempotency | undefined {
+  const key = headers.get('idempotency-key');
+  if (key === null || (operation !== 'create-key' && operation !== 'import-key')) return undefined;
+  if (!idempotencyPattern.test(key)) {
+    throw new Problem('malformed-request', 'The Idempotency-Key must be 1 to 64 characters A-Z a-z 0-9 - _');
+  }
+  const owner = JSON.stringify([caller.tenant, caller.principal, operation, key]);
+  return { id: encodeBase64url(sha256(encodeUtf8(owner))), bodyHash: encodeBase64url(sha256(bodyBytes)) };
+}
+
+async function findAnswer(change: Change, { id, bodyHash }: Idempotency) {
+  const answer = await change.findAnswer(id);
+  if (!answer) return undefined;
+  if (answer.bodyHash !== bodyHash) throw new Problem('idempotency-conflict');
+  return { status: answer.status, body: JSON.parse(answer.body) as unknown };
+}
+
+async function saveAnswer(
+  { service }: Call,
+  change: Change,
+  { id, bodyHash }: Idempotency,
+  status: number,
+  body: unknown,
+): Promise<void> {
+  await change.putAnswer(id, { bodyHash, status, body: JSON.stringify(body) }, seconds(service.clock) + answerSeconds);
+}
+
+function entry({ service, caller, proof }: Call, operation: string, status: number, key: string, change: ChangeFields['change']) {
+  const { tenant, principal, proofKey } = caller;
+  const who = { time: service.clock(), tenant, principal, proofKey, request: proof.requestId };
+  return encodeEntry({ ...who, operation, status, key, change });
+}

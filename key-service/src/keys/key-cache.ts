@@ -1,0 +1,60 @@
+/** Keys as of one epoch. The commit tells when the epoch is over, `docs/key-service.md` §11.3. */
+
+import { LruMap } from '../lib/lru.ts';
+import type { Store } from '../store/store.ts';
+import type { KeyRecord } from './model.ts';
+
+type Found = { readonly key: KeyRecord | undefined };
+
+/** What requests of one epoch look keys up in. */
+export interface KeyView {
+  readonly epoch: number;
+  find(tenant: string, reference: string): Promise<KeyRecord | undefined>;
+}
+
+export class KeyCache {
+  readonly #store: Store;
+  #view: Promise<KeyView> | undefined;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** The keys of the epoch that this replica knows. */
+  view(): Promise<KeyView> {
+    if (!this.#view) {
+      const view = this.#open();
+      view.catch(() => this.#drop(view));
+      this.#view = view;
+    }
+    return this.#view;
+  }
+
+  /** Forgets all keys, after a change. */
+  reset(): void {
+    this.#view = undefined;
+  }
+
+  #drop(view: Promise<KeyView>): void {
+    if (this.#view === view) this.#view = undefined;
+  }
+
+  async #open(): Promise<KeyView> {
+    // The epoch is read first: keys that are read later can only be newer, and then the commit says so.
+    const epoch = await this.#store.epoch();
+    const found = new LruMap<string, Promise<Found>>(20_000);
+    return {
+      epoch,
+      find: async (tenant, reference) => {
+        const id = `${tenant}\n${reference}`;
+        let finding = found.get(id);
+        if (!finding) {
+          finding = this.#store.findKey(tenant, reference).then((key) => ({ key }));
+          finding.catch(() => found.delete(id));
+          found.set(id, finding);
+        }
+        return (await finding).key;
+      },
+    };
+  }
+}

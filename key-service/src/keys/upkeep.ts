@@ -1,0 +1,51 @@
+/** What the service does to keys by itself: rotation policies and due deletions, each once over all replicas. */
+
+import { encodeEntry } from '../audit/entry.ts';
+import { type Clock, seconds } from '../lib/clock.ts';
+import type { Change, Store } from '../store/store.ts';
+import { destroyDue, isRotationDue, rotate } from './changes.ts';
+import type { KeyCache } from './key-cache.ts';
+import type { Materials } from './materials.ts';
+import type { KeyRecord } from './model.ts';
+
+/** What upkeep works with. */
+export interface UpkeepParts {
+  readonly store: Store;
+  readonly keys: KeyCache;
+  readonly materials: Materials;
+  readonly clock: Clock;
+}
+
+/** Rotates and destroys what is due. The number of changes. */
+export async function runUpkeep(parts: UpkeepParts): Promise<number> {
+  let changes = 0;
+  for (const { id, tenant } of await parts.store.dueKeys(seconds(parts.clock))) {
+    // The state is looked at again under the lock: another replica may have been first.
+    if (await parts.store.change((change) => maintain(parts, change, tenant, id))) changes += 1;
+  }
+  if (changes > 0) parts.keys.reset();
+  return changes;
+}
+
+async function maintain(parts: UpkeepParts, change: Change, tenant: string, id: string): Promise<boolean> {
+  const { materials, clock } = parts;
+  const now = seconds(clock);
+  const key = await change.findKey(tenant, id);
+  if (!key) return false;
+  const destroyed = destroyDue(key, now);
+  if (destroyed) {
+    await change.putKey(destroyed);
+    for (const { version, material } of destroyed.versions) if (material === null) materials.forget(id, version);
+    change.append(entry(parts, key, 'destroy-key', { version: key.deletion?.version ?? null }));
+    return true;
+  }
+  if (!isRotationDue(key, now)) return false;
+  const version = key.newest + 1;
+  await change.putKey(rotate(key, key.newest, await materials.create(key, version, now)));
+  change.append(entry(parts, key, 'rotate-key', { version, reason: 'policy' }));
+  return true;
+}
+
+function entry({ clock }: UpkeepParts, { tenant, id }: KeyRecord, operation: string, change: Record<string, unknown>) {
+  return encodeEntry({ time: clock(), tenant, principal: 'service', operation, status: 200, key: id, change });
+}

@@ -1,0 +1,60 @@
+/** The Node server around the handler: TLS 1.3, or plain HTTP on loopback; limits of time and headers; a shutdown that finishes what was accepted. */
+
+import { readFileSync } from 'node:fs';
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { getRequestListener } from '@hono/node-server';
+import { type Config, isLoopback } from './config.ts';
+import { OperatorError } from './errors.ts';
+import type { App } from './http/app.ts';
+
+/** A server that listens. */
+export interface RunningServer {
+  readonly port: number;
+  /** Accepts nothing more, and resolves when every request has its answer, or after `graceMs`. */
+  close(graceMs?: number): Promise<void>;
+}
+
+const limits = { maxHeaderSize: 32 * 1024, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 };
+const defaultGrace = 15_000;
+
+/** Listens as configured. Throws `OperatorError` for plain HTTP on an address that is not loopback, and for a port in use. */
+export async function startServer(app: App, listen: Config['listen']): Promise<RunningServer> {
+  const { host, port, tls } = listen;
+  if (!tls && !isLoopback(host)) throw new OperatorError(`Without TLS the service listens on loopback only, not on ${host}`);
+  const listener = getRequestListener(
+    (request, env) => {
+      const { incoming } = env as unknown as { incoming: IncomingMessage };
+      return app.fetch(request, { address: incoming.socket.remoteAddress });
+    },
+    { overrideGlobalObjects: false },
+  );
+  const server = tls
+    ? createHttpsServer({ ...limits, minVersion: 'TLSv1.3', cert: readPem(tls.cert), key: readPem(tls.key) }, listener)
+    : createHttpServer(limits, listener);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(new OperatorError(`The service cannot listen on ${host}:${port}: ${error.code}`));
+    });
+    server.listen(port, host, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close(graceMs = defaultGrace) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      await closed;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function readPem(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new OperatorError(`The TLS file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}
