@@ -1,0 +1,55 @@
+/** What answers tell about keys, for those who keep data keys: rotations, raised floors, keys that can no longer be used. */
+
+import { type AnyBullaError, isBullaError } from '../errors.ts';
+
+/** What an answer said of a key. */
+export interface KeyChange {
+  /** As it was asked for: an id, or `alias:` and a name. */
+  readonly key: string;
+  /** Its id, where the answer said it. */
+  readonly keyId: string | undefined;
+  /** The newest version and the floor, where the key can be used. */
+  readonly newestVersion: number | undefined;
+  readonly floor: number | undefined;
+  /** The version that cannot be used, where it is only that. */
+  readonly version: number | undefined;
+  /** Whether the key, or the version, is disabled, destroyed, below the floor or no longer allowed to this caller. */
+  readonly unavailable: boolean;
+}
+
+/** Is told what answers say of keys. */
+export type KeyListener = (change: KeyChange) => void;
+
+const unavailableCodes: readonly AnyBullaError['code'][] = [
+  'ERR_KEY_DISABLED',
+  'ERR_KEY_VERSION_UNAVAILABLE',
+  'ERR_NOT_ALLOWED',
+];
+
+/** Passes on what answers say. */
+export class KeyChanges {
+  readonly #listeners = new Set<KeyListener>();
+
+  /** Adds a listener; what it gives back removes it. */
+  listen(listener: KeyListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** A key could be used. */
+  seen(key: string, { keyId, newestVersion, floor }: { keyId: string; newestVersion: number; floor: number }): void {
+    this.#tell({ key, keyId, newestVersion, floor, version: undefined, unavailable: false });
+  }
+
+  /** Something was refused; tells nothing where that says nothing of the key. */
+  refused(key: string, error: unknown, version?: number): void {
+    if (!isBullaError(error) || !unavailableCodes.includes(error.code)) return;
+    const concerned = error.code === 'ERR_KEY_VERSION_UNAVAILABLE' ? version : undefined;
+    const change = { newestVersion: undefined, floor: undefined, version: concerned, unavailable: true };
+    this.#tell({ key, keyId: key.startsWith('alias:') ? undefined : key, ...change });
+  }
+
+  #tell(change: KeyChange): void {
+    for (const listener of this.#listeners) listener(change);
+  }
+}
