@@ -344,7 +344,6 @@ for (const [name, width, colorScheme] of [
 ] as const) {
   test(`looks: ${name}`, async ({ app, scratch, browserName }) => {
     const { page } = app;
-    test.skip(browserName === 'firefox' && colorScheme === 'dark', 'Playwright sets no colour scheme in this Firefox');
     await page.setViewportSize({ width, height: 800 });
     await page.emulateMedia({ colorScheme });
     const picture = await drawPicture(page, scratch, 'evening.png');

@@ -13,6 +13,8 @@ const candidates: Record<BrowserName, readonly string[]> = {
 };
 const debianPackages: Record<BrowserName, string> = { chromium: 'chromium', firefox: 'firefox-esr' };
 const variables: Record<BrowserName, string> = { chromium: 'BULLA_CHROMIUM', firefox: 'BULLA_FIREFOX' };
+/** The oldest Firefox that Playwright can drive by WebDriver BiDi; Debian's own updates bring a newer one. */
+const oldestFirefox = 153;
 const ownPaths: Record<BrowserName, () => string> = {
   chromium: () => chromium.executablePath(),
   firefox: () => firefox.executablePath(),
@@ -38,7 +40,13 @@ function find(name: BrowserName): string | undefined {
     if (!isExecutable(variable)) throw new Error(`${variables[name]} names no executable file: ${variable}`);
     return variable;
   }
-  return [...candidates[name], ownPaths[name]()].find(isExecutable);
+  const system = candidates[name].find((path) => isExecutable(path) && (name !== 'firefox' || isRecentFirefox(path)));
+  return system ?? [ownPaths[name]()].find(isExecutable);
+}
+
+function isRecentFirefox(path: string): boolean {
+  const version = /(\d+)\./.exec(execFileSync(path, ['--version'], { encoding: 'utf8' }))?.[1];
+  return Number(version) >= oldestFirefox;
 }
 
 function install(name: BrowserName): string {

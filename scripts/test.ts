@@ -17,7 +17,6 @@ const suites = [
   'test:runtimes',
   'test:package',
   'test:docs',
-  'test:service',
 ];
 
 const results = suites.map((name) => {
