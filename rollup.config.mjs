@@ -36,19 +36,22 @@ const notices = {
 
 const typescript = () => esbuild({ target: 'es2022', tsconfig: false });
 
-/** All public modules that run in browsers, as one. */
+/** What runs in browsers and needs no key service. */
+const isLocal = (source) => !/^\.\/src\/(node|service|cache|keyrings\/service)\.ts$/.test(source);
+
+/** All of that as one. */
 const everything = {
   name: 'everything',
   resolveId: (id) => (id === 'bulla.min' ? id : null),
   load: (id) =>
     id === 'bulla.min'
       ? sources
-          .filter((source) => !source.startsWith('./src/node'))
+          .filter(isLocal)
           .map((source) => `export * from ${JSON.stringify(new URL(source, import.meta.url).pathname)};`)
           .join('\n')
       : null,
   writeBundle() {
-    const modules = sources.filter((source) => !source.startsWith('./src/node'));
+    const modules = sources.filter(isLocal);
     const lines = modules.map((source) => `export * from '${source.replace('./src/', './').replace(/\.ts$/, '.js')}';`);
     writeFileSync('dist/bulla.min.d.ts', `${lines.join('\n')}\n`);
   },

@@ -16,6 +16,8 @@ export interface KeyringOptions {
   readonly signal?: AbortSignal | undefined;
   /** Replaces the platform's random generator. For reproducible tests: a predictable source gives everything away. */
   readonly random?: RandomSource | undefined;
+  /** Plaintext bytes that a generated data key is for, where that is known: what a cache counts by. */
+  readonly plaintextLength?: number | undefined;
 }
 
 /** A data key for a new message. */
@@ -31,6 +33,13 @@ export interface GeneratedDataKey {
 export interface Unwrapped<Key> {
   readonly wrappedKey: WrappedKey;
   readonly dataKey: Key;
+}
+
+/** Wrapped keys that a keyring made of another one, without the data key having left where it is kept. */
+export interface Rewrapped {
+  /** The element of the array that was given. */
+  readonly wrappedKey: WrappedKey;
+  readonly wrappedKeys: readonly WrappedKey[];
 }
 
 /**
@@ -53,6 +62,16 @@ export interface Keyring {
 
   /** The same, to 32 bytes that are about to be wrapped anew: the caller overwrites them. */
   unwrapDataKeyBytes(wrappedKeys: readonly WrappedKey[], options?: KeyringOptions): Promise<Unwrapped<Bytes> | null>;
+
+  /**
+   * Wraps anew what `from` could unwrap, where whoever holds the keys of both does that without giving the data key out: a key service. Resolves to `null` where it is not so, or nothing is for
+   * `from`; the caller then unwraps and wraps. Keyrings without it never do.
+   */
+  rewrapDataKey?(
+    wrappedKeys: readonly WrappedKey[],
+    from: Keyring,
+    options?: KeyringOptions,
+  ): Promise<Rewrapped | null>;
 }
 
 const methods = ['generateDataKey', 'wrapDataKey', 'unwrapDataKey', 'unwrapDataKeyBytes'] as const;

@@ -57,8 +57,8 @@ export interface Encryption {
 
 const defaultSegmentSize = 2 ** 18;
 
-/** Begins a message. Rejects with a `TypeError` that names a wrong option, `ERR_LIMIT_EXCEEDED`, or what the keyring rejects with. */
-export async function beginEncryption(options: EncryptionOptions): Promise<Encryption> {
+/** Begins a message of `plaintextLength` bytes, where that is known. Rejects with a `TypeError` that names a wrong option, `ERR_LIMIT_EXCEEDED`, or what the keyring rejects with. */
+export async function beginEncryption(options: EncryptionOptions, plaintextLength?: number): Promise<Encryption> {
   const { keyring, context = {}, contentType = '', metadata = {}, signal, random } = options;
   const { segmentSize = defaultSegmentSize, now = Date.now } = options;
   assertKeyring(keyring, 'keyring');
@@ -74,7 +74,7 @@ export async function beginEncryption(options: EncryptionOptions): Promise<Encry
   const contextPairs = sortPairs(context, 'context', maxValueLength);
   const metadataPairs = sortPairs(metadata, 'metadata', maxValueLength);
 
-  const { dataKey, wrappedKeys, keyUse } = await keyring.generateDataKey({ signal, random });
+  const { dataKey, wrappedKeys, keyUse } = await keyring.generateDataKey({ signal, random, plaintextLength });
   signal?.throwIfAborted();
   const salt = await randomBytes(saltLength, random);
   const header = encodeHeader({

@@ -40,7 +40,7 @@ export async function encrypt(data: Uint8Array | string, options: EncryptOptions
   const { detached = false, signal } = options;
   assert(typeof detached === 'boolean', 'detached', 'a boolean');
 
-  const { envelope, messageKey, segmentSize } = await beginEncryption(options);
+  const { envelope, messageKey, segmentSize } = await beginEncryption(options, plaintext.byteLength);
   const geometry = geometryOfPlaintext(plaintext.byteLength, segmentSize);
   const front = detached ? magicAndVersion('body') : frameEnvelope(envelope, 'message');
   const result = new Uint8Array(front.byteLength + geometry.bodyLength);

@@ -12,7 +12,7 @@ import { formOf, toText } from '../envelope/framing.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { DecryptionError, KeyError } from '../errors.ts';
 import { useAndErase } from '../keyrings/data-key.ts';
-import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
+import { assertKeyring, type DataKey, type Keyring, type Rewrapped } from '../keyrings/keyring.ts';
 import { assert, assertFunction, assertOptions, assertSignal } from '../lib/assert.ts';
 import { concat, equalConstantTime } from '../lib/bytes.ts';
 import { sameMap } from '../lib/maps.ts';
@@ -38,7 +38,7 @@ export interface RewrapOptions {
   readonly to: Keyring;
   /**
    * The message's context. With it the commitment is checked, so that a wrapped key that somebody exchanged is found before it is wrapped anew. Default: not
-   * checked, unless the message has no context.
+   * checked, unless the message has no context. Where a key service re-wraps by itself, the check is a call of its own, and is made only with a context given.
    */
   readonly context?: Context | undefined;
   /** Whether the wrapped key that `from` opened stays, so that `to` is added to it. Default: `false`, it is replaced. */
@@ -93,16 +93,10 @@ export function assertRewrapOptions(options: RewrapOptions, ...more: string[]): 
 
 /** Re-wraps a serialized envelope. */
 export async function rewrapEnvelope(bytes: Bytes, options: RewrapOptions): Promise<Bytes> {
-  const { from, to, keep = false, drop = () => false, signal, random } = options;
+  const { keep = false, drop = () => false, signal } = options;
   const envelope = decodeEnvelope(bytes);
-  const opened = await from.unwrapDataKeyBytes(envelope.keys, { signal });
-  if (opened === null) throw noMatchingKey();
-  const added = await useAndErase(opened.dataKey, async (dataKey) => {
-    await assertCommitment(envelope, dataKey, options.context);
-    return to.wrapDataKey(dataKey, { signal, random });
-  });
+  const { wrappedKey: old, wrappedKeys: added } = await newWrappedKeys(envelope, options);
   signal?.throwIfAborted();
-  const old = opened.wrappedKey;
   if (envelope.header.keyUse === 'shared' && (keep || !added.every((key) => isNewerVersion(key, old)))) {
     throw new KeyError(
       'ERR_SHARED_DATA_KEY',
@@ -123,6 +117,38 @@ export async function rewrapEnvelope(bytes: Bytes, options: RewrapOptions): Prom
   }
 }
 
+/** What `to` makes of what `from` opens; by a key service that holds both where there is one, so that the data key does not leave it. */
+async function newWrappedKeys(
+  envelope: Envelope,
+  { from, to, context, signal, random }: RewrapOptions,
+): Promise<Rewrapped> {
+  const { keys } = envelope;
+  if (to.rewrapDataKey !== undefined) {
+    if (context !== undefined) await assertOpens(envelope, from, context, signal);
+    const rewrapped = await to.rewrapDataKey(keys, from, { signal });
+    if (rewrapped !== null) return rewrapped;
+  }
+  const opened = await from.unwrapDataKeyBytes(keys, { signal });
+  if (opened === null) throw noMatchingKey();
+  const wrappedKeys = await useAndErase(opened.dataKey, async (dataKey) => {
+    await assertCommitment(envelope, await importSecret(dataKey), context);
+    return to.wrapDataKey(dataKey, { signal, random });
+  });
+  return { wrappedKey: opened.wrappedKey, wrappedKeys };
+}
+
+/** The commitment is that of a data key which stays a handle. */
+async function assertOpens(
+  envelope: Envelope,
+  from: Keyring,
+  context: Context,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const opened = await from.unwrapDataKey(envelope.keys, { signal });
+  if (opened === null) throw noMatchingKey();
+  await assertCommitment(envelope, opened.dataKey, context);
+}
+
 async function rewrapBytes(bytes: Bytes, options: RewrapOptions): Promise<Bytes> {
   if (formOf(bytes) === 'envelope') {
     return frameEnvelope(await rewrapEnvelope(detachedEnvelope(bytes), options), 'envelope');
@@ -132,10 +158,10 @@ async function rewrapBytes(bytes: Bytes, options: RewrapOptions): Promise<Bytes>
 }
 
 /** §5.5, where the context is known. Throws `ERR_CONTEXT_MISMATCH` or `ERR_DECRYPTION_FAILED`. */
-async function assertCommitment(envelope: Envelope, dataKey: Bytes, context: Context | undefined): Promise<void> {
+async function assertCommitment(envelope: Envelope, dataKey: DataKey, context: Context | undefined): Promise<void> {
   if (context === undefined && envelope.header.contextNames.length > 0) return;
   const transcript = transcriptOf(envelope, context ?? {});
-  const commitment = await deriveCommitment(await importSecret(dataKey), transcript);
+  const commitment = await deriveCommitment(dataKey, transcript);
   if (!equalConstantTime(commitment, envelope.commitment)) throw new DecryptionError();
 }
 

@@ -132,7 +132,14 @@ async function sendOnce(
   const requestId = await randomId();
   const operation = path.split('?')[0] as string;
   const { point: clientPoint, transportKey, agreed } = session;
-  const fields = { tenant: token.tenant, operation, requestId, clientPoint, servicePoint: transportKey.point, proofKey };
+  const fields = {
+    tenant: token.tenant,
+    operation,
+    requestId,
+    clientPoint,
+    servicePoint: transportKey.point,
+    proofKey,
+  };
   const value = await makeBody?.({ agreed, fields });
   const body = value === undefined ? new Uint8Array(0) : encodeUtf8(JSON.stringify(value), 'body');
   const claims = await proofClaims(session, requestId, body);

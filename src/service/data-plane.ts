@@ -14,8 +14,8 @@ import {
   isKeyId,
   keyVersionOf,
   openSealedKey,
-  sealForRequest,
   type ServiceWrappedKey,
+  sealForRequest,
   type WrappedItem,
   wrappedItemJson,
   wrappedResult,
@@ -66,7 +66,10 @@ const generate: Operation<WrapTarget, ServiceDataKey> = {
   async read(result, { key, keyContext }, index, sealKey) {
     const wrapped = wrappedResult(result, key);
     const { wrappedKey } = wrapped;
-    return { ...wrapped, dataKey: await openSealedKey('handle', sealKey, index, result, wrapped, keyContext, wrappedKey) };
+    return {
+      ...wrapped,
+      dataKey: await openSealedKey('handle', sealKey, index, result, wrapped, keyContext, wrappedKey),
+    };
   },
   about: ({ key }) => ({ key }),
 };
@@ -170,10 +173,13 @@ async function readResults<Item, Result>(
   );
   settled.forEach((outcome, i) => {
     const { key: asked, version } = operation.about(items[i] as Item);
-    if ('error' in outcome) return changes.refused(asked, outcome.error, version);
-    const about = keyVersionOf(results[i] as JsonObject);
-    // Where the target of a rewrap is another key, what it says is about that one.
-    changes.seen(isKeyId(asked) ? about.keyId : asked, about);
+    if ('error' in outcome) {
+      changes.refused(asked, outcome.error, version);
+    } else {
+      const about = keyVersionOf(results[i] as JsonObject);
+      // Where the target of a rewrap is another key, what it says is about that one.
+      changes.seen(isKeyId(asked) ? about.keyId : asked, about);
+    }
   });
   return settled;
 }

@@ -49,7 +49,13 @@ export class Discovery {
   async #fetch(signal: AbortSignal): Promise<ServiceDocument> {
     const { url, pin, fetch } = this.#settings;
     const path = `${url}/.well-known/bulla-key-service`;
-    const request: HttpRequest = { method: 'GET', url: path, headers: { Accept: 'application/json' }, signal, maxBytes };
+    const request: HttpRequest = {
+      method: 'GET',
+      url: path,
+      headers: { Accept: 'application/json' },
+      signal,
+      maxBytes,
+    };
     const answer = await send(fetch, request);
     this.#learn(answer);
     if (answer.status !== 200) throw problemError(answer.status, {});

@@ -64,7 +64,8 @@ export function keyVersionOf(result: JsonObject): KeyVersion {
 export function wrappedResult(result: JsonObject, key: string): ServiceWrappedKey {
   const about = keyVersionOf(result);
   if (isKeyId(key) && about.keyId !== key) throw badAnswer('a result is about another key');
-  if (about.version !== about.newestVersion) throw badAnswer('a data key was wrapped under a version that is not the newest');
+  if (about.version !== about.newestVersion)
+    throw badAnswer('a data key was wrapped under a version that is not the newest');
   return { ...about, wrappedKey: bytesField(result, 'wrapped_key', opaqueLength) };
 }
 

@@ -5,7 +5,14 @@ import { SingleFlight } from '../lib/single-flight.ts';
 import { badAnswer, stringField } from './answer.ts';
 import { call } from './call.ts';
 import type { Connection } from './connection.ts';
-import { assertIdentity, type IdentityKey, type KeyDocument, keyThumbprint, untrusted, verifyKeyDocument } from './identity.ts';
+import {
+  assertIdentity,
+  type IdentityKey,
+  type KeyDocument,
+  keyThumbprint,
+  untrusted,
+  verifyKeyDocument,
+} from './identity.ts';
 import { isKeyId } from './items.ts';
 import type { KeyChanges } from './key-changes.ts';
 
@@ -92,7 +99,6 @@ export class KeyDocuments {
   }
 
   async #unpinned(): Promise<string> {
-
     const { identity } = await this.#connection.discovery.get(AbortSignal.timeout(this.#connection.settings.timeout));
     return keyThumbprint(identity);
   }

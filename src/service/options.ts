@@ -65,7 +65,17 @@ const names = [
 /** Throws a `TypeError` that names a wrong option. */
 export function readSettings(options: KeyServiceClientOptions): Settings {
   assertOptions(options, names);
-  const { pin, token, tokenSource, tenant, tenantClaim = 'tenant', fetch, retry = {}, now = Date.now, onEvent } = options;
+  const {
+    pin,
+    token,
+    tokenSource,
+    tenant,
+    tenantClaim = 'tenant',
+    fetch,
+    retry = {},
+    now = Date.now,
+    onEvent,
+  } = options;
   const { timeout = 10_000, sessionLifetime = 600_000, maxClockSkew = 3_600, maxResponseBytes = 2 ** 23 } = options;
   const url = readUrl(options.url);
   assert(options.unsafeUnpinned !== true || isLoopback(url), 'unsafeUnpinned', 'for services on loopback alone');
@@ -100,7 +110,11 @@ function assertRetry({ limit = 3, delay = 200, maxRetryAfter = 10, ...others }: 
 function readUrl(text: unknown): URL {
   assert(typeof text === 'string' && URL.canParse(text), 'url', 'an absolute URL');
   const url = new URL(text);
-  assert(url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url)), 'url', 'https:, or http: on loopback');
+  assert(
+    url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url)),
+    'url',
+    'https:, or http: on loopback',
+  );
   const { username, password, search, hash } = url;
   assert(username + password + search + hash === '', 'url', 'without user, query and fragment');
   return url;

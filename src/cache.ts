@@ -1,0 +1,3 @@
+/** A cache of data keys in front of a keyring: fewer calls, within limits. */
+
+export {};

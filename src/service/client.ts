@@ -1,0 +1,164 @@
+/** A client of one key service, for one user: everything that is asked of the service goes through it. */
+
+import type { SecretKey } from '../crypto/keys.ts';
+import { CryptoUnavailableError } from '../errors.ts';
+import { assert } from '../lib/assert.ts';
+import { copy } from '../lib/bytes.ts';
+import type { Bytes } from '../types.ts';
+import type { JsonObject } from './answer.ts';
+import { type Call, call } from './call.ts';
+import { Connection } from './connection.ts';
+import { type DataPlane, dataPlane, type ServiceDataKey, type WrapTarget } from './data-plane.ts';
+import type { ServiceDocument } from './identity.ts';
+import { isKeyName, type ServiceWrappedKey, type WrappedItem } from './items.ts';
+import { KeyChanges, type KeyListener } from './key-changes.ts';
+import {
+  type KeyDocumentOptions,
+  KeyDocuments,
+  type SignedKeyDocument,
+  type VerifiedKeyDocument,
+} from './key-documents.ts';
+import { type KeyServiceClientOptions, readSettings } from './options.ts';
+
+/** Options of a single call. */
+export interface CallOptions {
+  /** Ends the call; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Who a client acts for, by what stands in its own access token. */
+export interface Caller {
+  readonly tenant: string;
+  /** `<iss>|<sub>` */
+  readonly principal: string;
+}
+
+/**
+ * A client of a key service. Its methods reject with a {@link KeyServiceError}, with the reason of a signal, and where a data key does not unwrap with a {@link DecryptionError}.
+ * Calls on data keys that are made in the same tick travel together. Keyrings are built on it; nobody else needs more than {@link KeyServiceClient.request}.
+ */
+export interface KeyServiceClient {
+  /** The external URL of the service. */
+  readonly url: string;
+  /** The thumbprint of the key that tokens are bound to. */
+  proofKeyThumbprint(): Promise<string>;
+  /** Fetches and verifies the discovery document, unless it is at hand. Call it early to find a wrong pin or address at the start. */
+  connect(options?: CallOptions): Promise<ServiceDocument>;
+  /** Who the current access token is for. Asks the source of tokens, not the service. */
+  caller(options?: CallOptions): Promise<Caller>;
+  /** Forgets the token of a `tokenSource`, for example when the user signs out. */
+  forgetToken(): void;
+  /** Makes a data key, straight into a handle. */
+  generateDataKey(target: WrapTarget, options?: CallOptions): Promise<ServiceDataKey>;
+  /** Makes a data key that only who may unwrap it will see. */
+  generateWrappedDataKey(target: WrapTarget, options?: CallOptions): Promise<ServiceWrappedKey>;
+  /** Wraps 32 bytes; they are copied. */
+  wrapDataKey(dataKey: Uint8Array, target: WrapTarget, options?: CallOptions): Promise<ServiceWrappedKey>;
+  /** Unwraps straight into a handle. */
+  unwrapDataKey(item: WrappedItem, options?: CallOptions): Promise<SecretKey>;
+  /** Unwraps to 32 bytes that are about to be wrapped anew; the caller overwrites them. */
+  unwrapDataKeyBytes(item: WrappedItem, options?: CallOptions): Promise<Bytes>;
+  /** Wraps anew under the newest version of a key; the data key stays in the service. */
+  rewrapDataKey(source: WrappedItem, target: WrapTarget, options?: CallOptions): Promise<ServiceWrappedKey>;
+  /** The signed public document of a key. */
+  keyDocument(key: string, options?: KeyDocumentOptions): Promise<VerifiedKeyDocument>;
+  /** Verifies a document that was kept, against the pin and without a call. */
+  verifyKeyDocument(document: SignedKeyDocument): Promise<VerifiedKeyDocument>;
+  /** Is told what answers say of keys; gives back what ends that. */
+  onKeyChange(listener: KeyListener): () => void;
+  /** Any other call of the protocol, with token, proof and a verified MAC. Resolves to the JSON object of the answer. */
+  request(request: ServiceRequest): Promise<JsonObject>;
+}
+
+/** A call of the protocol that has no method of its own. */
+export interface ServiceRequest {
+  readonly method: Call['method'];
+  /** From `/v1/` on. */
+  readonly path: string;
+  /** A JSON object. Default: no body. */
+  readonly body?: object | undefined;
+  /** The change is made only in this state of the key, `docs/key-service.md` §7.1. */
+  readonly ifMatch?: string | undefined;
+  /** Makes repetitions of a creation one; 1 to 64 characters of `A-Z a-z 0-9 - _` (§7.2). */
+  readonly idempotencyKey?: string | undefined;
+  /** Ends the call. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Makes a client. Nothing is sent before it is used. Throws a `TypeError` that names a wrong option, and `ERR_CRYPTO_UNAVAILABLE` where the runtime itself has no WebCrypto.
+ *
+ * @example
+ * const client = createKeyServiceClient({ url: 'https://keys.example', pin: 'b64u thumbprint …', token: () => session.accessToken });
+ * const keyring = serviceKeyring({ client, keyId: 'alias:orders', keyContext: { purpose: 'orders' } });
+ */
+export function createKeyServiceClient(options: KeyServiceClientOptions): KeyServiceClient {
+  const settings = readSettings(options);
+  if ((globalThis.crypto as Crypto | undefined)?.subtle === undefined) {
+    // jose signs and verifies with the runtime's own.
+    throw new CryptoUnavailableError(
+      'A client of a key service needs globalThis.crypto.subtle, and there is none here',
+    );
+  }
+  const connection = new Connection(options, settings);
+  const changes = new KeyChanges();
+  const documents = new KeyDocuments(connection, changes);
+  const unsignalled = new AbortController().signal;
+  return {
+    url: settings.url,
+    proofKeyThumbprint: async () => (await connection.proofKey()).thumbprint,
+    connect: async ({ signal } = {}) => connection.discovery.get(signal ?? unsignalled),
+    async caller({ signal } = {}) {
+      const { tenant, principal } = await connection.token(signal);
+      return { tenant, principal };
+    },
+    forgetToken: () => connection.tokens?.clear(),
+    ...dataKeyMethods(dataPlane(connection, changes)),
+    keyDocument: async (key, keyOptions) => documents.get(keyName(key), keyOptions),
+    verifyKeyDocument: (document) => documents.verify(document),
+    onKeyChange: (listener) => changes.listen(listener),
+    request: (request) => plainCall(connection, request),
+  };
+}
+
+function dataKeyMethods(plane: DataPlane) {
+  return {
+    generateDataKey: async (target: WrapTarget, { signal }: CallOptions = {}) =>
+      plane.generate(checked(target), signal),
+    generateWrappedDataKey: async (target: WrapTarget, { signal }: CallOptions = {}) =>
+      plane.generateWrapped(checked(target), signal),
+    async wrapDataKey(dataKey: Uint8Array, target: WrapTarget, { signal }: CallOptions = {}) {
+      const bytes = copy(dataKey);
+      try {
+        assert(bytes.byteLength === 32, 'dataKey', '32 bytes');
+        return await plane.wrap({ ...checked(target), dataKey: bytes }, signal);
+      } finally {
+        bytes.fill(0);
+      }
+    },
+    unwrapDataKey: async (item: WrappedItem, { signal }: CallOptions = {}) => plane.unwrap(item, signal),
+    unwrapDataKeyBytes: async (item: WrappedItem, { signal }: CallOptions = {}) => plane.unwrapBytes(item, signal),
+    rewrapDataKey: async (source: WrappedItem, target: WrapTarget, { signal }: CallOptions = {}) =>
+      plane.rewrap({ source, target: checked(target) }, signal),
+  };
+}
+
+async function plainCall(connection: Connection, request: ServiceRequest): Promise<JsonObject> {
+  const { method, path, body, ifMatch, idempotencyKey, signal } = request;
+  assert(/^\/v1\/[\w\-./:]+(\?[\w\-=&]*)?$/.test(path), 'path', 'a path from /v1/ on');
+  const headers = {
+    ...(ifMatch === undefined ? {} : { 'If-Match': ifMatch }),
+    ...(idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }),
+  };
+  const makeBody = body === undefined ? {} : { body: async () => body };
+  return (await call(connection, { method, path, headers, signal, ...makeBody })).body;
+}
+
+function keyName(key: string): string {
+  assert(isKeyName(key), 'key', 'the id of a key, or alias: and a name');
+  return key;
+}
+
+function checked({ key, keyContext }: WrapTarget): WrapTarget {
+  return { key: keyName(key), keyContext };
+}

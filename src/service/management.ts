@@ -1,0 +1,131 @@
+/** The control plane as functions: keys are created, rotated, disabled and deleted; `docs/key-service.md` §7. */
+
+import { integerField, type JsonObject } from './answer.ts';
+import type { CallOptions, KeyServiceClient } from './client.ts';
+import { randomId } from './proof.ts';
+
+/** States of a version (§5.2). */
+export type VersionState = 'active' | 'decrypt-only' | 'compromised' | 'disabled' | 'destroy-scheduled' | 'destroyed';
+
+/** A key, as the service describes it (§7.1). Times are Unix seconds. */
+export interface KeyDescription {
+  readonly key_id: string;
+  readonly tenant: string;
+  readonly description: string;
+  readonly state: 'enabled' | 'disabled';
+  readonly newest_version: number;
+  readonly floor: number;
+  readonly created: number;
+  readonly revision: number;
+  readonly aliases: readonly string[];
+  readonly rotation: RotationPolicy;
+  readonly deletion: JsonObject | null;
+  readonly versions: readonly {
+    readonly version: number;
+    readonly state: VersionState;
+    readonly created: number;
+    readonly uses: number;
+  }[];
+}
+
+/** When the service rotates a key by itself. */
+export interface RotationPolicy {
+  /** 1 to 3,650, or `null` for never. */
+  readonly max_age_days?: number | null;
+  /** 1 to 2^40, or `null` for never. */
+  readonly max_uses?: number | null;
+}
+
+/** Options of a creation. */
+export interface CreateKeyOptions extends CallOptions {
+  /** An alias, without `alias:`. */
+  readonly alias?: string | undefined;
+  readonly description?: string | undefined;
+  readonly rotation?: RotationPolicy | undefined;
+  /** Default: a random one for this call, so that its own repetitions create one key. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** Options of a change. */
+export interface ChangeKeyOptions extends CallOptions {
+  /** The revision that the key must have; `ERR_SERVICE_CONFLICT` otherwise. */
+  readonly revision?: number | undefined;
+}
+
+/** What administrators of keys can do. Every method resolves to the key as it is afterwards and rejects with a {@link KeyServiceError}. */
+export interface KeyManagement {
+  create(options?: CreateKeyOptions): Promise<KeyDescription>;
+  describe(key: string, options?: CallOptions): Promise<KeyDescription>;
+  /** All keys that the caller may see, a page at a time. */
+  list(options?: CallOptions): AsyncGenerator<KeyDescription, void, undefined>;
+  /** Makes the next version. Of concurrent rotations from one version one wins; the others are `ERR_SERVICE_CONFLICT`. */
+  rotate(key: string, fromVersion: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  /** Without `version` the whole key, else a version that is not active. */
+  disable(key: string, version?: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  enable(key: string, version?: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  /** There is no way back; the active version is rotated out. */
+  markCompromised(key: string, version: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  /** The lowest version that may unwrap; it only rises. */
+  raiseFloor(key: string, floor: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  setRotationPolicy(key: string, policy: RotationPolicy, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  /** Asks for a deletion after 7 to 30 days; another principal must approve it. */
+  scheduleDeletion(key: string, days: number, version?: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  approveDeletion(key: string, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  cancelDeletion(key: string, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  setAlias(name: string, key: string, options?: CallOptions): Promise<KeyDescription>;
+  deleteAlias(name: string, options?: CallOptions): Promise<KeyDescription>;
+}
+
+/** The control plane of a client's service. */
+export function keyManagement(client: KeyServiceClient): KeyManagement {
+  const change = (key: string, operation: string, body: object, { revision, signal }: ChangeKeyOptions = {}) =>
+    described(
+      client.request({
+        method: 'POST',
+        path: `/v1/keys/${key}/${operation}`,
+        body,
+        signal,
+        ...(revision === undefined ? {} : { ifMatch: `"${revision}"` }),
+      }),
+    );
+  const of = (version: number | undefined) => (version === undefined ? {} : { version });
+  return {
+    async create({ idempotencyKey, signal, ...body } = {}) {
+      const key = idempotencyKey ?? (await randomId());
+      return described(client.request({ method: 'POST', path: '/v1/keys', body, signal, idempotencyKey: key }));
+    },
+    describe: (key, { signal } = {}) => described(client.request({ method: 'GET', path: `/v1/keys/${key}`, signal })),
+    list: ({ signal } = {}) => listKeys(client, signal),
+    rotate: (key, from, options) => change(key, 'rotate', { from_version: from }, options),
+    disable: (key, version, options) => change(key, 'disable', of(version), options),
+    enable: (key, version, options) => change(key, 'enable', of(version), options),
+    markCompromised: (key, version, options) => change(key, 'mark-compromised', { version }, options),
+    raiseFloor: (key, floor, options) => change(key, 'raise-floor', { floor }, options),
+    setRotationPolicy: (key, policy, options) => change(key, 'rotation-policy', policy, options),
+    scheduleDeletion: (key, days, version, options) =>
+      change(key, 'schedule-deletion', { days, ...of(version) }, options),
+    approveDeletion: (key, options) => change(key, 'approve-deletion', {}, options),
+    cancelDeletion: (key, options) => change(key, 'cancel-deletion', {}, options),
+    setAlias: (name, key, { signal } = {}) =>
+      described(client.request({ method: 'PUT', path: `/v1/aliases/${name}`, body: { key }, signal })),
+    deleteAlias: (name, { signal } = {}) =>
+      described(client.request({ method: 'DELETE', path: `/v1/aliases/${name}`, signal })),
+  };
+}
+
+async function* listKeys(client: KeyServiceClient, signal: AbortSignal | undefined): AsyncGenerator<KeyDescription> {
+  let after = '';
+  for (;;) {
+    const path = `/v1/keys?limit=100${after === '' ? '' : `&after=${after}`}`;
+    const { keys, next } = await client.request({ method: 'GET', path, signal });
+    for (const key of Array.isArray(keys) ? (keys as KeyDescription[]) : []) yield key;
+    if (typeof next !== 'string' || next <= after) return;
+    after = next;
+  }
+}
+
+async function described(answer: Promise<JsonObject>): Promise<KeyDescription> {
+  const key = await answer;
+  integerField(key, 'newest_version', 1);
+  return key as unknown as KeyDescription;
+}

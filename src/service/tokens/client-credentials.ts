@@ -1,0 +1,82 @@
+/** Tokens by OAuth client credentials, RFC 6749 §4.4, with `private_key_jwt` (RFC 7523) and DPoP (RFC 9449). */
+
+import { assert, assertOptions } from '../../lib/assert.ts';
+import { encodeUtf8 } from '../../lib/utf8.ts';
+import { parseObject } from '../answer.ts';
+import { type Fetch, type HttpAnswer, send } from '../http.ts';
+import { randomId } from '../proof.ts';
+import { type TokenRequest, type TokenSource, unavailable } from '../token.ts';
+import { type SigningKey, signJwt } from './jwt.ts';
+
+/** Options of {@link clientCredentialsToken}. */
+export interface ClientCredentialsOptions {
+  /** The token endpoint of the authorization server; `https:`, or `http:` on loopback. */
+  readonly tokenEndpoint: string;
+  readonly clientId: string;
+  /** The private key whose public half the authorization server knows, with its algorithm and id. */
+  readonly key: SigningKey;
+  /** `aud` of the assertion. Default: `tokenEndpoint`; some servers want their issuer. */
+  readonly assertionAudience?: string | undefined;
+  /** `scope` of the token. Default: none. */
+  readonly scope?: string | undefined;
+  /** `resource` (RFC 8707). Default: the audience of the key service. */
+  readonly resource?: string | undefined;
+}
+
+const maxBytes = 65_536;
+
+/**
+ * A source of tokens by client credentials, bound to the client's proof key. The nonce that the authorization server may ask for is given once. Throws a `TypeError` that names a
+ * wrong option; where the server refuses, calls reject with `ERR_TOKEN_UNAVAILABLE` and its OAuth error.
+ */
+export function clientCredentialsToken(options: ClientCredentialsOptions): TokenSource {
+  assertOptions(options, ['tokenEndpoint', 'clientId', 'key', 'assertionAudience', 'scope', 'resource']);
+  const { tokenEndpoint, clientId } = options;
+  assert(typeof clientId === 'string' && clientId !== '', 'clientId', 'a string');
+  const url = URL.canParse(tokenEndpoint) ? new URL(tokenEndpoint) : undefined;
+  const loopback = /^(localhost|\[::1\]|127(\.\d+){3})$/.test(url?.hostname ?? '');
+  const secure = url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback);
+  assert(secure, 'tokenEndpoint', 'an https: URL, or http: on loopback');
+  let nonce: string | undefined;
+  return async (request) => {
+    for (let attempt = 0; ; attempt++) {
+      const answer = await ask(options, request, nonce);
+      nonce = answer.headers.get('DPoP-Nonce') ?? nonce;
+      const { access_token: token, error, error_description: description } = parseObject(answer.body);
+      if (answer.status === 200 && typeof token === 'string') return token;
+      // RFC 9449 §8
+      if (error === 'use_dpop_nonce' && attempt === 0) continue;
+      throw unavailable(
+        `the authorization server answered ${[answer.status, error, description].filter(Boolean).join(' ')}`,
+      );
+    }
+  };
+}
+
+async function ask(
+  options: ClientCredentialsOptions,
+  request: TokenRequest,
+  nonce: string | undefined,
+): Promise<HttpAnswer> {
+  const { tokenEndpoint, scope, resource = request.audience } = options;
+  const { time, signal } = request;
+  const form = new URLSearchParams({
+    grant_type: 'client_credentials',
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: await assertion(options, time),
+    client_id: options.clientId,
+    resource,
+    ...(scope === undefined ? {} : { scope }),
+  });
+  const proof = await request.createProof({ method: 'POST', url: tokenEndpoint, time, nonce });
+  const headers = { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'application/json', DPoP: proof };
+  const body = encodeUtf8(form.toString(), 'form');
+  const fetch: Fetch = request.fetch;
+  return send(fetch, { method: 'POST', url: tokenEndpoint, headers, body, signal, maxBytes });
+}
+
+/** RFC 7523 §3 */
+async function assertion({ clientId, key, assertionAudience, tokenEndpoint }: ClientCredentialsOptions, time: number) {
+  const claims = { iss: clientId, sub: clientId, aud: assertionAudience ?? tokenEndpoint, iat: time, exp: time + 60 };
+  return signJwt(key, 'JWT', { ...claims, jti: await randomId() });
+}

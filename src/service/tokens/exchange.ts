@@ -1,0 +1,38 @@
+/** Tokens that the key service itself gives for others, RFC 8693 and `docs/key-service.md` §9.4, §9.5. */
+
+import { assert, assertOptions } from '../../lib/assert.ts';
+import { stringField } from '../answer.ts';
+import type { TokenSource } from '../token.ts';
+
+/** Options of {@link exchangedToken}. */
+export interface ExchangedTokenOptions {
+  /** The token of an issuer that cannot bind tokens or issues long-lived ones; a function is asked at each exchange. */
+  readonly subjectToken: string | (() => string | Promise<string>);
+  /** Default: `access_token`. */
+  readonly subjectTokenType?: 'access_token' | 'jwt' | undefined;
+}
+
+/** A source of tokens that exchanges another token for one that is bound to the client's proof key. Throws a `TypeError` that names a wrong option. */
+export function exchangedToken(options: ExchangedTokenOptions): TokenSource {
+  assertOptions(options, ['subjectToken', 'subjectTokenType']);
+  const { subjectToken, subjectTokenType = 'access_token' } = options;
+  assert(['string', 'function'].includes(typeof subjectToken), 'subjectToken', 'a string or a function');
+  return async ({ callService }) => {
+    const form = new URLSearchParams({
+      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+      subject_token: typeof subjectToken === 'function' ? await subjectToken() : subjectToken,
+      subject_token_type: `urn:ietf:params:oauth:token-type:${subjectTokenType}`,
+    });
+    const answer = await callService('/v1/token', 'application/x-www-form-urlencoded', form.toString());
+    return stringField(answer, 'access_token');
+  };
+}
+
+/** A source of tokens for a user of a development service (§9.5), such as `alice@north`. */
+export function developmentToken(user: string): TokenSource {
+  assert(typeof user === 'string' && user !== '', 'user', 'a string');
+  return async ({ callService }) => {
+    const answer = await callService('/dev/token', 'application/json', JSON.stringify({ user }));
+    return stringField(answer, 'access_token');
+  };
+}
