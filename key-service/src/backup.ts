@@ -1,0 +1,152 @@
+/** Backups: all rows as JSON lines in one bulla message to recovery public keys; `docs/key-service.md` §11.4. */
+
+import { randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { open, rename } from 'node:fs/promises';
+import { ReadableStream } from 'node:stream/web';
+import { decryptStream, encryptStream } from 'bulla';
+import { type EcdhPrivateKey, type EcdhPublicKey, ecdhKeyring } from 'bulla/keyrings/ecdh';
+import { OperatorError } from './errors.ts';
+import { type Bytes, decodeBase64url, encodeBase64url, encodeUtf8 } from './lib/bytes.ts';
+import type { RootKey, SecretName } from './root-key/root-key.ts';
+import { softwareRootKey } from './root-key/software.ts';
+import type { Store, TableRow } from './store/store.ts';
+
+const format = 'bulla-key-service-backup/1';
+
+interface Header {
+  readonly format: string;
+  readonly root_key: string;
+  readonly checkpoint: string;
+  readonly service_id: string;
+}
+
+/** What a backup says of itself. */
+export interface BackupInfo {
+  readonly checkpoint: string;
+  readonly serviceId: string;
+}
+
+/** Options of {@link writeBackup}. */
+export interface BackupOptions extends BackupInfo {
+  readonly recipients: readonly EcdhPublicKey[];
+  readonly out: string;
+}
+
+/** Writes a backup to a new file, with all secrets under a key that lies in it. The number of rows. */
+export async function writeBackup(store: Store, rootKey: RootKey, options: BackupOptions): Promise<number> {
+  const { recipients, out, checkpoint, serviceId } = options;
+  const bytes = new Uint8Array(randomBytes(32));
+  const backupKey = softwareRootKey(bytes);
+  const header = { format, root_key: encodeBase64url(bytes), checkpoint, service_id: serviceId };
+  let rows = 0;
+  const lines = async function* () {
+    yield encodeUtf8(`${JSON.stringify(header)}\n`);
+    const tenants = new Map<string, string>();
+    for await (const row of store.dump()) {
+      if (row.table === 'keys') tenants.set(String(row.row['id']), String(row.row['tenant']));
+      rows += 1;
+      yield encodeUtf8(`${JSON.stringify(encodeRow(await resealed(row, tenants, rootKey, backupKey)))}\n`);
+    }
+  };
+  const stream: ReadableStream<Uint8Array> = ReadableStream.from(lines()).pipeThrough(
+    encryptStream({ keyring: ecdhKeyring({ recipients }) }) as never,
+  );
+  await writeFile(out, stream);
+  return rows;
+}
+
+/** Reads a backup into an empty store, with all secrets under its root key. `check` sees the header before anything is written. */
+export async function readBackup(
+  store: Store,
+  rootKey: RootKey,
+  options: { readonly file: string; readonly key: EcdhPrivateKey; readonly check: (info: BackupInfo) => void },
+): Promise<BackupInfo> {
+  const keyring = ecdhKeyring({ privateKeys: [options.key] });
+  const source = ReadableStream.from(createReadStream(options.file)) as ReadableStream<Uint8Array>;
+  const lines = readLines(source.pipeThrough<Uint8Array>(decryptStream({ keyring }) as never));
+  const first = await lines.next();
+  const header = readHeader(first.done ? '' : first.value);
+  const info = { checkpoint: header.checkpoint, serviceId: header.service_id };
+  options.check(info);
+  const backupKey = softwareRootKey(decodeBase64url(header.root_key) ?? new Uint8Array());
+  const tenants = new Map<string, string>();
+  const rows = async function* () {
+    for await (const line of lines) {
+      const row = decodeRow(JSON.parse(line));
+      if (row.table === 'keys') tenants.set(String(row.row['id']), String(row.row['tenant']));
+      yield resealed(row, tenants, backupKey, rootKey);
+    }
+  };
+  // One transaction: a backup that is cut or changed at its end leaves nothing behind.
+  await store.load(rows());
+  return info;
+}
+
+async function resealed(row: TableRow, tenants: ReadonlyMap<string, string>, from: RootKey, to: RootKey): Promise<TableRow> {
+  const secret = secretOf(row, tenants);
+  if (!secret) return row;
+  const { column, name, sealed } = secret;
+  const bytes = await from.open(name, sealed);
+  const next = await to.seal(name, bytes);
+  bytes.fill(0);
+  return { table: row.table, row: { ...row.row, [column]: next } };
+}
+
+function secretOf({ table, row }: TableRow, tenants: ReadonlyMap<string, string>) {
+  if (table === 'secrets') {
+    const name = { kind: row['kind'], name: row['name'] } as SecretName;
+    return { column: 'sealed', name, sealed: row['sealed'] as Bytes };
+  }
+  const { material } = row;
+  if (table !== 'key_versions' || !(material instanceof Uint8Array)) return undefined;
+  const name = `${tenants.get(String(row['key_id']))}/${row['key_id']}/${row['version']}`;
+  return { column: 'material', name: { kind: 'kek', name } as SecretName, sealed: material };
+}
+
+function encodeRow({ table, row }: TableRow): object {
+  const entries = Object.entries(row).map(([name, value]) => {
+    return [name, value instanceof Uint8Array ? { b: encodeBase64url(value) } : value];
+  });
+  return { t: table, r: Object.fromEntries(entries) };
+}
+
+function decodeRow({ t, r }: { t: string; r: Record<string, unknown> }): TableRow {
+  const entries = Object.entries(r).map(([name, value]) => {
+    const bytes = typeof value === 'object' && value !== null ? decodeBase64url((value as { b: string }).b) : undefined;
+    return [name, bytes ?? value];
+  });
+  return { table: t, row: Object.fromEntries(entries) as TableRow['row'] };
+}
+
+function readHeader(line: string): Header {
+  try {
+    const header = JSON.parse(line) as Header;
+    if (header.format === format) return header;
+  } catch {
+    // Falls through to the one error.
+  }
+  throw new OperatorError('The file is no backup of this service');
+}
+
+async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, void> {
+  let rest = '';
+  for await (const text of stream.pipeThrough(new TextDecoderStream('utf-8', { fatal: true }) as never) as ReadableStream<string>) {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  if (rest !== '') throw new OperatorError('The backup is cut');
+}
+
+async function writeFile(out: string, stream: ReadableStream<Uint8Array>): Promise<void> {
+  const temporary = `${out}.${process.pid}.tmp`;
+  const file = await open(temporary, 'wx', 0o600);
+  try {
+    for await (const chunk of stream) await file.write(chunk);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, out);
+}

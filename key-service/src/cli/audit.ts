@@ -1,0 +1,25 @@
+/** `audit verify` and `audit checkpoint`. */
+
+import { writeFileSync } from 'node:fs';
+import { readCheckpointFile } from '../audit/audit-log.ts';
+import { OperatorError } from '../errors.ts';
+import { readOptions, withStore } from './with-store.ts';
+
+export async function auditCommand([verb, ...args]: string[]): Promise<void> {
+  const options = { config: { type: 'string' }, checkpoint: { type: 'string' }, out: { type: 'string' } } as const;
+  const { values } = readOptions(args, options, ['config']);
+  await withStore(values.config ?? '', async ({ log, store }) => {
+    if (verb === 'checkpoint') {
+      const { note } = await log.checkpoint();
+      if (values.out === undefined) process.stdout.write(note);
+      else writeFileSync(values.out, note);
+      return;
+    }
+    if (verb !== 'verify') throw new OperatorError('audit verify|checkpoint');
+    const note = values.checkpoint === undefined ? undefined : readCheckpointFile(values.checkpoint);
+    if (values.checkpoint !== undefined && note === undefined) throw new OperatorError('There is no such checkpoint');
+    const size = await log.verifyAll(note === undefined ? undefined : log.open(note));
+    await store.verifyKeys();
+    process.stdout.write(`the log is whole: ${size} entries${note === undefined ? '' : ', continuing the checkpoint'}\n`);
+  });
+}

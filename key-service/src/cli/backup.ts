@@ -1,0 +1,76 @@
+/** `backup` and `restore`. */
+
+import { readFileSync } from 'node:fs';
+import { readCheckpointFile } from '../audit/audit-log.ts';
+import { AuditLog } from '../audit/audit-log.ts';
+import { readConfig } from '../config.ts';
+import { OperatorError } from '../errors.ts';
+import { openRootKey, openStore } from '../open-store.ts';
+import { openSecrets } from '../root-key/secrets.ts';
+import { fingerprint, operatorEntry, readOptions, withStore } from './with-store.ts';
+
+export async function backupCommand(args: string[]): Promise<void> {
+  const options = {
+    config: { type: 'string' },
+    recipient: { type: 'string', multiple: true },
+    out: { type: 'string' },
+  } as const;
+  const { values } = readOptions(args, options, ['config', 'recipient', 'out']);
+  // The SDK is loaded where it is used: the service itself runs without it.
+  const { writeBackup } = await import('../backup.ts');
+  const { importEcdhPublicKey } = await import('bulla/keyrings/ecdh');
+  const keys = (values.recipient ?? []).map((text) => importEcdhPublicKey(text));
+  const recipients = await Promise.all(keys).catch(() => {
+    throw new OperatorError('--recipient is a public key: bullapk1.…');
+  });
+  await withStore(values.config ?? '', async ({ store, rootKey, log, config }) => {
+    const { note } = await log.checkpoint();
+    const out = values.out ?? '';
+    const rows = await writeBackup(store, rootKey, { recipients, out, checkpoint: note, serviceId: config.service_id });
+    process.stdout.write(`${rows} rows\n`);
+  });
+}
+
+export async function restoreCommand(args: string[]): Promise<void> {
+  const options = {
+    config: { type: 'string' },
+    in: { type: 'string' },
+    'key-file': { type: 'string' },
+    checkpoint: { type: 'string' },
+    'accept-rollback': { type: 'boolean', default: false },
+  } as const;
+  const { values } = readOptions(args, options, ['config', 'in', 'key-file']);
+  const { readBackup } = await import('../backup.ts');
+  const { importEcdhPrivateKey } = await import('bulla/keyrings/ecdh');
+  const config = readConfig(values.config ?? '');
+  const key = await importEcdhPrivateKey(readFileSync(values['key-file'] ?? '', 'utf8').trim()).catch(() => {
+    throw new OperatorError('--key-file holds a private key: bullask1.…');
+  });
+  const shown = values.checkpoint ?? config.checkpoint_file;
+  const note = shown === undefined ? undefined : readCheckpointFile(shown);
+  const store = openStore(config);
+  const rootKey = openRootKey(config);
+  const file = values.in ?? '';
+  try {
+    await store.migrate();
+    const check = ({ checkpoint, serviceId }: { checkpoint: string; serviceId: string }): void => {
+      if (serviceId !== config.service_id) throw new OperatorError(`The backup is of the service ${serviceId}`);
+      if (note !== undefined && !values['accept-rollback'] && sizeOf(checkpoint) < sizeOf(note)) {
+        throw new OperatorError('The backup is older than the checkpoint: what was destroyed or marked since would come back');
+      }
+    };
+    await readBackup(store, rootKey, { file, key, check });
+    const log = new AuditLog(store, (await openSecrets(store, rootKey)).log, config.service_id);
+    await store.verifyKeys();
+    const size = await log.verifyAll(note === undefined || values['accept-rollback'] ? undefined : log.open(note));
+    const change = { backup: fingerprint(readFileSync(file)), accepted_rollback: values['accept-rollback'] };
+    await store.change(async (transaction) => transaction.append(operatorEntry('', 'restore', change)));
+    process.stdout.write(`restored: ${size} entries of the log, keys verified\n`);
+  } finally {
+    await store.close();
+  }
+}
+
+function sizeOf(note: string): number {
+  return Number(note.split('\n')[1] ?? Number.NaN);
+}

@@ -1,0 +1,37 @@
+/** `dev`: the development service. */
+
+import { resolve } from 'node:path';
+import { OperatorError } from '../errors.ts';
+import { startDev } from '../dev/dev-service.ts';
+import { devUsers } from '../dev/users.ts';
+import { untilStopped } from './until-stopped.ts';
+import { readOptions } from './with-store.ts';
+
+export async function devCommand(args: string[]): Promise<void> {
+  const { values } = readOptions(args, {
+    host: { type: 'string', default: '127.0.0.1' },
+    port: { type: 'string', default: '8400' },
+    data: { type: 'string', default: '.bulla-dev' },
+    'log-level': { type: 'string', default: 'warn' },
+  });
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new OperatorError('--port is a number up to 65535');
+  const logLevel = values['log-level'] as 'warn';
+  const data = resolve(values.data);
+  const dev = await startDev({ host: values.host, port, data, logLevel });
+  const { thumbprint } = dev.service.identity;
+  process.stdout.write(`bulla key service for development
+
+  url        ${dev.url}
+  identity   ${thumbprint}
+  data       ${data}
+  users      ${devUsers.map(({ user }) => user).join(', ')}
+
+Try it, in another terminal:
+
+  npm run example -w key-service -- --url ${dev.url} --identity ${thumbprint}
+  curl ${dev.url}/.well-known/bulla-key-service
+
+`);
+  await untilStopped(() => dev.close());
+}

@@ -1,0 +1,57 @@
+/** What most commands begin with: the configuration, its store, its root key. */
+
+import { createHash } from 'node:crypto';
+import { userInfo } from 'node:os';
+import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
+import { encodeEntry } from '../audit/entry.ts';
+import { AuditLog } from '../audit/audit-log.ts';
+import { type Config, readConfig } from '../config.ts';
+import { OperatorError } from '../errors.ts';
+import { openRootKey, openStore } from '../open-store.ts';
+import type { RootKey } from '../root-key/root-key.ts';
+import { openSecrets, type Secrets } from '../root-key/secrets.ts';
+import type { LogEntry, Store } from '../store/store.ts';
+
+/** An unlocked store with what belongs to it. */
+export interface OpenedStore {
+  readonly config: Config;
+  readonly store: Store;
+  readonly rootKey: RootKey;
+  readonly secrets: Secrets;
+  readonly log: AuditLog;
+}
+
+/** The values of options; `required` ones must be given. */
+export function readOptions<T extends ParseArgsOptionsConfig>(args: string[], options: T, required: readonly (keyof T & string)[] = []) {
+  const parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
+  const values = parsed.values as Record<string, string | boolean | string[] | undefined>;
+  for (const name of required) {
+    if (values[name] === undefined) throw new OperatorError(`--${name} is missing`);
+  }
+  return parsed;
+}
+
+/** Opens the store of a configuration, runs `work`, and closes it. */
+export async function withStore<T>(configFile: string, work: (opened: OpenedStore) => Promise<T>): Promise<T> {
+  const config = readConfig(configFile);
+  const rootKey = openRootKey(config);
+  const store = openStore(config);
+  try {
+    await store.assertMigrated();
+    const secrets = await openSecrets(store, rootKey);
+    return await work({ config, store, rootKey, secrets, log: new AuditLog(store, secrets.log, config.service_id) });
+  } finally {
+    await store.close();
+  }
+}
+
+/** The leaf of what an operator does on the database itself. */
+export function operatorEntry(tenant: string, operation: string, change: Record<string, unknown>, key?: string): LogEntry {
+  const principal = `operator|${userInfo().username}`;
+  return encodeEntry({ time: Date.now(), tenant, principal, operation, status: 200, key, change });
+}
+
+/** A short name of a file's content, for the log. */
+export function fingerprint(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('base64url');
+}
