@@ -2,12 +2,17 @@
 
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { setTimeout } from 'node:timers/promises';
 import { Kysely, SqliteDialect, sql } from 'kysely';
 import { LruMap } from '../lib/lru.ts';
 import { Mutex } from '../lib/mutex.ts';
 import { type Engine, guarded, type Queries } from './engine.ts';
 import { StoreError } from './store.ts';
 import type { Tables } from './tables.ts';
+
+// SQLITE_BUSY
+const busy = 5;
+const lockTimeout = 5000;
 
 /** Options of {@link sqliteEngine}. */
 export interface SqliteOptions {
@@ -41,7 +46,7 @@ async function inTransaction<T>(
   begin: string,
   work: (db: Queries) => Promise<T>,
 ): Promise<T> {
-  await sql.raw(begin).execute(db);
+  await beginPatiently(db, begin);
   try {
     const result = await work(db);
     await sql.raw('commit').execute(db);
@@ -53,11 +58,24 @@ async function inTransaction<T>(
   }
 }
 
+// Another process may write, too: a command of the operator, say. Waiting inside SQLite would stop the event loop.
+async function beginPatiently(db: Queries, begin: string): Promise<void> {
+  for (const deadline = performance.now() + lockTimeout; ; ) {
+    try {
+      await sql.raw(begin).execute(db);
+      return;
+    } catch (error) {
+      if ((error as { errcode?: number }).errcode !== busy || performance.now() > deadline) throw error;
+      await setTimeout(1 + Math.random() * 4);
+    }
+  }
+}
+
 function openDatabase(file: string): DatabaseSync {
   try {
     closeSync(openSync(file, 'a', 0o600));
     const database = new DatabaseSync(file, { timeout: 5000 });
-    database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma secure_delete = on');
+    database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma secure_delete = on; pragma busy_timeout = 5');
     return database;
   } catch (error) {
     throw new StoreError(`The database ${file} cannot be opened`, { cause: error });

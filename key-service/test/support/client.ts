@@ -78,6 +78,8 @@ interface Discovery {
 
 export class TestClient {
   readonly url: string;
+  /** What proofs name, where it is not the address. */
+  readonly externalUrl: string;
   readonly proofKey: ProofKey;
   readonly tenant: string;
   readonly fetch: typeof fetch;
@@ -88,8 +90,9 @@ export class TestClient {
   #point: Buffer;
   #shared: Buffer | undefined;
 
-  constructor(url: string, proofKey: ProofKey, tenant: string, fetchWith: typeof fetch = fetch) {
+  constructor(url: string, proofKey: ProofKey, tenant: string, fetchWith: typeof fetch = fetch, externalUrl: string = url) {
     this.url = url;
+    this.externalUrl = externalUrl;
     this.proofKey = proofKey;
     this.tenant = tenant;
     this.fetch = fetchWith;
@@ -133,7 +136,7 @@ export class TestClient {
     const claims: Record<string, unknown> = {
       jti: b64(randomBytes(16)),
       htm: method,
-      htu: `${bend.baseUrl ?? this.url}${path.split('?')[0]}`,
+      htu: `${bend.baseUrl ?? this.externalUrl}${path.split('?')[0]}`,
       iat: Math.floor(Date.now() / 1000),
       ...(token ? { ath: b64(sha('sha256', token)) } : {}),
       nonce: this.nonce,
@@ -149,7 +152,7 @@ export class TestClient {
 
   /** One request; once more where the service asks for a newer nonce. */
   async call(method: string, path: string, json?: unknown, bend: Bend = {}): Promise<Reply> {
-    if (!this.discovery && bend.baseUrl === undefined) await this.discover();
+    if (!this.discovery) await this.discover();
     const reply = await this.#once(method, path, json, bend);
     if (reply.status === 401 && reply.body?.code === 'use-dpop-nonce' && !bend.noRetry && !bend.proof) {
       return this.#once(method, path, json, bend);

@@ -1,0 +1,256 @@
+/** The store: one suite for both databases, `docs/key-service.md` §11. */
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { rootOf } from '../../src/audit/merkle.ts';
+import type { KeyRecord } from '../../src/keys/model.ts';
+import { openStore } from '../../src/open-store.ts';
+import type { Commit, Store, TableRow } from '../../src/store/store.ts';
+import { newDatabase, storeKinds, type TestDatabase } from '../support/harness.ts';
+
+const macKey = new Uint8Array(32).fill(3);
+const bytes = (text: string) => new TextEncoder().encode(text);
+let serial = 0;
+
+function keyRecord(id: string, change: Partial<KeyRecord> = {}): KeyRecord {
+  const version = { version: 1, state: 'active', priorState: null, created: 100, uses: 0 } as const;
+  return {
+    ...{ id, tenant: 'north', description: '', disabled: false, newest: 1, floor: 1, created: 100, revision: 0 },
+    ...{ maxAgeDays: null, maxUses: null, deletion: null, aliases: [] },
+    versions: [{ ...version, material: bytes('material'), point: new Uint8Array(97) }],
+    ...change,
+  };
+}
+
+function commit(change: Partial<Commit> = {}): Commit {
+  serial += 1;
+  const proof = { id: `proof-${serial}`, expires: 1000 };
+  return { epoch: undefined, proof, use: undefined, entry: { tenant: 'north', bytes: bytes(`entry ${serial}`) }, uses: [], ...change };
+}
+
+describe.each(storeKinds)('%s', (kind) => {
+  let database: TestDatabase;
+  let store: Store;
+  const reopen = async (): Promise<Store> => {
+    const again = openStore({ store: database.config });
+    again.unlock(macKey);
+    return again;
+  };
+
+  beforeEach(async () => {
+    database = await newDatabase(kind);
+    store = await reopen();
+    await store.migrate();
+  });
+  afterEach(async () => {
+    await store.close();
+    await database.remove();
+  });
+
+  it('§11 migrates once, where several start at once', async () => {
+    const others = await Promise.all([reopen(), reopen(), reopen()]);
+    await Promise.all(others.map((other) => other.migrate()));
+    await store.assertMigrated();
+    await Promise.all(others.map((other) => other.close()));
+  });
+
+  it('refuses a database that is not migrated, and one that is newer', async () => {
+    const empty = await newDatabase(kind);
+    const other = openStore({ store: empty.config });
+    await expect(other.assertMigrated()).rejects.toThrow(/migrate/);
+    await other.close();
+    await empty.remove();
+  });
+
+  it('keeps the secrets that came first', async () => {
+    await store.addSecrets([{ kind: 'mac', name: 'rows', sealed: bytes('first') }]);
+    await store.addSecrets([{ kind: 'mac', name: 'rows', sealed: bytes('second') }]);
+    expect(await store.secrets()).toEqual([{ kind: 'mac', name: 'rows', sealed: bytes('first') }]);
+  });
+
+  it('§7 keeps keys with versions and aliases, by tenant', async () => {
+    const saved = await store.change((change) => change.putKey(keyRecord('key-a', { aliases: ['orders'] })));
+    expect(saved.revision).toBe(1);
+    expect(await store.findKey('north', 'key-a')).toEqual(saved);
+    expect(await store.findKey('north', 'alias:orders')).toEqual(saved);
+    expect(await store.findKey('south', 'key-a')).toBeUndefined();
+    expect(await store.findKey('south', 'alias:orders')).toBeUndefined();
+    expect(await store.findKey('north', 'alias:other')).toBeUndefined();
+    expect(await store.findKey('north', "key-' or 1=1")).toBeUndefined();
+  });
+
+  it('lists in pages', async () => {
+    for (const id of ['key-c', 'key-a', 'key-b']) await store.change((change) => change.putKey(keyRecord(id)));
+    expect((await store.listKeys('north', '', 2)).map(({ id }) => id)).toEqual(['key-a', 'key-b']);
+    expect((await store.listKeys('north', 'key-b', 2)).map(({ id }) => id)).toEqual(['key-c']);
+    expect(await store.listKeys('south', '', 2)).toEqual([]);
+  });
+
+  it('§11.3 a change that fails leaves nothing behind', async () => {
+    const failing = store.change(async (change) => {
+      await change.putKey(keyRecord('key-a'));
+      change.append({ tenant: 'north', bytes: bytes('leaf') });
+      throw new TypeError('on purpose');
+    });
+    await expect(failing).rejects.toThrow('on purpose');
+    expect(await store.findKey('north', 'key-a')).toBeUndefined();
+    expect((await store.head()).tree.size).toBe(0);
+    expect((await store.head()).epoch).toBe(0);
+  });
+
+  it('§11.3 a commit that was decided on an older epoch is stale', async () => {
+    const { epoch } = await store.head();
+    await store.change((change) => change.putKey(keyRecord('key-a')));
+    expect(await store.commit([commit({ epoch }), commit({ epoch: epoch + 1 }), commit()])).toEqual(['stale', 'committed', 'committed']);
+    expect((await store.head()).tree.size).toBe(2);
+  });
+
+  it('§3.4 a proof is good once: in a batch, across batches, across connections', async () => {
+    const first = commit();
+    expect(await store.commit([first, commit({ proof: first.proof })])).toEqual(['committed', 'replayed']);
+    expect(await store.commit([first])).toEqual(['replayed']);
+    const other = await reopen();
+    const same = commit();
+    const results = (await Promise.all([store.commit([same]), other.commit([same])])).flat().sort();
+    expect(results).toEqual(['committed', 'replayed']);
+    expect(await store.change((change) => change.claim(first.proof ?? { id: '', expires: 0 }))).toBe(false);
+    await other.close();
+    expect((await store.head()).tree.size).toBe(2);
+  });
+
+  it('limits the items of a window, shared by connections', async () => {
+    const use = { principal: 'p', window: 60, items: 40, limit: 100 };
+    const other = await reopen();
+    expect(await store.commit([commit({ use }), commit({ use })])).toEqual(['committed', 'committed']);
+    expect(await other.commit([commit({ use })])).toEqual(['limited']);
+    expect(await other.commit([commit({ use: { ...use, window: 120 } }), commit({ use: { ...use, principal: 'q' } })])).toEqual(['committed', 'committed']);
+    await other.close();
+  });
+
+  it('counts uses without a new epoch', async () => {
+    await store.change((change) => change.putKey(keyRecord('key-a')));
+    const { epoch } = await store.head();
+    const uses = [{ keyId: 'key-a', version: 1, count: 3 }];
+    await store.commit([commit({ uses }), commit({ uses })]);
+    expect((await store.findKey('north', 'key-a'))?.versions[0]?.uses).toBe(6);
+    expect((await store.head()).epoch).toBe(epoch);
+  });
+
+  it('finds the keys whose rotation is due by age and by uses', async () => {
+    await store.change(async (change) => {
+      await change.putKey(keyRecord('key-age', { maxAgeDays: 1 }));
+      await change.putKey(keyRecord('key-use', { maxUses: 5 }));
+      await change.putKey(keyRecord('key-off', { maxUses: 5, disabled: true }));
+      await change.putKey(keyRecord('key-none'));
+    });
+    expect(await store.dueKeys(200)).toEqual([]);
+    const uses = ['key-use', 'key-off', 'key-none'].map((keyId) => ({ keyId, version: 1, count: 5 }));
+    await store.commit([commit({ uses })]);
+    expect((await store.dueKeys(100 + 86_400)).map(({ id }) => id)).toEqual(['key-age', 'key-use']);
+  });
+
+  it('§8 grows one tree from many connections', async () => {
+    const others = await Promise.all([reopen(), reopen()]);
+    const batches = [store, ...others].flatMap((one) => Array.from({ length: 10 }, () => one.commit([commit(), commit(), commit()])));
+    await Promise.all(batches);
+    const { tree } = await store.head();
+    expect(tree.size).toBe(90);
+    const entries = await store.entries(0, 90);
+    expect(entries.map(({ index }) => index)).toEqual(Array.from({ length: 90 }, (_, index) => index));
+    await Promise.all(others.map((other) => other.close()));
+  });
+
+  it('stores every eighth level of the tree', async () => {
+    await store.commit(Array.from({ length: 600 }, () => commit()));
+    expect(await store.nodes(8, 0, 10)).toHaveLength(2);
+    expect(rootOf((await store.head()).tree)).toHaveLength(32);
+  });
+
+  it('§11.2 finds a changed row', async () => {
+    const target = await store.change((change) => change.putKey(keyRecord('key-a')));
+    await tamper(`update keys set floor = 0 where id = '${target.id}'`);
+    await expect(store.findKey('north', 'key-a')).rejects.toThrow(/changed/);
+    await expect(store.verifyKeys()).rejects.toThrow(/changed/);
+  });
+
+  it.each([
+    ["update key_versions set state = 'decrypt-only'", /changed/],
+    ["update keys set tenant = 'south'", /changed/],
+    ["update key_versions set version = 2", /changed/],
+    ["insert into aliases values ('north', 'stolen', 'key-a')", /changed/],
+    ["delete from key_versions; delete from keys", /older/],
+    ['update state set epoch = 9', /changed/],
+    ['update state set size = 7', /changed/],
+  ])('§11.2 finds: %s', async (statement, message) => {
+    await store.change((change) => change.putKey(keyRecord('key-a')));
+    await tamper(statement);
+    await expect(store.verifyKeys()).rejects.toThrow(message);
+  });
+
+  it('§11.2 finds a key that was put back to an earlier revision', async () => {
+    const first = await store.change((change) => change.putKey(keyRecord('key-a')));
+    const rows: TableRow[] = [];
+    for await (const row of store.dump()) rows.push(row);
+    const old = rows.find(({ table }) => table === 'keys')?.row;
+    await store.change((change) => change.putKey({ ...first, disabled: true }));
+    await store.verifyKeys();
+    await tamper(`update keys set disabled = 0, revision = 1, mac = '${old?.['mac']}'`);
+    expect((await store.findKey('north', 'key-a'))?.disabled).toBe(false);
+    await expect(store.verifyKeys()).rejects.toThrow(/older/);
+  });
+
+  it('remembers answers, and forgets what has expired', async () => {
+    const answer = { bodyHash: 'h', status: 201, body: '{}' };
+    await store.change((change) => change.putAnswer('a', answer, 500));
+    expect(await store.change((change) => change.findAnswer('a'))).toEqual(answer);
+    await store.commit([commit({ proof: { id: 'old', expires: 10 } })]);
+    const row = { kid: 'k', serial: 1, point: bytes('p'), sealed: bytes('s'), created: 0, expires: 100 };
+    await store.change((change) => change.putTransportKey(row));
+    expect(await store.transportKeys()).toHaveLength(1);
+    await store.expire(501);
+    expect(await store.transportKeys()).toEqual([]);
+    expect(await store.change((change) => change.findAnswer('a'))).toBeUndefined();
+    expect(await store.commit([commit({ proof: { id: 'old', expires: 1000 } })])).toEqual(['committed']);
+  });
+
+  it('dumps everything, and loads it into an empty database only', async () => {
+    await store.addSecrets([{ kind: 'mac', name: 'rows', sealed: bytes('sealed') }]);
+    await store.change((change) => change.putKey(keyRecord('key-a', { aliases: ['orders'] })));
+    await store.commit(Array.from({ length: 300 }, () => commit()));
+    const copyOf = await newDatabase(kind === 'sqlite' ? 'postgres' : 'sqlite');
+    const copy = openStore({ store: copyOf.config });
+    copy.unlock(macKey);
+    await copy.migrate();
+    await copy.load(store.dump());
+    expect(await copy.findKey('north', 'alias:orders')).toEqual(await store.findKey('north', 'key-a'));
+    expect(await copy.head()).toEqual(await store.head());
+    expect(await copy.entries(0, 1000)).toEqual(await store.entries(0, 1000));
+    await copy.verifyKeys();
+    await expect(copy.load(store.dump())).rejects.toThrow(/not empty/);
+    await copy.close();
+    await copyOf.remove();
+  });
+
+  it('keeps what was committed, after it is opened again', async () => {
+    await store.change((change) => change.putKey(keyRecord('key-a')));
+    await store.commit([commit()]);
+    const head = await store.head();
+    await store.close();
+    store = await reopen();
+    expect(await store.head()).toEqual(head);
+    expect(await store.findKey('north', 'key-a')).toBeDefined();
+    await store.ping();
+  });
+
+  async function tamper(statement: string): Promise<void> {
+    const { config } = database;
+    if ('sqlite' in config) {
+      const { DatabaseSync } = await import('node:sqlite');
+      const raw = new DatabaseSync(config.sqlite, { timeout: 5000 });
+      raw.exec(`pragma foreign_keys = off; ${statement}`);
+      raw.close();
+    } else if ('postgres' in config) {
+      const { query } = await import('../support/postgres.ts');
+      await query(config.postgres, statement.startsWith('update key_versions set version') ? `alter table key_versions drop constraint if exists key_versions_key_id_fkey; ${statement}` : statement);
+    }
+  }
+});

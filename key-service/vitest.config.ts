@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  resolve: { conditions: ['bulla-source'] },
+  ssr: { resolve: { conditions: ['bulla-source'], externalConditions: ['bulla-source'] } },
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/support/global-setup.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    maxWorkers: 2,
+    execArgv: ['-C', 'bulla-source'],
+  },
+});
