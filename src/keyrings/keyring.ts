@@ -72,6 +72,9 @@ export interface Keyring {
     from: Keyring,
     options?: KeyringOptions,
   ): Promise<Rewrapped | null>;
+
+  /** Is told that the data key in a wrapped key is not that of the message: a keyring that kept it forgets it. Must not reject. */
+  rejectDataKey?(wrappedKey: WrappedKey): Promise<void>;
 }
 
 const methods = ['generateDataKey', 'wrapDataKey', 'unwrapDataKey', 'unwrapDataKeyBytes'] as const;

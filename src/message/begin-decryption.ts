@@ -46,7 +46,10 @@ export async function beginDecryption(envelopeBytes: Bytes, options: DecryptionO
   signal?.throwIfAborted();
   if (unwrapped === null) throw noMatchingKey();
   const { messageKey, commitment } = await deriveMessageKeys(unwrapped.dataKey, transcript, 'open');
-  if (!equalConstantTime(commitment, envelope.commitment)) throw new DecryptionError();
+  if (!equalConstantTime(commitment, envelope.commitment)) {
+    await keyring.rejectDataKey?.(unwrapped.wrappedKey);
+    throw new DecryptionError();
+  }
   const segmentSize = 2 ** envelope.header.segmentSizeLog2;
   return { header: publicHeader(envelope.header), messageKey, segmentSize };
 }

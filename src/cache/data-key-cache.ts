@@ -1,0 +1,201 @@
+/** The store of cached data keys: limits, single flight, eviction, counters. It knows nothing of keyrings. */
+
+import { type EvictionReason, emit } from '../lib/events.ts';
+import { SingleFlight } from '../lib/single-flight.ts';
+import type { KeyChange } from '../service/key-changes.ts';
+import type { CacheEntry } from './entry.ts';
+import { type CacheSettings, type DataKeyCacheOptions, readCacheSettings } from './options.ts';
+
+/** What a cache has counted since it was made. */
+export interface CacheCounters {
+  readonly hits: number;
+  readonly misses: number;
+  /** Waits for a data key that somebody else was fetching already. */
+  readonly joined: number;
+  /** Data keys that were not shared, because the length of the plaintext is unknown or too large. */
+  readonly bypasses: number;
+  readonly evictions: Readonly<Record<EvictionReason, number>>;
+}
+
+/** Fetches an entry; the signal is aborted when nobody waits any more. */
+export type FetchEntry = (signal: AbortSignal) => Promise<CacheEntry>;
+
+const noEvictions: Record<EvictionReason, number> = {
+  ...{ age: 0, messages: 0, bytes: 0, entries: 0, rotated: 0 },
+  ...{ floor: 0, unavailable: 0, invalidated: 0, failed: 0, refreshed: 0 },
+};
+
+/** Keeps data keys, for one or several keyrings. Make one with {@link createDataKeyCache}. */
+export class DataKeyCache {
+  /** The options with their defaults. */
+  readonly settings: CacheSettings;
+  // In the order of last use: a Map iterates as inserted.
+  readonly #entries = new Map<string, CacheEntry>();
+  readonly #flights = new Map<string, SingleFlight<CacheEntry>>();
+  readonly #counters = { hits: 0, misses: 0, joined: 0, bypasses: 0, evictions: { ...noEvictions } };
+  /** Rises when something makes data keys unusable: what was asked for before is not kept. */
+  #generation = 0;
+  #sweep: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: DataKeyCacheOptions) {
+    this.settings = readCacheSettings(options);
+  }
+
+  /** Data keys in the cache. */
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** A copy of the counters. */
+  get counters(): CacheCounters {
+    return { ...this.#counters, evictions: { ...this.#counters.evictions } };
+  }
+
+  /** Drops all data keys, or those under a key id. What is being fetched is given to who waits for it, and not kept. */
+  invalidate(keyId?: string): void {
+    this.#generation++;
+    this.#evictWhere((entry) => (keyId === undefined || entry.keyId === keyId ? 'invalidated' : undefined));
+  }
+
+  /** The entry of an id that can be used for so many bytes, from the cache or by `fetch`, which runs once however many wait. Failures are not kept. */
+  async use(id: string, bytes: number, fetch: FetchEntry, signal: AbortSignal | undefined): Promise<CacheEntry> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const cached = this.#take(id, bytes);
+      if (cached !== undefined) {
+        this.#count('hit', cached);
+        if (this.settings.refreshAhead && cached.isOld(this.settings)) this.#refresh(id, fetch);
+        return cached;
+      }
+      const fetched = await this.#fetch(id, fetch, signal);
+      if (fetched.take(bytes, this.settings)) return fetched;
+    }
+  }
+
+  /** Whether there is an entry that can be used. */
+  has(id: string): boolean {
+    return this.#entries.get(id)?.expired(this.settings) === undefined && this.#entries.has(id);
+  }
+
+  /** Drops one entry whose data key turned out not to open a message. */
+  fail(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined) this.#evict(id, entry, 'failed');
+  }
+
+  /** Counts a data key that is not shared. */
+  bypass(operation: 'encrypt' | 'decrypt', keyId: string | undefined): void {
+    this.#counters.bypasses++;
+    emit(this.settings.onEvent, { type: 'cache', operation, outcome: 'bypass', keyId });
+  }
+
+  /** Evicts what a service says must not be used any more: by all clients of that service, whoever was told. */
+  apply(service: string, change: KeyChange): void {
+    const concerns = ({ subject, keyId }: CacheEntry) =>
+      subject.service === service &&
+      (keyId === change.keyId || (change.keyId === undefined && subject.key === change.key));
+    if (change.unavailable) this.#generation++;
+    this.#evictWhere((entry) => (concerns(entry) ? reasonOf(change, entry) : undefined));
+  }
+
+  /** The distinct services and key ids of the entries. */
+  subjects(): ReadonlyMap<string, { readonly service: string; readonly keyId: string }> {
+    const found = [...this.#entries.values()].flatMap(({ subject: { service }, keyId }) =>
+      service === undefined ? [] : [[`${service} ${keyId}`, { service, keyId }] as const],
+    );
+    return new Map(found);
+  }
+
+  #take(id: string, bytes: number): CacheEntry | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return undefined;
+    const reason = entry.expired(this.settings) ?? (entry.take(bytes, this.settings) ? undefined : 'bytes');
+    if (reason !== undefined) {
+      this.#evict(id, entry, reason);
+      return undefined;
+    }
+    this.#entries.delete(id);
+    this.#entries.set(id, entry);
+    return entry;
+  }
+
+  async #fetch(id: string, fetch: FetchEntry, signal: AbortSignal | undefined): Promise<CacheEntry> {
+    const generation = this.#generation;
+    const flightId = `${generation} ${id}`;
+    const running = this.#flights.get(flightId);
+    const flight = running ?? new SingleFlight<CacheEntry>();
+    this.#flights.set(flightId, flight);
+    try {
+      const entry = await flight.join(async (shared) => {
+        const fetched = await fetch(shared);
+        if (generation === this.#generation) this.#keep(id, fetched);
+        return fetched;
+      }, signal);
+      this.#count(running === undefined ? 'miss' : 'joined', entry);
+      return entry;
+    } finally {
+      if (this.#flights.get(flightId) === flight) this.#flights.delete(flightId);
+    }
+  }
+
+  #refresh(id: string, fetch: FetchEntry): void {
+    if (this.#flights.has(`${this.#generation} ${id}`)) return;
+    // Nobody waits, so nobody is told when it fails: the entry that is there serves until its end, and then a caller is told.
+    this.#fetch(id, fetch, undefined).catch(() => undefined);
+  }
+
+  #keep(id: string, entry: CacheEntry): void {
+    const before = this.#entries.get(id);
+    if (before !== undefined) this.#evict(id, before, 'refreshed');
+    this.#entries.set(id, entry);
+    for (const [oldest, unused] of this.#entries) {
+      if (this.#entries.size <= this.settings.maxEntries) break;
+      this.#evict(oldest, unused, 'entries');
+    }
+    this.#scheduleSweep();
+  }
+
+  /** Data keys do not outlive their age in memory, even where nobody asks for them again. */
+  #scheduleSweep(): void {
+    if (this.#sweep !== undefined || this.#entries.size === 0) return;
+    this.#sweep = setTimeout(() => {
+      this.#sweep = undefined;
+      this.#evictWhere((entry) => entry.expired(this.settings));
+      this.#scheduleSweep();
+    }, this.settings.maxAge);
+    unref(this.#sweep);
+  }
+
+  #evictWhere(reasonFor: (entry: CacheEntry) => EvictionReason | undefined): void {
+    for (const [id, entry] of [...this.#entries]) {
+      const reason = reasonFor(entry);
+      if (reason !== undefined) this.#evict(id, entry, reason);
+    }
+  }
+
+  #evict(id: string, { keyId, version }: CacheEntry, reason: EvictionReason): void {
+    this.#entries.delete(id);
+    this.#counters.evictions[reason]++;
+    emit(this.settings.onEvent, { type: 'cache-eviction', reason, keyId, version });
+  }
+
+  #count(outcome: 'hit' | 'miss' | 'joined', { subject: { operation }, keyId }: CacheEntry): void {
+    this.#counters[outcome === 'hit' ? 'hits' : outcome === 'miss' ? 'misses' : 'joined']++;
+    emit(this.settings.onEvent, { type: 'cache', operation, outcome, keyId });
+  }
+}
+
+/** Lets a Node process end that has nothing else to do; browsers' timers are numbers. */
+export function unref(timer: ReturnType<typeof setTimeout>): void {
+  (timer as unknown as { unref?: () => void }).unref?.();
+}
+
+function reasonOf(
+  { unavailable, version, newestVersion, floor }: KeyChange,
+  entry: CacheEntry,
+): EvictionReason | undefined {
+  if (unavailable) return version === undefined || version === entry.version ? 'unavailable' : undefined;
+  if (floor !== undefined && entry.version < floor) return 'floor';
+  const rotated = newestVersion !== undefined && entry.version < newestVersion;
+  return rotated && entry.subject.operation === 'encrypt' ? 'rotated' : undefined;
+}

@@ -1,0 +1,72 @@
+/** A cached data key, with what it has been used for. */
+
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
+import type { DataKey } from '../keyrings/keyring.ts';
+import type { EvictionReason } from '../lib/events.ts';
+import type { CacheSettings } from './options.ts';
+
+/** The part of its life after which a data key is replaced ahead of time. */
+const refreshAfter = 0.8;
+
+/** What an entry is about. */
+export interface EntrySubject {
+  readonly operation: 'encrypt' | 'decrypt';
+  /** The service, where there is one: an entry is evicted by what that service says. */
+  readonly service: string | undefined;
+  /** The key as it was asked for: an id or an alias. */
+  readonly key: string | undefined;
+}
+
+/** A data key in a cache. */
+export class CacheEntry {
+  readonly subject: EntrySubject;
+  readonly dataKey: DataKey;
+  /** The data key's wrapped forms, where it is for encrypting; else the one that it came from. */
+  readonly wrappedKeys: readonly WrappedKey[];
+  readonly #begun: number;
+  #messages = 0;
+  #bytes = 0;
+
+  /** `begun` is when the data key was asked for, in milliseconds since 1970. */
+  constructor(subject: EntrySubject, dataKey: DataKey, wrappedKeys: readonly WrappedKey[], begun: number) {
+    this.subject = subject;
+    this.dataKey = dataKey;
+    this.wrappedKeys = wrappedKeys;
+    this.#begun = begun;
+  }
+
+  /** The id of the key that it is wrapped under. */
+  get keyId(): string {
+    return this.wrappedKeys[0]?.keyId ?? '';
+  }
+
+  /** The version of that key. */
+  get version(): number {
+    return this.wrappedKeys[0]?.version ?? 0;
+  }
+
+  /** Why the entry cannot be used any more; `undefined` where it can. */
+  expired({ maxAge, maxMessages, maxBytes, now }: CacheSettings): EvictionReason | undefined {
+    const age = now() - this.#begun;
+    // A clock that was set back must not make a data key younger than it is.
+    if (age < 0 || age >= maxAge) return 'age';
+    if (this.#messages >= maxMessages) return 'messages';
+    return this.#bytes >= maxBytes ? 'bytes' : undefined;
+  }
+
+  /** Counts one more use; `false`, and nothing counted, where the limits do not allow it. */
+  take(bytes: number, settings: CacheSettings): boolean {
+    if (this.expired(settings) !== undefined) return false;
+    if (this.subject.operation === 'decrypt') return true;
+    if (this.#bytes + bytes > settings.maxBytes) return false;
+    this.#messages++;
+    this.#bytes += bytes;
+    return true;
+  }
+
+  /** Whether it is time to replace it. */
+  isOld({ maxAge, maxMessages, maxBytes, now }: CacheSettings): boolean {
+    const used = [(now() - this.#begun) / maxAge, this.#messages / maxMessages, this.#bytes / maxBytes];
+    return Math.max(...used) >= refreshAfter;
+  }
+}

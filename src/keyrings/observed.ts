@@ -1,0 +1,63 @@
+/** A keyring that tells what is done with it: the hook for counters and alerts. */
+
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
+import { isBullaError } from '../errors.ts';
+import { assert } from '../lib/assert.ts';
+import { emit, type OnEvent } from '../lib/events.ts';
+import { assertKeyring, type Keyring, type KeyringOptions, type Unwrapped } from './keyring.ts';
+import { servicePartsOf, setServiceParts } from './service-parts.ts';
+
+export type { BullaEvent, DecryptEvent, DecryptionFailedEvent, EncryptEvent, OnEvent } from '../lib/events.ts';
+
+/**
+ * A keyring that tells when messages are encrypted, opened, and fail to open: because no key is allowed or at hand, the data key does not unwrap, or it is not that of the message. A segment that was
+ * changed fails later; what was called rejects then, and the keyring does not hear of it.
+ *
+ * @example
+ * let failures = 0;
+ * const keyring = observedKeyring(inner, (event) => {
+ *   if (event.type === 'decryption-failed' && ++failures > 100) alertOperators(event.error);
+ * });
+ */
+export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
+  assertKeyring(keyring, 'keyring');
+  assert(typeof onEvent === 'function', 'onEvent', 'a function');
+  const opening =
+    <Key>(unwrap: (keys: readonly WrappedKey[], options?: KeyringOptions) => Promise<Unwrapped<Key> | null>) =>
+    async (wrappedKeys: readonly WrappedKey[], options?: KeyringOptions) => {
+      try {
+        const unwrapped = await unwrap(wrappedKeys, options);
+        if (unwrapped === null) failed('ERR_NO_MATCHING_KEY', wrappedKeys);
+        else
+          emit(onEvent, { type: 'decrypt', keyId: unwrapped.wrappedKey.keyId, version: unwrapped.wrappedKey.version });
+        return unwrapped;
+      } catch (error) {
+        if (isBullaError(error)) failed(error.code, wrappedKeys);
+        throw error;
+      }
+    };
+  function failed(error: string, keys: readonly WrappedKey[]): void {
+    emit(onEvent, { type: 'decryption-failed', error, keyIds: keys.map(({ keyId }) => keyId) });
+  }
+
+  const { rewrapDataKey } = keyring;
+  const observed: Keyring = {
+    async generateDataKey(options) {
+      const generated = await keyring.generateDataKey(options);
+      const keyIds = generated.wrappedKeys.map(({ keyId }) => keyId);
+      emit(onEvent, { type: 'encrypt', keyIds, keyUse: generated.keyUse });
+      return generated;
+    },
+    wrapDataKey: (dataKey, options) => keyring.wrapDataKey(dataKey, options),
+    unwrapDataKey: opening((keys, options) => keyring.unwrapDataKey(keys, options)),
+    unwrapDataKeyBytes: opening((keys, options) => keyring.unwrapDataKeyBytes(keys, options)),
+    ...(rewrapDataKey && { rewrapDataKey: (keys, from, options) => rewrapDataKey.call(keyring, keys, from, options) }),
+    async rejectDataKey(wrappedKey) {
+      failed('ERR_DECRYPTION_FAILED', [wrappedKey]);
+      await keyring.rejectDataKey?.(wrappedKey);
+    },
+  };
+  const parts = servicePartsOf(keyring);
+  if (parts !== undefined) setServiceParts(observed, parts);
+  return observed;
+}
