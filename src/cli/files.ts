@@ -43,6 +43,9 @@ export function planJobs(args: Arguments, nameOf: (input: string) => string): Jo
   const named = jobs.filter((job) => job.output !== pipe).map((job) => resolve(job.output));
   const twice = named.find((path, i) => named.indexOf(path) !== i);
   if (twice !== undefined) throw new UsageError(`Two inputs would be written to ${twice}`);
+  // With --force, an input would be gone before it is read.
+  const eaten = jobs.find((job, i) => jobs.some(({ input }, j) => i !== j && resolve(input) === resolve(job.output)));
+  if (eaten !== undefined) throw new UsageError(`${eaten.output} is an input, and would be written to as well`);
   if (jobs.some((job) => job.output === pipe) && args.has('json')) {
     throw new UsageError('--json writes to standard output, so the result needs an --output');
   }

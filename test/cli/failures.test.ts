@@ -82,6 +82,7 @@ describe('usage', () => {
     ['two outputs', ['encrypt', '-o', 'x', '-O', 'y', 'a']],
     ['one output of two inputs', ['encrypt', '-o', 'x', 'a', 'b']],
     ['standard input twice', ['encrypt', '-', '-']],
+    ['an output that is an input', ['encrypt', '-f', '-r', 'KEY', 'a', 'a.bulla']],
     ['two files of one output', ['encrypt', '-O', '.', 'a', './a']],
     ['JSON and the result in one pipe', ['encrypt', '--json', 'a', '-o', '-']],
     ['a name that does not end in .bulla', ['decrypt', 'a']],
