@@ -37,7 +37,7 @@ const notices = {
 const typescript = () => esbuild({ target: 'es2022', tsconfig: false });
 
 /** What runs in browsers and needs no key service. */
-const isLocal = (source) => !/^\.\/src\/(node|service|cache|keyrings\/(service|observed))\.ts$/.test(source);
+const isLocal = (source) => !/^\.\/src\/(node|service|cache|bulk|keyrings\/(service|observed))\.ts$/.test(source);
 
 /** All of that as one. */
 const everything = {

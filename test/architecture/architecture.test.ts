@@ -18,7 +18,7 @@ const layers = [
   ['service'],
   ['keyrings'],
   ['cache', 'message'],
-  ['index.ts', 'service.ts', 'cache.ts', 'node', 'node.ts'],
+  ['index.ts', 'service.ts', 'cache.ts', 'bulk.ts', 'node', 'node.ts'],
   ['cli'],
 ];
 const placeOf = (path: string) => path.split('/')[0] as string;

@@ -1,0 +1,11 @@
+/** Many messages at once: re-wrapped after a rotation, or encrypted anew. */
+
+export type { BulkFailure, BulkItem, BulkOptions, BulkProgress, BulkReport } from './message/bulk.ts';
+export {
+  type MessageBulkOptions,
+  type MessageItem,
+  type ReencryptAllOptions,
+  type RewrapAllOptions,
+  reencryptAll,
+  rewrapAll,
+} from './message/rewrap-all.ts';

@@ -1,0 +1,228 @@
+/** The same work on many messages: a bounded number at once, at a bounded rate, resumable, and one that fails does not end the others. */
+
+import { isBullaError } from '../errors.ts';
+import { assert, assertFunction, assertInteger, assertSignal } from '../lib/assert.ts';
+import { untilAborted } from '../lib/single-flight.ts';
+
+/** Options that all work on many messages shares. */
+export interface BulkOptions<Item extends BulkItem> {
+  /** Messages in work at once, 1 to 10,000. What a keyring asks of a key service for them travels together. Default: 500. */
+  readonly concurrency?: number | undefined;
+  /** Messages begun in a second, at most. Default: no limit. */
+  readonly perSecond?: number | undefined;
+  /** Where an earlier run over the same items in the same order ended: its `resumeToken`. What comes before is passed over. Default: the beginning. */
+  readonly resumeToken?: string | undefined;
+  /** Failed messages after which to stop, 0 to 100,000. Default: 1,000. */
+  readonly maxFailures?: number | undefined;
+  /** Told after each message. Keep `resumeToken` to survive a crash. */
+  readonly onProgress?: ((progress: BulkProgress) => void) | undefined;
+  /** Told of each message that failed, at once. */
+  readonly onFailure?: ((failure: BulkFailure<Item>) => void) | undefined;
+  /** Ends the work: messages that were begun are finished or given up, and the report says where to resume. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** One of many messages. */
+export interface BulkItem {
+  /** What names it; unique among the items. */
+  readonly id: string;
+}
+
+/** How far the work is. */
+export interface BulkProgress {
+  /** Messages that were changed and written. */
+  readonly done: number;
+  /** Messages that needed nothing. */
+  readonly skipped: number;
+  readonly failed: number;
+  /** All items up to this one are done, skipped or reported as failed; `undefined` before the first. */
+  readonly resumeToken: string | undefined;
+}
+
+/** A message that could not be worked on; it is as it was. */
+export interface BulkFailure<Item extends BulkItem> {
+  readonly item: Item;
+  readonly error: unknown;
+}
+
+/** What became of the work. */
+export interface BulkReport<Item extends BulkItem> extends BulkProgress {
+  /** Whether the end of the items was reached. */
+  readonly complete: boolean;
+  readonly failures: readonly BulkFailure<Item>[];
+  /** Why it ended early: what a key service that cannot be used rejected with, the reason of the signal, or an error of the source of items. */
+  readonly stoppedBy: unknown;
+}
+
+/** The names of {@link BulkOptions}. */
+export const bulkOptionNames = [
+  ...['concurrency', 'perSecond', 'resumeToken', 'maxFailures', 'onProgress', 'onFailure', 'signal'],
+];
+
+/** Throws a `TypeError` that names a wrong option. */
+export function assertBulkOptions<Item extends BulkItem>(options: BulkOptions<Item>): void {
+  const { concurrency = 500, perSecond = 1, maxFailures = 0, resumeToken = '' } = options;
+  assertInteger(concurrency, 1, 10_000, 'concurrency');
+  assert(typeof perSecond === 'number' && perSecond > 0, 'perSecond', 'a number above 0');
+  assertInteger(maxFailures, 0, 100_000, 'maxFailures');
+  assert(typeof resumeToken === 'string', 'resumeToken', 'a string');
+  assertFunction(options.onProgress, 'onProgress');
+  assertFunction(options.onFailure, 'onFailure');
+}
+
+/** Does `work` on each item. Resolves to a report, whatever happens. `work` says whether there was something to do. */
+export async function forAll<Item extends BulkItem>(
+  items: Iterable<Item> | AsyncIterable<Item>,
+  options: BulkOptions<Item>,
+  work: (item: Item, signal: AbortSignal) => Promise<boolean>,
+): Promise<BulkReport<Item>> {
+  const run = new Run(options, work);
+  try {
+    assertSignal(options.signal);
+    let passing = options.resumeToken !== undefined;
+    for await (const item of items) {
+      if (passing) {
+        passing = item.id !== options.resumeToken;
+        continue;
+      }
+      await run.begin(item);
+    }
+    if (passing) throw new TypeError('resumeToken must be that of a run over the same items: none of them has it');
+    await run.finish();
+  } catch (error) {
+    run.stop(error);
+    await run.settle();
+  }
+  return run.report();
+}
+
+/** Codes of errors that say nothing of the one message that met them: the next would meet them too. */
+const endsAll = /^ERR_(SERVICE_(?!CONFLICT|REQUEST)|TOKEN_|PROOF_|THROTTLED)/;
+const maxPauses = 5;
+
+class Run<Item extends BulkItem> {
+  readonly #options: BulkOptions<Item>;
+  readonly #work: (item: Item, signal: AbortSignal) => Promise<boolean>;
+  readonly #controller = new AbortController();
+  readonly #active = new Set<Promise<void>>();
+  readonly #failures: BulkFailure<Item>[] = [];
+  /** Items begun, in order; those in front that are finished are taken off. */
+  #order: { readonly id: string; finished: boolean }[] = [];
+  #counts = { done: 0, skipped: 0 };
+  #token: string | undefined;
+  #next = 0;
+  #pause: Promise<void> | undefined;
+  #stopped: { readonly reason: unknown } | undefined;
+  #complete = false;
+
+  constructor(options: BulkOptions<Item>, work: (item: Item, signal: AbortSignal) => Promise<boolean>) {
+    this.#options = options;
+    this.#work = work;
+    this.#token = options.resumeToken;
+    options.signal?.addEventListener('abort', () => this.stop(options.signal?.reason), { once: true });
+  }
+
+  /** Begins an item as soon as there is room and time for it. Rejects when the run has stopped. */
+  async begin(item: Item): Promise<void> {
+    while (this.#active.size >= (this.#options.concurrency ?? 500)) await Promise.race(this.#active);
+    await this.#turn();
+    this.#throwIfStopped();
+    const place = { id: item.id, finished: false };
+    this.#order.push(place);
+    const running = this.#do(item, place).finally(() => this.#active.delete(running));
+    this.#active.add(running);
+  }
+
+  /** Waits for what was begun. Rejects when the run has stopped. */
+  async finish(): Promise<void> {
+    await this.settle();
+    this.#throwIfStopped();
+    this.#complete = true;
+  }
+
+  /** Waits for what was begun, however it ends. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#active);
+  }
+
+  /** Nothing more is begun. */
+  stop(reason: unknown): void {
+    if (this.#stopped !== undefined || this.#complete) return;
+    this.#stopped = { reason };
+    this.#controller.abort(reason);
+  }
+
+  /** See {@link BulkReport}. */
+  report(): BulkReport<Item> {
+    return {
+      ...this.#progress(),
+      complete: this.#complete,
+      failures: [...this.#failures],
+      stoppedBy: this.#stopped?.reason,
+    };
+  }
+
+  async #do(item: Item, place: { finished: boolean }): Promise<void> {
+    try {
+      const changed = await this.#attempt(item);
+      this.#counts[changed ? 'done' : 'skipped']++;
+    } catch (error) {
+      if (this.#stopped !== undefined) return;
+      if (isBullaError(error) && endsAll.test(error.code)) return this.stop(error);
+      this.#fail({ item, error });
+    }
+    place.finished = true;
+    while (this.#order[0]?.finished === true) this.#token = this.#order.shift()?.id;
+    this.#options.onProgress?.(this.#progress());
+  }
+
+  /** Throttled by a key service, the whole run pauses for as long as it asks for. */
+  async #attempt(item: Item): Promise<boolean> {
+    for (let pauses = 0; ; pauses++) {
+      try {
+        return await this.#work(item, this.#controller.signal);
+      } catch (error) {
+        const throttled = isBullaError(error) && error.code === 'ERR_THROTTLED' && pauses < maxPauses;
+        if (!throttled) throw error;
+        this.#pause ??= this.#wait((error.retryAfter ?? 1) * 1000).finally(() => {
+          this.#pause = undefined;
+        });
+        await this.#pause;
+      }
+    }
+  }
+
+  #fail(failure: BulkFailure<Item>): void {
+    this.#failures.push(failure);
+    this.#options.onFailure?.(failure);
+    const { maxFailures = 1_000 } = this.#options;
+    if (this.#failures.length > maxFailures) this.stop(new Error(`more than ${maxFailures} messages failed`));
+  }
+
+  /** The rate: each item has its own time to begin. */
+  async #turn(): Promise<void> {
+    await this.#pause;
+    const { perSecond } = this.#options;
+    if (perSecond === undefined) return;
+    const now = performance.now();
+    this.#next = Math.max(this.#next, now);
+    const wait = this.#next - now;
+    this.#next += 1000 / perSecond;
+    if (wait > 0) await this.#wait(wait);
+  }
+
+  #wait(milliseconds: number): Promise<void> {
+    const elapsed = new Promise<void>((resolve) => {
+      setTimeout(resolve, milliseconds);
+    });
+    return untilAborted(elapsed, this.#controller.signal);
+  }
+
+  #throwIfStopped(): void {
+    if (this.#stopped !== undefined) throw this.#stopped.reason;
+  }
+
+  #progress(): BulkProgress {
+    return { ...this.#counts, failed: this.#failures.length, resumeToken: this.#token };
+  }
+}
