@@ -1,6 +1,6 @@
 // A client of the key service, written from docs/key-service.md alone, with node:crypto and fetch; imports nothing from either `src/`.
 
-import type { KeyObject } from 'node:crypto';
+import type { JsonWebKey, KeyObject } from 'node:crypto';
 import { createHmac, diffieHellman, generateKeyPairSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import { type Checkpoint, isContinued, isIncluded, leafHash, openCheckpoint } from './audit.ts';
 import type { KeyContext } from './encodings.ts';
@@ -139,6 +139,7 @@ export class Client {
   readonly jwk = this.proofKey.publicKey.export({ format: 'jwk' });
   readonly jkt = thumbprint(this.jwk);
   nonce: string | undefined;
+  identity: JsonWebKey = {};
   #token: string | undefined;
   #serial = 0;
   #session: Session | undefined;
@@ -162,7 +163,6 @@ export class Client {
     this.identity = identity;
     return claims;
   }
-  identity: object = {};
 
   /** The session, made anew after five minutes or shortly before the document ends. */
   async session(): Promise<Session> {

@@ -1,0 +1,172 @@
+/** The control plane over HTTP, `docs/key-service.md` §7, on both stores. */
+
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { runUpkeep } from '../../src/keys/upkeep.ts';
+import type { TestClient } from '../support/client.ts';
+import { adminRoles, type Harness, startHarness, storeKinds, userRoles } from '../support/harness.ts';
+
+const day = 86_400_000;
+
+describe.each(storeKinds)('%s', (kind) => {
+  let harness: Harness;
+  let admin: TestClient;
+  let clockOffset = 0;
+
+  beforeAll(async () => {
+    harness = await startHarness({ kind });
+    admin = await harness.client(adminRoles);
+  });
+  afterAll(() => harness.stop());
+
+  async function newKey(body: object = {}) {
+    const reply = await admin.call('POST', '/v1/keys', body);
+    expect(reply.status, JSON.stringify(reply.body)).toBe(201);
+    return reply.body;
+  }
+  const post = (key: string, verb: string, body: object, client = admin) => client.call('POST', `/v1/keys/${key}/${verb}`, body);
+  const upkeep = () => runUpkeep({ ...harness.service, clock: () => Date.now() + clockOffset });
+
+  it('§7.1 creates and describes', async () => {
+    const key = await newKey({ alias: 'first', description: 'd', rotation: { max_age_days: 90 } });
+    expect(key).toMatchObject({ tenant: 'north', state: 'enabled', aliases: ['first'], rotation: { max_age_days: 90, max_uses: null } });
+    const described = await admin.call('GET', '/v1/keys/alias:first');
+    expect(described.body).toEqual(key);
+    expect(described.headers.get('etag')).toBe('"1"');
+    expect((await admin.call('POST', '/v1/keys', { alias: 'first' })).body.code).toBe('alias-taken');
+    const south = await harness.client(adminRoles, { tenant: 'south' });
+    expect((await south.call('POST', '/v1/keys', { alias: 'first' })).status).toBe(201);
+    expect((await south.call('GET', `/v1/keys/${key.key_id}`)).body.code).toBe('not-allowed');
+  });
+
+  it('§7.3 lists in pages', async () => {
+    await newKey();
+    await newKey();
+    const first = await admin.call('GET', '/v1/keys?limit=1');
+    const second = await admin.call('GET', `/v1/keys?limit=1&after=${first.body.next}`);
+    expect(second.body.keys[0].key_id > first.body.keys[0].key_id).toBe(true);
+    expect((await admin.call('GET', '/v1/keys?limit=0')).status).toBe(400);
+    expect((await admin.call('GET', '/v1/keys?foo=0')).body.detail).toContain('unknown field');
+  });
+
+  it('§7.2 of concurrent rotations one wins', async () => {
+    const { key_id } = await newKey();
+    const replies = await Promise.all(Array.from({ length: 5 }, () => post(key_id, 'rotate', { from_version: 1 })));
+    expect(replies.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409, 409]);
+    expect((await admin.call('GET', `/v1/keys/${key_id}`)).body.newest_version).toBe(2);
+  });
+
+  it('§7.1 If-Match', async () => {
+    const { key_id } = await newKey();
+    const headers = { 'If-Match': '"1"' };
+    expect((await admin.call('POST', `/v1/keys/${key_id}/disable`, {}, { headers })).status).toBe(200);
+    expect((await admin.call('POST', `/v1/keys/${key_id}/enable`, {}, { headers })).body.code).toBe('precondition-failed');
+  });
+
+  it('§7.2 idempotency keys', async () => {
+    const headers = { 'Idempotency-Key': `once-${kind}` };
+    const first = await admin.call('POST', '/v1/keys', { description: 'a' }, { headers });
+    const again = await admin.call('POST', '/v1/keys', { description: 'a' }, { headers });
+    expect(again.body).toEqual(first.body);
+    expect(again.status).toBe(201);
+    expect((await admin.call('POST', '/v1/keys', { description: 'b' }, { headers })).body.code).toBe('idempotency-conflict');
+    const other = await harness.client(adminRoles, { sub: 'another' });
+    expect((await other.call('POST', '/v1/keys', { description: 'a' }, { headers })).body.key_id).not.toBe(first.body.key_id);
+  });
+
+  it('§7.2 imports key material, which then unwraps', async () => {
+    const requestId = randomBytes(16).toString('base64url');
+    const { salt, sealed } = admin.sealForRequest('/v1/keys/import', requestId, [{ key: randomBytes(32), context: {} }]);
+    const body = { salt, sealed_key: sealed[0], description: 'imported' };
+    const reply = await admin.call('POST', '/v1/keys/import', body, { claims: { bulla_request: requestId } });
+    expect(reply.status, JSON.stringify(reply.body)).toBe(201);
+    const wrong = await admin.call('POST', '/v1/keys/import', body);
+    expect(wrong.body.code).toBe('transport-failed');
+    const alice = await harness.client(userRoles);
+    const made = await alice.call('POST', `/v1/keys/${reply.body.key_id}/generate-data-key`, { items: [{}] });
+    expect(made.body.results[0].wrapped_key).toBeDefined();
+  });
+
+  it('§7.2 aliases move', async () => {
+    const [a, b] = [await newKey(), await newKey()];
+    const put = (key: string) => admin.call('PUT', '/v1/aliases/moving', { key });
+    expect((await put(a.key_id)).body.aliases).toEqual(['moving']);
+    expect((await put(b.key_id)).body.aliases).toEqual(['moving']);
+    expect((await admin.call('GET', `/v1/keys/${a.key_id}`)).body.aliases).toEqual([]);
+    expect((await admin.call('DELETE', '/v1/aliases/moving')).body.key_id).toBe(b.key_id);
+    expect((await admin.call('DELETE', '/v1/aliases/moving')).body.code).toBe('not-allowed');
+    expect((await admin.call('PUT', '/v1/aliases/UPPER', { key: a.key_id })).status).toBe(400);
+  });
+
+  it('§7.2 the floor only rises', async () => {
+    const { key_id } = await newKey();
+    await post(key_id, 'rotate', { from_version: 1 });
+    expect((await post(key_id, 'raise-floor', { floor: 2 })).body.floor).toBe(2);
+    expect((await post(key_id, 'raise-floor', { floor: 1 })).body.code).toBe('state-conflict');
+    expect((await post(key_id, 'raise-floor', { floor: 3 })).body.code).toBe('state-conflict');
+  });
+
+  it('§7.2 marking the active version rotates it out', async () => {
+    const { key_id } = await newKey();
+    const { body } = await post(key_id, 'mark-compromised', { version: 1 });
+    expect(body.versions.map(({ state }: { state: string }) => state)).toEqual(['compromised', 'active']);
+    expect((await post(key_id, 'enable', { version: 1 })).body.code).toBe('state-conflict');
+  });
+
+  it('§7.2 a deletion takes two, and time; then the material is gone', async () => {
+    const { key_id } = await newKey();
+    const approver = await harness.client(['deletion-approver']);
+    const same = await harness.client(['deletion-approver'], { sub: adminRoles.join('+') });
+    expect((await post(key_id, 'approve-deletion', {}, approver)).body.code).toBe('state-conflict');
+    expect((await post(key_id, 'schedule-deletion', { days: 6 })).status).toBe(400);
+    const asked = await post(key_id, 'schedule-deletion', { days: 7 });
+    expect(asked.body.versions[0].state).toBe('active');
+    expect((await post(key_id, 'approve-deletion', {})).body.code).toBe('not-allowed');
+    expect((await post(key_id, 'approve-deletion', {}, same)).body.code).toBe('state-conflict');
+    expect((await post(key_id, 'approve-deletion', {}, approver)).body.versions[0].state).toBe('destroy-scheduled');
+    expect((await post(key_id, 'rotate', { from_version: 1 })).body.code).toBe('state-conflict');
+    expect(await upkeep()).toBe(0);
+    clockOffset = 8 * day;
+    expect(await upkeep()).toBe(1);
+    clockOffset = 0;
+    const { body } = await admin.call('GET', `/v1/keys/${key_id}`);
+    expect(body.versions[0].state).toBe('destroyed');
+    expect((await harness.store.findKey('north', key_id))?.versions[0]?.material).toBeNull();
+    expect((await post(key_id, 'cancel-deletion', {})).body.code).toBe('state-conflict');
+  });
+
+  it('§7.2 rotates by age and by uses, once', async () => {
+    const byAge = await newKey({ rotation: { max_age_days: 1 } });
+    const byUses = await newKey({ rotation: { max_uses: 3 } });
+    const alice = await harness.client(userRoles);
+    await alice.call('POST', `/v1/keys/${byUses.key_id}/generate-data-key`, { items: [{}, {}, {}] });
+    clockOffset = 2 * day;
+    const counts = await Promise.all([upkeep(), upkeep(), upkeep()]);
+    clockOffset = 0;
+    expect(counts.reduce((sum, count) => sum + count)).toBe(2);
+    for (const { key_id } of [byAge, byUses]) {
+      expect((await admin.call('GET', `/v1/keys/${key_id}`)).body.newest_version).toBe(2);
+    }
+  });
+
+  it('encryptors administer nothing', async () => {
+    const { key_id } = await newKey();
+    const alice = await harness.client(userRoles);
+    for (const [verb, body] of [
+      ['rotate', { from_version: 1 }],
+      ['disable', {}],
+      ['schedule-deletion', { days: 7 }],
+    ] as const) {
+      expect((await post(key_id, verb, body, alice)).body.code).toBe('not-allowed');
+    }
+    expect((await alice.call('POST', '/v1/keys', {})).body.code).toBe('not-allowed');
+    expect((await alice.call('GET', '/v1/keys')).body.code).toBe('not-allowed');
+    expect((await alice.call('GET', '/v1/audit/checkpoint')).body.code).toBe('not-allowed');
+  });
+
+  it('§9.1 says who calls', async () => {
+    const { body, macOk } = await admin.call('GET', '/v1/caller');
+    expect(body).toMatchObject({ tenant: 'north', roles: [...adminRoles].sort() });
+    expect(macOk).toBe(true);
+  });
+});

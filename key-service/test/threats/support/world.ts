@@ -1,0 +1,167 @@
+// A service as it would run in production (`serve`, configured issuers, SQLite), as a process, and callers of two tenants.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, type ClientOptions, type Item, Refused, type Result } from '../../reference-client/client.ts';
+import { type RunningService, runCommand, startService } from '../../reference-client/running-service.ts';
+import { audience, Issuer } from './issuer.ts';
+
+/** The external URL: not where the service listens, as behind a proxy. */
+export const externalUrl = 'https://keys.example';
+
+/** A key, as far as these tests read it. */
+export interface Key {
+  readonly key_id: string;
+  readonly tenant: string;
+  readonly state: string;
+  readonly newest_version: number;
+  readonly floor: number;
+  readonly versions: readonly { version: number; state: string }[];
+}
+
+const roles = [
+  { claim: 'groups', value: 'user', roles: ['encryptor', 'decryptor', 'rewrapper'] },
+  { claim: 'groups', value: 'admin', roles: ['key-administrator', 'auditor', 'metrics-reader'] },
+  { claim: 'groups', value: 'approver', roles: ['deletion-approver'] },
+  { claim: 'groups', value: 'recoverer', roles: ['recoverer'] },
+];
+
+/** How an issuer stands in a configuration. */
+export const issuerConfig = (issuer: Issuer, tenants: readonly string[], more: object = {}) => ({
+  issuer: issuer.name,
+  audience,
+  jwks: issuer.jwks,
+  tenants,
+  roles,
+  ...more,
+});
+
+/** A folder with a configuration, its database and its root key; a service that is started and stopped on it. */
+export class World {
+  readonly folder: string;
+  readonly north = new Issuer('https://login.north.example');
+  readonly south = new Issuer('https://login.south.example');
+  readonly #more: object;
+  readonly #issuers: readonly object[];
+  service: RunningService | undefined;
+
+  private constructor(folder: string, issuers: readonly object[], more: object) {
+    [this.folder, this.#issuers, this.#more] = [folder, issuers, more];
+  }
+
+  /** Initializes, without starting. */
+  static create(issuers: readonly object[] = [], more: object = {}): World {
+    const world = new World(mkdtempSync(join(tmpdir(), 'bulla-threats-')), issuers, more);
+    world.configure();
+    const { status, output } = world.run('init', '--create-root-key');
+    if (status !== 0) throw new Error(output);
+    return world;
+  }
+
+  /** A world whose service listens. */
+  static async start(issuers: readonly object[] = [], more: object = {}): Promise<World> {
+    const world = World.create(issuers, more);
+    await world.start();
+    return world;
+  }
+
+  path(name: string): string {
+    return join(this.folder, name);
+  }
+
+  /** Writes the configuration anew. */
+  configure(more: object = {}): void {
+    const config = {
+      service_id: 'keys',
+      external_url: externalUrl,
+      audience,
+      listen: { port: 0 },
+      store: { sqlite: 'keys.sqlite' },
+      root_key: { file: 'root.key' },
+      issuers: [issuerConfig(this.north, ['north']), issuerConfig(this.south, ['south']), ...this.#issuers],
+      checkpoint_file: 'checkpoint',
+      log_level: 'debug',
+      ...this.#more,
+      ...more,
+    };
+    writeFileSync(this.path('config.json'), JSON.stringify(config));
+  }
+
+  /** Runs a command on this configuration. */
+  run(...[command = '', ...args]: string[]): { status: number | null; output: string } {
+    const words = command.split(' ');
+    return runCommand([...words, '--config', this.path('config.json'), ...args]);
+  }
+
+  async start(): Promise<RunningService> {
+    this.service = await startService(['serve', '--config', this.path('config.json')]);
+    return this.service;
+  }
+
+  async stop(): Promise<void> {
+    await this.service?.stop();
+    this.service = undefined;
+  }
+
+  /** Starts where it must not be possible; answers what was said. */
+  async refusal(): Promise<string> {
+    try {
+      await this.start();
+    } catch (error) {
+      return String(error);
+    }
+    await this.stop();
+    return '';
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  get running(): RunningService {
+    if (!this.service) throw new Error('the service is not running');
+    return this.service;
+  }
+
+  /** A client for `alice@north`, with a token of the issuer of the tenant. */
+  client(user: string, options: Partial<ClientOptions> = {}): Client {
+    const tenant = user.split('@')[1] ?? '';
+    const issuer = tenant === 'south' ? this.south : this.north;
+    const token = async ({ jkt }: Client) => issuer.token(user, jkt);
+    return new Client({ url: externalUrl, via: this.running.url, pin: this.running.pin, tenant, token, ...options });
+  }
+
+  /** A new key of a tenant. */
+  createKey(fields: object = {}, tenant = 'north'): Promise<Key> {
+    return this.client(`admin@${tenant}`).call<Key>('POST', '/v1/keys', fields);
+  }
+
+  /** A change of a key by its administrator. */
+  change(key: string, verb: string, body: object = {}, user = 'admin@north'): Promise<Key> {
+    return this.client(user).call<Key>('POST', `/v1/keys/${key}/${verb}`, body);
+  }
+}
+
+/** The only result of a call with one item. */
+export async function only(client: Client, operation: string, item: Item, key?: string): Promise<Result> {
+  const [result] = await client.dataPlane(operation, [item], key);
+  if (!result) throw new Error('no result');
+  return result;
+}
+
+/** The problem of an item as `422 unwrap-failed`; `ok` where there is none. */
+export const outcome = ({ problem }: Result): string => (problem ? `${problem.status} ${problem.code}` : 'ok');
+
+/** How a call ends: `ok`, or the status, code and check of its problem. */
+export async function ending(call: Promise<unknown>): Promise<string> {
+  try {
+    await call;
+    return 'ok';
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    const { status, code, check } = error.problem;
+    return check === undefined ? `${status} ${code}` : `${status} ${check}`;
+  }
+}
