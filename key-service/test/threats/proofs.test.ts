@@ -214,6 +214,9 @@ describe('a forged proof', () => {
     }
     expect(await attempt({ proof: '' })).toMatch(/^401 proof-(missing|malformed)$/);
     expect(await withHeader({ crit: ['exp'], exp: 1 })).toMatch(/^401 proof-/);
+  });
+
+  it('an unencoded payload (RFC 7797 §7: never in a JWT) is refused', async () => {
     expect(await withHeader({ crit: ['b64'], b64: false })).toMatch(/^401 proof-/);
   });
 
