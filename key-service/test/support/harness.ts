@@ -1,10 +1,8 @@
 /** A service on a new database, as tests use it: real HTTP, one issuer whose key the test holds. */
 
-import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { exportJWK, type JWK, SignJWT } from 'jose';
 import { pino } from 'pino';
 import { inject } from 'vitest';
 import { type Config, parseConfig } from '../../src/config.ts';
@@ -17,7 +15,18 @@ import { type RunningServer, startServer } from '../../src/server.ts';
 import { createService, type Service } from '../../src/service.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createProofKey, TestClient } from './client.ts';
+import { audience, createTestIssuer, issuerConfig, type TestIssuer } from './issuer.ts';
 import { createDatabase, freePort } from './postgres.ts';
+
+export {
+  adminRoles,
+  audience,
+  createTestIssuer,
+  issuerConfig,
+  type TestIssuer,
+  type TokenOptions,
+  userRoles,
+} from './issuer.ts';
 
 export const storeKinds = ['sqlite', 'postgres'] as const;
 export type StoreKind = (typeof storeKinds)[number];
@@ -39,65 +48,6 @@ export async function newDatabase(kind: StoreKind): Promise<TestDatabase> {
     await removeFolder();
   };
   return { config: { postgres: url }, folder, remove };
-}
-
-/** A token issuer whose private key the test holds. */
-export interface TestIssuer {
-  readonly jwk: JWK;
-  readonly privateKey: KeyObject;
-  token(options: TokenOptions): Promise<string>;
-}
-
-export interface TokenOptions {
-  readonly sub?: string;
-  readonly tenant?: string;
-  readonly roles?: readonly string[];
-  readonly jkt?: string | undefined;
-  readonly claims?: Readonly<Record<string, unknown>>;
-  readonly header?: Readonly<Record<string, unknown>>;
-  readonly key?: KeyObject | Uint8Array;
-}
-
-export const issuerName = 'https://issuer.test';
-export const audience = 'bulla-test';
-
-export async function createTestIssuer(): Promise<TestIssuer> {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const jwk = { ...(await exportJWK(publicKey)), kid: 'test-1', alg: 'ES256' };
-  return {
-    jwk,
-    privateKey,
-    token({ sub = 'alice', tenant = 'north', roles = [], jkt, claims, header, key = privateKey }) {
-      const now = Math.floor(Date.now() / 1000);
-      const cnf = jkt === undefined ? {} : { cnf: { jkt } };
-      const base = { iss: issuerName, aud: audience, sub, tenant, roles, iat: now, exp: now + 600, jti: randomUUID() };
-      return new SignJWT({ ...base, ...cnf, ...claims })
-        .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'test-1', ...header })
-        .sign(key);
-    },
-  };
-}
-
-const roleNames = [
-  'encryptor',
-  'decryptor',
-  'rewrapper',
-  'recoverer',
-  'key-administrator',
-  'deletion-approver',
-  'auditor',
-  'metrics-reader',
-];
-
-export function issuerConfig(jwk: JWK): object {
-  return {
-    issuer: issuerName,
-    audience,
-    jwks: { keys: [jwk] },
-    tenants: ['north', 'south'],
-    exchange_audience: 'bulla-exchange',
-    roles: roleNames.map((role) => ({ claim: 'roles', value: role, roles: [role] })),
-  };
 }
 
 /** A running service and how to talk to it. */
@@ -187,6 +137,3 @@ async function signedIn(
   client.token = await issuer.token({ sub, tenant, roles, jkt: client.proofKey.thumbprint });
   return client;
 }
-
-export const userRoles = ['encryptor', 'decryptor', 'rewrapper'];
-export const adminRoles = ['key-administrator', 'auditor'];
