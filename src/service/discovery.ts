@@ -35,9 +35,10 @@ export class Discovery {
   }
 
   /** The current document; with `stale` one that is newer than that. */
-  get(signal: AbortSignal, stale?: ServiceDocument): Promise<ServiceDocument> {
+  async get(signal: AbortSignal, stale?: ServiceDocument): Promise<ServiceDocument> {
+    signal.throwIfAborted();
     const current = this.#current;
-    if (current !== undefined && current !== stale && this.#isCurrent(current)) return Promise.resolve(current);
+    if (current !== undefined && current !== stale && this.#isCurrent(current)) return current;
     return this.#flight.join((shared) => this.#fetch(shared), signal);
   }
 
