@@ -43,9 +43,11 @@ export async function startServer(app: App, listen: Config['listen']): Promise<R
     port: (server.address() as AddressInfo).port,
     async close(graceMs = defaultGrace) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      server.closeIdleConnections();
+      // A connection becomes idle when its last answer is out, which may be long after this.
+      const sweep = setInterval(() => server.closeIdleConnections(), 50);
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
       await closed;
+      clearInterval(sweep);
       clearTimeout(timer);
     },
   };

@@ -18,8 +18,8 @@ export interface RunningService {
 }
 
 /** Starts `dev` or `serve` and waits until it listens; throws what it said when it does not. */
-export async function startService(args: readonly string[]): Promise<RunningService> {
-  const child = spawn(process.execPath, [command, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+export async function startService(args: readonly string[], nodeArgs: readonly string[] = []): Promise<RunningService> {
+  const child = spawn(process.execPath, [...nodeArgs, command, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   const listens = new Promise<void>((resolve, reject) => {
     const read = (chunk: Buffer): void => {

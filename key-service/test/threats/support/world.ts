@@ -1,8 +1,9 @@
 // A service as it would run in production (`serve`, configured issuers, SQLite), as a process, and callers of two tenants.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { Client, type ClientOptions, type Item, Refused, type Result } from '../../reference-client/client.ts';
 import { type RunningService, runCommand, startService } from '../../reference-client/running-service.ts';
 import { audience, Issuer } from './issuer.ts';
@@ -94,9 +95,41 @@ export class World {
     return runCommand([...words, '--config', this.path('config.json'), ...args]);
   }
 
-  async start(): Promise<RunningService> {
-    this.service = await startService(['serve', '--config', this.path('config.json')]);
+  async start(nodeArgs: readonly string[] = []): Promise<RunningService> {
+    this.service = await startService(['serve', '--config', this.path('config.json')], nodeArgs);
     return this.service;
+  }
+
+  /** Runs the service with a clock that is some days ahead until `done`, then ends it. */
+  async later(days: number, done: () => boolean): Promise<void> {
+    const shift = `const now = Date.now; Date.now = () => now() + ${days * 86_400_000};`;
+    await this.start(['--import', `data:text/javascript,${encodeURIComponent(shift)}`]);
+    for (let i = 0; i < 300 && !done(); i++) await new Promise((resolve) => setTimeout(resolve, 100));
+    await this.stop();
+    if (!done()) throw new Error('it did not happen');
+  }
+
+  /** What somebody does who can write to the database file. */
+  database<T>(work: (database: DatabaseSync) => T): T {
+    const database = new DatabaseSync(this.path('keys.sqlite'));
+    try {
+      database.exec('pragma busy_timeout = 5000');
+      return work(database);
+    } finally {
+      database.close();
+    }
+  }
+
+  /** A copy of the database as it is now, also while the service runs. */
+  copyDatabase(name: string): string {
+    this.database((database) => database.exec(`vacuum into '${this.path(name)}'`));
+    return this.path(name);
+  }
+
+  /** Puts a copy in the place of the database; the service must be down. */
+  putDatabase(copy: string): void {
+    for (const end of ['', '-wal', '-shm']) rmSync(`${this.path('keys.sqlite')}${end}`, { force: true });
+    copyFileSync(copy, this.path('keys.sqlite'));
   }
 
   async stop(): Promise<void> {

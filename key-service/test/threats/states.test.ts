@@ -1,0 +1,309 @@
+// Threats: versions that are destroyed or compromised, and a database that is changed or put back to an older state.
+
+import { randomBytes } from 'node:crypto';
+import { copyFileSync, rmSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Item, Refused, wrapOffline } from '../reference-client/client.ts';
+import { ending, type Key, only, outcome, World } from './support/world.ts';
+
+const worlds: World[] = [];
+const newWorld = async (): Promise<World> => {
+  const world = await World.start();
+  worlds.push(world);
+  return world;
+};
+
+afterAll(async () => {
+  for (const world of worlds) await world.remove();
+});
+
+/** What alice gets for an item: of the operation, at a service. */
+const asAlice = async (world: World, operation: string, item: Item, key: string, user = 'alice@north') =>
+  outcome(await only(world.client(user), operation, { ...item, key }));
+
+describe('a compromised version', () => {
+  let world: World;
+  let key: Key;
+  let items: Item[];
+
+  beforeAll(async () => {
+    world = await newWorld();
+    key = await world.createKey();
+    const alice = world.client('alice@north');
+    const { wrapped_key } = await only(alice, 'generate-data-key', {}, key.key_id);
+    const document = await alice.publicKey(key.key_id);
+    items = [{ version: 1, wrapped_key }, wrapOffline(document, {}, randomBytes(32))];
+    const marked = await world.change(key.key_id, 'mark-compromised', { version: 1 });
+    expect(marked).toMatchObject({ newest_version: 2, versions: [{ state: 'compromised' }, { state: 'active' }] });
+    items.push(wrapOffline(document, {}, randomBytes(32)));
+  });
+
+  it('unwraps nothing, wrapped by the service or offline, before or after', async () => {
+    for (const item of items) expect(await asAlice(world, 'unwrap', item, key.key_id)).toBe('423 version-unavailable');
+  });
+
+  it('is rewrapped by the permission for it alone', async () => {
+    for (const item of items) {
+      expect(await asAlice(world, 'rewrap', item, key.key_id)).toBe('423 version-unavailable');
+      const recoverer = world.client('recoverer@north');
+      const { version, wrapped_key } = await only(recoverer, 'rewrap', { ...item, key: key.key_id });
+      expect(version).toBe(2);
+      expect(await asAlice(world, 'unwrap', { version: 2, wrapped_key }, key.key_id)).toBe('ok');
+      expect(await asAlice(world, 'unwrap', item, key.key_id, 'recoverer@north')).toBe('403 not-allowed');
+    }
+  });
+
+  it('there is no way back', async () => {
+    const change = (verb: string, body: object): Promise<string> => ending(world.change(key.key_id, verb, body));
+    expect(await change('enable', { version: 1 })).toBe('409 state-conflict');
+    expect(await change('cancel-deletion', {})).toBe('409 state-conflict');
+    await change('disable', { version: 1 });
+    await change('enable', { version: 1 });
+    await world.change(key.key_id, 'disable');
+    await world.change(key.key_id, 'enable');
+    await world.change(key.key_id, 'schedule-deletion', { days: 7, version: 1 });
+    await world.change(key.key_id, 'approve-deletion', {}, 'approver@north');
+    await world.change(key.key_id, 'cancel-deletion');
+    expect((await world.client('admin@north').call<Key>('GET', `/v1/keys/${key.key_id}`)).versions[0]?.state).toBe(
+      'compromised',
+    );
+  });
+
+  it('is not told to those who may not unwrap', async () => {
+    const [item] = items;
+    expect(await asAlice(world, 'unwrap', item ?? {}, key.key_id, 'alice@south')).toBe('403 not-allowed');
+    expect(await asAlice(world, 'unwrap', item ?? {}, key.key_id, 'admin@north')).toBe('403 not-allowed');
+  });
+});
+
+describe('a destroyed version, and its return', () => {
+  let world: World;
+  let key: Key;
+  let item: Item;
+  let before: string;
+
+  const materials = (): unknown[] =>
+    world.database((database) =>
+      database.prepare('select material from key_versions where key_id = ? order by version').all(key.key_id),
+    );
+
+  beforeAll(async () => {
+    world = await newWorld();
+    key = await world.createKey();
+    const { wrapped_key } = await only(world.client('alice@north'), 'generate-data-key', {}, key.key_id);
+    item = { version: 1, wrapped_key };
+    await world.change(key.key_id, 'rotate', { from_version: 1 });
+    await world.change(key.key_id, 'schedule-deletion', { days: 7, version: 1 });
+    await world.change(key.key_id, 'approve-deletion', {}, 'approver@north');
+    before = world.copyDatabase('before.sqlite');
+    await world.stop();
+    await world.later(8, () => (materials()[0] as { material: unknown }).material === null);
+    await world.start();
+  }, 60_000);
+
+  it('§5.2 opens nothing for anybody, and its material is gone from the database', async () => {
+    for (const [operation, user] of [
+      ['unwrap', 'alice@north'],
+      ['rewrap', 'alice@north'],
+      ['rewrap', 'recoverer@north'],
+    ] as const) {
+      expect(await asAlice(world, operation, item, key.key_id, user), operation).toBe('423 version-unavailable');
+    }
+    expect(materials()).toEqual([{ material: null }, { material: expect.any(Uint8Array) }]);
+    const { versions } = await world.client('admin@north').call<Key>('GET', `/v1/keys/${key.key_id}`);
+    expect(versions.map(({ state }) => state)).toEqual(['destroyed', 'active']);
+  });
+
+  it('§5.2 cannot be brought back by any change', async () => {
+    const change = (verb: string, body: object): Promise<string> => ending(world.change(key.key_id, verb, body));
+    expect(await change('enable', { version: 1 })).toBe('409 state-conflict');
+    expect(await change('cancel-deletion', {})).toBe('409 state-conflict');
+    expect(await change('mark-compromised', { version: 1 })).toBe('409 state-conflict');
+    expect(await asAlice(world, 'unwrap', item, key.key_id)).toBe('423 version-unavailable');
+  });
+
+  it('§11.5 the database of before is refused at the start, and audit verify tells why', async () => {
+    await world.stop();
+    const now = world.copyDatabase('now.sqlite');
+    world.putDatabase(before);
+    expect(await world.refusal()).toMatch(/older than the checkpoint/);
+    const { status, output } = world.run('audit verify', '--checkpoint', world.path('checkpoint'));
+    expect(status).toBe(1);
+    expect(output).toMatch(/cut|older/);
+    world.putDatabase(now);
+    await world.start();
+  }, 20_000);
+
+  it('§11.2 nor the rows of before alone in the database of now', async () => {
+    await world.stop();
+    const now = world.copyDatabase('whole.sqlite');
+    const old = new DatabaseSync(before, { readOnly: true });
+    const version = old.prepare('select * from key_versions where key_id = ? and version = 1').get(key.key_id) ?? {};
+    const row = old.prepare('select * from keys where id = ?').get(key.key_id) ?? {};
+    old.close();
+    const put = (database: DatabaseSync, table: string, values: Record<string, unknown>): void => {
+      const names = Object.keys(values);
+      const sql = `insert or replace into ${table} (${names.join()}) values (${names.map(() => '?').join()})`;
+      database.prepare(sql).run(...(Object.values(values) as string[]));
+    };
+    for (const work of [
+      (database: DatabaseSync) => put(database, 'key_versions', version),
+      (database: DatabaseSync) => {
+        database.exec('pragma foreign_keys = off');
+        put(database, 'keys', row);
+        put(database, 'key_versions', version);
+      },
+    ]) {
+      world.putDatabase(now);
+      world.database(work);
+      expect((await answers(world, [['unwrap', item, key.key_id]]))[0]).toMatch(/^(refused|503 unavailable)/);
+    }
+    world.putDatabase(now);
+    await world.start();
+  }, 30_000);
+});
+
+/** Starts a service on what is there: `refused`, or what alice gets for each item. */
+async function answers(
+  world: World,
+  calls: readonly [operation: string, item: Item, key: string][],
+): Promise<string[]> {
+  try {
+    await world.start();
+  } catch (error) {
+    return [`refused: ${error}`];
+  }
+  try {
+    const all: string[] = [];
+    for (const [operation, item, key] of calls) {
+      const refused = (error: unknown): string =>
+        error instanceof Refused ? `${error.problem.status} ${error.problem.code}` : String(error);
+      all.push(await asAlice(world, operation, item, key).catch(refused));
+    }
+    return all;
+  } finally {
+    await world.stop();
+  }
+}
+
+describe('§11.2 rows that somebody changed', () => {
+  let world: World;
+  let good: string;
+  const ids = { compromised: '', low: '', disabled: '', foreign: '', plain: '' };
+  const items = new Map<string, Item>();
+
+  beforeAll(async () => {
+    world = await newWorld();
+    for (const name of Object.keys(ids) as (keyof typeof ids)[]) {
+      const tenant = name === 'foreign' ? 'south' : 'north';
+      const { key_id } = await world.createKey({ alias: name }, tenant);
+      ids[name] = key_id;
+      const { wrapped_key } = await only(world.client(`alice@${tenant}`), 'generate-data-key', {}, key_id);
+      items.set(name, { version: 1, wrapped_key });
+    }
+    await world.change(ids.compromised, 'mark-compromised', { version: 1 });
+    await world.change(ids.low, 'rotate', { from_version: 1 });
+    await world.change(ids.low, 'raise-floor', { floor: 2 });
+    await world.change(ids.disabled, 'disable');
+    await world.stop();
+    good = world.copyDatabase('good.sqlite');
+  }, 30_000);
+
+  const edits: [string, keyof typeof ids, string][] = [
+    [
+      'a compromised version made active',
+      'compromised',
+      "update key_versions set state = 'active' where key_id = :compromised and version = 1",
+    ],
+    [
+      'a compromised version made decrypt-only',
+      'compromised',
+      "update key_versions set state = 'decrypt-only' where key_id = :compromised and version = 1",
+    ],
+    ['a lower floor', 'low', 'update keys set floor = 1 where id = :low'],
+    ['a disabled key enabled', 'disabled', 'update keys set disabled = 0 where id = :disabled'],
+    ['a key of another tenant', 'foreign', "update keys set tenant = 'north' where id = :foreign"],
+    [
+      'a version of another key, under the id of ours',
+      'plain',
+      'update key_versions set material = (select material from key_versions where key_id = :foreign and version = 1) where key_id = :plain',
+    ],
+    [
+      'a public key of the attacker, for offline wraps',
+      'plain',
+      'update key_versions set point = (select point from key_versions where key_id = :foreign and version = 1) where key_id = :plain',
+    ],
+    ['another newest version', 'low', 'update keys set newest = 1 where id = :low'],
+    ['fewer versions', 'low', 'delete from key_versions where key_id = :low and version = 2'],
+    [
+      'a MAC of another row',
+      'disabled',
+      'update keys set disabled = 0, mac = (select mac from keys where id = :plain) where id = :disabled',
+    ],
+    ['no MAC', 'disabled', "update keys set disabled = 0, mac = '' where id = :disabled"],
+    ['an older epoch', 'plain', 'update state set epoch = epoch - 1'],
+    ['a key less', 'plain', 'delete from keys where id = :plain'],
+    ['a fresh state', 'plain', "update state set epoch = 0, revisions = 0, size = 0, frontier = '[]', mac = ''"],
+  ];
+
+  it.each(edits)(
+    '%s: nothing opens that did not',
+    async (_, name, sql) => {
+      world.putDatabase(good);
+      world.database((database) => {
+        database.exec('pragma foreign_keys = off');
+        const used = Object.entries(ids).filter(([each]) => sql.includes(`:${each}`));
+        database.prepare(sql).run(Object.fromEntries(used));
+      });
+      expect(await startsAndAnswers(world, 'unwrap', items.get(name) ?? {}, ids[name])).toMatch(
+        /^(refused|503 unavailable|403 not-allowed)/,
+      );
+      expect(await startsAndAnswers(world, 'generate-data-key', {}, ids[name])).toMatch(
+        /^(refused|503 unavailable|403 not-allowed)/,
+      );
+      expect(world.run('audit verify').status).toBe(1);
+    },
+    30_000,
+  );
+
+  it('an alias that points to another key', async () => {
+    world.putDatabase(good);
+    world.database((database) => {
+      database.prepare("update aliases set key_id = ? where name = 'plain'").run(ids.low);
+    });
+    expect((await answers(world, [['generate-data-key', {}, 'alias:plain']]))[0]).toMatch(/^(refused|503 unavailable)/);
+    expect(world.run('audit verify').status).toBe(1);
+  }, 30_000);
+
+  it('the same database unchanged is whole', async () => {
+    world.putDatabase(good);
+    expect(await answers(world, [['unwrap', items.get('plain') ?? {}, ids.plain]])).toEqual(['ok']);
+    expect(world.run('audit verify').status).toBe(0);
+  }, 30_000);
+});
+
+describe('§11.5 a database that went another way', () => {
+  it('a fork that has grown longer than the checkpoint is refused, by the service and by audit verify', async () => {
+    const world = await newWorld();
+    await world.createKey();
+    await world.stop();
+    const common = world.copyDatabase('common.sqlite');
+    await world.start();
+    const { key_id } = await world.createKey();
+    await world.change(key_id, 'mark-compromised', { version: 1 });
+    await world.stop();
+    copyFileSync(world.path('checkpoint'), world.path('kept'));
+
+    // Without its checkpoint the service cannot know: this is what whoever keeps it outside is for.
+    world.putDatabase(common);
+    rmSync(world.path('checkpoint'));
+    await world.start();
+    for (let i = 0; i < 6; i++) await world.createKey();
+    await world.stop();
+    copyFileSync(world.path('kept'), world.path('checkpoint'));
+    expect(await world.refusal()).toMatch(/does not continue the checkpoint/);
+    const { status, output } = world.run('audit verify', '--checkpoint', world.path('kept'));
+    expect([status, output]).toEqual([1, expect.stringMatching(/does not continue the checkpoint/)]);
+  }, 30_000);
+});
