@@ -36,8 +36,9 @@ const notices = {
 
 const typescript = () => esbuild({ target: 'es2022', tsconfig: false });
 
-/** What runs in browsers and needs no key service. */
-const isLocal = (source) => !/^\.\/src\/(node|service|cache|bulk|keyrings\/(service|observed))\.ts$/.test(source);
+/** What runs in browsers and needs no key service and no worker. */
+const isLocal = (source) =>
+  !/^\.\/src\/(node|service|service-worker|cache|bulk|keyrings\/(service|observed))\.ts$/.test(source);
 
 /** All of that as one. */
 const everything = {

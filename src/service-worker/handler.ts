@@ -1,0 +1,166 @@
+/** The fetch handler of a service worker that answers from messages. */
+
+import { assert, assertFunction, assertInteger, assertOptions } from '../lib/assert.ts';
+import { beginBody } from './body.ts';
+import { isContentType, safeContentType } from './content-type.ts';
+import { failureResponse, notFound } from './failure.ts';
+import { OpenedMessages, type Representation } from './opened-messages.ts';
+import { requestedRange } from './ranges.ts';
+import { assertResource, type MessageResource } from './resource.ts';
+
+/** The part of a `FetchEvent` that is used. */
+export interface FetchEventLike {
+  readonly request: Request;
+  respondWith(response: Promise<Response>): void;
+}
+
+/** Options of {@link createDecryptingHandler}. */
+export interface DecryptingHandlerOptions {
+  /**
+   * The message behind a URL, or `null` for a request that is not for this handler and goes on to the network. A fetch event is decided at once, so what takes time is given as
+   * a promise; one of `null` is a 404. Is asked for GET and HEAD alone.
+   */
+  readonly match: (url: URL, request: Request) => MessageResource | Promise<MessageResource | null> | null;
+  /** Media types that a message may have besides pictures, audio, video and plain text; without parameters, in lower case. See {@link MessageResource.contentType}. Default: none. */
+  readonly allowedContentTypes?: readonly string[] | undefined;
+  /** Opened messages to keep, 0 to 1,000; each holds a message key. Default: 16. */
+  readonly maxOpened?: number | undefined;
+  /** Milliseconds after which an opened message is opened anew, and its data key asked for again. Default: 300,000. */
+  readonly maxAge?: number | undefined;
+  /** Is told what a request failed with, which the page is not. */
+  readonly onError?: ((error: unknown, request: Request) => void) | undefined;
+  /** The clock, in milliseconds. Default: `Date.now`. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** Answers requests from messages. Its functions need no receiver. */
+export interface DecryptingHandler {
+  /** A listener for `fetch`: answers what is matched and leaves the rest alone. */
+  readonly onFetch: (event: FetchEventLike) => void;
+  /** The answer to a request, or `undefined` where it is not matched. Rejects with the reason of the request's signal alone. */
+  readonly respond: (request: Request) => Promise<Response> | undefined;
+  /** Forgets every opened message and ends what is still being read, for example when the user signs out. */
+  readonly forget: () => void;
+}
+
+const names = ['match', 'allowedContentTypes', 'maxOpened', 'maxAge', 'onError', 'now'];
+
+/**
+ * Makes a handler that decrypts on the fly, so that `<img>`, `<video>`, `<audio>` and `fetch` read messages as if they were plaintext and seek in them. It answers 200, 206 and 416 with the
+ * segments that a range touches (RFC 9110 §14), and where that fails a status with the code of the error in `Bulla-Error`: nothing unauthenticated
+ * is ever part of an answer. A failure after the first segment breaks the answer off.
+ *
+ * Plaintext is not kept by any cache (`no-store`), is never sniffed, and is sandboxed where somebody opens it as a page. Throws a `TypeError` that names a wrong option.
+ *
+ * @example
+ * const media = createDecryptingHandler({
+ *   match: ({ pathname }) =>
+ *     pathname.startsWith('/media/') ? { source: new URL(`/files${pathname}`, location.origin), keyring } : null,
+ * });
+ * addEventListener('fetch', media.onFetch);
+ */
+export function createDecryptingHandler(options: DecryptingHandlerOptions): DecryptingHandler {
+  const settings = readOptions(options);
+  const opened = new OpenedMessages(settings);
+  const respond = (request: Request): Promise<Response> | undefined => {
+    const { method } = request;
+    if (method !== 'GET' && method !== 'HEAD') return undefined;
+    let matched: ReturnType<DecryptingHandlerOptions['match']>;
+    try {
+      matched = settings.match(new URL(request.url), request);
+    } catch (error) {
+      matched = Promise.reject(error);
+    }
+    return matched === null ? undefined : answer(request, matched, opened, settings);
+  };
+  return {
+    respond,
+    onFetch: (event) => {
+      const response = respond(event.request);
+      if (response !== undefined) event.respondWith(response);
+    },
+    forget: () => opened.clear(new DOMException('The message was forgotten', 'AbortError')),
+  };
+}
+
+type Settings = ReturnType<typeof readOptions>;
+
+function readOptions(options: DecryptingHandlerOptions) {
+  assertOptions(options, names);
+  const { match, allowedContentTypes = [], maxOpened = 16, maxAge = 300_000, onError, now = Date.now } = options;
+  assert(typeof match === 'function', 'match', 'a function');
+  const isType = (type: unknown) => isContentType(type) && type === type.toLowerCase() && !type.includes(';');
+  assert(
+    Array.isArray(allowedContentTypes) && allowedContentTypes.every(isType),
+    'allowedContentTypes',
+    'an array of media types in lower case',
+  );
+  assertInteger(maxOpened, 0, 1_000, 'maxOpened');
+  assertInteger(maxAge, 0, 86_400_000, 'maxAge');
+  assertFunction(onError, 'onError');
+  assertFunction(now, 'now');
+  return { match, allowedContentTypes: [...allowedContentTypes], maxOpened, maxAge, onError, now };
+}
+
+async function answer(
+  request: Request,
+  matched: MessageResource | Promise<MessageResource | null>,
+  opened: OpenedMessages,
+  settings: Settings,
+): Promise<Response> {
+  const url = request.url.replace(/#.*$/s, '');
+  let representation: Representation | undefined;
+  const fail = (error: unknown) => {
+    if (representation !== undefined) opened.forget(url, representation);
+    settings.onError?.(error, request);
+  };
+  try {
+    const resource = await matched;
+    if (resource === null) return notFound(request.method);
+    assertResource(resource);
+    representation = await opened.get(url, resource, request.signal);
+    return await representationResponse(request, representation, typeOf(resource, representation, settings), fail);
+  } catch (error) {
+    request.signal.throwIfAborted();
+    fail(error);
+    return failureResponse(error, request.method);
+  }
+}
+
+function typeOf({ contentType }: MessageResource, { message }: Representation, settings: Settings): string {
+  if (contentType === undefined) return safeContentType(message.header.contentType, settings.allowedContentTypes);
+  assert(isContentType(contentType), 'contentType', 'a media type');
+  return contentType;
+}
+
+async function representationResponse(
+  { method, headers: asked, signal }: Request,
+  { message, etag }: Representation,
+  contentType: string,
+  onFailure: (error: unknown) => void,
+): Promise<Response> {
+  const { size } = message;
+  const headers = new Headers({ ...fixedHeaders, 'Content-Type': contentType, ETag: etag });
+  // RFC 9110 §14.2: a range is for GET alone.
+  const range = requestedRange(method === 'GET' ? asked : new Headers(), size, etag);
+  if (range === undefined) {
+    headers.delete('Content-Type');
+    headers.set('Content-Range', `bytes */${size}`);
+    return new Response(null, { status: 416, headers });
+  }
+  const { start, end, partial } = range;
+  headers.set('Content-Length', String(end - start));
+  if (partial) headers.set('Content-Range', `bytes ${start}-${end - 1}/${size}`);
+  const body = method === 'GET' ? await beginBody({ message, range, signal, onFailure }) : null;
+  return new Response(body, { status: partial ? 206 : 200, headers });
+}
+
+const fixedHeaders = {
+  'Accept-Ranges': 'bytes',
+  'Cache-Control': 'no-store',
+  // For whoever opens the URL as a page: no script, and an origin of its own. Browsers style their pages for single pictures inline.
+  'Content-Security-Policy':
+    "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox",
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'X-Content-Type-Options': 'nosniff',
+};

@@ -1,0 +1,435 @@
+import { describe, expect, inject, test } from 'vitest';
+import { KeyError, KeyServiceError, SourceError } from '../../src/errors.ts';
+import { encrypt, rewrap, type Source } from '../../src/index.ts';
+import type { Keyring } from '../../src/keyrings/keyring.ts';
+import {
+  createDecryptingHandler,
+  type DecryptingHandlerOptions,
+  type MessageResource,
+} from '../../src/service-worker.ts';
+import { boundarySizes, fastKeyring, flipBit, pattern, rejection, s } from '../support/data.ts';
+
+const keyring = fastKeyring();
+const origin = 'https://app.example';
+const get = (headers: Record<string, string> = {}, init: RequestInit = {}) =>
+  new Request(`${origin}/media/1`, { headers, ...init });
+
+/** A handler for one resource. */
+function handlerOf(resource: MessageResource, options: Partial<DecryptingHandlerOptions> = {}) {
+  const errors: unknown[] = [];
+  const handler = createDecryptingHandler({
+    match: () => resource,
+    onError: (error) => errors.push(error),
+    ...options,
+  });
+  const ask = (headers?: Record<string, string>, init?: RequestInit) =>
+    handler.respond(get(headers, init)) as Promise<Response>;
+  return { ...handler, ask, errors };
+}
+
+async function bodyOf(response: Response): Promise<Uint8Array> {
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** A source that writes down what it is asked for. */
+function recording(bytes: Uint8Array): Source & { reads: [number, number][] } {
+  const reads: [number, number][] = [];
+  return {
+    reads,
+    size: bytes.byteLength,
+    async read(offset, length) {
+      reads.push([offset, length]);
+      return bytes.slice(offset, offset + length);
+    },
+  };
+}
+
+/** A keyring that counts what it unwraps. */
+function counting(): Keyring & { unwraps: number } {
+  const counted = {
+    ...keyring,
+    unwraps: 0,
+    unwrapDataKey: (...args: Parameters<Keyring['unwrapDataKey']>) => {
+      counted.unwraps++;
+      return keyring.unwrapDataKey(...args);
+    },
+  };
+  return counted;
+}
+
+describe('answers', () => {
+  test.each(boundarySizes)('%i bytes: all of it, HEAD, and every range around the boundaries', async (size) => {
+    const data = pattern(size, size + 3);
+    const { ask } = handlerOf({ source: await encrypt(data, { keyring, segmentSize: s }), keyring });
+    const whole = await ask();
+    expect([whole.status, whole.headers.get('Content-Length')]).toEqual([200, String(size)]);
+    expect(await bodyOf(whole)).toEqual(data);
+    const head = await ask({ Range: 'bytes=0-0' }, { method: 'HEAD' });
+    expect([head.status, head.headers.get('Content-Length'), head.body]).toEqual([200, String(size), null]);
+    const edges = [0, 1, s - 1, s, s + 1, 2 * s, size - 1].filter((edge) => edge >= 0 && edge < size);
+    for (const first of edges) {
+      for (const last of edges.filter((edge) => edge >= first)) {
+        const part = await ask({ Range: `bytes=${first}-${last}` });
+        expect(part.status).toBe(206);
+        expect(part.headers.get('Content-Range')).toBe(`bytes ${first}-${last}/${size}`);
+        expect(part.headers.get('Content-Length')).toBe(String(last - first + 1));
+        expect(await bodyOf(part)).toEqual(data.slice(first, last + 1));
+      }
+    }
+    const beyond = await ask({ Range: `bytes=${size}-` });
+    expect([beyond.status, beyond.headers.get('Content-Range')]).toEqual([416, `bytes */${size}`]);
+    expect((await bodyOf(beyond)).byteLength).toBe(0);
+  });
+
+  test('headers that keep plaintext where it belongs', async () => {
+    const { ask } = handlerOf({ source: await encrypt('x', { keyring, contentType: 'image/png' }), keyring });
+    const { headers } = await ask();
+    expect(headers.get('Content-Type')).toBe('image/png');
+    expect(headers.get('X-Content-Type-Options')).toBe('nosniff');
+    expect(headers.get('Cache-Control')).toBe('no-store');
+    expect(headers.get('Cross-Origin-Resource-Policy')).toBe('same-origin');
+    expect(headers.get('Content-Security-Policy')).toMatch(/^default-src 'none';.* sandbox$/);
+    expect(headers.get('Accept-Ranges')).toBe('bytes');
+  });
+
+  test('the type is that of the message where it is safe, is allowed or is the resource’s own', async () => {
+    const typeOf = async (resource: Partial<MessageResource>, options = {}) => {
+      const source = await encrypt('<script>', { keyring, contentType: 'text/html' });
+      return (await handlerOf({ source, keyring, ...resource }, options).ask()).headers.get('Content-Type');
+    };
+    expect(await typeOf({})).toBe('application/octet-stream');
+    expect(await typeOf({}, { allowedContentTypes: ['text/html'] })).toBe('text/html');
+    expect(await typeOf({ contentType: 'image/svg+xml' })).toBe('image/svg+xml');
+  });
+
+  test('If-Range by the tag, which is the same after another opening and a rewrap, and another for another message', async () => {
+    const data = pattern(3 * s);
+    const message = await encrypt(data, { keyring, segmentSize: s });
+    const other = fastKeyring(8);
+    const rewrapped = await rewrap(message, { from: keyring, to: other });
+    const first = handlerOf({ source: message, keyring });
+    const etag = (await first.ask()).headers.get('ETag') as string;
+    expect(etag).toMatch(/^"[\w-]{32}"$/);
+    first.forget();
+    const again = await first.ask({ Range: 'bytes=1-2', 'If-Range': etag });
+    expect([again.status, again.headers.get('ETag')]).toEqual([206, etag]);
+    expect((await handlerOf({ source: rewrapped, keyring: other }).ask()).headers.get('ETag')).toBe(etag);
+    const anew = handlerOf({ source: await encrypt(data, { keyring, segmentSize: s }), keyring });
+    const changed = await anew.ask({ Range: 'bytes=1-2', 'If-Range': etag });
+    expect(changed.status).toBe(200);
+    expect(await bodyOf(changed)).toEqual(data);
+  });
+
+  test('context, detached bodies, blobs and URLs', async () => {
+    const data = pattern(2 * s);
+    const context = { id: '4711' };
+    const { envelope, body } = await encrypt(data, { keyring, context, detached: true });
+    expect(await bodyOf(await handlerOf({ source: body, envelope, keyring, context }).ask())).toEqual(data);
+    const message = await encrypt(data, { keyring, context });
+    expect(await bodyOf(await handlerOf({ source: new Blob([message]), keyring, context }).ask())).toEqual(data);
+    const url = new URL(`${inject('rangeServer')}/service-worker-${Math.random()}`);
+    await fetch(url, { method: 'PUT', body: message });
+    const response = await handlerOf({ source: url, keyring, context }).ask({ Range: 'bytes=-5' });
+    expect(await bodyOf(response)).toEqual(data.slice(-5));
+  });
+
+  test('onFetch answers what is matched and leaves the rest alone', async () => {
+    const source = await encrypt('x', { keyring });
+    const asked: string[] = [];
+    const { onFetch } = createDecryptingHandler({
+      match: ({ pathname }, { method }) => {
+        asked.push(`${method} ${pathname}`);
+        return pathname === '/media/1' ? { source, keyring } : null;
+      },
+    });
+    const answers: Promise<Response>[] = [];
+    const event = (request: Request) => ({
+      request,
+      respondWith: (answer: Promise<Response>) => void answers.push(answer),
+    });
+    onFetch(event(get()));
+    onFetch(event(new Request(`${origin}/other`)));
+    onFetch(event(get({}, { method: 'POST', body: 'x' })));
+    onFetch(event(get({}, { method: 'PUT', body: 'x' })));
+    expect(answers).toHaveLength(1);
+    expect(await (await answers[0])?.text()).toBe('x');
+    expect(asked).toEqual(['GET /media/1', 'GET /other']);
+  });
+});
+
+describe('reads', () => {
+  test('no more than the segments of a range, and none for HEAD', async () => {
+    const bytes = await encrypt(pattern(1000 * s), { keyring, segmentSize: s });
+    const body = bytes.byteLength - 1000 * (s + 16) - 16;
+    const source = recording(bytes);
+    const { ask } = handlerOf({ source, keyring });
+    await ask({}, { method: 'HEAD' });
+    expect(source.reads.splice(0)).toEqual([
+      [0, 10],
+      [10, body - 10],
+      [body + 1000 * (s + 16), 16],
+    ]);
+    await bodyOf(await ask({ Range: `bytes=${500 * s + 1}-${501 * s}` }));
+    expect(source.reads.splice(0)).toEqual([[body + 500 * (s + 16), 2 * (s + 16)]]);
+    await ask({ Range: `bytes=${1000 * s}-` });
+    expect(source.reads).toEqual([]);
+  });
+
+  test('no further than a reader goes that stops', async () => {
+    const source = recording(await encrypt(pattern(2000 * s), { keyring, segmentSize: s }));
+    const { ask } = handlerOf({ source, keyring });
+    const { body } = await ask();
+    source.reads.length = 0;
+    const reader = (body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    await reader.cancel();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(source.reads).toEqual([]);
+  });
+
+  test('no further than a request that is aborted', async () => {
+    const source = recording(await encrypt(pattern(2000 * s), { keyring, segmentSize: s }));
+    const { ask, errors } = handlerOf({ source, keyring });
+    const abort = new AbortController();
+    const { body } = await ask({}, { signal: abort.signal });
+    source.reads.length = 0;
+    abort.abort();
+    expect((await rejection((body as ReadableStream).getReader().read())).name).toBe('AbortError');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([source.reads, errors]).toEqual([[], []]);
+  });
+
+  test('a request that is aborted while its message is opened ends that, unless another waits for it', async () => {
+    const bytes = await encrypt(pattern(s), { keyring, segmentSize: s });
+    const signals: AbortSignal[] = [];
+    let release = () => {};
+    const source: Source = {
+      size: bytes.byteLength,
+      read: (offset, length, signal) =>
+        new Promise((resolve, reject) => {
+          signals.push(signal as AbortSignal);
+          signal?.addEventListener('abort', () => reject(signal.reason));
+          release = () => resolve(bytes.slice(offset, offset + length));
+        }),
+    };
+    const { ask } = handlerOf({ source, keyring });
+    const [a, b] = [new AbortController(), new AbortController()];
+    const first = rejection(ask({}, { signal: a.signal }));
+    const second = rejection(ask({}, { signal: b.signal }));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    a.abort();
+    expect((await first).name).toBe('AbortError');
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    b.abort();
+    expect((await second).name).toBe('AbortError');
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    // And the next one begins anew.
+    const third = ask();
+    const timer = setInterval(() => release(), 1);
+    expect((await bodyOf(await third)).byteLength).toBe(s);
+    clearInterval(timer);
+  });
+});
+
+describe('opened messages', () => {
+  test('one opening serves many requests, at once and later', async () => {
+    const counted = counting();
+    const { ask } = handlerOf({ source: await encrypt(pattern(9 * s), { keyring, segmentSize: s }), keyring: counted });
+    await Promise.all(Array.from({ length: 20 }, (_, i) => ask({ Range: `bytes=${i}-` }).then(bodyOf)));
+    await ask();
+    expect(counted.unwraps).toBe(1);
+  });
+
+  test('for another keyring, context or source it is opened anew: the next user gets nothing of the last one’s', async () => {
+    const source = await encrypt('x', { keyring, context: { a: '1' } });
+    let resource: MessageResource = { source, keyring, context: { a: '1' } };
+    const { respond } = createDecryptingHandler({ match: () => resource });
+    const statusNow = async () => (await respond(get()))?.status;
+    expect(await statusNow()).toBe(200);
+    resource = { ...resource, keyring: fastKeyring(9) };
+    expect(await statusNow()).toBe(422);
+    resource = { ...resource, keyring, context: { a: '2' } };
+    expect(await statusNow()).toBe(422);
+    resource = { source: await encrypt('x', { keyring: fastKeyring(9) }), keyring };
+    expect(await statusNow()).toBe(422);
+  });
+
+  test('for maxAge, and maxOpened of them, the least recently used leaving first', async () => {
+    const counted = counting();
+    const source = await encrypt('x', { keyring });
+    let time = 0;
+    const { respond } = createDecryptingHandler({
+      match: () => ({ source, keyring: counted }),
+      maxAge: 100,
+      maxOpened: 2,
+      now: () => time,
+    });
+    const unwrapsFor = async (...paths: string[]) => {
+      const before = counted.unwraps;
+      for (const path of paths) await respond(new Request(`${origin}/${path}`));
+      return counted.unwraps - before;
+    };
+    expect(await unwrapsFor('a', 'b', 'a', 'b', 'a#b')).toBe(2);
+    expect(await unwrapsFor('c')).toBe(1);
+    expect(await unwrapsFor('a', 'c')).toBe(0);
+    expect(await unwrapsFor('b')).toBe(1);
+    time = 99;
+    expect(await unwrapsFor('b')).toBe(0);
+    time = 100;
+    expect(await unwrapsFor('b')).toBe(1);
+    const none = counting();
+    const uncached = createDecryptingHandler({ match: () => ({ source, keyring: none }), maxOpened: 0 });
+    await uncached.respond(get());
+    await uncached.respond(get());
+    expect(none.unwraps).toBe(2);
+  });
+
+  test('forget() forgets them and ends what reads from them', async () => {
+    const counted = counting();
+    const source = await encrypt(pattern(2000 * s), { keyring, segmentSize: s });
+    const { ask, forget } = handlerOf({ source, keyring: counted });
+    const reader = ((await ask()).body as ReadableStream<Uint8Array>).getReader();
+    await reader.read();
+    forget();
+    const rest = (async () => {
+      while (!(await reader.read()).done);
+    })();
+    expect((await rejection(rest)).name).toBe('AbortError');
+    await ask();
+    expect(counted.unwraps).toBe(2);
+  });
+
+  test('failures are not kept', async () => {
+    const source = await encrypt('x', { keyring });
+    let attempts = 0;
+    const flaky: Keyring = {
+      ...keyring,
+      unwrapDataKey: async (...args) => {
+        if (++attempts === 1) throw new KeyServiceError('ERR_SERVICE_UNREACHABLE', 'no');
+        return keyring.unwrapDataKey(...args);
+      },
+    };
+    const { ask } = handlerOf({ source, keyring: flaky });
+    expect((await ask()).status).toBe(503);
+    expect((await ask()).status).toBe(200);
+  });
+});
+
+describe('failures', () => {
+  const failing = (error: unknown): Keyring => ({ ...keyring, unwrapDataKey: () => Promise.reject(error) });
+
+  test.each([
+    [new KeyServiceError('ERR_TOKEN_EXPIRED', 'm'), 401],
+    [new KeyServiceError('ERR_NOT_ALLOWED', 'm'), 403],
+    [new KeyServiceError('ERR_KEY_DISABLED', 'm'), 423],
+    [new KeyServiceError('ERR_THROTTLED', 'm', { retryAfter: 7 }), 429],
+    [new KeyServiceError('ERR_SERVICE_IDENTITY', 'm'), 502],
+    [new KeyServiceError('ERR_SERVICE_UNREACHABLE', 'm'), 503],
+    [new KeyServiceError('ERR_SERVICE_TIMEOUT', 'm'), 504],
+    [new KeyError('ERR_NO_MATCHING_KEY', 'm'), 403],
+    [new SourceError('ERR_SOURCE_CHANGED', 'm'), 502],
+    [new KeyError('ERR_KEYRING_CANNOT', 'm'), 500],
+  ])('%s is a %i with its code and no more', async (error, status) => {
+    const { ask, errors } = handlerOf({ source: await encrypt('x', { keyring }), keyring: failing(error) });
+    const response = await ask();
+    expect([response.status, response.headers.get('Bulla-Error')]).toEqual([status, error.code]);
+    expect(response.headers.get('Retry-After')).toBe(status === 429 ? '7' : null);
+    expect(response.headers.get('Content-Type')).toBe('application/problem+json');
+    expect(await response.json()).toEqual({ title: 'The message could not be read', status, code: error.code });
+    expect(errors).toEqual([error]);
+  });
+
+  test('a wrong context names no names and no values', async () => {
+    const source = await encrypt('x', { keyring, context: { 'hidden-name': 'hidden-value' } });
+    for (const context of [{}, { 'hidden-name': 'guess' }]) {
+      const response = await handlerOf({ source, keyring, context }).ask();
+      const text = JSON.stringify([...response.headers]) + (await response.text());
+      expect(response.status).toBe(422);
+      expect(text).not.toMatch(/hidden|guess/);
+    }
+  });
+
+  test('what is no error of bulla’s is a 500 without a word', async () => {
+    const { ask, errors } = handlerOf({
+      source: await encrypt('x', { keyring }),
+      keyring: failing(new Error('secret')),
+    });
+    const response = await ask();
+    expect([response.status, response.headers.get('Bulla-Error')]).toEqual([500, null]);
+    expect(await response.text()).not.toContain('secret');
+    expect(errors).toHaveLength(1);
+  });
+
+  test('no message, a cut one, a changed first segment: 422, and no byte of plaintext', async () => {
+    const bytes = await encrypt(pattern(3 * s), { keyring, segmentSize: s });
+    const front = bytes.byteLength - 3 * (s + 16) - 16;
+    for (const source of [pattern(100), new Uint8Array(0), bytes.slice(0, -1), flipBit(bytes, (front + 5) * 8)]) {
+      const response = await handlerOf({ source, keyring }).ask();
+      expect(response.status).toBe(422);
+      expect(((await response.json()) as { code: string }).code).toMatch(/^ERR_/);
+    }
+  });
+
+  test('a changed later segment breaks the answer off, is told, and forgets the message', async () => {
+    const bytes = await encrypt(pattern(3 * s), { keyring, segmentSize: s });
+    const front = bytes.byteLength - 3 * (s + 16) - 16;
+    const counted = counting();
+    const { ask, errors } = handlerOf({ source: flipBit(bytes, (front + s + 20) * 8), keyring: counted });
+    // Segments that are read together fail together; ranges tell them apart.
+    expect((await ask({ Range: `bytes=0-${s - 1}` })).status).toBe(206);
+    expect((await ask({ Range: `bytes=${2 * s}-` })).status).toBe(206);
+    expect(counted.unwraps).toBe(1);
+    expect((await ask({ Range: `bytes=${s}-` })).status).toBe(422);
+    await ask({ Range: 'bytes=0-0' });
+    expect([counted.unwraps, errors.length]).toEqual([2, 1]);
+
+    const large = await encrypt(pattern(2000 * s), { keyring, segmentSize: s });
+    const late = handlerOf({ source: flipBit(large, (large.byteLength - 30 * s) * 8), keyring });
+    const response = await late.ask();
+    expect(response.status).toBe(200);
+    await rejection(bodyOf(response));
+    expect(late.errors.map((error) => (error as { code: string }).code)).toEqual(['ERR_DECRYPTION_FAILED']);
+  });
+
+  test('match: null later is a 404; what throws, rejects or is no resource is a 500', async () => {
+    const statusOf = async (match: unknown) => {
+      const { respond } = createDecryptingHandler({ match: match as DecryptingHandlerOptions['match'] });
+      return (await respond(get()))?.status;
+    };
+    expect(await statusOf(async () => null)).toBe(404);
+    expect(await statusOf(() => null)).toBeUndefined();
+    const source = await encrypt('x', { keyring });
+    for (const wrong of [
+      () => {
+        throw new Error('no');
+      },
+      () => Promise.reject(new Error('no')),
+      () => ({}),
+      () => ({ source }),
+      () => ({ source: 7, keyring }),
+      () => ({ source, keyring, contentType: 7 }),
+      () => ({ source, keyring, contentType: 'image/png\r\nSet-Cookie: x' }),
+      () => ({ source, keyring, typo: 1 }),
+    ]) {
+      expect(await statusOf(wrong)).toBe(500);
+    }
+  });
+
+  test('wrong options', () => {
+    const match = () => null;
+    for (const [options, words] of [
+      [undefined, /options/],
+      [{}, /match/],
+      [{ match, typo: 1 }, /unknown option "typo"/],
+      [{ match, maxOpened: -1 }, /maxOpened/],
+      [{ match, maxAge: 0.5 }, /maxAge/],
+      [{ match, onError: 'x' }, /onError/],
+      [{ match, now: 5 }, /now/],
+      [{ match, allowedContentTypes: 'a/b' }, /allowedContentTypes/],
+      [{ match, allowedContentTypes: ['A/B'] }, /allowedContentTypes/],
+      [{ match, allowedContentTypes: ['a/b;c=d'] }, /allowedContentTypes/],
+    ] as [never, RegExp][]) {
+      expect(() => createDecryptingHandler(options)).toThrow(words);
+    }
+  });
+});
