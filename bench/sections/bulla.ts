@@ -1,0 +1,67 @@
+// bulla's own candidates, the same in Node and in browsers.
+
+import { decrypt, decryptStream, encrypt, encryptStream } from 'bulla';
+import { cachingKeyring } from 'bulla/cache';
+import { aesKeyring } from 'bulla/keyrings/aes';
+import { ecdhKeyring, generateEcdhKey } from 'bulla/keyrings/ecdh';
+import { collect, drain, makeNoise, rechunked, streamOf } from '../lib/payload.ts';
+import type { Candidate } from '../lib/rounds.ts';
+
+/** Both ways through a stream in memory, with the default segments. */
+export async function bullaStreams(chunks: readonly Uint8Array[]): Promise<{ encrypt: Candidate; decrypt: Candidate }> {
+  const keyring = aesKeyring({ keyId: 'bench', key: makeNoise(32) });
+  const message = rechunked(await collect(streamOf(chunks).pipeThrough(encryptStream({ keyring }))));
+  const name = 'bulla';
+  return {
+    encrypt: { name, kind: 'bulla', run: () => drain(streamOf(chunks).pipeThrough(encryptStream({ keyring }))) },
+    decrypt: { name, kind: 'bulla', run: () => drain(streamOf(message).pipeThrough(decryptStream({ keyring }))) },
+  };
+}
+
+const cachedAtOnce = 'bulla, cached data key, 64 at once';
+
+/** Runs a call `count` times, `atOnce` of them at a time. */
+export function repeat(
+  name: string,
+  kind: Candidate['kind'],
+  count: number,
+  atOnce: number,
+  call: () => unknown,
+): Candidate {
+  const run = async () => {
+    for (let done = 0; done < count; done += atOnce) {
+      if (atOnce === 1) await call();
+      else await Promise.all(Array.from({ length: atOnce }, call));
+    }
+    return count;
+  };
+  return { name, kind, run, against: atOnce === 64 ? cachedAtOnce : undefined };
+}
+
+/** 100 B messages: under a cached data key, and to a public key. */
+export async function bullaMessages(
+  plaintext: Uint8Array,
+  count: number,
+): Promise<{ encrypt: Candidate[]; decrypt: Candidate[] }> {
+  const cached = cachingKeyring(aesKeyring({ keyId: 'bench', key: makeNoise(32) }), { maxMessages: 2 ** 30 });
+  const key = await generateEcdhKey();
+  const ecdh = ecdhKeyring({ recipients: [key.publicKey], privateKeys: [key] });
+  const context = { table: 'people', row: '4711' };
+  const message = await encrypt(plaintext, { keyring: cached, context });
+  const toPublicKey = await encrypt(plaintext, { keyring: ecdh, context });
+  const seal = () => encrypt(plaintext, { keyring: cached, context });
+  const open = () => decrypt(message, { keyring: cached, context });
+  const few = Math.ceil(count / 20);
+  return {
+    encrypt: [
+      repeat('bulla, cached data key', 'bulla', count, 1, seal),
+      repeat(cachedAtOnce, 'bulla', count, 64, seal),
+      repeat('bulla, to a P-384 key', 'bulla', few, 1, () => encrypt(plaintext, { keyring: ecdh, context })),
+    ],
+    decrypt: [
+      repeat('bulla, cached data key', 'bulla', count, 1, open),
+      repeat(cachedAtOnce, 'bulla', count, 64, open),
+      repeat('bulla, to a P-384 key', 'bulla', few, 1, () => decrypt(toPublicKey, { keyring: ecdh, context })),
+    ],
+  };
+}
