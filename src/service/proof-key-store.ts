@@ -19,7 +19,7 @@ const table = 'proof-keys';
  * The proof key of a name from this origin's IndexedDB; made and kept where there is none yet. Its private half cannot be exported, by nobody; a script in the page can
  * still sign with it. Two pages that ask at once get the same key.
  *
- * Rejects with what IndexedDB rejects with, for example where the browser keeps nothing.
+ * Rejects with a `TypeError` where there is no IndexedDB, and with what IndexedDB rejects with, for example where the browser keeps nothing.
  */
 export async function dpopKeyFromIndexedDB(options: StoredProofKeyOptions = {}): Promise<CryptoKeyPair> {
   const { name = 'default', algorithm, database = 'bulla' } = options;
@@ -46,8 +46,13 @@ export async function deleteDpopKey(options: StoredProofKeyOptions = {}): Promis
   }
 }
 
-function openDatabase(name: string): Promise<IDBDatabase> {
-  const request = indexedDB.open(name, 1);
+async function openDatabase(name: string): Promise<IDBDatabase> {
+  assert(
+    typeof globalThis.indexedDB === 'object',
+    'dpopKeyFromIndexedDB',
+    'called where there is an IndexedDB: in a browser',
+  );
+  const request = globalThis.indexedDB.open(name, 1);
   request.onupgradeneeded = () => request.result.createObjectStore(table);
   return done(request);
 }

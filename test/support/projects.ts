@@ -48,7 +48,7 @@ export async function browserProjects({
     extends: true,
     resolve: { conditions: ['bulla-source', 'browser', 'import'] },
     // Found late, a dependency would be bundled in the middle of a run, and the pages reloaded.
-    optimizeDeps: { include: [...protobufjs, 'fast-check'] },
+    optimizeDeps: { include: [...protobufjs, 'fast-check', 'jose', 'ky'] },
     test: {
       ...timeouts,
       include,

@@ -1,0 +1,140 @@
+// The cache in front of the real service: one call for many messages, and what the service says reaches what is cached.
+
+import { beforeAll, describe, expect, test } from 'vitest';
+import { cachingKeyring, createDataKeyCache, type DataKeyCacheOptions } from '../../src/cache.ts';
+import { decrypt, encrypt, inspect, rewrap } from '../../src/index.ts';
+import { serviceKeyring } from '../../src/keyrings/service.ts';
+import { developmentToken, keyManagement } from '../../src/service.ts';
+import { codeOf } from '../support/data.ts';
+import { clientOf, keyContext, newKey, recorder } from '../support/service-client.ts';
+
+const admin = keyManagement(clientOf('admin@north'));
+let keyId: string;
+beforeAll(async () => {
+  keyId = await newKey();
+});
+
+function caching(key: string, options: DataKeyCacheOptions = {}, user = 'alice@north') {
+  const recorded = recorder();
+  const client = clientOf(user, { onEvent: recorded.onEvent });
+  const keyring = cachingKeyring(serviceKeyring({ client, keyId: key, keyContext }), { pollInterval: 0, ...options });
+  return { client, keyring, cache: keyring.cache, ...recorded };
+}
+
+const versionOf = (message: Uint8Array) => inspect(message).wrappedKeys[0]?.version;
+
+describe('load', () => {
+  test('3,000 parallel cold decrypts under one data key: one upstream item', async () => {
+    const writer = caching(keyId);
+    const messages = await Promise.all(
+      Array.from({ length: 3_000 }, (_, i) => encrypt(`${i}`, { keyring: writer.keyring })),
+    );
+    expect(writer.calls('generate')).toBe(1);
+    const { keyring, events } = caching(keyId);
+    const opened = await Promise.all(messages.map((message) => decrypt(message, { keyring })));
+    expect(opened.map(({ plaintext }) => new TextDecoder().decode(plaintext))).toEqual(messages.map((_, i) => `${i}`));
+    const items = events.flatMap((event) => (event.type === 'service-call' ? [event.items] : []));
+    expect(items).toEqual([1]);
+  });
+
+  test('10,000 messages under 500 data keys: a handful of calls', async () => {
+    const writer = caching(keyId, { maxMessages: 20, refreshAhead: false });
+    const messages: Uint8Array[] = [];
+    for (let round = 0; round < 10; round++) {
+      const keyrings = Array.from({ length: 50 }, () =>
+        cachingKeyring(serviceKeyring({ client: writer.client, keyId, keyContext }), { pollInterval: 0 }),
+      );
+      const made = keyrings.flatMap((keyring) => Array.from({ length: 20 }, () => encrypt('x', { keyring })));
+      messages.push(...(await Promise.all(made)));
+    }
+    expect(messages.length).toBe(10_000);
+    const { keyring, events, cache } = caching(keyId);
+    await Promise.all(messages.map((message) => decrypt(message, { keyring })));
+    const items = events.flatMap((event) => (event.type === 'service-call' ? [event.items] : []));
+    expect(items.reduce((sum, count) => sum + count)).toBe(500);
+    expect(items.length).toBeLessThanOrEqual(5);
+    expect(cache.counters).toMatchObject({ misses: 500, joined: 9_500 });
+  });
+});
+
+describe('what the service says', () => {
+  test('a rotation that any answer shows ends the old version', async () => {
+    const id = await newKey();
+    const { keyring, cache } = caching(id);
+    const before = await encrypt('x', { keyring });
+    await admin.rotate(id, 1);
+    expect(versionOf(await encrypt('x', { keyring }))).toBe(1);
+    await decrypt(before, { keyring });
+    const after = await encrypt('x', { keyring });
+    expect(versionOf(after)).toBe(2);
+    expect(cache.counters.evictions.rotated).toBe(1);
+    // Decrypting goes on with what is cached.
+    await decrypt(before, { keyring });
+    expect(cache.counters.evictions.floor).toBe(0);
+  });
+
+  test('polling: rotation, floor and a disabled key reach an idle client', async () => {
+    const id = await newKey();
+    const { keyring, cache } = caching(id, { pollInterval: 100 });
+    const message = await encrypt('x', { keyring });
+    await decrypt(message, { keyring });
+    expect(cache.size).toBe(2);
+    const until = async (size: number) => {
+      for (let i = 0; i < 100 && cache.size !== size; i++) await new Promise((resolve) => setTimeout(resolve, 50));
+      return cache.size;
+    };
+    await admin.rotate(id, 1);
+    expect(await until(1)).toBe(1);
+    await admin.raiseFloor(id, 2);
+    expect(await until(0)).toBe(0);
+    expect(await codeOf(decrypt(message, { keyring }))).toBe('ERR_KEY_VERSION_UNAVAILABLE');
+    await encrypt('x', { keyring });
+    await admin.disable(id);
+    expect(await until(0)).toBe(0);
+    expect(await codeOf(encrypt('x', { keyring }))).toBe('ERR_KEY_DISABLED');
+    expect(cache.counters.evictions).toMatchObject({ rotated: 1, floor: 1, unavailable: 1 });
+  });
+
+  test('rewrap sees through the cache', async () => {
+    const id = await newKey();
+    const { keyring, calls } = caching(id);
+    const message = await encrypt('x', { keyring });
+    await admin.rotate(id, 1);
+    const renewed = await rewrap(message, { from: keyring, to: keyring });
+    expect([versionOf(renewed), calls('/rewrap'), calls('/unwrap')]).toEqual([2, 1, 0]);
+    expect(new TextDecoder().decode((await decrypt(renewed, { keyring })).plaintext)).toBe('x');
+  });
+});
+
+describe('whose data keys', () => {
+  test('two users of one process share a cache and no entry', async () => {
+    const cache = createDataKeyCache({ pollInterval: 0 });
+    const keyringOf = (user: string) => {
+      const { onEvent, calls } = recorder();
+      const client = clientOf(user, { onEvent });
+      return { keyring: cachingKeyring(serviceKeyring({ client, keyId, keyContext }), cache), calls };
+    };
+    const alice = keyringOf('alice@north');
+    const bob = keyringOf('bob@south');
+    const message = await encrypt('x', { keyring: alice.keyring });
+    await decrypt(message, { keyring: alice.keyring });
+    expect(await codeOf(decrypt(message, { keyring: bob.keyring }))).toMatch(/ERR_NOT_ALLOWED|ERR_DECRYPTION_FAILED/);
+    const again = keyringOf('alice@north');
+    await encrypt('y', { keyring: again.keyring });
+    expect(again.calls('generate') + alice.calls('generate')).toBeLessThanOrEqual(2);
+  });
+
+  test('another user of the same client gets no entry of the one before', async () => {
+    let user = 'alice@north';
+    const { onEvent, calls } = recorder();
+    const client = clientOf('x', { onEvent, tokenSource: (request) => developmentToken(user)(request) });
+    const keyring = cachingKeyring(serviceKeyring({ client, keyId, keyContext }), { pollInterval: 0 });
+    const message = await encrypt('x', { keyring });
+    await decrypt(message, { keyring });
+    user = 'bob@south';
+    client.forgetToken();
+    expect(await codeOf(decrypt(message, { keyring }))).toMatch(/ERR_NOT_ALLOWED|ERR_DECRYPTION_FAILED/);
+    expect(await codeOf(encrypt('x', { keyring }))).toBe('ERR_NOT_ALLOWED');
+    expect(calls('unwrap')).toBe(2);
+  });
+});
