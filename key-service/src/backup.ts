@@ -4,13 +4,13 @@ import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { ReadableStream } from 'node:stream/web';
-import { decryptStream, encryptStream } from 'bulla';
+import { decryptStream, encryptStream, isBullaError } from 'bulla';
 import { type EcdhPrivateKey, type EcdhPublicKey, ecdhKeyring } from 'bulla/keyrings/ecdh';
 import { OperatorError } from './errors.ts';
 import { type Bytes, decodeBase64url, encodeBase64url, encodeUtf8 } from './lib/bytes.ts';
 import type { RootKey, SecretName } from './root-key/root-key.ts';
 import { softwareRootKey } from './root-key/software.ts';
-import type { Store, TableRow } from './store/store.ts';
+import { type Store, StoreError, type TableRow } from './store/store.ts';
 
 const format = 'bulla-key-service-backup/1';
 
@@ -57,11 +57,24 @@ export async function writeBackup(store: Store, rootKey: RootKey, options: Backu
 }
 
 /** Reads a backup into an empty store, with all secrets under its root key. `check` sees the header before anything is written. */
-export async function readBackup(
-  store: Store,
-  rootKey: RootKey,
-  options: { readonly file: string; readonly key: EcdhPrivateKey; readonly check: (info: BackupInfo) => void },
-): Promise<BackupInfo> {
+export async function readBackup(store: Store, rootKey: RootKey, options: RestoreOptions): Promise<BackupInfo> {
+  try {
+    return await loadBackup(store, rootKey, options);
+  } catch (error) {
+    const cause = error instanceof StoreError ? error.cause : error;
+    if (!isBullaError(cause)) throw error;
+    throw new OperatorError(`The backup does not open with this key, or it was changed: ${cause.code}`);
+  }
+}
+
+/** Options of {@link readBackup}. */
+export interface RestoreOptions {
+  readonly file: string;
+  readonly key: EcdhPrivateKey;
+  readonly check: (info: BackupInfo) => void;
+}
+
+async function loadBackup(store: Store, rootKey: RootKey, options: RestoreOptions): Promise<BackupInfo> {
   const keyring = ecdhKeyring({ privateKeys: [options.key] });
   const source = ReadableStream.from(createReadStream(options.file)) as ReadableStream<Uint8Array>;
   const lines = readLines(source.pipeThrough<Uint8Array>(decryptStream({ keyring }) as never));

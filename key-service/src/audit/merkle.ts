@@ -1,6 +1,7 @@
 /** The Merkle tree of RFC 6962 §2.1: growing it, and proofs from stored hashes. */
 
 import { sha256 } from '../crypto/digest.ts';
+import { IntegrityError } from '../errors.ts';
 import { type Bytes, concat, equalBytes } from '../lib/bytes.ts';
 
 const leafPrefix = Uint8Array.of(0);
@@ -101,7 +102,7 @@ async function perfect(read: NodeReader, from: number, length: number): Promise<
   const level = Math.floor(Math.log2(length) / storedLevels) * storedLevels;
   const width = 2 ** level;
   let row = [...(await read(level, from / width, (from + length) / width))];
-  if (row.length !== length / width) throw new RangeError('The log has not that many entries');
+  if (row.length !== length / width) throw new IntegrityError('The log has not that many entries');
   while (row.length > 1) row = pairs(row);
   return row[0] as Bytes;
 }
