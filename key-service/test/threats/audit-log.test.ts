@@ -1,0 +1,241 @@
+// Threats: an audit log that somebody edits, cuts, reorders or forks in the database; found by `audit verify` and by clients over HTTP.
+
+import { rmSync } from 'node:fs';
+import type { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Checkpoint, leafHash, openCheckpoint, rootOf } from '../reference-client/audit.ts';
+import type { Client } from '../reference-client/client.ts';
+import { Refused, Unauthenticated } from '../reference-client/client.ts';
+import { hash } from '../reference-client/encodings.ts';
+import { World } from './support/world.ts';
+
+let world: World;
+let good: string;
+let kept: Checkpoint;
+
+beforeAll(async () => {
+  world = await World.start();
+  for (let i = 0; i < 11; i++) await world.createKey();
+  kept = await world.client('admin@north').checkpoint();
+  await world.createKey();
+  await world.stop();
+  good = world.copyDatabase('good.sqlite');
+}, 30_000);
+
+afterAll(() => world?.remove());
+
+const size = (database: DatabaseSync): number => Number(database.prepare('select size from state').get()?.['size']);
+const setEntry = (database: DatabaseSync, index: number, change: (text: string) => string, rehash: boolean): void => {
+  const row = database.prepare('select entry from audit_leaves where idx = ?').get(index);
+  const entry = Buffer.from(change(Buffer.from(row?.['entry'] as Uint8Array).toString()));
+  database.prepare('update audit_leaves set entry = ? where idx = ?').run(entry, index);
+  if (!rehash) return;
+  database.prepare('update audit_leaves set hash = ? where idx = ?').run(leafHash(entry), index);
+};
+/** Computes all nodes of the tree anew from the leaves, as the service would: a node for each full pair. */
+const rebuild = (database: DatabaseSync): void => {
+  const leaves = database.prepare('select hash from audit_leaves order by idx').all();
+  let level = leaves.map((row) => Buffer.from(row['hash'] as Uint8Array));
+  for (let n = 0; level.length > 0; n++) {
+    const update = database.prepare('update audit_nodes set hash = ? where level = ? and idx = ?');
+    level.forEach((each, i) => {
+      update.run(each, n, i);
+    });
+    level = level.flatMap((left, i) => {
+      const right = level[i + 1];
+      return i % 2 === 0 && right ? [hash('sha256', Buffer.of(1), left, right)] : [];
+    });
+  }
+};
+const swap = (database: DatabaseSync, table: string, where: string): void => {
+  for (const [from, to] of [
+    [3, -3],
+    [4, 3],
+    [-3, 4],
+  ]) {
+    database.exec(`update ${table} set idx = ${to} where idx = ${from} ${where}`);
+  }
+};
+const alice = (text: string): string => text.replace('|admin', '|alice');
+
+const edits: [string, (database: DatabaseSync) => void][] = [
+  ['an entry edited', (database) => setEntry(database, 5, alice, false)],
+  ['an entry edited, its hash too', (database) => setEntry(database, 5, alice, true)],
+  [
+    'an entry edited, the whole tree computed anew',
+    (database) => {
+      setEntry(database, 5, alice, true);
+      rebuild(database);
+    },
+  ],
+  [
+    'the last entry edited, the tree computed anew',
+    (database) => {
+      setEntry(database, size(database) - 1, alice, true);
+      rebuild(database);
+    },
+  ],
+  [
+    'the last entry cut',
+    (database) => database.exec('delete from audit_leaves where idx = (select max(idx) from audit_leaves)'),
+  ],
+  [
+    'the last entries cut, the head set back',
+    (database) => {
+      database.exec('delete from audit_leaves where idx >= 8; delete from audit_nodes where level = 0 and idx >= 8');
+      database.exec('update state set size = 8');
+    },
+  ],
+  ['an entry in the middle cut', (database) => database.exec('delete from audit_leaves where idx = 4')],
+  [
+    'an entry cut, those behind it moved up',
+    (database) => {
+      database.exec('delete from audit_leaves where idx = 4');
+      database.exec('update audit_leaves set idx = -idx where idx > 4');
+      database.exec('update audit_leaves set idx = -idx - 1 where idx < 0');
+    },
+  ],
+  ['two entries swapped', (database) => swap(database, 'audit_leaves', '')],
+  [
+    'two entries swapped, the tree computed anew',
+    (database) => {
+      swap(database, 'audit_leaves', '');
+      rebuild(database);
+    },
+  ],
+  [
+    'an entry added behind the head',
+    (database) => {
+      const columns = 'hash, tenant, entry';
+      database.exec(`insert into audit_leaves (idx, ${columns}) select max(idx) + 1, ${columns} from audit_leaves`);
+    },
+  ],
+  [
+    'an entry given to another tenant, who then may read it',
+    (database) => database.exec("update audit_leaves set tenant = 'south' where idx = 5"),
+  ],
+  [
+    'a node of the tree changed',
+    (database) => database.exec('update audit_nodes set hash = zeroblob(32) where level = 1 and idx = 0'),
+  ],
+  [
+    'another head',
+    (database) => database.exec("update state set frontier = replace(frontier, substr(frontier, 5, 1), 'Z')"),
+  ],
+  [
+    'nothing left',
+    (database) => {
+      database.exec("delete from audit_leaves; delete from audit_nodes; update state set size = 0, frontier = '[]'");
+    },
+  ],
+];
+
+describe('audit verify', () => {
+  it.each(edits)('%s: found, without and with a checkpoint', (_, edit) => {
+    world.putDatabase(good);
+    world.database(edit);
+    const alone = world.run('audit verify');
+    expect(alone.status, alone.output).toBe(1);
+    const checked = world.run('audit verify', '--checkpoint', world.path('checkpoint'));
+    expect(checked.status, checked.output).toBe(1);
+    expect(checked.output).not.toMatch(/ at .*\.ts:\d+/);
+  });
+
+  it('the log as it was is whole', () => {
+    world.putDatabase(good);
+    expect(world.run('audit verify').output).toMatch(/whole/);
+    expect(world.run('audit verify', '--checkpoint', world.path('checkpoint')).output).toMatch(
+      /continuing the checkpoint/,
+    );
+  });
+});
+
+describe('a client that kept a checkpoint', () => {
+  /** Whether the log still has all that the checkpoint covers, by the entries and proofs over HTTP. */
+  const isWhole = async (admin: Client): Promise<boolean> => {
+    try {
+      const now = await admin.checkpoint();
+      if (!(await admin.verifyConsistency(kept, now))) return false;
+      const entries = await admin.entries(0, kept.size);
+      return rootOf(entries.map(({ leaf }) => leaf)).equals(kept.root);
+    } catch (error) {
+      if (error instanceof Refused || error instanceof Unauthenticated) return false;
+      if (error instanceof Error && /not its leaf/.test(error.message)) return false;
+      throw error;
+    }
+  };
+  const visible = edits.filter(([name]) => !/behind the head|the last entry|another tenant|a node/.test(name));
+
+  it('sees that it is whole where it is', async () => {
+    world.putDatabase(good);
+    await world.start();
+    expect(await isWhole(world.client('admin@north'))).toBe(true);
+    await world.stop();
+  });
+
+  it.each(visible)('%s, while the service runs: found, or the service answers no more', async (_, edit) => {
+    world.putDatabase(good);
+    await world.start();
+    world.database(edit);
+    expect(await isWhole(world.client('admin@north'))).toBe(false);
+    await world.stop();
+  });
+
+  it('a fork, signed by the service itself on a database put back: found', async () => {
+    world.putDatabase(good);
+    await world.start();
+    const [common, admin] = [world.copyDatabase('common.sqlite'), world.client('admin@north')];
+    await world.createKey();
+    const seen = await admin.checkpoint();
+    await world.stop();
+    world.putDatabase(common);
+    rmSync(world.path('checkpoint'));
+    await world.start();
+    for (let i = 0; i < 3; i++) await world.createKey({ description: 'in the fork' });
+    const forked = world.client('admin@north');
+    const other = await forked.checkpoint();
+    expect(other.size).toBeGreaterThanOrEqual(seen.size);
+    expect(await forked.verifyConsistency(kept, other)).toBe(true);
+    expect(await forked.verifyConsistency(seen, other)).toBe(false);
+    await world.stop();
+  }, 20_000);
+});
+
+describe('a checkpoint', () => {
+  it('of another log, another size or root, with another signature is not taken', async () => {
+    world.putDatabase(good);
+    rmSync(world.path('checkpoint'), { force: true });
+    await world.start();
+    const admin = world.client('admin@north');
+    const { checkpoint } = await admin.call<{ checkpoint: string }>('GET', '/v1/audit/checkpoint');
+    const { audit } = await admin.discover();
+    expect(openCheckpoint(checkpoint, audit).size).toBeGreaterThan(0);
+    const changes = [
+      checkpoint.replace(/\n(\d+)\n/, (_, n: string) => `\n${Number(n) - 1}\n`),
+      checkpoint.replace(
+        /\n(.)([^\n]*=)\n/,
+        (_, first: string, rest: string) => `\n${first === 'A' ? 'B' : 'A'}${rest}\n`,
+      ),
+      checkpoint.replaceAll(audit.origin, 'bulla-key-service/other'),
+      checkpoint.replace(/\n\n[^]*/, '\n\n'),
+      checkpoint.replace(/.{8}\n$/, 'AAAAAAA=\n'),
+    ];
+    for (const changed of changes) {
+      expect(changed).not.toBe(checkpoint);
+      expect(() => openCheckpoint(changed, audit)).toThrow(/bad signature/);
+    }
+    await world.stop();
+  });
+
+  it('that is forged or of another log is not taken by audit verify nor at the start', async () => {
+    const other = await World.start();
+    await other.stop();
+    world.putDatabase(good);
+    const { status, output } = world.run('audit verify', '--checkpoint', other.path('checkpoint'));
+    expect([status, output]).toEqual([1, expect.not.stringContaining('whole')]);
+    world.configure({ checkpoint_file: other.path('checkpoint') });
+    expect(await world.refusal()).not.toBe('');
+    world.configure();
+    await other.remove();
+  }, 20_000);
+});
