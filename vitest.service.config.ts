@@ -3,7 +3,10 @@
 import { defineConfig } from 'vitest/config';
 import { browserProjects, nodeProjects } from './test/support/projects.ts';
 
-const suite = { include: ['test/service/**/*.test.ts', 'test/**/*.service.test.ts'] };
+const suite = {
+  include: ['test/service/**/*.test.ts', 'test/**/*.service.test.ts'],
+  nodeOnly: ['test/service/node/**'],
+};
 
 export default defineConfig({
   test: {

@@ -17,7 +17,7 @@ export interface ServiceAccountOptions {
   readonly tenantClaim?: string | undefined;
   /** The private key, with its algorithm and id. */
   readonly key: SigningKey;
-  /** Seconds that a token is good, 30 to 900. Default: 300. */
+  /** Seconds that a token is good, 60 to 900. Default: 300. */
   readonly lifetime?: number | undefined;
   /** Further claims, such as `scope` or roles. */
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
@@ -35,7 +35,7 @@ export function serviceAccountToken(options: ServiceAccountOptions): TokenSource
   for (const [name, value] of Object.entries({ issuer, subject, tenant, tenantClaim })) {
     assert(typeof value === 'string' && value !== '', name, 'a string');
   }
-  assertInteger(lifetime, 30, 900, 'lifetime');
+  assertInteger(lifetime, 60, 900, 'lifetime');
   return async ({ audience, time, proofKey }) =>
     signJwt(key, 'at+jwt', {
       ...claims,
