@@ -15,17 +15,26 @@ const bundles = [
            export { ecdhKeyring } from './dist/keyrings/ecdh.js';`,
   },
   {
+    what: 'encrypt, decrypt, streams, service client, its keyring, cache',
+    budget: 42_000,
+    code: `export { encrypt, decrypt, encryptStream, decryptStream } from './dist/index.js';
+           export { createKeyServiceClient } from './dist/service.js';
+           export { serviceKeyring } from './dist/keyrings/service.js';
+           export { cachingKeyring } from './dist/cache.js';`,
+    mayContain: /node_modules\/(jose|ky)\//,
+  },
+  {
     what: 'everything for browsers',
     budget: 27_000,
     code: `export * from './dist/bulla.min.js';`,
   },
 ];
 
-for (const { what, budget, code } of bundles) {
+for (const { what, budget, code, mayContain } of bundles) {
   const { text, modules } = await bundle(code);
   const size = gzipSync(text, { level: 9 }).byteLength;
   console.log(`${String(size).padStart(6)} B min+gzip of ${budget} B: ${what}`);
-  const forbidden = modules.filter((name) => /node_modules\/(jose|ky)\//.test(name));
+  const forbidden = modules.filter((name) => /node_modules\/(jose|ky)\//.test(name) && !mayContain?.test(name));
   if (size > budget) throw new Error(`${what}: over budget`);
   // A violation of every content security policy without 'wasm-unsafe-eval'.
   if (text.includes('WebAssembly')) throw new Error(`${what}: uses WebAssembly`);
