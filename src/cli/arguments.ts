@@ -33,6 +33,11 @@ export class Arguments {
     return this.#values[name] === true;
   }
 
+  /** Whether an option was given, of whatever kind. */
+  given(name: string): boolean {
+    return this.#values[name] !== undefined;
+  }
+
   /** The value of an option, or `undefined`. */
   get(name: string): string | undefined {
     return this.#values[name] as string | undefined;

@@ -15,7 +15,7 @@ import {
   withoutExtension,
   writeOutput,
 } from './files.ts';
-import { decryptionKeyring, keyOptions, passphraseOptions } from './keys.ts';
+import { decryptionKeyring, keyOptions, passphraseOptions, serviceOptions } from './keys.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { formatBytes, printable } from './terminal.ts';
 
@@ -29,6 +29,7 @@ the whole message was authentic, or never. What goes to a pipe is authentic, but
   options: [
     ...keyOptions,
     ...passphraseOptions,
+    ...serviceOptions,
     {
       name: 'context',
       short: 'c',

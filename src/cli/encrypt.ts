@@ -7,7 +7,7 @@ import { writeFully } from '../node/file-io.ts';
 import type { Arguments } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { assertNoTerminal, extension, openInput, outputOptions, pipe, planJobs, writeOutput } from './files.ts';
-import { encryptionKeyring, passphraseOptions, recipientOptions } from './keys.ts';
+import { encryptionKeyring, offlineOption, passphraseOptions, recipientOptions, serviceOptions } from './keys.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { formatBytes, printable } from './terminal.ts';
 import { textEncoder } from './text-form.ts';
@@ -22,6 +22,8 @@ unless a public key of theirs is among the recipients.`,
   options: [
     ...recipientOptions,
     ...passphraseOptions,
+    ...serviceOptions,
+    offlineOption,
     {
       name: 'context',
       short: 'c',

@@ -19,6 +19,8 @@ export const exitCodes = {
   context: 6,
   /** A file, a pipe or the terminal. */
   file: 7,
+  /** The key service: unreachable, refusing, or not the one that was pinned. */
+  service: 8,
 } as const;
 
 /** The command line is wrong: exit code 2, and a hint where to read on. */
@@ -62,6 +64,7 @@ const bullaExitCodes: Record<string, number> = {
   ContextMismatchError: exitCodes.context,
   KeyError: exitCodes.key,
   SourceError: exitCodes.file,
+  KeyServiceError: exitCodes.service,
 };
 
 const hints: Record<string, string> = {
@@ -70,6 +73,9 @@ const hints: Record<string, string> = {
   ERR_CONTEXT_MISMATCH: 'give each name with --context name=value',
   ERR_KEYRING_CANNOT: 'encrypting takes a --recipient or a passphrase',
   ERR_SHARED_DATA_KEY: 'decrypt it and encrypt the result',
+  ERR_SERVICE_IDENTITY: 'if it is the service that you mean, compare its identity with "pin" in the configuration',
+  ERR_NOT_ALLOWED: 'your role, the key, its alias, or --key-context',
+  ERR_KEY_VERSION_UNAVAILABLE: 'an administrator of keys can say more: bulla keys show',
   EEXIST: '--force replaces it',
 };
 

@@ -1,5 +1,6 @@
 /** Inputs and outputs of the command line: files, pipes, and which of them. */
 
+import { readdirSync, statSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { open, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -32,7 +33,7 @@ export interface Job {
 
 /** The jobs that the arguments ask for. `nameOf` gives the name of an output beside its input. Throws a {@link UsageError}. */
 export function planJobs(args: Arguments, nameOf: (input: string) => string): Job[] {
-  const inputs = args.files.length === 0 ? [pipe] : args.files;
+  const inputs = args.files.length === 0 ? [pipe] : args.has('recursive') ? args.files.flatMap(filesIn) : args.files;
   const [output, folder] = [args.get('output'), args.get('output-folder')];
   if (inputs.filter((input) => input === pipe).length > 1) throw new UsageError('Standard input can be read once');
   if (output !== undefined && folder !== undefined) {
@@ -40,16 +41,33 @@ export function planJobs(args: Arguments, nameOf: (input: string) => string): Jo
   }
   if (output !== undefined && inputs.length > 1) throw new UsageError('--output takes one input; use --output-folder');
   const jobs = inputs.map((input) => ({ input, output: output ?? outputOf(input, folder, nameOf) }));
-  const named = jobs.filter((job) => job.output !== pipe).map((job) => resolve(job.output));
-  const twice = named.find((path, i) => named.indexOf(path) !== i);
-  if (twice !== undefined) throw new UsageError(`Two inputs would be written to ${twice}`);
-  // With --force, an input would be gone before it is read.
-  const eaten = jobs.find((job, i) => jobs.some(({ input }, j) => i !== j && resolve(input) === resolve(job.output)));
-  if (eaten !== undefined) throw new UsageError(`${eaten.output} is an input, and would be written to as well`);
+  assertApart(jobs);
   if (jobs.some((job) => job.output === pipe) && args.has('json')) {
     throw new UsageError('--json writes to standard output, so the result needs an --output');
   }
   return jobs;
+}
+
+function assertApart(jobs: readonly Job[]): void {
+  const owners = new Map(jobs.map(({ input }, i) => [resolve(input), i]));
+  const written = new Set<string>();
+  for (const [i, { output }] of jobs.entries()) {
+    if (output === pipe) continue;
+    const path = resolve(output);
+    if (written.has(path)) throw new UsageError(`Two inputs would be written to ${path}`);
+    written.add(path);
+    // With --force, an input would be gone before it is read.
+    if ((owners.get(path) ?? i) !== i) throw new UsageError(`${output} is an input, and would be written to as well`);
+  }
+}
+
+/** The messages in a folder and its folders, in the order of their names; links are not followed. A file is itself. */
+function filesIn(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  return readdirSync(path, { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(extension) && !entry.name.startsWith('.bulla-'))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
 }
 
 function outputOf(input: string, folder: string | undefined, nameOf: (input: string) => string): string {

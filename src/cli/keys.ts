@@ -43,6 +43,19 @@ export const newPassphraseOptions: readonly Option[] = [
   { name: 'new-passphrase-fd', value: 'N', help: 'reads it, one line, from file descriptor N' },
 ];
 
+/** How to use a key service. */
+export const serviceOptions: readonly Option[] = [
+  { name: 'key-service', short: 's', value: 'FILE', help: 'a configuration file that names a key service' },
+  { name: 'service-key', value: 'KEY', help: 'the key of the service: its id, or alias:NAME' },
+  { name: 'key-context', value: 'NAME=VALUE', multiple: true, help: 'what the service decides by; may be repeated' },
+];
+
+/** For those who encrypt. */
+export const offlineOption: Option = {
+  name: 'offline',
+  help: 'wraps to the public key that the service publishes, which needs no permission to decrypt',
+};
+
 const maxKeyFileLength = 65_536;
 const maxPassphraseLength = 4_096;
 const keyFileContentType = 'application/vnd.bulla.private-key';
@@ -55,10 +68,12 @@ export async function encryptionKeyring(
   const recipients = await readRecipients(args);
   const passphrase = await readPassphrase(args, passphraseName, 'twice');
   const keyrings = [
+    ...(await serviceKeyrings(args)),
     ...(recipients.length > 0 ? [ecdhKeyring({ recipients })] : []),
     ...(passphrase === undefined ? [] : [passphraseKeyring({ passphrase })]),
   ];
-  return combine(keyrings, `Nobody could decrypt it: give a --recipient, a --recipients-file or a --${passphraseName}`);
+  const ways = `a --recipient, a --recipients-file, a --${passphraseName} or a --key-service`;
+  return combine(keyrings, `Nobody could decrypt it: give ${ways}`);
 }
 
 /** The keyring that decrypts with all private keys that were given, and a passphrase. */
@@ -68,8 +83,21 @@ export async function decryptionKeyring(args: Arguments): Promise<Keyring> {
   const keyrings = [
     ...(privateKeys.length > 0 ? [ecdhKeyring({ privateKeys })] : []),
     ...(passphrase === undefined ? [] : [passphraseKeyring({ passphrase })]),
+    ...(await serviceKeyrings(args)),
   ];
-  return combine(keyrings, 'There is nothing to decrypt with: give a --key or a passphrase');
+  return combine(keyrings, 'There is nothing to decrypt with: give a --key, a passphrase or a --key-service');
+}
+
+/** The one of `--key-service`, if it is given. */
+async function serviceKeyrings(args: Arguments): Promise<Keyring[]> {
+  if (args.get('key-service') === undefined) {
+    const without = ['service-key', 'key-context', 'offline'].find((name) => args.given(name));
+    if (without !== undefined) throw new UsageError(`--${without} goes with --key-service`);
+    return [];
+  }
+  // jose and ky are loaded by whoever needs them.
+  const { openKeyService } = await import('./key-service.ts');
+  return [openKeyService(args).keyring()];
 }
 
 function combine(keyrings: Keyring[], missing: string): Keyring {

@@ -11,9 +11,17 @@ import { inspectCommand } from './inspect.ts';
 import { keygenCommand } from './keygen.ts';
 import { rewrapCommand } from './rewrap.ts';
 import { type Command, interruption, sayFailure } from './run.ts';
+import { keysCommand } from './service-keys.ts';
 import { say } from './terminal.ts';
 
-const commands: readonly Command[] = [keygenCommand, encryptCommand, decryptCommand, inspectCommand, rewrapCommand];
+const commands: readonly Command[] = [
+  keygenCommand,
+  encryptCommand,
+  decryptCommand,
+  inspectCommand,
+  rewrapCommand,
+  keysCommand,
+];
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined) {

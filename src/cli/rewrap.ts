@@ -1,11 +1,14 @@
 /** `bulla rewrap` */
 
+import { inspect, type WrappedKeyInfo } from '../message/inspect.ts';
 import { rewrap } from '../message/rewrap.ts';
 import { type RewrapFileOptions, rewrapFile } from '../node/rewrap-file.ts';
+import type { VerifiedKeyDocument } from '../service/key-documents.ts';
 import type { Arguments } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import {
   assertNoTerminal,
+  type Job,
   openMessage,
   outputOptions,
   pipe,
@@ -19,8 +22,10 @@ import {
   encryptionKeyring,
   keyOptions,
   newPassphraseOptions,
+  offlineOption,
   passphraseOptions,
   recipientOptions,
+  serviceOptions,
 } from './keys.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { printable } from './terminal.ts';
@@ -32,12 +37,15 @@ export const rewrapCommand: Command = {
   summary: 'changes who can decrypt messages, without decrypting them',
   synopsis: '--in-place [OPTIONS] FILE..., or rewrap --output FILE [OPTIONS] [FILE]',
   details: `The wrapped key that --key or --passphrase opens is replaced by those for the recipients; all others stay. The data key remains
-the same: whoever could decrypt the old message and kept it, still can.`,
+the same: whoever could decrypt the old message and kept it, still can. With a --key-service, data keys stay in it, and what
+is under the newest version of the key already is passed over: run it again to go on where it was stopped.`,
   options: [
     ...keyOptions,
     ...passphraseOptions,
     ...recipientOptions,
     ...newPassphraseOptions,
+    ...serviceOptions,
+    offlineOption,
     { name: 'keep', help: 'keeps the wrapped key that was opened, so that recipients are added' },
     {
       name: 'drop',
@@ -52,6 +60,8 @@ the same: whoever could decrypt the old message and kept it, still can.`,
       multiple: true,
       help: 'checks the message against it before it is re-wrapped',
     },
+    { name: 'recursive', help: 'takes the files in folders that end in .bulla' },
+    { name: 'dry-run', short: 'n', help: 'does everything but writing' },
     { name: 'in-place', short: 'i', help: 'replaces each file by the re-wrapped one' },
     { name: 'text', short: 't', help: 'writes the text form, bulla1.…' },
     ...outputOptions,
@@ -59,17 +69,8 @@ the same: whoever could decrypt the old message and kept it, still can.`,
   ],
 
   async run(args, signal) {
-    const inPlace = args.has('in-place');
-    if (inPlace && (args.get('output') ?? args.get('output-folder')) !== undefined) {
-      throw new UsageError('--in-place excludes --output and --output-folder');
-    }
-    if (inPlace && (args.files.length === 0 || args.files.includes(pipe)))
-      throw new UsageError('--in-place takes files');
-    const jobs = planJobs(args, (input) => {
-      if (inPlace || args.get('output-folder') !== undefined) return input;
-      throw new UsageError('Say where to write with --in-place, --output or --output-folder');
-    });
-    if (!args.has('text')) assertNoTerminal(args, jobs);
+    const jobs = plan(args);
+    if (!args.has('text') && !args.has('dry-run')) assertNoTerminal(args, jobs);
     const context = args.all('context').length === 0 ? undefined : args.pairs('context');
     const dropped = args.all('drop');
     const options: RewrapFileOptions = {
@@ -80,24 +81,66 @@ the same: whoever could decrypt the old message and kept it, still can.`,
       drop: ({ keyId }) => dropped.includes(keyId),
       signal,
     };
-    return runJobs(args, jobs, signal, (work) => rewrapOne(work, options, args));
+    const newest = await newestVersion(args, signal);
+    const atOnce = args.get('key-service') === undefined ? 1 : filesAtOnce;
+    return runJobs(args, jobs, signal, (work) => rewrapOne(work, options, args, newest), atOnce);
   },
 };
 
-async function rewrapOne({ job, bar }: Work, options: RewrapFileOptions, args: Arguments): Promise<Result> {
+/** Wrapped keys of as many files travel to a key service together. */
+const filesAtOnce = 64;
+
+function plan(args: Arguments): Job[] {
+  const inPlace = args.has('in-place');
+  if (inPlace && (args.get('output') ?? args.get('output-folder')) !== undefined) {
+    throw new UsageError('--in-place excludes --output and --output-folder');
+  }
+  if (inPlace && (args.files.length === 0 || args.files.includes(pipe))) throw new UsageError('--in-place takes files');
+  if (args.has('recursive') && !inPlace) throw new UsageError('--recursive goes with --in-place');
+  return planJobs(args, (input) => {
+    if (inPlace || args.has('dry-run') || args.get('output-folder') !== undefined) return input;
+    throw new UsageError('Say where to write with --in-place, --output or --output-folder');
+  });
+}
+
+/** The newest version of the key service's key, where it is the only one that messages shall be wrapped under: what has it needs nothing. */
+async function newestVersion(args: Arguments, signal: AbortSignal): Promise<Newest | undefined> {
+  const more = ['recipient', 'recipients-file', 'new-passphrase', 'new-passphrase-fd', 'keep', 'drop'];
+  if (args.get('key-service') === undefined || more.some((name) => args.given(name))) return undefined;
+  const { openKeyService } = await import('./key-service.ts');
+  const { client, keyId } = openKeyService(args);
+  return client.keyDocument(keyId(), { signal });
+}
+
+type Newest = Pick<VerifiedKeyDocument, 'keyId' | 'version'>;
+
+async function rewrapOne(
+  { job, bar }: Work,
+  options: RewrapFileOptions,
+  args: Arguments,
+  newest: Newest | undefined,
+): Promise<Result> {
   const input = await openMessage(job.input);
-  const overwrite = args.has('in-place') || args.has('force');
+  const { beginning, rest } = await readBeginning(input.stream());
+  const isNewest = ({ keyId, version }: WrappedKeyInfo) => keyId === newest?.keyId && version === newest.version;
+  const [overwrite, dryRun] = [args.has('in-place') || args.has('force'), args.has('dry-run')];
+  if (newest !== undefined && inspect(beginning).wrappedKeys.some(isNewest)) {
+    await rest.cancel();
+    return { words: `${printable(job.input)}: under the newest version already`, rewrapped: false };
+  }
+  if (dryRun) {
+    await rest.cancel();
+    await rewrap(beginning, options);
+    return { words: `${printable(job.input)}: would be re-wrapped`, rewrapped: false };
+  }
   if (input.path !== undefined && job.output !== pipe && !args.has('text')) {
-    await rewrapFile(input.path, job.output, {
-      ...options,
-      overwrite,
-      onProgress: (bytes, total) => bar.update(bytes, total),
-    });
+    await rest.cancel();
+    const onProgress = (bytes: number, total: number) => bar.update(bytes, total);
+    await rewrapFile(input.path, job.output, { ...options, overwrite, onProgress });
   } else {
-    const { beginning, rest } = await readBeginning(input.stream());
     const rewrapped = prepend([await rewrap(beginning, options)], rest);
     const asText = args.has('text') || (args.has('in-place') && input.path === undefined);
     await writeOutput(asText ? rewrapped.pipeThrough(textEncoder()) : rewrapped, job.output, { overwrite });
   }
-  return { words: `${printable(job.output)}: re-wrapped` };
+  return { words: `${printable(job.output)}: re-wrapped`, rewrapped: true };
 }

@@ -3,7 +3,7 @@
 import type { Arguments, Option } from './arguments.ts';
 import { describeFailure, exitCodes, type Failure, Interrupted } from './failure.ts';
 import { type Job, pipe } from './files.ts';
-import { type ProgressBar, printable, progressBar, say } from './terminal.ts';
+import { type ProgressBar, printable, progressBar, say, silentBar } from './terminal.ts';
 
 /** What every command that works on files knows. */
 export const commonOptions: readonly Option[] = [
@@ -39,32 +39,70 @@ export interface Result {
   readonly [name: string]: unknown;
 }
 
-/** Does one job after the other. A failure is reported and ends neither the others nor, before all are done, the call. */
+/**
+ * Does all jobs, `concurrency` of them at once (default: one after the other). A failure is reported and ends neither the others nor, before all are done,
+ * the call. Of many at once, the progress bar counts files.
+ */
 export async function runJobs(
   args: Arguments,
   jobs: readonly Job[],
   signal: AbortSignal,
   work: (work: Work) => Promise<Result>,
+  concurrency = 1,
 ): Promise<number> {
-  const [json, quiet] = [args.has('json'), args.has('quiet')];
-  let exitCode: number = exitCodes.success;
-  for (const job of jobs) {
-    const bar = progressBar(job.input, json || quiet);
+  const run = new Run(args, jobs.length, concurrency > 1);
+  const waiting = jobs.values();
+  const worker = async () => {
+    for (const job of waiting) {
+      await run.one(job, signal, work);
+      if (signal.aborted) return;
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, jobs.length) }, worker));
+  run.bar?.clear();
+  return run.exitCode;
+}
+
+/** What the jobs of a call share. */
+class Run {
+  exitCode: number = exitCodes.success;
+  /** The one of all files, where many are done at once. */
+  readonly bar: ProgressBar | undefined;
+  readonly #args: Arguments;
+  readonly #total: number;
+  #done = 0;
+
+  constructor(args: Arguments, total: number, together: boolean) {
+    this.#args = args;
+    this.#total = total;
+    if (together) this.bar = progressBar(`${total} files`, args.has('json') || args.has('quiet'), 'files');
+  }
+
+  async one(job: Job, signal: AbortSignal, work: (work: Work) => Promise<Result>): Promise<void> {
+    const [json, quiet] = [this.#args.has('json'), this.#args.has('quiet')];
+    const bar = this.bar ?? progressBar(job.input, json || quiet);
+    const own = this.bar === undefined ? bar : silentBar;
     try {
-      const { words, ...result } = await work({ job, signal, bar });
+      const { words, ...result } = await work({ job, signal, bar: own });
       bar.clear();
       if (json) printJson({ ...named(job), ...result });
       else if (!quiet && words !== '' && job.output !== pipe) say(words);
     } catch (error) {
       bar.clear();
-      const failure = describeFailure(signal.aborted ? signal.reason : error);
-      if (json) printJson({ ...named(job), error: { code: failure.code, message: failure.message } });
-      sayFailure(failure, job.input);
-      if (signal.aborted) return failure.exitCode;
-      if (exitCode === exitCodes.success) exitCode = failure.exitCode;
+      this.#failed(describeFailure(signal.aborted ? signal.reason : error), job, signal.aborted);
     }
+    this.bar?.update(++this.#done, this.#total);
   }
-  return exitCode;
+
+  #failed(failure: Failure, job: Job, aborted: boolean): void {
+    // Of many at once, an interruption is said once.
+    if (aborted && this.exitCode === failure.exitCode) return;
+    if (this.#args.has('json')) {
+      printJson({ ...named(job), error: { code: failure.code, message: failure.message } });
+    }
+    sayFailure(failure, job.input);
+    if (this.exitCode === exitCodes.success || aborted) this.exitCode = failure.exitCode;
+  }
 }
 
 function named({ input, output }: Job) {

@@ -28,10 +28,14 @@ export interface ProgressBar {
 const redrawAfter = 100;
 const barWidth = 24;
 
-/** A progress bar for one file, on standard error if that is a terminal and nobody asked for silence. */
-export function progressBar(label: string, silent: boolean): ProgressBar {
+/** A bar that nobody sees. */
+export const silentBar: ProgressBar = { update: () => {}, clear: () => {} };
+
+/** A progress bar for one file, or for many, on standard error if that is a terminal and nobody asked for silence. */
+export function progressBar(label: string, silent: boolean, unit: 'bytes' | 'files' = 'bytes'): ProgressBar {
   const { stderr } = process;
-  if (silent || !stderr.isTTY) return { update: () => {}, clear: () => {} };
+  if (silent || !stderr.isTTY) return silentBar;
+  const format = unit === 'bytes' ? formatBytes : (files: number) => `${Math.round(files)} files`;
   const begun = performance.now();
   let drawn = begun;
   let shown = false;
@@ -41,7 +45,7 @@ export function progressBar(label: string, silent: boolean): ProgressBar {
       if (now - drawn < redrawAfter) return;
       drawn = now;
       shown = true;
-      const rate = `${formatBytes((done / (now - begun)) * 1000)}/s`;
+      const rate = `${format((done / (now - begun)) * 1000)}/s`;
       const text = `${bar(done, total)} ${rate}  ${printable(label)}`;
       stderr.write(`\r\x1b[K${text.slice(0, (stderr.columns || 80) - 1)}`);
     },

@@ -1,0 +1,139 @@
+/** The key service that a configuration file names, as a client and as a keyring. */
+
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Keyring } from '../keyrings/keyring.ts';
+import { serviceKeyring } from '../keyrings/service.ts';
+import { createKeyServiceClient, type KeyServiceClient } from '../service/client.ts';
+import type { TokenRequest, TokenSource } from '../service/token.ts';
+import { clientCredentialsToken } from '../service/tokens/client-credentials.ts';
+import { developmentToken, exchangedToken } from '../service/tokens/exchange.ts';
+import { serviceAccountToken } from '../service/tokens/service-account.ts';
+import type { Arguments } from './arguments.ts';
+import { FileError, UsageError } from './failure.ts';
+
+/** A key service, ready to use. */
+export interface ServiceAccess {
+  readonly client: KeyServiceClient;
+  /** The key of the configuration, or of `--service-key`. Throws a {@link UsageError} where neither names one. */
+  keyId(): string;
+  /** The keyring of that key. */
+  keyring(): Keyring;
+}
+
+/** The configuration file, as `docs/cli.md` describes it. */
+interface Configuration {
+  readonly url: string;
+  readonly pin?: string;
+  readonly key?: string;
+  readonly keyContext?: Record<string, string>;
+  readonly token: TokenConfiguration;
+}
+
+/** One of its members says where tokens come from. */
+interface TokenConfiguration {
+  readonly command?: readonly string[];
+  /** With `command`: what it prints is exchanged for a token that is bound. */
+  readonly exchange?: boolean;
+  readonly clientCredentials?: { tokenEndpoint: string; clientId: string; keyFile: string; scope?: string };
+  readonly serviceAccount?: { issuer: string; subject: string; tenant: string; keyFile: string; claims?: object };
+  readonly developmentUser?: string;
+}
+
+const maxTokenLength = 65_536;
+const commandTimeout = 60_000;
+
+const opened = new WeakMap<Arguments, ServiceAccess>();
+
+/** The key service that `--key-service` names, one for a call, so that data keys that go from its keys to its keys stay in it. Throws a {@link FileError} for a file that is no configuration, and what the client throws for wrong values. */
+export function openKeyService(args: Arguments): ServiceAccess {
+  const access = opened.get(args) ?? open(args);
+  opened.set(args, access);
+  return access;
+}
+
+function open(args: Arguments): ServiceAccess {
+  const path = args.get('key-service') as string;
+  const configuration = readConfiguration(path);
+  const { url, pin, key, keyContext = {}, token } = configuration;
+  const development = token.developmentUser !== undefined;
+  const client = createKeyServiceClient({
+    url,
+    pin,
+    // Whoever signs in as a development user talks to a service on loopback; the client refuses any other without a pin.
+    ...(development && pin === undefined && { unsafeUnpinned: true }),
+    tokenSource: tokenSource(token, dirname(path), path),
+  });
+  const keyId = () => {
+    const given = args.get('service-key') ?? key;
+    if (given === undefined) throw new UsageError(`Say which key with --service-key, or with "key" in ${path}`);
+    return given;
+  };
+  return {
+    client,
+    keyId,
+    keyring: () =>
+      serviceKeyring({
+        client,
+        keyId: keyId(),
+        keyContext: { ...keyContext, ...args.pairs('key-context') },
+        mode: args.has('offline') ? 'offline' : 'online',
+      }),
+  };
+}
+
+function readConfiguration(path: string): Configuration {
+  const text = readFileSync(path, 'utf8');
+  const wrong = (what: string) => new FileError('ERR_CONFIGURATION', `${path} ${what}`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw wrong('is not JSON');
+  }
+  if (typeof value !== 'object' || value === null) throw wrong('is no configuration');
+  const { token, ...others } = value as Partial<Configuration>;
+  const unknown = Object.keys(others).find((name) => !['url', 'pin', 'key', 'keyContext'].includes(name));
+  if (unknown !== undefined) throw wrong(`has the unknown member ${JSON.stringify(unknown)}`);
+  if (typeof token !== 'object' || token === null) throw wrong('does not say where tokens come from: "token"');
+  return value as Configuration;
+}
+
+function tokenSource(token: TokenConfiguration, folder: string, path: string): TokenSource {
+  const { command, exchange = false, clientCredentials, serviceAccount, developmentUser } = token;
+  const keyOf = (file: string) => ({ jwk: JSON.parse(readFileSync(resolve(folder, file), 'utf8')) });
+  if (command !== undefined) {
+    if (!exchange) return (request) => runCommand(command, request);
+    return (request) => exchangedToken({ subjectToken: () => runCommand(command, request) })(request);
+  }
+  if (clientCredentials !== undefined) {
+    const { keyFile, ...rest } = clientCredentials;
+    return clientCredentialsToken({ ...rest, key: keyOf(keyFile) });
+  }
+  if (serviceAccount !== undefined) {
+    const { keyFile, claims = {}, ...rest } = serviceAccount;
+    return serviceAccountToken({ ...rest, claims: { ...claims }, key: keyOf(keyFile) });
+  }
+  if (developmentUser !== undefined) return developmentToken(developmentUser);
+  const names = 'command, clientCredentials, serviceAccount or developmentUser';
+  throw new FileError('ERR_CONFIGURATION', `"token" in ${path} has none of ${names}`);
+}
+
+/** What a command prints. It learns from its environment which key the token must be bound to, and for whom it is. */
+function runCommand(
+  command: readonly string[],
+  { proofKey, audience, serviceUrl, signal }: TokenRequest,
+): Promise<string> {
+  const [program, ...args] = command as [string, ...string[]];
+  const env = { ...process.env, BULLA_PROOF_KEY: proofKey, BULLA_AUDIENCE: audience, BULLA_SERVICE_URL: serviceUrl };
+  const limits = { maxBuffer: maxTokenLength, timeout: commandTimeout };
+  return new Promise((done, fail) => {
+    // What it printed is not repeated: it may be a token.
+    const failure = () => fail(new FileError('ERR_TOKEN_COMMAND', `The token command ${program} failed`));
+    execFile(program, args, { env, signal, ...limits }, (error, stdout) => {
+      if (error !== null) failure();
+      else done(stdout.trim());
+    });
+  });
+}

@@ -1,0 +1,141 @@
+/** `bulla keys` */
+
+import type { KeyDescription, KeyManagement } from '../service/management.ts';
+import type { Arguments, Option } from './arguments.ts';
+import { exitCodes, UsageError } from './failure.ts';
+import { serviceOptions } from './keys.ts';
+import { type Command, commonOptions, printJson } from './run.ts';
+import { printable } from './terminal.ts';
+
+const keyServiceOption = serviceOptions.find(({ name }) => name === 'key-service') as Option;
+
+/** Administers the keys of a key service. */
+export const keysCommand: Command = {
+  name: 'keys',
+  summary: 'administers the keys of a key service',
+  synopsis: 'ACTION [KEY] --key-service FILE [OPTIONS]',
+  details: `Actions, with KEY an id (key-…) or alias:NAME:
+  list                  all keys that you may see          create                makes a key
+  show KEY              one key and its versions           rotate KEY            makes its next version
+  disable KEY           the key, or one --key-version      enable KEY            takes that back
+  raise-floor KEY       --floor N: no older version opens  mark-compromised KEY  --key-version N: for ever
+  set-rotation KEY      --max-age-days, --max-uses         alias NAME KEY        sets or moves an alias
+  schedule-deletion KEY --days N, for another to approve   unalias NAME          removes an alias
+  approve-deletion KEY  the days begin                     cancel-deletion KEY   until they are over`,
+  options: [
+    keyServiceOption,
+    { name: 'alias', value: 'NAME', help: 'create: an alias for the key' },
+    { name: 'description', value: 'TEXT', help: 'create: what the key is for' },
+    { name: 'max-age-days', value: 'N', help: 'create, set-rotation: rotated when it is as old' },
+    { name: 'max-uses', value: 'N', help: 'create, set-rotation: rotated when it wrapped as many data keys' },
+    { name: 'key-version', value: 'N', help: 'disable, enable, mark-compromised, schedule-deletion: the version' },
+    { name: 'floor', value: 'N', help: 'raise-floor: the lowest version that opens' },
+    { name: 'days', value: 'N', help: 'schedule-deletion: 7 to 30' },
+    ...commonOptions.filter(({ name }) => name !== 'quiet'),
+  ],
+
+  async run(args, signal) {
+    const [action = '', ...names] = args.files;
+    const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
+    if (perform === undefined) throw new UsageError(`There is no action ${JSON.stringify(action)} of bulla keys`);
+    if (names.length !== perform.names) throw new UsageError(`bulla keys ${action} takes ${perform.names} names`);
+    if (args.get('key-service') === undefined) throw new UsageError('Say which key service with --key-service');
+    // jose and ky are loaded by whoever needs them.
+    const [{ openKeyService }, { keyManagement }] = await Promise.all([
+      import('./key-service.ts'),
+      import('../service/management.ts'),
+    ]);
+    const keys = keyManagement(openKeyService(args).client);
+    for (const key of await perform.run({ keys, args, names, signal })) print(key, args);
+    return exitCodes.success;
+  },
+};
+
+interface Call {
+  readonly keys: KeyManagement;
+  readonly args: Arguments;
+  readonly names: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+interface Action {
+  /** Names that stand behind it. */
+  readonly names: 0 | 1 | 2;
+  run(call: Call): Promise<readonly KeyDescription[]>;
+}
+
+const one = (run: (call: Call, key: string) => Promise<KeyDescription>): Action => ({
+  names: 1,
+  run: async (call) => [await run(call, call.names[0] as string)],
+});
+
+const actions: Record<string, Action> = {
+  list: { names: 0, run: ({ keys, signal }) => collect(keys.list({ signal })) },
+  create: {
+    names: 0,
+    async run({ keys, args, signal }) {
+      const [alias, description] = [args.get('alias'), args.get('description')];
+      return [await keys.create({ alias, description, rotation: rotationOf(args), signal })];
+    },
+  },
+  show: one(({ keys, signal }, key) => keys.describe(key, { signal })),
+  rotate: one(async ({ keys, signal }, key) => {
+    const { newest_version: newest } = await keys.describe(key, { signal });
+    return keys.rotate(key, newest, { signal });
+  }),
+  disable: one(({ keys, args, signal }, key) => keys.disable(key, args.integer('key-version', 1), { signal })),
+  enable: one(({ keys, args, signal }, key) => keys.enable(key, args.integer('key-version', 1), { signal })),
+  'mark-compromised': one(({ keys, args, signal }, key) =>
+    keys.markCompromised(key, required(args, 'key-version'), { signal }),
+  ),
+  'raise-floor': one(({ keys, args, signal }, key) => keys.raiseFloor(key, required(args, 'floor'), { signal })),
+  'set-rotation': one(({ keys, args, signal }, key) =>
+    keys.setRotationPolicy(key, { max_age_days: null, max_uses: null, ...rotationOf(args) }, { signal }),
+  ),
+  'schedule-deletion': one(({ keys, args, signal }, key) =>
+    keys.scheduleDeletion(key, required(args, 'days'), args.integer('key-version', 1), { signal }),
+  ),
+  'approve-deletion': one(({ keys, signal }, key) => keys.approveDeletion(key, { signal })),
+  'cancel-deletion': one(({ keys, signal }, key) => keys.cancelDeletion(key, { signal })),
+  alias: {
+    names: 2,
+    run: async ({ keys, names: [alias, key], signal }) => [
+      await keys.setAlias(alias as string, key as string, { signal }),
+    ],
+  },
+  unalias: one(({ keys, signal }, alias) => keys.deleteAlias(alias, { signal })),
+};
+
+async function collect(keys: AsyncIterable<KeyDescription>): Promise<KeyDescription[]> {
+  const all: KeyDescription[] = [];
+  for await (const key of keys) all.push(key);
+  return all;
+}
+
+function rotationOf(args: Arguments) {
+  const [days, uses] = [args.integer('max-age-days', 1), args.integer('max-uses', 1)];
+  if (days === undefined && uses === undefined) return undefined;
+  return { ...(days !== undefined && { max_age_days: days }), ...(uses !== undefined && { max_uses: uses }) };
+}
+
+function required(args: Arguments, name: string): number {
+  const value = args.integer(name, 1);
+  if (value === undefined) throw new UsageError(`Give --${name}`);
+  return value;
+}
+
+function print(key: KeyDescription, args: Arguments): void {
+  if (args.has('json')) {
+    printJson(key);
+    return;
+  }
+  const aliases = key.aliases.map((alias) => ` alias:${alias}`).join('');
+  const deletion = key.deletion === null ? '' : ', deletion scheduled';
+  const head = `${key.key_id}${aliases}  ${key.state}${deletion}, tenant ${key.tenant}, floor ${key.floor}`;
+  const lines = key.versions.map(({ version, state, created, uses }) => {
+    const date = new Date(created * 1000).toISOString();
+    return `  version ${String(version).padEnd(4)} ${state.padEnd(17)} ${date}  ${uses} uses`;
+  });
+  const about = key.description === '' ? [] : [`  ${printable(key.description)}`];
+  process.stdout.write(`${[printable(head), ...about, ...lines].join('\n')}\n`);
+}
