@@ -64,7 +64,12 @@ async function pgp(): Promise<Peer> {
     preferredAEADAlgorithm: openpgp.enums.aead.gcm,
   };
   const userIDs = [{ name: 'bench' }];
-  const { privateKey, publicKey } = await openpgp.generateKey({ type: 'curve25519', userIDs, format: 'object', config });
+  const { privateKey, publicKey } = await openpgp.generateKey({
+    type: 'curve25519',
+    userIDs,
+    format: 'object',
+    config,
+  });
   const encrypt = async (binary: Uint8Array | ReadableStream<Uint8Array>) =>
     openpgp.encrypt({
       message: await openpgp.createMessage({ binary: binary as Uint8Array }),

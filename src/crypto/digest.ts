@@ -1,10 +1,14 @@
 /** SHA-384 and, for key ids alone, SHA-256: FIPS 180-4. */
 
-import { webcrypto } from '#platform';
+import { native, webcrypto } from '#platform';
 import type { Bytes } from '../types.ts';
+
+// More than that is better off on another thread.
+const maxNativeLength = 2 ** 16;
 
 /** The 48-byte digest. */
 export async function sha384(bytes: Bytes): Promise<Bytes> {
+  if (native !== undefined && bytes.byteLength <= maxNativeLength) return native.sha384(bytes);
   const { subtle } = await webcrypto();
   return new Uint8Array(await subtle.digest('SHA-384', bytes));
 }

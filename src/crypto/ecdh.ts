@@ -1,8 +1,8 @@
 /** ECDH on P-384, SP 800-56A (ECC CDH); points are uncompressed, SEC 1 §2.3.3. */
 
-import { webcrypto } from '#platform';
+import { native, webcrypto } from '#platform';
 import type { Bytes } from '../types.ts';
-import { type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
+import { importAndErase, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
 
 const curve = { name: 'ECDH', namedCurve: 'P-384' } as const;
 
@@ -66,5 +66,9 @@ export async function agree(privateKey: CryptoKey, point: Bytes): Promise<Secret
   if (!isPoint(point)) return undefined;
   const { subtle } = await webcrypto();
   const algorithm = { name: 'ECDH', public: await importPoint(point) };
+  if (native !== undefined && privateKey.usages.includes('deriveBits')) {
+    const shared = new Uint8Array(await subtle.deriveBits(algorithm, privateKey, coordinateLength * 8));
+    return importAndErase(native, shared, coordinateLength);
+  }
   return secretHandle(await subtle.deriveKey(algorithm, privateKey, { name: 'HKDF' }, false, secretKeyUsages));
 }

@@ -1,7 +1,12 @@
 /**
- * Opaque key handles. A handle is made and used by this layer alone; what is inside is the platform's (a `CryptoKey` today), is not
+ * Opaque key handles. A handle is made and used by this layer alone; what is inside is the platform's (a `CryptoKey`, in Node mostly a `KeyObject`), is not
  * extractable, and never leaves the backend that made it.
  */
+
+import { native } from '#platform';
+import { DecryptionError } from '../errors.ts';
+import type { NativeAead, NativeCrypto, NativeSecret } from '../lib/native.ts';
+import type { Bytes } from '../types.ts';
 
 declare const secret: unique symbol;
 declare const aead: unique symbol;
@@ -32,6 +37,34 @@ export const aeadKeyUsages = {
 /** The `CryptoKey` inside a handle. */
 export function cryptoKeyOf(key: SecretKey | AeadKey): CryptoKey {
   return key as unknown as CryptoKey;
+}
+
+/** What is inside a handle that the platform made without WebCrypto; `undefined` for all others. */
+export function nativeSecretOf(key: SecretKey): NativeSecret | undefined {
+  return native?.isSecret(key) ? key : undefined;
+}
+
+/** The same of an AEAD key. */
+export function nativeAeadOf(key: AeadKey): NativeAead | undefined {
+  return native?.isAead(key) ? key : undefined;
+}
+
+/** The handle around a secret that the platform made without WebCrypto. */
+export function nativeSecretHandle(key: NativeSecret): SecretKey {
+  return key as unknown as SecretKey;
+}
+
+/**
+ * The handle on a secret whose bytes are overwritten. Throws `ERR_DECRYPTION_FAILED` when they are not `length` bytes, where one is given. For platforms that hide no key from the code
+ * that runs in them; elsewhere a secret never becomes bytes.
+ */
+export function importAndErase(platform: NativeCrypto, bytes: Bytes, length = bytes.byteLength): SecretKey {
+  try {
+    if (bytes.byteLength !== length) throw new DecryptionError();
+    return nativeSecretHandle(platform.importSecret(bytes));
+  } finally {
+    bytes.fill(0);
+  }
 }
 
 /** The handle around a `CryptoKey` for HKDF. */

@@ -1,9 +1,9 @@
 /** RSAES-OAEP with SHA-384 for hash and mask, RFC 8017 §7.1. */
 
-import { webcrypto } from '#platform';
+import { native, webcrypto } from '#platform';
 import { DecryptionError } from '../errors.ts';
 import type { Bytes } from '../types.ts';
-import { aeadHandle, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
+import { aeadHandle, importAndErase, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
 
 const importAlgorithm = { name: 'RSA-OAEP', hash: 'SHA-384' } as const;
 
@@ -53,6 +53,9 @@ export async function decrypt(privateKey: CryptoKey, ciphertext: Bytes, label: B
  * bytes are unwrapped a second time as an AES-256 key, which takes no other. (An HMAC key would not do: the fallback of Node ignores its length.)
  */
 export async function decryptSecret(privateKey: CryptoKey, ciphertext: Bytes, label: Bytes): Promise<SecretKey> {
+  if (native !== undefined && privateKey.usages.includes('decrypt')) {
+    return importAndErase(native, await decrypt(privateKey, ciphertext, label), 32);
+  }
   const { subtle } = await webcrypto();
   const algorithm = { name: 'RSA-OAEP', label };
   const lengthCheck = { name: 'AES-GCM', length: 256 };

@@ -1,6 +1,8 @@
 /** The platform seam in Node: the built-in WebCrypto, or `@peculiar/webcrypto` where a Node was built or started without it. */
 
 import { CryptoUnavailableError } from '../errors.ts';
+import type { NativeCrypto } from './native.ts';
+import { nodeCrypto } from './native-node.ts';
 
 let fallback: Crypto | undefined;
 
@@ -22,6 +24,10 @@ async function loadFallback(): Promise<Crypto> {
     );
   }
 }
+
+/** Faster primitives besides WebCrypto; where Node has no WebCrypto, its replacement does everything. */
+export const native: NativeCrypto | undefined =
+  (globalThis.crypto as Crypto | undefined)?.subtle === undefined ? undefined : nodeCrypto;
 
 /** How many segments to have in work at once: as many as libuv has threads by default. */
 export const segmentsInFlight = 4;

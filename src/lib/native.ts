@@ -1,0 +1,31 @@
+/**
+ * What a platform may have besides WebCrypto: the same primitives, faster for small inputs. Bytes are the same either way; a key never leaves the backend that made it.
+ */
+
+import type { Bytes } from '../types.ts';
+
+/** Primitives of a platform's own. Inputs are taken, and may be used again, when a call returns. */
+export interface NativeCrypto {
+  /** A secret for HKDF; the bytes are copied. */
+  importSecret(bytes: Bytes): NativeSecret;
+  /** Whether a handle came from here. */
+  isSecret(handle: object): handle is NativeSecret;
+  /** Whether a handle came from here. */
+  isAead(handle: object): handle is NativeAead;
+  sha384(bytes: Bytes): Bytes;
+}
+
+/** HKDF with SHA-384 from a secret, RFC 5869. */
+export interface NativeSecret {
+  deriveBytes(salt: Bytes, info: Bytes, length: number): Bytes;
+  deriveAead(salt: Bytes, info: Bytes, use: 'seal' | 'open' | 'unwrap'): NativeAead;
+  /** The HMAC-SHA-384 of `bytes` under a key of 48 derived bytes. */
+  deriveMac(salt: Bytes, info: Bytes, bytes: Bytes): Bytes;
+}
+
+/** AES-256-GCM with a tag of 16 bytes, SP 800-38D. A key for one direction refuses the other with a `TypeError`. */
+export interface NativeAead {
+  seal(nonce: Bytes, plaintext: Bytes, additionalData: Bytes): Bytes | Promise<Bytes>;
+  /** Throws, or rejects, when the tag is wrong; nothing of the plaintext is given out then. */
+  open(nonce: Bytes, sealed: Bytes, additionalData: Bytes): Bytes | Promise<Bytes>;
+}

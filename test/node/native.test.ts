@@ -1,0 +1,173 @@
+import { inspect } from 'node:util';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { open as openByHandle, seal as sealByHandle } from '../../src/crypto/aes-gcm.ts';
+import { sha384 } from '../../src/crypto/digest.ts';
+import { deriveAead, deriveBytes, importSecret } from '../../src/crypto/hkdf.ts';
+import { verifyMac } from '../../src/crypto/hmac.ts';
+import { nativeAeadOf, nativeSecretOf, secretHandle } from '../../src/crypto/keys.ts';
+import type { Bytes } from '../../src/types.ts';
+import { pattern, viewAtOffset } from '../support/data.ts';
+
+const { subtle } = globalThis.crypto;
+const bytes = (minLength: number, maxLength = minLength) =>
+  fc.uint8Array({ minLength, maxLength }).map((value) => viewAtOffset(new Uint8Array(value)) as Bytes);
+const hkdf = (salt: Bytes, info: Bytes) => ({ name: 'HKDF', hash: 'SHA-384', salt, info });
+const gcm = (iv: Bytes, additionalData: Bytes) => ({ name: 'AES-GCM', iv, additionalData, tagLength: 128 });
+/** Around what is done synchronously, and far beyond. */
+const lengths = [0, 1, 15, 16, 17, 100, 4096, 65_519, 65_520, 65_535, 65_536, 65_537, 262_144, 262_160, 1_000_001];
+
+/** The same secret in both worlds. */
+async function both(secret: Bytes) {
+  const key = await subtle.importKey('raw', secret, 'HKDF', false, ['deriveKey', 'deriveBits']);
+  const native = await importSecret(secret);
+  expect(nativeSecretOf(native)).toBeDefined();
+  expect(nativeSecretOf(secretHandle(key))).toBeUndefined();
+  return { key, native };
+}
+
+describe('node:crypto and WebCrypto', () => {
+  test('derive the same bytes', () =>
+    fc.assert(
+      fc.asyncProperty(
+        bytes(1, 66),
+        bytes(0, 64),
+        bytes(0, 200),
+        fc.integer({ min: 1, max: 12_240 }),
+        async (...args) => {
+          const [secret, salt, info, length] = args;
+          const { key, native } = await both(secret);
+          const expected = new Uint8Array(await subtle.deriveBits(hkdf(salt, info), key, length * 8));
+          expect(await deriveBytes(native, salt, info, length)).toEqual(expected);
+          expect(await deriveBytes(secretHandle(key), salt, info, length)).toEqual(expected);
+        },
+      ),
+    ));
+
+  test('refuse the same lengths', async () => {
+    const { key, native } = await both(pattern(32));
+    for (const handle of [native, secretHandle(key)]) {
+      await expect(deriveBytes(handle, pattern(0), pattern(0), 12_241)).rejects.toThrow(TypeError);
+    }
+  });
+
+  test('hash the same', () =>
+    fc.assert(
+      fc.asyncProperty(bytes(0, 300), async (data) => {
+        expect(await sha384(data)).toEqual(new Uint8Array(await subtle.digest('SHA-384', data)));
+      }),
+    ));
+
+  test.each([65_535, 65_536, 65_537])('hash %i bytes the same', async (length) => {
+    const data = pattern(length);
+    expect(await sha384(data)).toEqual(new Uint8Array(await subtle.digest('SHA-384', data)));
+  });
+
+  test('check the same MACs', () =>
+    fc.assert(
+      fc.asyncProperty(bytes(32), bytes(32), bytes(0, 90), bytes(0, 500), fc.nat(383), async (...args) => {
+        const [secret, salt, info, data, bit] = args;
+        const { key, native } = await both(secret);
+        const algorithm = { name: 'HMAC', hash: 'SHA-384', length: 384 };
+        const macKey = await subtle.deriveKey(hkdf(salt, info), key, algorithm, false, ['sign']);
+        const mac = new Uint8Array(await subtle.sign('HMAC', macKey, data));
+        for (const handle of [native, secretHandle(key)]) {
+          expect(await verifyMac(handle, salt, info, mac, data)).toBe(true);
+          expect(await verifyMac(handle, salt, info, flipped(mac, bit), data)).toBe(false);
+          expect(await verifyMac(handle, salt, info, mac.slice(0, 47), data)).toBe(false);
+          expect(await verifyMac(handle, salt, info, new Uint8Array(0), data)).toBe(false);
+        }
+      }),
+      { numRuns: 30 },
+    ));
+
+  test.each(lengths)('seal and open %i bytes the same, and refuse the same', async (length) => {
+    const { key, native } = await both(pattern(32, length));
+    const [salt, info, nonce, data] = [pattern(32), pattern(70), pattern(12, 9), pattern(length % 50, 5)];
+    const usages: KeyUsage[] = ['encrypt', 'decrypt'];
+    const expectedKey = await subtle.deriveKey(hkdf(salt, info), key, { name: 'AES-GCM', length: 256 }, false, usages);
+    const plaintext = viewAtOffset(pattern(length, 3)) as Bytes;
+    const expected = new Uint8Array(await subtle.encrypt(gcm(nonce, data), expectedKey, plaintext));
+    const [sealing, opening] = [
+      await deriveAead(native, salt, info, 'seal'),
+      await deriveAead(native, salt, info, 'open'),
+    ];
+    expect(nativeAeadOf(sealing)).toBeDefined();
+
+    const sealed = await sealByHandle(sealing, nonce, plaintext, data);
+    expect(Buffer.compare(sealed, expected)).toBe(0);
+    expect(Object.getPrototypeOf(sealed)).toBe(Uint8Array.prototype);
+    const opened = await openByHandle(opening, nonce, viewAtOffset(sealed) as Bytes, data);
+    expect(Buffer.compare(opened, plaintext)).toBe(0);
+    expect(Object.getPrototypeOf(opened)).toBe(Uint8Array.prototype);
+    expect(opened.buffer.byteLength).toBe(length);
+
+    const refused = { name: 'DecryptionError', code: 'ERR_DECRYPTION_FAILED' };
+    const wrong = [
+      [nonce, flipped(sealed, 0), data],
+      [nonce, flipped(sealed, sealed.byteLength * 8 - 1), data],
+      [nonce, sealed.subarray(0, -1), data],
+      [nonce, sealed.subarray(0, 15), data],
+      [flipped(nonce, 3), sealed, data],
+      [nonce, sealed, pattern(51)],
+    ] as [Bytes, Bytes, Bytes][];
+    for (const args of wrong) await expect(openByHandle(opening, ...args)).rejects.toMatchObject(refused);
+  });
+
+  test('a key does what it is for and nothing else', async () => {
+    const secret = await importSecret(pattern(32));
+    for (const length of [10, 100_000]) {
+      const sealing = await deriveAead(secret, pattern(32), pattern(9), 'seal');
+      const sealed = await sealByHandle(sealing, pattern(12), pattern(length));
+      await expect(openByHandle(sealing, pattern(12), sealed)).rejects.toThrow();
+      const opening = await deriveAead(secret, pattern(32), pattern(9), 'unwrap');
+      await expect(sealByHandle(opening, pattern(12), pattern(length))).rejects.toThrow(TypeError);
+    }
+  });
+});
+
+describe('the seam of Node', () => {
+  test('inputs may be used again at once, large ones before the key is imported too', async () => {
+    const secret = await importSecret(pattern(32));
+    for (const length of [100, 65_536, 65_537, 300_000]) {
+      const [sealing, opening] = await Promise.all(
+        (['seal', 'open'] as const).map((use) => deriveAead(secret, pattern(32), pattern(9), use)),
+      );
+      const buffer = pattern(length);
+      const sealed: Promise<Bytes>[] = [];
+      for (let i = 0; i < 6; i++) {
+        buffer.fill(i);
+        sealed.push(sealByHandle(sealing as never, pattern(12, i), buffer));
+      }
+      for (const [i, one] of (await Promise.all(sealed)).entries()) {
+        const opened = await openByHandle(opening as never, pattern(12, i), one);
+        expect(Buffer.compare(opened, new Uint8Array(length).fill(i))).toBe(0);
+      }
+    }
+  });
+
+  test('a handle shows nothing of what is in it', async () => {
+    const secret = await importSecret(pattern(32, 77));
+    const key = await deriveAead(secret, pattern(32), pattern(9), 'seal');
+    for (const handle of [secret, key]) {
+      expect(Reflect.ownKeys(handle)).toEqual([]);
+      expect(JSON.stringify(handle)).toBe('{}');
+      expect(inspect(handle, { depth: 9, showHidden: true })).not.toMatch(/KeyObject|Buffer|Uint8Array/);
+    }
+  });
+
+  test('a loop of small calls lets the event loop go on', async () => {
+    const key = await deriveAead(await importSecret(pattern(32)), pattern(32), pattern(9), 'seal');
+    let turns = 0;
+    const timer = setInterval(() => turns++, 1);
+    for (let i = 0; i < 20_000; i++) await sealByHandle(key, pattern(12, i), pattern(100));
+    clearInterval(timer);
+    expect(turns).toBeGreaterThan(3);
+  });
+});
+
+function flipped(data: Bytes, bit: number): Bytes {
+  const result = data.slice();
+  result[bit >> 3] = (result[bit >> 3] as number) ^ (1 << (bit & 7));
+  return result;
+}
