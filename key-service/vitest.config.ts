@@ -1,5 +1,8 @@
+/** The tests of the key service, in Node. */
+
 import { defineConfig } from 'vitest/config';
 
+// biome-ignore lint/style/noDefaultExport: Vitest takes the default export
 export default defineConfig({
   resolve: { conditions: ['bulla-source'] },
   ssr: { resolve: { conditions: ['bulla-source'], externalConditions: ['bulla-source'] } },

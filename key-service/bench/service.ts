@@ -4,8 +4,8 @@
  * machine as it can; the service is a process of its own.
  */
 
-import { Agent, request } from 'node:http';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -17,7 +17,11 @@ import { createDatabase, freePort, startPostgres } from '../test/support/postgre
 import { runCommand, startProcess, writeConfig } from '../test/support/process.ts';
 
 const { values } = parseArgs({
-  options: { requests: { type: 'string', default: '4000' }, concurrency: { type: 'string', default: '32' }, store: { type: 'string' } },
+  options: {
+    requests: { type: 'string', default: '4000' },
+    concurrency: { type: 'string', default: '32' },
+    store: { type: 'string' },
+  },
 });
 const requests = Number(values.requests);
 const concurrency = Number(values.concurrency);
@@ -79,7 +83,8 @@ async function benchStore(name: string, store: Config['store']): Promise<void> {
   const key = (await admin.call('POST', '/v1/keys', {})).body.key_id;
   const items = await wrappedItems(user, key);
   const noop = () => prepare(user, 'GET', '/v1/caller', undefined);
-  const unwrap = (count: number) => () => prepare(user, 'POST', `/v1/keys/${key}/unwrap`, { items: items.slice(0, count) });
+  const unwrap = (count: number) => () =>
+    prepare(user, 'POST', `/v1/keys/${key}/unwrap`, { items: items.slice(0, count) });
 
   await measure(port, noop, requests / 4);
   await measure(port, unwrap(1), requests / 4);
@@ -97,7 +102,9 @@ function report(name: string, figures: Record<'before' | 'single' | 'hundred' | 
   const noop = (before.perSecond + after.perSecond) / 2;
   const line = (what: string, { perSecond, p50, p99 }: Figures): void => {
     const ratio = (perSecond / noop).toFixed(2);
-    say(`${name.padEnd(9)} ${what.padEnd(14)} ${perSecond.toFixed(0).padStart(6)} requests/s   ×${ratio} of no-op   p50 ${p50.toFixed(1)} ms   p99 ${p99.toFixed(1)} ms`);
+    say(
+      `${name.padEnd(9)} ${what.padEnd(14)} ${perSecond.toFixed(0).padStart(6)} requests/s   ×${ratio} of no-op   p50 ${p50.toFixed(1)} ms   p99 ${p99.toFixed(1)} ms`,
+    );
   };
   line('no-op', before);
   line('unwrap ×1', single);
@@ -105,22 +112,31 @@ function report(name: string, figures: Record<'before' | 'single' | 'hundred' | 
   line('no-op again', after);
   const keys = hundred.perSecond * 100;
   const met = (ok: boolean): string => (ok ? 'met' : 'MISSED');
-  say(`${name.padEnd(9)} ${keys.toFixed(0)} data keys/s in batches of 100 (target ${targets.batchKeys}: ${met(keys >= targets.batchKeys)})`);
-  say(`${name.padEnd(9)} single unwraps at ${(single.perSecond / noop).toFixed(2)} of the no-op (target ${targets.single}: ${met(single.perSecond / noop >= targets.single)})`);
+  say(
+    `${name.padEnd(9)} ${keys.toFixed(0)} data keys/s in batches of 100 (target ${targets.batchKeys}: ${met(keys >= targets.batchKeys)})`,
+  );
+  say(
+    `${name.padEnd(9)} single unwraps at ${(single.perSecond / noop).toFixed(2)} of the no-op (target ${targets.single}: ${met(single.perSecond / noop >= targets.single)})`,
+  );
 }
 
 async function wrappedItems(user: TestClient, key: string): Promise<object[]> {
   const key_context = { tenant: 'north', purpose: 'bench' };
   const items = Array.from({ length: 100 }, () => ({ key_context }));
   const made = await user.call('POST', `/v1/keys/${key}/generate-data-key`, { items });
-  return made.body.results.map(({ wrapped_key }: { wrapped_key: string }) => ({ wrapped_key, version: 1, key_context }));
+  return made.body.results.map(({ wrapped_key }: { wrapped_key: string }) => ({
+    wrapped_key,
+    version: 1,
+    key_context,
+  }));
 }
 
 async function prepare(client: TestClient, method: string, path: string, json: object | undefined): Promise<Prepared> {
   const body = json === undefined ? '' : JSON.stringify(json);
   const { proof } = await client.makeProof(method, path, Buffer.from(body));
   const headers: Record<string, string> = { Authorization: `DPoP ${client.token}`, DPoP: proof };
-  if (body !== '') Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(body)) });
+  if (body !== '')
+    Object.assign(headers, { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(body)) });
   return { method, path, headers, body };
 }
 

@@ -12,7 +12,9 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 if (values.store !== 'postgres') {
   const folder = await mkdtemp(join(tmpdir(), 'bulla-durability-db-'));
-  say(`sqlite ${JSON.stringify(await runDurability({ sqlite: join(folder, 'keys.sqlite') }, Number(values.rounds), say))}`);
+  say(
+    `sqlite ${JSON.stringify(await runDurability({ sqlite: join(folder, 'keys.sqlite') }, Number(values.rounds), say))}`,
+  );
   await rm(folder, { recursive: true });
 }
 if (values.store !== 'sqlite') {

@@ -34,7 +34,9 @@ async function tour(url: string, identity: string): Promise<void> {
   say(`created ${key.key_id}, version ${key.newest_version}`);
 
   const context = { purpose: 'example' };
-  const generated = expect(await alice.call('POST', `/v1/keys/${key.key_id}/generate-data-key`, { items: [{ key_context: context }] }));
+  const generated = expect(
+    await alice.call('POST', `/v1/keys/${key.key_id}/generate-data-key`, { items: [{ key_context: context }] }),
+  );
   const [{ wrapped_key, version }] = generated.body.results;
   const dataKey = generated.openResult(0, context, wrapped_key);
   say(`generated a data key; wrapped: ${wrapped_key.slice(0, 16)}… (81 bytes)`);
@@ -46,10 +48,14 @@ async function tour(url: string, identity: string): Promise<void> {
   const rotated = expect(await admin.call('POST', `/v1/keys/${key.key_id}/rotate`, { from_version: 1 })).body;
   say(`rotated to version ${rotated.newest_version}`);
 
-  const rewrapped = expect(await alice.call('POST', `/v1/keys/${key.key_id}/rewrap`, { items: [item] })).body.results[0];
+  const rewrapped = expect(await alice.call('POST', `/v1/keys/${key.key_id}/rewrap`, { items: [item] })).body
+    .results[0];
   const newItem = { version: rewrapped.version, key_context: context, wrapped_key: rewrapped.wrapped_key };
   const again = expect(await alice.call('POST', `/v1/keys/${key.key_id}/unwrap`, { items: [newItem] }));
-  check(again.openResult(0, context, rewrapped.wrapped_key).equals(dataKey), `rewrapped to version ${rewrapped.version}: the data key is the same`);
+  check(
+    again.openResult(0, context, rewrapped.wrapped_key).equals(dataKey),
+    `rewrapped to version ${rewrapped.version}: the data key is the same`,
+  );
 
   const refused = await admin.call('POST', `/v1/keys/${key.key_id}/unwrap`, { items: [newItem] });
   check(refused.body.results[0].problem.code === 'not-allowed', 'the administrator cannot unwrap');
@@ -59,9 +65,14 @@ async function tour(url: string, identity: string): Promise<void> {
 async function verifyLog(admin: TestClient, before: Checkpoint, keyId: string): Promise<void> {
   const after = await checkpoint(admin);
   const { proof } = expect(await admin.call('GET', `/v1/audit/consistency/${before.size}/${after.size}`)).body;
-  check(verifyConsistency(before.size, after.size, before.root, after.root, bytes(proof)), 'the log continues the earlier checkpoint');
+  check(
+    verifyConsistency(before.size, after.size, before.root, after.root, bytes(proof)),
+    'the log continues the earlier checkpoint',
+  );
   const { entries } = expect(await admin.call('GET', `/v1/audit/entries/${before.size}/${after.size}`)).body;
-  const shown: { index: number; entry: string }[] = entries.filter(({ entry }: { entry?: string }) => entry !== undefined);
+  const shown: { index: number; entry: string }[] = entries.filter(
+    ({ entry }: { entry?: string }) => entry !== undefined,
+  );
   for (const { index, entry } of shown) {
     const content = Buffer.from(entry, 'base64url');
     const path = expect(await admin.call('GET', `/v1/audit/inclusion/${index}/${after.size}`)).body.proof;
@@ -69,7 +80,10 @@ async function verifyLog(admin: TestClient, before: Checkpoint, keyId: string): 
     const { operation, status } = JSON.parse(content.toString());
     check(included, `leaf ${index} is in the log: ${operation} ${status}`);
   }
-  check(shown.some(({ entry }) => Buffer.from(entry, 'base64url').toString().includes(keyId)), 'the key is in the log');
+  check(
+    shown.some(({ entry }) => Buffer.from(entry, 'base64url').toString().includes(keyId)),
+    'the key is in the log',
+  );
 }
 
 interface Checkpoint {

@@ -96,7 +96,12 @@ async function loadBackup(store: Store, rootKey: RootKey, options: RestoreOption
   return info;
 }
 
-async function resealed(row: TableRow, tenants: ReadonlyMap<string, string>, from: RootKey, to: RootKey): Promise<TableRow> {
+async function resealed(
+  row: TableRow,
+  tenants: ReadonlyMap<string, string>,
+  from: RootKey,
+  to: RootKey,
+): Promise<TableRow> {
   const secret = secretOf(row, tenants);
   if (!secret) return row;
   const { column, name, sealed } = secret;
@@ -144,7 +149,9 @@ function readHeader(line: string): Header {
 
 async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, void> {
   let rest = '';
-  for await (const text of stream.pipeThrough(new TextDecoderStream('utf-8', { fatal: true }) as never) as ReadableStream<string>) {
+  for await (const text of stream.pipeThrough(
+    new TextDecoderStream('utf-8', { fatal: true }) as never,
+  ) as ReadableStream<string>) {
     const lines = (rest + text).split('\n');
     rest = lines.pop() ?? '';
     yield* lines;

@@ -3,8 +3,8 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import * as z from 'zod';
-import { proofAlgorithms, tokenAlgorithms } from './auth/jws.ts';
 import { roles } from './auth/caller.ts';
+import { proofAlgorithms, tokenAlgorithms } from './auth/jws.ts';
 import { OperatorError } from './errors.ts';
 
 const tenant = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
@@ -16,17 +16,27 @@ const issuerSchema = z.strictObject({
   audience: z.string().min(1),
   jwks_uri: url.optional(),
   jwks: z.object({ keys: z.array(z.record(z.string(), z.unknown())).min(1) }).optional(),
-  algorithms: z.array(z.enum(tokenAlgorithms)).min(1).default([...proofAlgorithms, 'RS256']),
+  algorithms: z
+    .array(z.enum(tokenAlgorithms))
+    .min(1)
+    .default([...proofAlgorithms, 'RS256']),
   tenant_claim: z.string().min(1).default('tenant'),
   tenants: z.array(tenant).min(1),
   roles: z.array(
-    z.strictObject({ claim: z.string().min(1), value: z.string().min(1).optional(), roles: z.array(z.string().min(1)) }),
+    z.strictObject({
+      claim: z.string().min(1),
+      value: z.string().min(1).optional(),
+      roles: z.array(z.string().min(1)),
+    }),
   ),
   exchange_only: z.boolean().default(false),
   exchange_audience: z.string().min(1).optional(),
 });
 
-const rootKeySchema = z.union([z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().min(1) })]);
+const rootKeySchema = z.union([
+  z.strictObject({ file: z.string().min(1) }),
+  z.strictObject({ env: z.string().min(1) }),
+]);
 
 const limitsSchema = z.strictObject({
   items_per_minute: z.int().positive().default(600_000),
@@ -88,7 +98,8 @@ export function parseConfig(value: unknown): Config {
   if (!parsed.success) throw new OperatorError(`The configuration is wrong:\n${z.prettifyError(parsed.error)}`);
   const config = parsed.data;
   const { host, tls } = config.listen;
-  if (!tls && !isLoopback(host)) throw new OperatorError(`Without TLS the service listens on loopback only, not on ${host}`);
+  if (!tls && !isLoopback(host))
+    throw new OperatorError(`Without TLS the service listens on loopback only, not on ${host}`);
   if (config.metrics.anonymous && !isLoopback(host)) {
     throw new OperatorError('Anonymous metrics are for a service on loopback only');
   }

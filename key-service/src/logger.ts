@@ -3,13 +3,26 @@
 import { type Logger, pino } from 'pino';
 import type { Config } from './config.ts';
 
-const secretNames = ['authorization', 'dpop', 'access_token', 'subject_token', 'token', 'key_context', 'sealed_key', 'wrapped_key', 'secret'];
+const secretNames = [
+  'authorization',
+  'dpop',
+  'access_token',
+  'subject_token',
+  'token',
+  'key_context',
+  'sealed_key',
+  'wrapped_key',
+  'secret',
+];
 
 /** Logs to standard error, a JSON object a line. */
 export function createLogger(level: Config['log_level']): Logger {
   const redact = { paths: secretNames.flatMap((name) => [name, `*.${name}`, `headers.${name}`]), censor: '[redacted]' };
   const destination = pino.destination({ dest: 2, sync: true });
-  return pino({ level, redact, base: { service: 'bulla-key-service' }, serializers: { err: errorFields } }, destination);
+  return pino(
+    { level, redact, base: { service: 'bulla-key-service' }, serializers: { err: errorFields } },
+    destination,
+  );
 }
 
 // Never `cause` or further members: drivers put values of rows there.

@@ -22,7 +22,8 @@ const defaultGrace = 15_000;
 /** Listens as configured. Throws `OperatorError` for plain HTTP on an address that is not loopback, and for a port in use. */
 export async function startServer(app: App, listen: Config['listen']): Promise<RunningServer> {
   const { host, port, tls } = listen;
-  if (!tls && !isLoopback(host)) throw new OperatorError(`Without TLS the service listens on loopback only, not on ${host}`);
+  if (!tls && !isLoopback(host))
+    throw new OperatorError(`Without TLS the service listens on loopback only, not on ${host}`);
   const listener = getRequestListener(
     (request, env) => {
       const { incoming } = env as unknown as { incoming: IncomingMessage };

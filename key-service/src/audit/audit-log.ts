@@ -4,8 +4,8 @@ import type { KeyObject } from 'node:crypto';
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
-import type { Store } from '../store/store.ts';
 import { maxEntries } from '../lib/limits.ts';
+import type { Store } from '../store/store.ts';
 import {
   appendLeaf,
   consistencyProof,

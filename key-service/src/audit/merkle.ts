@@ -45,7 +45,8 @@ export function appendLeaf({ size, hashes }: Frontier, leaf: Bytes): { frontier:
     const left = stack.pop();
     if (!left) throw new TypeError('The frontier does not fit its size');
     hash = nodeHash(left, hash);
-    if ((level + 1) % storedLevels === 0) nodes.push({ level: level + 1, index: Math.floor(size / 2 ** (level + 1)), hash });
+    if ((level + 1) % storedLevels === 0)
+      nodes.push({ level: level + 1, index: Math.floor(size / 2 ** (level + 1)), hash });
   }
   stack.push(hash);
   return { frontier: { size: size + 1, hashes: stack }, nodes };
@@ -121,7 +122,13 @@ function split(n: number): number {
 }
 
 /** RFC 9162 §2.1.3.2 */
-export function verifyInclusion(leaf: Bytes, index: number, size: number, proof: readonly Bytes[], root: Bytes): boolean {
+export function verifyInclusion(
+  leaf: Bytes,
+  index: number,
+  size: number,
+  proof: readonly Bytes[],
+  root: Bytes,
+): boolean {
   if (index >= size) return false;
   let [fn, sn, hash] = [index, size - 1, leaf];
   for (const sibling of proof) {
@@ -136,7 +143,13 @@ export function verifyInclusion(leaf: Bytes, index: number, size: number, proof:
 }
 
 /** RFC 9162 §2.1.4.2 */
-export function verifyConsistency(from: number, to: number, fromRoot: Bytes, toRoot: Bytes, proof: readonly Bytes[]): boolean {
+export function verifyConsistency(
+  from: number,
+  to: number,
+  fromRoot: Bytes,
+  toRoot: Bytes,
+  proof: readonly Bytes[],
+): boolean {
   if (from === to) return proof.length === 0 && equalBytes(fromRoot, toRoot);
   if (from === 0) return proof.length === 0;
   const steps = Number.isInteger(Math.log2(from)) ? [fromRoot, ...proof] : [...proof];

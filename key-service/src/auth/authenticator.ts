@@ -52,6 +52,7 @@ export function checkBody({ bodyHash }: Proof, body: Uint8Array): void {
 function readAuthorization(header: string | null): string {
   if (header === null) throw notAuthenticated('token-missing', 'The request has no access token');
   const [, token] = /^DPoP ([A-Za-z0-9._~+/-]+=*)$/i.exec(header) ?? [];
-  if (token === undefined) throw notAuthenticated('token-missing', 'The Authorization header is not of the scheme DPoP');
+  if (token === undefined)
+    throw notAuthenticated('token-missing', 'The Authorization header is not of the scheme DPoP');
   return token;
 }

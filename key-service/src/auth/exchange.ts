@@ -2,9 +2,9 @@
 
 import { createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
-import { roles as roleNames } from './caller.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
 import { maxTokenSeconds } from '../lib/limits.ts';
+import { roles as roleNames } from './caller.ts';
 import type { IssuerOptions } from './issuers.ts';
 
 /** Who a token is for. */
@@ -37,7 +37,12 @@ export interface TokenIssuer {
 /** An issuer named `issuer` for `audience` and these tenants. */
 export async function createTokenIssuer(
   privateKey: KeyObject,
-  settings: { readonly issuer: string; readonly audience: string; readonly tenants: readonly string[]; readonly clock: Clock },
+  settings: {
+    readonly issuer: string;
+    readonly audience: string;
+    readonly tenants: readonly string[];
+    readonly clock: Clock;
+  },
 ): Promise<TokenIssuer> {
   const { issuer, audience, tenants, clock } = settings;
   const publicJwk = await exportJWK(createPublicKey(privateKey));
@@ -58,7 +63,13 @@ export async function createTokenIssuer(
     async issue({ subject, principal, tenant, roles, proofKey, expires }) {
       const now = seconds(clock);
       const exp = Math.min(now + maxTokenSeconds, expires);
-      const access_token = await new SignJWT({ tenant, roles, client_id: subject, [principalClaim]: principal, cnf: { jkt: proofKey } })
+      const access_token = await new SignJWT({
+        tenant,
+        roles,
+        client_id: subject,
+        [principalClaim]: principal,
+        cnf: { jkt: proofKey },
+      })
         .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
         .setIssuer(issuer)
         .setSubject(subject)

@@ -65,7 +65,13 @@ export class ProofVerifier {
     const id = encodeBase64url(sha256(encodeUtf8(`${thumbprint}|${claims.jti}`)));
     // Kept for as long as `iat` could still pass, on a replica whose clock differs.
     const used = { id, expires: claims.iat + 3 * proofSeconds };
-    return { keyThumbprint: thumbprint, bodyHash: claims.body, requestId: claims.request, transport: claims.transport, used };
+    return {
+      keyThumbprint: thumbprint,
+      bodyHash: claims.body,
+      requestId: claims.request,
+      transport: claims.transport,
+      used,
+    };
   }
 
   #checkClaims(claims: ProofClaims, { method, url, token }: ProofRequest): void {

@@ -111,7 +111,8 @@ function checkTimes({ exp, iat, nbf }: Readonly<Record<string, unknown>>, use: T
 
 function readClaims(claims: Readonly<Record<string, unknown>>, issuer: Issuer, use: TokenUse): TokenClaims {
   const { sub, exp, jti, cnf } = claims;
-  if (typeof sub !== 'string' || !subjectPattern.test(sub)) throw notAuthenticated('token-claims', 'The token has no sub');
+  if (typeof sub !== 'string' || !subjectPattern.test(sub))
+    throw notAuthenticated('token-claims', 'The token has no sub');
   if (use === 'access' && typeof jti !== 'string') throw notAuthenticated('token-claims', 'The token has no jti');
   const tenant = claims[issuer.tenantClaim];
   if (typeof tenant !== 'string' || !issuer.tenants.includes(tenant)) {

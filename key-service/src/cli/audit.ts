@@ -20,6 +20,8 @@ export async function auditCommand([verb, ...args]: string[]): Promise<void> {
     if (values.checkpoint !== undefined && note === undefined) throw new OperatorError('There is no such checkpoint');
     const size = await log.verifyAll(note === undefined ? undefined : log.open(note));
     await store.verifyKeys();
-    process.stdout.write(`the log is whole: ${size} entries${note === undefined ? '' : ', continuing the checkpoint'}\n`);
+    process.stdout.write(
+      `the log is whole: ${size} entries${note === undefined ? '' : ', continuing the checkpoint'}\n`,
+    );
   });
 }

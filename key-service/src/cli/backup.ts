@@ -1,8 +1,7 @@
 /** `backup` and `restore`. */
 
 import { readFileSync } from 'node:fs';
-import { readCheckpointFile } from '../audit/audit-log.ts';
-import { AuditLog } from '../audit/audit-log.ts';
+import { AuditLog, readCheckpointFile } from '../audit/audit-log.ts';
 import { readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
@@ -56,7 +55,9 @@ export async function restoreCommand(args: string[]): Promise<void> {
     const check = ({ checkpoint, serviceId }: { checkpoint: string; serviceId: string }): void => {
       if (serviceId !== config.service_id) throw new OperatorError(`The backup is of the service ${serviceId}`);
       if (note !== undefined && !values['accept-rollback'] && sizeOf(checkpoint) < sizeOf(note)) {
-        throw new OperatorError('The backup is older than the checkpoint: what was destroyed or marked since would come back');
+        throw new OperatorError(
+          'The backup is older than the checkpoint: what was destroyed or marked since would come back',
+        );
       }
     };
     await readBackup(store, rootKey, { file, key, check });

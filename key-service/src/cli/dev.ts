@@ -1,9 +1,9 @@
 /** `dev`: the development service. */
 
 import { resolve } from 'node:path';
-import { OperatorError } from '../errors.ts';
 import { startDev } from '../dev/dev-service.ts';
 import { devUsers } from '../dev/users.ts';
+import { OperatorError } from '../errors.ts';
 import { untilStopped } from './until-stopped.ts';
 import { readOptions } from './with-store.ts';
 

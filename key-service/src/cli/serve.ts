@@ -19,7 +19,9 @@ export async function serveCommand(args: string[]): Promise<void> {
     await store.migrate();
     const service = await createService({ config, store, rootKey, logger });
     const server = await startServer(createApp(service), config.listen);
-    process.stdout.write(`listening on ${config.listen.host}:${server.port}\nidentity ${service.identity.thumbprint}\n`);
+    process.stdout.write(
+      `listening on ${config.listen.host}:${server.port}\nidentity ${service.identity.thumbprint}\n`,
+    );
     await untilStopped(async () => {
       await server.close();
       await service.close();

@@ -2,9 +2,9 @@
 
 import { createHash } from 'node:crypto';
 import { userInfo } from 'node:os';
-import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
-import { encodeEntry } from '../audit/entry.ts';
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { AuditLog } from '../audit/audit-log.ts';
+import { encodeEntry } from '../audit/entry.ts';
 import { type Config, readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
@@ -22,7 +22,11 @@ export interface OpenedStore {
 }
 
 /** The values of options; `required` ones must be given. */
-export function readOptions<T extends ParseArgsOptionsConfig>(args: string[], options: T, required: readonly (keyof T & string)[] = []) {
+export function readOptions<T extends ParseArgsOptionsConfig>(
+  args: string[],
+  options: T,
+  required: readonly (keyof T & string)[] = [],
+) {
   const parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
   const values = parsed.values as Record<string, string | boolean | string[] | undefined>;
   for (const name of required) {
@@ -46,7 +50,12 @@ export async function withStore<T>(configFile: string, work: (opened: OpenedStor
 }
 
 /** The leaf of what an operator does on the database itself. */
-export function operatorEntry(tenant: string, operation: string, change: Record<string, unknown>, key?: string): LogEntry {
+export function operatorEntry(
+  tenant: string,
+  operation: string,
+  change: Record<string, unknown>,
+  key?: string,
+): LogEntry {
   const principal = `operator|${userInfo().username}`;
   return encodeEntry({ time: Date.now(), tenant, principal, operation, status: 200, key, change });
 }

@@ -15,6 +15,12 @@ export type Label =
 const zero = Uint8Array.of(0);
 
 /** `length` bytes for `label` and the digest of its fields. */
-export function deriveBytes(ikm: Uint8Array, salt: Uint8Array, label: Label, digest: Uint8Array, length: number): Bytes {
+export function deriveBytes(
+  ikm: Uint8Array,
+  salt: Uint8Array,
+  label: Label,
+  digest: Uint8Array,
+  length: number,
+): Bytes {
   return new Uint8Array(hkdfSync('sha384', ikm, salt, concat(encodeUtf8(label), zero, digest), length));
 }

@@ -5,11 +5,11 @@ import { setImmediate } from 'node:timers/promises';
 import type { ItemRecord } from '../audit/entry.ts';
 import type { Caller } from '../auth/caller.ts';
 import { Problem, type ProblemDocument } from '../errors.ts';
-import { type Bytes, encodeBase64url } from '../lib/bytes.ts';
 import type { KeyView } from '../keys/key-cache.ts';
 import type { Materials } from '../keys/materials.ts';
 import type { KeyRecord } from '../keys/model.ts';
 import { wrapDataKey } from '../keys/wrapping.ts';
+import { type Bytes, encodeBase64url } from '../lib/bytes.ts';
 import type { Authorizer } from '../policies/authorizer.ts';
 import type { Session } from '../transport/session.ts';
 import { type BoundContext, ContextTable } from './contexts.ts';
@@ -71,7 +71,11 @@ const operations: { readonly [K in DataOperation]: ItemOperation<DataItem> } = {
 };
 
 /** Carries out every item; an item that fails has its problem as a result. */
-export async function runBatch(operation: DataOperation, items: readonly DataItem[], batch: BatchParts): Promise<BatchOutcome> {
+export async function runBatch(
+  operation: DataOperation,
+  items: readonly DataItem[],
+  batch: BatchParts,
+): Promise<BatchOutcome> {
   const parts: ItemParts = { ...batch, contexts: new ContextTable(batch.contextMac) };
   const outcome: BatchOutcome = { results: [], records: [], uses: [] };
   const counts = new Map<string, { keyId: string; version: number; count: number }>();
@@ -106,7 +110,10 @@ async function generate(parts: ItemParts, item: GenerateItem, index: number, sea
     const used = [{ keyId: key.id, version }];
     if (!sealed) return { result, used };
     const identity = { keyId: key.id, version, contextDigest: context.digest, wrappedKey: wrapped };
-    return { result: { ...result, sealed_key: encodeBase64url(parts.session.sealResult(index, identity, dataKey)) }, used };
+    return {
+      result: { ...result, sealed_key: encodeBase64url(parts.session.sealResult(index, identity, dataKey)) },
+      used,
+    };
   } finally {
     dataKey.fill(0);
   }

@@ -1,9 +1,9 @@
 /** Which key an item may use, and opening its wrapped key; `docs/key-service.md` §5.2 and §6.4. */
 
 import { Problem } from '../errors.ts';
-import type { Bytes } from '../lib/bytes.ts';
 import { type KeyRecord, type VersionRecord, versionOf } from '../keys/model.ts';
 import { unwrapDataKey } from '../keys/wrapping.ts';
+import type { Bytes } from '../lib/bytes.ts';
 import type { DataAction } from '../policies/authorizer.ts';
 import type { ItemParts } from './batch.ts';
 import type { BoundContext } from './contexts.ts';

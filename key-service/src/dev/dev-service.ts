@@ -33,7 +33,12 @@ export interface DevService {
 }
 
 /** Starts a development service. Throws `OperatorError`. */
-export async function startDev({ host = '127.0.0.1', port = 8400, data, logLevel = 'warn' }: DevOptions): Promise<DevService> {
+export async function startDev({
+  host = '127.0.0.1',
+  port = 8400,
+  data,
+  logLevel = 'warn',
+}: DevOptions): Promise<DevService> {
   if (!isLoopback(host)) throw new OperatorError(`The development service listens on loopback only, not on ${host}`);
   mkdirSync(data, { recursive: true, mode: 0o700 });
   const rootKeyFile = join(data, 'root.key');
@@ -53,7 +58,11 @@ export async function startDev({ host = '127.0.0.1', port = 8400, data, logLevel
   }
 }
 
-async function handle(app: ReturnType<typeof createApp> | undefined, request: Request, peer: object | undefined): Promise<Response> {
+async function handle(
+  app: ReturnType<typeof createApp> | undefined,
+  request: Request,
+  peer: object | undefined,
+): Promise<Response> {
   if (app) return app.fetch(request, peer);
   return new Response(null, { status: 503, headers: { 'Retry-After': '1' } });
 }

@@ -15,7 +15,9 @@ interface RawItem {
   readonly wrapped_key?: string;
   readonly sealed_key?: string;
   readonly method?: 'service' | 'service-ecdh' | undefined;
-  readonly to?: { readonly key?: string | undefined; readonly key_context?: Record<string, string> | undefined } | undefined;
+  readonly to?:
+    | { readonly key?: string | undefined; readonly key_context?: Record<string, string> | undefined }
+    | undefined;
 }
 
 interface RawBatch {

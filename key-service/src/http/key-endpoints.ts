@@ -64,7 +64,8 @@ const importKey = endpoint<z.infer<typeof importKeyBody>>({
   needsTransport: true,
   run: (call) => {
     const [salt, sealed] = [decodeBase64url(call.body.salt), decodeBase64url(call.body.sealed_key)];
-    if (!salt || !sealed) throw new Problem('malformed-request', 'salt or sealed_key is not base64url in its canonical form');
+    if (!salt || !sealed)
+      throw new Problem('malformed-request', 'salt or sealed_key is not base64url in its canonical form');
     const symmetric = call.session?.opener(salt)(0, sha384(encodeKeyContext({})), sealed);
     if (symmetric?.byteLength !== 32) throw new Problem('transport-failed');
     return runCreate(call, 'import-key', symmetric);
@@ -150,8 +151,12 @@ export const keyEndpoints: readonly Endpoint[] = [
   list,
   describe,
   rotateKey,
-  simple('disable', 'disable-key', 'Disables a key or a version', optionalVersionBody, (key, body) => disable(key, body.version)),
-  simple('enable', 'enable-key', 'Enables a key or a version', optionalVersionBody, (key, body) => enable(key, body.version)),
+  simple('disable', 'disable-key', 'Disables a key or a version', optionalVersionBody, (key, body) =>
+    disable(key, body.version),
+  ),
+  simple('enable', 'enable-key', 'Enables a key or a version', optionalVersionBody, (key, body) =>
+    enable(key, body.version),
+  ),
   compromise,
   simple('raise-floor', 'raise-floor', 'Raises the lowest version that may unwrap', floorBody, (key, body) =>
     raiseFloor(key, body.floor),
@@ -163,7 +168,15 @@ export const keyEndpoints: readonly Endpoint[] = [
 ];
 
 function change<B>(verb: string, operation: string, summary: string, body: z.ZodType<B>) {
-  return { method: 'POST', path: `/v1/keys/{key}/${verb}`, operation, summary, body, response: keyResponse, status: 200 } as const;
+  return {
+    method: 'POST',
+    path: `/v1/keys/{key}/${verb}`,
+    operation,
+    summary,
+    body,
+    response: keyResponse,
+    status: 200,
+  } as const;
 }
 
 function simple<B extends object>(
@@ -182,7 +195,11 @@ function simple<B extends object>(
   });
 }
 
-async function runCreate(call: Call<NewKey>, operation: 'create-key' | 'import-key', symmetric?: Bytes): Promise<Outcome> {
+async function runCreate(
+  call: Call<NewKey>,
+  operation: 'create-key' | 'import-key',
+  symmetric?: Bytes,
+): Promise<Outcome> {
   const { service, caller, body } = call;
   if (!service.authorizer.allowsService(caller, operation)) throw new Problem('not-allowed');
   const { alias, rotation } = body;

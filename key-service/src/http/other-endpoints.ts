@@ -6,6 +6,7 @@ import { versionOf } from '../keys/model.ts';
 import { encodeBase64url } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
 import { maxEntries } from '../lib/limits.ts';
+import { validate } from './body.ts';
 import { type Call, type Endpoint, endpoint } from './endpoint.ts';
 import { keyForChange, recordedChange } from './recorded-change.ts';
 import {
@@ -18,7 +19,6 @@ import {
   keyResponse,
   proofResponse,
 } from './schemas.ts';
-import { validate } from './body.ts';
 
 const documentSeconds = 24 * 3600;
 
@@ -117,7 +117,8 @@ const entries = endpoint({
     assertAuditor(call);
     const { service, caller: who } = call;
     const [from, to] = [number(call, 'from'), number(call, 'to')];
-    if (to < from || to - from > maxEntries) throw new Problem('malformed-request', `A range has at most ${maxEntries} entries`);
+    if (to < from || to - from > maxEntries)
+      throw new Problem('malformed-request', `A range has at most ${maxEntries} entries`);
     const all = who.tenant === service.config.operator_tenant;
     const found = await service.store.entries(from, to);
     const body = found.map(({ index, hash, entry, tenant }) => {
@@ -189,7 +190,8 @@ function number({ parameters }: Call, name: string): number {
 
 async function treeSize(call: Call, name: string): Promise<number> {
   const size = number(call, name);
-  if (size > (await call.service.log.size())) throw new Problem('malformed-request', 'The log has not that many entries');
+  if (size > (await call.service.log.size()))
+    throw new Problem('malformed-request', 'The log has not that many entries');
   return size;
 }
 

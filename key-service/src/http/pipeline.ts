@@ -74,17 +74,24 @@ async function accept(service: Service, endpoint: Endpoint, { request, path }: I
   checkBody(authenticated.proof, bodyBytes);
   const { transport } = authenticated.proof;
   if (!transport) {
-    if (endpoint.needsTransport) throw notAuthenticated('proof-claims', 'The proof needs bulla_key and bulla_transport');
+    if (endpoint.needsTransport)
+      throw notAuthenticated('proof-claims', 'The proof needs bulla_key and bulla_transport');
     return { ...authenticated, bodyBytes, shared: undefined };
   }
   const key = await service.transport.find(transport.kid);
   const clientPoint = decodeBase64url(transport.clientKey);
   const secret = key && clientPoint && (await service.transport.agree(key.kid, clientPoint, transport.clientKey));
-  if (!secret) throw notAuthenticated('transport-key', 'The transport key is not known, or bulla_key is no point on P-384');
+  if (!secret)
+    throw notAuthenticated('transport-key', 'The transport key is not known, or bulla_key is no point on P-384');
   return { ...authenticated, bodyBytes, shared: { secret, clientPoint, servicePoint: key.point } };
 }
 
-async function answerAccepted(service: Service, endpoint: Endpoint, incoming: Incoming, accepted: Accepted): Promise<Response> {
+async function answerAccepted(
+  service: Service,
+  endpoint: Endpoint,
+  incoming: Incoming,
+  accepted: Accepted,
+): Promise<Response> {
   let session: Session | undefined;
   try {
     for (let attempt = 0; attempt < attempts; attempt += 1) {
@@ -149,7 +156,12 @@ function openSession({ path }: Incoming, { caller, proof, bodyBytes, shared }: A
   return new Session(parameters, bodyBytes);
 }
 
-function commitOf(service: Service, endpoint: Endpoint, { caller, proof }: Accepted, { outcome, problem, weight }: Decided): Commit {
+function commitOf(
+  service: Service,
+  endpoint: Endpoint,
+  { caller, proof }: Accepted,
+  { outcome, problem, weight }: Decided,
+): Commit {
   const { clock, config } = service;
   const { tenant, principal, proofKey } = caller;
   const status = problem?.status ?? outcome?.status ?? 500;

@@ -1,6 +1,7 @@
 /** The endpoints that need no access token: discovery, health, metrics, token exchange, OpenAPI; `docs/key-service.md` §2.2 and §9. */
 
 import type * as z from 'zod';
+import { encodeEntry } from '../audit/entry.ts';
 import { checkBody } from '../auth/authenticator.ts';
 import type { Proof } from '../auth/proofs.ts';
 import { audienceOf } from '../config.ts';
@@ -22,7 +23,6 @@ import type { Incoming } from './pipeline.ts';
 import { replayed } from './recorded-change.ts';
 import type { Answer } from './respond.ts';
 import { devTokenBody, discoveryResponse, tokenForm, tokenResponse } from './schemas.ts';
-import { encodeEntry } from '../audit/entry.ts';
 
 /** An endpoint that authenticates in a way of its own, or not at all. */
 export interface PublicEndpoint {
@@ -51,7 +51,11 @@ const discovery: PublicEndpoint = {
     const iat = seconds(service.clock);
     const document = await identity.sign('bulla-service+jwt', {
       ...{ iss: config.external_url, iat, exp: iat + documentSeconds, serial: keys[0]?.serial ?? 0 },
-      ...{ service_id: config.service_id, audience: audienceOf(config), token_endpoint: `${config.external_url}/v1/token` },
+      ...{
+        service_id: config.service_id,
+        audience: audienceOf(config),
+        token_endpoint: `${config.external_url}/v1/token`,
+      },
       transport_keys: keys.map(({ kid, point, expires }) => ({ kid, key: encodeBase64url(point), exp: expires })),
       audit: { origin: log.origin, verifier_key: log.verifierKey },
       limits: publicLimits,
@@ -96,7 +100,11 @@ const metrics: PublicEndpoint = {
   async run(service, { request, path }) {
     if (!service.config.metrics.anonymous) {
       const url = service.config.external_url + path;
-      const { caller, proof } = await service.authenticator.authenticate({ method: 'GET', url, headers: request.headers });
+      const { caller, proof } = await service.authenticator.authenticate({
+        method: 'GET',
+        url,
+        headers: request.headers,
+      });
       checkBody(proof, await readBody(request));
       const allowed = service.authorizer.allowsService(caller, 'read-metrics');
       await record(service, { ...caller, proof, operation: 'read-metrics', status: allowed ? 200 : 403 });
@@ -162,7 +170,15 @@ const devUsers: PublicEndpoint = {
   run: async ({ dev }) => ({ status: 200, body: { users: dev?.users ?? [] } }),
 };
 
-export const publicEndpoints: readonly PublicEndpoint[] = [discovery, health, ready, metrics, token, devToken, devUsers];
+export const publicEndpoints: readonly PublicEndpoint[] = [
+  discovery,
+  health,
+  ready,
+  metrics,
+  token,
+  devToken,
+  devUsers,
+];
 
 // §9.4: a proof without `ath`.
 async function proven(service: Service, { request, path }: Incoming): Promise<{ proof: Proof; body: Bytes }> {
@@ -190,7 +206,9 @@ async function record(service: Service, { principal, tenant, proof, operation, s
 
 function readForm(body: Bytes, contentType: string | null): z.infer<typeof tokenForm> {
   if (!/^application\/x-www-form-urlencoded\s*(;|$)/i.test(contentType ?? '')) {
-    throw new Problem('malformed-request', 'The Content-Type must be application/x-www-form-urlencoded', { error: 'invalid_request' });
+    throw new Problem('malformed-request', 'The Content-Type must be application/x-www-form-urlencoded', {
+      error: 'invalid_request',
+    });
   }
   const form = new URLSearchParams(decodeUtf8(body) ?? '');
   const members = [...form];
@@ -202,6 +220,9 @@ function readForm(body: Bytes, contentType: string | null): z.infer<typeof token
   } catch (error) {
     if (!(error instanceof Problem)) throw error;
     const unsupported = form.get('grant_type') !== tokenForm.shape.grant_type.value;
-    throw new Problem(error.code, error.message, { ...error.members, error: unsupported ? 'unsupported_grant_type' : 'invalid_request' });
+    throw new Problem(error.code, error.message, {
+      ...error.members,
+      error: unsupported ? 'unsupported_grant_type' : 'invalid_request',
+    });
   }
 }

@@ -3,10 +3,10 @@
 import { encodeEntry } from '../audit/entry.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { notAuthenticated, Problem } from '../errors.ts';
-import { encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
-import { seconds } from '../lib/clock.ts';
 import { describeKey } from '../keys/describe.ts';
 import type { KeyRecord } from '../keys/model.ts';
+import { encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
+import { seconds } from '../lib/clock.ts';
 import type { KeyAction } from '../policies/authorizer.ts';
 import type { Change } from '../store/store.ts';
 import type { Call, Outcome } from './endpoint.ts';
@@ -45,7 +45,12 @@ export async function recordedChange(
 }
 
 /** The key as it is under the lock, where the caller may do this with it and `If-Match` fits. */
-export async function keyForChange(call: Call, change: Change, action: KeyAction, reference?: string): Promise<KeyRecord> {
+export async function keyForChange(
+  call: Call,
+  change: Change,
+  action: KeyAction,
+  reference?: string,
+): Promise<KeyRecord> {
   const { service, caller, parameters, headers } = call;
   const key = await change.findKey(caller.tenant, reference ?? parameters['key'] ?? '');
   if (!key || !service.authorizer.allowsKey(caller, action, key)) throw new Problem('not-allowed');
@@ -92,7 +97,13 @@ async function saveAnswer(
   await change.putAnswer(id, { bodyHash, status, body: JSON.stringify(body) }, seconds(service.clock) + answerSeconds);
 }
 
-function entry({ service, caller, proof }: Call, operation: string, status: number, key: string, change: ChangeFields['change']) {
+function entry(
+  { service, caller, proof }: Call,
+  operation: string,
+  status: number,
+  key: string,
+  change: ChangeFields['change'],
+) {
   const { tenant, principal, proofKey } = caller;
   const who = { time: service.clock(), tenant, principal, proofKey, request: proof.requestId };
   return encodeEntry({ ...who, operation, status, key, change });

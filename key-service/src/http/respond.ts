@@ -29,7 +29,11 @@ export function problemAnswer(problem: Problem): Answer {
 }
 
 /** The response, authenticated where there is a session. */
-export function toResponse(service: Pick<Service, 'nonces'>, { status, body, headers }: Answer, session: Session | undefined): Response {
+export function toResponse(
+  service: Pick<Service, 'nonces'>,
+  { status, body, headers }: Answer,
+  session: Session | undefined,
+): Response {
   const bytes = encodeUtf8(typeof body === 'string' ? body : JSON.stringify(body));
   return new Response(bytes, {
     status,

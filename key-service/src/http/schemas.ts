@@ -15,7 +15,9 @@ const base64url = (bytes: number) =>
     .string()
     .length(Math.ceil((bytes * 4) / 3))
     .regex(/^[A-Za-z0-9_-]+$/, `must be base64url of ${bytes} bytes`);
-const wrappedKey = z.union([base64url(81), base64url(145)]).openapi({ description: 'base64url of 81 bytes (service) or 145 (service-ecdh)' });
+const wrappedKey = z
+  .union([base64url(81), base64url(145)])
+  .openapi({ description: 'base64url of 81 bytes (service) or 145 (service-ecdh)' });
 const versionNumber = z.int().min(1).max(0xffffffff);
 
 export const keyContext = z
@@ -56,7 +58,13 @@ export function batch<T extends z.ZodRawShape>(shape: T) {
 }
 
 export const problem = z
-  .looseObject({ type: z.string(), title: z.string(), status: z.int(), code: z.string(), detail: z.string().optional() })
+  .looseObject({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.string(),
+    detail: z.string().optional(),
+  })
   .openapi('Problem');
 
 const dataResult = z
@@ -103,7 +111,10 @@ export const emptyBody = z.strictObject({});
 export const aliasBody = z.strictObject({ key: keyReference });
 export const listQuery = z.strictObject({
   after: z.string().max(64).optional(),
-  limit: z.string().regex(/^([1-9]\d{0,2}|1000)$/, 'must be 1 to 1000').optional(),
+  limit: z
+    .string()
+    .regex(/^([1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')
+    .optional(),
 });
 
 export const keyResponse = z

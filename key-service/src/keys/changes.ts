@@ -70,7 +70,14 @@ export function scheduleDeletion(
   } else if (key.versions.every(({ state }) => state === 'destroyed')) {
     throw new Problem('state-conflict', 'All versions are destroyed');
   }
-  const deletion = { version: version ?? null, days, requestedBy: by, requested: now, approvedBy: null, destroyAt: null };
+  const deletion = {
+    version: version ?? null,
+    days,
+    requestedBy: by,
+    requested: now,
+    approvedBy: null,
+    destroyAt: null,
+  };
   return { ...key, deletion };
 }
 

@@ -27,7 +27,12 @@ export class Materials {
   }
 
   /** A new version of a key, active. `symmetric` is given for an import, and overwritten. */
-  async create(key: { id: string; tenant: string }, version: number, now: number, symmetric?: Bytes): Promise<VersionRecord> {
+  async create(
+    key: { id: string; tenant: string },
+    version: number,
+    now: number,
+    symmetric?: Bytes,
+  ): Promise<VersionRecord> {
     const secret = symmetric ?? new Uint8Array(randomBytes(symmetricLength));
     const { point, scalar } = await generatePair();
     const both = concat(secret, scalar);
@@ -40,7 +45,7 @@ export class Materials {
   open(key: KeyRecord, version: VersionRecord): Promise<Material> {
     const id = `${key.id}/${version.version}`;
     const known = this.#opened.get(id);
-    if (known) return known;
+    if (known !== undefined) return known;
     const opening = this.#open(key, version);
     this.#opened.set(id, opening);
     opening.catch(() => this.#opened.delete(id));

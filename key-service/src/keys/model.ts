@@ -3,13 +3,7 @@
 import type { Bytes } from '../lib/bytes.ts';
 
 /** §5.2 */
-export type VersionState =
-  | 'active'
-  | 'decrypt-only'
-  | 'compromised'
-  | 'disabled'
-  | 'destroy-scheduled'
-  | 'destroyed';
+export type VersionState = 'active' | 'decrypt-only' | 'compromised' | 'disabled' | 'destroy-scheduled' | 'destroyed';
 
 /** A version of a key. */
 export interface VersionRecord {

@@ -47,7 +47,8 @@ export async function unwrapDataKey(
   wrapped: Bytes,
 ): Promise<Bytes | undefined> {
   if (wrapped.byteLength !== wrappedLengths[method]) return undefined;
-  const dataKey = method === 'service' ? unwrapOwn(material, identity, wrapped) : await unwrapEcdh(material, identity, wrapped);
+  const dataKey =
+    method === 'service' ? unwrapOwn(material, identity, wrapped) : await unwrapEcdh(material, identity, wrapped);
   return dataKey?.byteLength === 32 ? dataKey : undefined;
 }
 

@@ -24,5 +24,8 @@ export function encodeKeyContext(context: KeyContext): Bytes {
   const pairs = Object.entries(context).map(([name, value]) => ({ name: encodeUtf8(name), value: encodeUtf8(value) }));
   // UTF-8 order, which is not that of `sort()` on strings.
   pairs.sort((a, b) => Buffer.compare(a.name, b.name));
-  return concat(u32(pairs.length), ...pairs.flatMap(({ name, value }) => [lengthPrefixed(name), lengthPrefixed(value)]));
+  return concat(
+    u32(pairs.length),
+    ...pairs.flatMap(({ name, value }) => [lengthPrefixed(name), lengthPrefixed(value)]),
+  );
 }

@@ -48,7 +48,7 @@ export class CommitQueue {
 
   /** Resolves when nothing waits. */
   async drained(): Promise<void> {
-    while (this.#running) await this.#running;
+    while (this.#running !== undefined) await this.#running;
   }
 
   async #run(): Promise<void> {

@@ -10,7 +10,11 @@ import { backedUpTables, primaryKeys } from './tables.ts';
 const pageSize = 1000;
 
 /** The rows of one table, `offset` on. */
-export async function dumpPage(db: Queries, table: (typeof backedUpTables)[number], offset: number): Promise<TableRow[]> {
+export async function dumpPage(
+  db: Queries,
+  table: (typeof backedUpTables)[number],
+  offset: number,
+): Promise<TableRow[]> {
   const order = primaryKeys[table].map((column) => sql.ref(column));
   const { rows } = await sql<TableRow['row']>`
     select * from ${sql.table(table)} order by ${sql.join(order)} limit ${pageSize} offset ${offset}`.execute(db);
@@ -20,11 +24,16 @@ export async function dumpPage(db: Queries, table: (typeof backedUpTables)[numbe
 /** Writes rows to an empty, migrated database. */
 export async function loadRows(tx: Queries, rows: AsyncIterable<TableRow>): Promise<void> {
   const { total } = await tx.selectFrom('keys').select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow();
-  const { secrets } = await tx.selectFrom('secrets').select(sql<number>`count(*)`.as('secrets')).executeTakeFirstOrThrow();
-  if (Number(total) + Number(secrets) > 0) throw new OperatorError('The database is not empty: a restore needs a new one');
+  const { secrets } = await tx
+    .selectFrom('secrets')
+    .select(sql<number>`count(*)`.as('secrets'))
+    .executeTakeFirstOrThrow();
+  if (Number(total) + Number(secrets) > 0)
+    throw new OperatorError('The database is not empty: a restore needs a new one');
   await tx.deleteFrom('state').execute();
   for await (const { table, row } of rows) {
-    if (!(backedUpTables as readonly string[]).includes(table)) throw new OperatorError('The backup has an unknown table');
+    if (!(backedUpTables as readonly string[]).includes(table))
+      throw new OperatorError('The backup has an unknown table');
     const columns = Object.keys(row).map((name) => sql.ref(name));
     const values = Object.values(row).map((value) => sql`${value}`);
     await sql`insert into ${sql.table(table)} (${sql.join(columns)}) values (${sql.join(values)})`.execute(tx);

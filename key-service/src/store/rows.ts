@@ -1,7 +1,7 @@
 /** Between rows and records, and the MACs that rows carry, `docs/key-service.md` §11.2. */
 
-import { hmacSha256, sha256 } from '../crypto/digest.ts';
 import type { Frontier } from '../audit/merkle.ts';
+import { hmacSha256, sha256 } from '../crypto/digest.ts';
 import { IntegrityError } from '../errors.ts';
 import type { DeletionRecord, KeyRecord, VersionRecord, VersionState } from '../keys/model.ts';
 import { type Bytes, decodeBase64url, encodeBase64url, encodeUtf8, equalBytes } from '../lib/bytes.ts';
@@ -15,7 +15,12 @@ export interface StateRecord {
 }
 
 /** The record of a key. Throws `IntegrityError` where its MAC does not fit. */
-export function keyOf(macKey: Bytes, row: KeyRow, versions: readonly VersionRow[], aliases: readonly string[]): KeyRecord {
+export function keyOf(
+  macKey: Bytes,
+  row: KeyRow,
+  versions: readonly VersionRow[],
+  aliases: readonly string[],
+): KeyRecord {
   const key: KeyRecord = {
     id: row.id,
     tenant: row.tenant,
@@ -55,7 +60,11 @@ export function rowOf(macKey: Bytes, key: KeyRecord): KeyRow {
 
 /** The state. Throws `IntegrityError` where its MAC does not fit; the empty state of a new database has none. */
 export function stateOf(macKey: Bytes, row: Tables['state']): StateRecord {
-  const state = { epoch: row.epoch, revisions: row.revisions, tree: { size: row.size, hashes: hashesOf(row.frontier) } };
+  const state = {
+    epoch: row.epoch,
+    revisions: row.revisions,
+    tree: { size: row.size, hashes: hashesOf(row.frontier) },
+  };
   const fresh = row.epoch === 0 && row.size === 0 && row.mac === '';
   if (!fresh && !fits(row.mac, stateMac(macKey, row))) {
     throw new IntegrityError('The state was changed in the store by somebody else');

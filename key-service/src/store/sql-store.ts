@@ -46,7 +46,9 @@ export class SqlStore implements Store {
   async assertMigrated(): Promise<void> {
     const found = await this.#engine.read(currentVersion).catch(() => 0);
     if (found === schemaVersion) return;
-    throw new OperatorError(`The database has schema ${found}, not ${schemaVersion}: run \`bulla-key-service migrate\``);
+    throw new OperatorError(
+      `The database has schema ${found}, not ${schemaVersion}: run \`bulla-key-service migrate\``,
+    );
   }
 
   unlock(macKey: Bytes): void {

@@ -75,7 +75,9 @@ function openDatabase(file: string): DatabaseSync {
   try {
     closeSync(openSync(file, 'a', 0o600));
     const database = new DatabaseSync(file, { timeout: 5000 });
-    database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma secure_delete = on; pragma busy_timeout = 5');
+    database.exec(
+      'pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma secure_delete = on; pragma busy_timeout = 5',
+    );
     return database;
   } catch (error) {
     throw new StoreError(`The database ${file} cannot be opened`, { cause: error });

@@ -19,7 +19,11 @@ export async function writeState(tx: Queries, macKey: Bytes, state: StateRecord)
 }
 
 /** Adds leaves to the tree and gives the state with its new head. */
-export async function appendEntries(tx: Queries, state: StateRecord, entries: readonly LogEntry[]): Promise<StateRecord> {
+export async function appendEntries(
+  tx: Queries,
+  state: StateRecord,
+  entries: readonly LogEntry[],
+): Promise<StateRecord> {
   if (entries.length === 0) return state;
   let { tree } = state;
   const completed: StoredNode[] = [];

@@ -1,8 +1,8 @@
 /** What the service needs of a database. Two implementations, one conformance suite. */
 
 import type { Frontier } from '../audit/merkle.ts';
-import type { Bytes } from '../lib/bytes.ts';
 import type { KeyRecord } from '../keys/model.ts';
+import type { Bytes } from '../lib/bytes.ts';
 
 /** A sealed secret of §11.1. */
 export interface SecretRow {

@@ -19,6 +19,7 @@ export async function createIdentity(privateKey: KeyObject): Promise<Identity> {
   return {
     jwk,
     thumbprint,
-    sign: (typ, claims) => new SignJWT(claims).setProtectedHeader({ alg: 'ES384', typ, kid: thumbprint }).sign(privateKey),
+    sign: (typ, claims) =>
+      new SignJWT(claims).setProtectedHeader({ alg: 'ES384', typ, kid: thumbprint }).sign(privateKey),
   };
 }

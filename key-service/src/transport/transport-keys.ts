@@ -70,7 +70,7 @@ export class TransportKeys {
   agree(kid: string, clientPoint: Bytes, clientKey: string): Promise<Bytes | undefined> {
     const id = `${kid}.${clientKey}`;
     const known = this.#agreed.get(id);
-    if (known) return known;
+    if (known !== undefined) return known;
     const key = this.#keys.get(kid);
     const agreed = key ? agree(key.privateKey, clientPoint) : Promise.resolve(undefined);
     this.#agreed.set(id, agreed);

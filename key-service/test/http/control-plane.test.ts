@@ -24,12 +24,18 @@ describe.each(storeKinds)('%s', (kind) => {
     expect(reply.status, JSON.stringify(reply.body)).toBe(201);
     return reply.body;
   }
-  const post = (key: string, verb: string, body: object, client = admin) => client.call('POST', `/v1/keys/${key}/${verb}`, body);
+  const post = (key: string, verb: string, body: object, client = admin) =>
+    client.call('POST', `/v1/keys/${key}/${verb}`, body);
   const upkeep = () => runUpkeep({ ...harness.service, clock: () => Date.now() + clockOffset });
 
   it('§7.1 creates and describes', async () => {
     const key = await newKey({ alias: 'first', description: 'd', rotation: { max_age_days: 90 } });
-    expect(key).toMatchObject({ tenant: 'north', state: 'enabled', aliases: ['first'], rotation: { max_age_days: 90, max_uses: null } });
+    expect(key).toMatchObject({
+      tenant: 'north',
+      state: 'enabled',
+      aliases: ['first'],
+      rotation: { max_age_days: 90, max_uses: null },
+    });
     const described = await admin.call('GET', '/v1/keys/alias:first');
     expect(described.body).toEqual(key);
     expect(described.headers.get('etag')).toBe('"1"');
@@ -60,7 +66,9 @@ describe.each(storeKinds)('%s', (kind) => {
     const { key_id } = await newKey();
     const headers = { 'If-Match': '"1"' };
     expect((await admin.call('POST', `/v1/keys/${key_id}/disable`, {}, { headers })).status).toBe(200);
-    expect((await admin.call('POST', `/v1/keys/${key_id}/enable`, {}, { headers })).body.code).toBe('precondition-failed');
+    expect((await admin.call('POST', `/v1/keys/${key_id}/enable`, {}, { headers })).body.code).toBe(
+      'precondition-failed',
+    );
   });
 
   it('§7.2 idempotency keys', async () => {
@@ -69,14 +77,20 @@ describe.each(storeKinds)('%s', (kind) => {
     const again = await admin.call('POST', '/v1/keys', { description: 'a' }, { headers });
     expect(again.body).toEqual(first.body);
     expect(again.status).toBe(201);
-    expect((await admin.call('POST', '/v1/keys', { description: 'b' }, { headers })).body.code).toBe('idempotency-conflict');
+    expect((await admin.call('POST', '/v1/keys', { description: 'b' }, { headers })).body.code).toBe(
+      'idempotency-conflict',
+    );
     const other = await harness.client(adminRoles, { sub: 'another' });
-    expect((await other.call('POST', '/v1/keys', { description: 'a' }, { headers })).body.key_id).not.toBe(first.body.key_id);
+    expect((await other.call('POST', '/v1/keys', { description: 'a' }, { headers })).body.key_id).not.toBe(
+      first.body.key_id,
+    );
   });
 
   it('§7.2 imports key material, which then unwraps', async () => {
     const requestId = randomBytes(16).toString('base64url');
-    const { salt, sealed } = admin.sealForRequest('/v1/keys/import', requestId, [{ key: randomBytes(32), context: {} }]);
+    const { salt, sealed } = admin.sealForRequest('/v1/keys/import', requestId, [
+      { key: randomBytes(32), context: {} },
+    ]);
     const body = { salt, sealed_key: sealed[0], description: 'imported' };
     const reply = await admin.call('POST', '/v1/keys/import', body, { claims: { bulla_request: requestId } });
     expect(reply.status, JSON.stringify(reply.body)).toBe(201);

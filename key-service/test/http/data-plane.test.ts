@@ -35,7 +35,15 @@ describe.each(storeKinds)('%s', (kind) => {
     const { wrapped_key, version } = reply.body.results[0];
     return { wrapped_key, version, key_context: keyContext, dataKey: reply.openResult(0, keyContext, wrapped_key) };
   }
-  const unwrapItem = ({ wrapped_key, version, key_context }: { wrapped_key: string; version: number; key_context: object }) => ({ wrapped_key, version, key_context });
+  const unwrapItem = ({
+    wrapped_key,
+    version,
+    key_context,
+  }: {
+    wrapped_key: string;
+    version: number;
+    key_context: object;
+  }) => ({ wrapped_key, version, key_context });
   async function unwrapOne(item: object, client = alice, key = keyId) {
     const reply = await client.call('POST', path('unwrap', key), { items: [item] });
     expect(reply.status).toBe(200);
@@ -111,9 +119,17 @@ describe.each(storeKinds)('%s', (kind) => {
     const [same, moved] = reply.body.results;
     expect(same).toMatchObject({ key_id: key, version: 2 });
     expect(moved).toMatchObject({ key_id: target, version: 1 });
-    const { reply: opened } = await unwrapOne({ wrapped_key: same.wrapped_key, version: 2, key_context: context }, alice, key);
+    const { reply: opened } = await unwrapOne(
+      { wrapped_key: same.wrapped_key, version: 2, key_context: context },
+      alice,
+      key,
+    );
     expect(opened.openResult(0, context, same.wrapped_key)).toEqual(made.dataKey);
-    const { reply: openedMoved } = await unwrapOne({ wrapped_key: moved.wrapped_key, version: 1, key_context: newContext }, alice, target);
+    const { reply: openedMoved } = await unwrapOne(
+      { wrapped_key: moved.wrapped_key, version: 1, key_context: newContext },
+      alice,
+      target,
+    );
     expect(openedMoved.openResult(0, newContext, moved.wrapped_key)).toEqual(made.dataKey);
   });
 
@@ -145,7 +161,11 @@ describe.each(storeKinds)('%s', (kind) => {
     const other = await newKey({ alias: `mixed-${kind}` });
     const items = [{ key: keyId, key_context: context }, { key: `alias:mixed-${kind}` }, { key: 'alias:none' }];
     const reply = await alice.call('POST', '/v1/data-keys/generate-data-key', { items });
-    expect(reply.body.results.map((result: { key_id?: string; problem?: { code: string } }) => result.key_id ?? result.problem?.code)).toEqual([keyId, other, 'not-allowed']);
+    expect(
+      reply.body.results.map(
+        (result: { key_id?: string; problem?: { code: string } }) => result.key_id ?? result.problem?.code,
+      ),
+    ).toEqual([keyId, other, 'not-allowed']);
   });
 
   it.each([
@@ -162,7 +182,14 @@ describe.each(storeKinds)('%s', (kind) => {
     const key = await newKey();
     await admin.call('POST', path('rotate', key), { from_version: 1 });
     const { result } = await unwrapOne(change(unwrapItem(await generate(key))), alice, key);
-    expect(result).toEqual({ problem: { type: 'urn:bulla:problem:unwrap-failed', title: expect.any(String), status: 422, code: 'unwrap-failed' } });
+    expect(result).toEqual({
+      problem: {
+        type: 'urn:bulla:problem:unwrap-failed',
+        title: expect.any(String),
+        status: 422,
+        code: 'unwrap-failed',
+      },
+    });
   });
 
   it('§6.4 another key of the same tenant does not unwrap', async () => {
@@ -189,7 +216,9 @@ describe.each(storeKinds)('%s', (kind) => {
   });
 
   it('a key context that names another tenant is refused', async () => {
-    const reply = await alice.call('POST', path('generate-data-key'), { items: [{ key_context: { tenant: 'south' } }] });
+    const reply = await alice.call('POST', path('generate-data-key'), {
+      items: [{ key_context: { tenant: 'south' } }],
+    });
     expect(reply.body.results[0].problem.code).toBe('not-allowed');
   });
 
@@ -267,18 +296,28 @@ describe.each(storeKinds)('%s', (kind) => {
     expect(reply.body.detail).toContain(message);
   });
 
-  it.each(['', '{', 'null', '"x"', '{"items":[{}]} x', Buffer.from([0x7b, 0xff, 0x7d])])('§1.3 refuses what is not JSON', async (rawBody) => {
-    const reply = await alice.call('POST', path('generate-data-key'), undefined, { rawBody });
-    expect(reply.status).toBe(400);
-  });
+  it.each(['', '{', 'null', '"x"', '{"items":[{}]} x', Buffer.from([0x7b, 0xff, 0x7d])])(
+    '§1.3 refuses what is not JSON',
+    async (rawBody) => {
+      const reply = await alice.call('POST', path('generate-data-key'), undefined, { rawBody });
+      expect(reply.status).toBe(400);
+    },
+  );
 
   it('refuses a query, another type, and base64url that is not canonical', async () => {
     const query = await alice.call('POST', `${path('generate-data-key')}?a=1`, { items: [{}] });
     expect(query.body.detail).toContain('query');
-    const type = await alice.call('POST', path('generate-data-key'), { items: [{}] }, { headers: { 'Content-Type': 'text/plain' } });
+    const type = await alice.call(
+      'POST',
+      path('generate-data-key'),
+      { items: [{}] },
+      { headers: { 'Content-Type': 'text/plain' } },
+    );
     expect(type.status).toBe(400);
     const wrapped_key = `${'A'.repeat(193)}B`;
-    const reply = await alice.call('POST', path('unwrap'), { items: [{ wrapped_key, version: 1, method: 'service-ecdh' }] });
+    const reply = await alice.call('POST', path('unwrap'), {
+      items: [{ wrapped_key, version: 1, method: 'service-ecdh' }],
+    });
     expect(reply.status).toBe(400);
     expect(reply.body.errors[0].path).toBe('items.0.wrapped_key');
   });

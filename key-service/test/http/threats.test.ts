@@ -2,10 +2,20 @@
 
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportJWK } from 'jose';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Bend, createProofKey, type Reply, TestClient } from '../support/client.ts';
-import { adminRoles, audience, createTestIssuer, type Harness, issuerConfig, newDatabase, startHarness, type TokenOptions, userRoles } from '../support/harness.ts';
+import {
+  adminRoles,
+  audience,
+  createTestIssuer,
+  type Harness,
+  issuerConfig,
+  newDatabase,
+  startHarness,
+  type TokenOptions,
+  userRoles,
+} from '../support/harness.ts';
 
 let harness: Harness;
 let alice: TestClient;
@@ -19,14 +29,23 @@ beforeAll(async () => {
 afterAll(() => harness.stop());
 
 const path = () => `/v1/keys/${keyId}/generate-data-key`;
-const generate = (bend: Bend = {}, client = alice): Promise<Reply> => client.call('POST', path(), { items: [{}] }, bend);
+const generate = (bend: Bend = {}, client = alice): Promise<Reply> =>
+  client.call('POST', path(), { items: [{}] }, bend);
 
-function expectRefused(reply: Reply, check: string, code = check.startsWith('token') ? 'invalid-token' : 'invalid-proof'): void {
+function expectRefused(
+  reply: Reply,
+  check: string,
+  code = check.startsWith('token') ? 'invalid-token' : 'invalid-proof',
+): void {
   expect(reply.body).toMatchObject({ status: 401, code, check });
   expect(reply.status).toBe(401);
   expect(reply.raw.toString()).not.toContain('sealed_key');
   const challenge = reply.headers.get('www-authenticate') ?? '';
-  const error = { 'invalid-token': 'invalid_token', 'invalid-proof': 'invalid_dpop_proof', 'use-dpop-nonce': 'use_dpop_nonce' }[code];
+  const error = {
+    'invalid-token': 'invalid_token',
+    'invalid-proof': 'invalid_dpop_proof',
+    'use-dpop-nonce': 'use_dpop_nonce',
+  }[code];
   expect(challenge).toMatch(new RegExp(`^DPoP error="${error}", error_description="[^"]+", algs="[^"]*ES256`));
 }
 
@@ -38,9 +57,15 @@ describe('proofs', () => {
     const thief = new TestClient(harness.url, await createProofKey(), 'north');
     thief.token = alice.token;
     expectRefused(await generate({}, thief), 'token-binding');
-    const reply = await fetch(harness.url + path(), { method: 'POST', headers: { Authorization: `DPoP ${alice.token}` } });
+    const reply = await fetch(harness.url + path(), {
+      method: 'POST',
+      headers: { Authorization: `DPoP ${alice.token}` },
+    });
     expect((await reply.json()).check).toBe('proof-missing');
-    const bearer = await fetch(harness.url + path(), { method: 'POST', headers: { Authorization: `Bearer ${alice.token}` } });
+    const bearer = await fetch(harness.url + path(), {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${alice.token}` },
+    });
     expect((await bearer.json()).check).toBe('token-missing');
   });
 
@@ -61,10 +86,25 @@ describe('proofs', () => {
     ['a transport key without a client key', { claims: { bulla_key: undefined } }, 'proof-claims'],
     ['no transport', { noTransport: true }, 'proof-claims'],
     ['an unknown transport key', { claims: { bulla_transport: b64(randomBytes(32)) } }, 'transport-key'],
-    ['a point off the curve', { claims: { bulla_key: b64(Buffer.concat([Buffer.of(4), randomBytes(96)])) } }, 'transport-key'],
-    ['a compressed point', { claims: { bulla_key: b64(Buffer.concat([Buffer.of(2), randomBytes(96)])) } }, 'transport-key'],
+    [
+      'a point off the curve',
+      { claims: { bulla_key: b64(Buffer.concat([Buffer.of(4), randomBytes(96)])) } },
+      'transport-key',
+    ],
+    [
+      'a compressed point',
+      { claims: { bulla_key: b64(Buffer.concat([Buffer.of(2), randomBytes(96)])) } },
+      'transport-key',
+    ],
     ['another typ', { header: { typ: 'JWT' } }, 'proof-type'],
-    ['an unknown alg', { header: { alg: 'none' }, proof: `${b64(Buffer.from('{"alg":"none","typ":"dpop+jwt","jwk":{}}'))}.${b64(Buffer.from('{}'))}.` }, 'proof-algorithm'],
+    [
+      'an unknown alg',
+      {
+        header: { alg: 'none' },
+        proof: `${b64(Buffer.from('{"alg":"none","typ":"dpop+jwt","jwk":{}}'))}.${b64(Buffer.from('{}'))}.`,
+      },
+      'proof-algorithm',
+    ],
     ['no JWS', { proof: 'x.y' }, 'proof-malformed'],
     ['a proof that is too long', { proof: `${'A'.repeat(9000)}.A.A` }, 'proof-malformed'],
   ] satisfies [string, Bend, string][])('%s', async (_, bend, check) => {
@@ -87,7 +127,8 @@ describe('proofs', () => {
 
   it('a symmetric key in the proof', async () => {
     const part = (value: object) => b64(Buffer.from(JSON.stringify(value)));
-    const proof = (alg: string) => `${part({ alg, typ: 'dpop+jwt', jwk: { kty: 'oct', k: 'AAAA' } })}.${part({ jti: 'x' })}.AAAA`;
+    const proof = (alg: string) =>
+      `${part({ alg, typ: 'dpop+jwt', jwk: { kty: 'oct', k: 'AAAA' } })}.${part({ jti: 'x' })}.AAAA`;
     expectRefused(await generate({ proof: proof('HS256') }), 'proof-algorithm');
     expectRefused(await generate({ proof: proof('ES256') }), 'proof-key');
   });
@@ -117,7 +158,8 @@ describe('proofs', () => {
 describe('tokens', () => {
   const now = () => Math.floor(Date.now() / 1000);
   const jkt = () => alice.proofKey.thumbprint;
-  const withToken = async (options: TokenOptions) => generate({ token: await harness.issuer.token({ roles: userRoles, jkt: jkt(), ...options }) });
+  const withToken = async (options: TokenOptions) =>
+    generate({ token: await harness.issuer.token({ roles: userRoles, jkt: jkt(), ...options }) });
 
   it.each([
     ['expired', { claims: { exp: now() - 60, iat: now() - 600 } }, 'token-expired'],
@@ -142,7 +184,10 @@ describe('tokens', () => {
   it('alg none', async () => {
     const [, payload] = (alice.token ?? '').split('.');
     const header = Buffer.from('{"alg":"none","typ":"at+jwt","kid":"test-1"}').toString('base64url');
-    expectRefused(await generate({ token: `${header}.${payload}.` }), 'token-malformed'.replace('malformed', 'algorithm'));
+    expectRefused(
+      await generate({ token: `${header}.${payload}.` }),
+      'token-malformed'.replace('malformed', 'algorithm'),
+    );
   });
 
   it('HS256 with the public key as the secret', async () => {
@@ -166,10 +211,13 @@ describe('tokens', () => {
     const remote = await createTestIssuer();
     let keys: object[] = [remote.jwk];
     let server: Server | undefined;
-    const start = (port: number) => new Promise<Server>((resolve) => {
-      const made = createServer((_, response) => response.setHeader('Content-Type', 'application/json').end(JSON.stringify({ keys })));
-      made.listen(port, '127.0.0.1', () => resolve(made));
-    });
+    const start = (port: number) =>
+      new Promise<Server>((resolve) => {
+        const made = createServer((_, response) =>
+          response.setHeader('Content-Type', 'application/json').end(JSON.stringify({ keys })),
+        );
+        made.listen(port, '127.0.0.1', () => resolve(made));
+      });
     server = await start(0);
     const { port } = server.address() as { port: number };
     await new Promise((resolve) => server?.close(resolve));
@@ -203,7 +251,12 @@ describe('§9.4 token exchange', () => {
       ...change,
     }).toString();
   const exchange = (client: TestClient, rawBody: string) =>
-    client.call('POST', '/v1/token', undefined, { token: '', rawBody, noTransport: true, headers: { 'Content-Type': 'application/x-www-form-urlencoded' } });
+    client.call('POST', '/v1/token', undefined, {
+      token: '',
+      rawBody,
+      noTransport: true,
+      headers: { 'Content-Type': 'application/x-www-form-urlencoded' },
+    });
   const long = (claims: object = {}) => {
     const exp = Math.floor(Date.now() / 1000) + 86_400;
     return harness.issuer.token({ roles: userRoles, sub: 'batch', claims: { aud: 'bulla-exchange', exp, ...claims } });
@@ -246,7 +299,9 @@ describe('§4 answers on the way', () => {
       const fetchBent: typeof fetch = async (input, init) => {
         const response = await fetch(input, init);
         const text = await response.text();
-        const bent = String(input).includes('generate') ? change({ status: response.status, text }) : { status: response.status, text };
+        const bent = String(input).includes('generate')
+          ? change({ status: response.status, text })
+          : { status: response.status, text };
         return new Response(bent.text, { status: bent.status, headers: response.headers });
       };
       const client = new TestClient(harness.url, alice.proofKey, 'north', fetchBent);
@@ -254,7 +309,9 @@ describe('§4 answers on the way', () => {
       return generate({}, client);
     };
     expect((await tampering((reply) => reply)).macOk).toBe(true);
-    expect((await tampering(({ status, text }) => ({ status, text: text.replace('"floor":1', '"floor":2') }))).macOk).toBe(false);
+    expect(
+      (await tampering(({ status, text }) => ({ status, text: text.replace('"floor":1', '"floor":2') }))).macOk,
+    ).toBe(false);
     expect((await tampering(({ text }) => ({ status: 201, text }))).macOk).toBe(false);
     const two = await alice.call('POST', path(), { items: [{}, {}] });
     const [first, second] = two.body.results;
@@ -313,13 +370,27 @@ describe('the store as a whole', () => {
     const seen: string[] = [];
     const made = await client.call('POST', generatePath, { items: [{ key_context: { secret: canary } }] });
     const dataKey = made.openResult(0, { secret: canary }, made.body.results[0].wrapped_key);
-    const bad = await client.call('POST', generatePath, { items: [{ key_context: { secret: [canary] } }], salt: canary });
+    const bad = await client.call('POST', generatePath, {
+      items: [{ key_context: { secret: [canary] } }],
+      salt: canary,
+    });
     const token = await client.call('GET', '/v1/caller', undefined, { token: canary });
-    const wrapped = await client.call('POST', `/v1/keys/${key}/unwrap`, { items: [{ version: 1, wrapped_key: 'A'.repeat(108), key_context: { secret: canary } }] });
-    seen.push(bad.raw.toString(), token.raw.toString(), wrapped.raw.toString(), await (await fetch(`${other.url}/metrics`)).text());
+    const wrapped = await client.call('POST', `/v1/keys/${key}/unwrap`, {
+      items: [{ version: 1, wrapped_key: 'A'.repeat(108), key_context: { secret: canary } }],
+    });
+    seen.push(
+      bad.raw.toString(),
+      token.raw.toString(),
+      wrapped.raw.toString(),
+      await (await fetch(`${other.url}/metrics`)).text(),
+    );
     const rows: string[] = [];
     for await (const { row } of other.store.dump()) {
-      rows.push(Object.values(row).map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value))).join('|'));
+      rows.push(
+        Object.values(row)
+          .map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value)))
+          .join('|'),
+      );
     }
     seen.push(...rows, ...other.logs);
     const secrets = [canary, dataKey.toString('latin1'), dataKey.toString('base64url'), client.token ?? '', made.proof];

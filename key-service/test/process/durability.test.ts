@@ -1,8 +1,8 @@
 /** A few rounds of kill -9; 200 of them are `npm run test:durability`. */
 
 import { expect, it } from 'vitest';
-import { newDatabase, storeKinds } from '../support/harness.ts';
 import { runDurability } from '../support/durability.ts';
+import { newDatabase, storeKinds } from '../support/harness.ts';
 
 it.each(storeKinds)('%s loses nothing acknowledged', async (kind) => {
   const database = await newDatabase(kind);

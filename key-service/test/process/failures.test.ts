@@ -1,16 +1,16 @@
 /** A full disk and a database that goes away: 503, nothing released, and recovery by itself. */
 
+import { DatabaseSync } from 'node:sqlite';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../src/config.ts';
 import { createApp } from '../../src/http/app.ts';
 import { createSecrets } from '../../src/root-key/secrets.ts';
 import { softwareRootKey } from '../../src/root-key/software.ts';
-import { parseConfig } from '../../src/config.ts';
-import { createService } from '../../src/service.ts';
 import { startServer } from '../../src/server.ts';
+import { createService } from '../../src/service.ts';
 import { SqlStore } from '../../src/store/sql-store.ts';
 import { sqliteEngine } from '../../src/store/sqlite.ts';
-import { DatabaseSync } from 'node:sqlite';
 import { createProofKey, TestClient } from '../support/client.ts';
 import { newDatabase, startHarness } from '../support/harness.ts';
 import { adminRoles, audience, createTestIssuer, issuerConfig, userRoles } from '../support/issuer.ts';
@@ -39,7 +39,11 @@ describe('SQLite', () => {
     await createSecrets(store, rootKey);
     const service = await createService({ config, store, rootKey, logger: pino({ level: 'silent' }) });
     const server = await startServer(createApp(service), config.listen);
-    cleanUp.push(database.remove, () => service.close(), () => server.close(100));
+    cleanUp.push(
+      database.remove,
+      () => service.close(),
+      () => server.close(100),
+    );
     const signIn = async (roles: readonly string[]) => {
       const client = new TestClient(url, await createProofKey(), 'north');
       await client.discover();

@@ -78,7 +78,9 @@ describe.each(storeKinds)('%s', (kind) => {
     service = await serve(site);
     const admin = await signIn(site, adminRoles);
     keyId = (await admin.call('POST', '/v1/keys', { alias: 'orders' })).body.key_id;
-    const made = await (await signIn(site, userRoles)).call('POST', `/v1/keys/${keyId}/generate-data-key`, { items: [{}] });
+    const made = await (await signIn(site, userRoles)).call('POST', `/v1/keys/${keyId}/generate-data-key`, {
+      items: [{}],
+    });
     const { wrapped_key, version } = made.body.results[0];
     wrapped = { wrapped_key, version };
     dataKey = made.openResult(0, {}, wrapped_key);
@@ -115,10 +117,14 @@ describe.each(storeKinds)('%s', (kind) => {
   it('audit verify against an exported checkpoint', async () => {
     await run('audit', 'checkpoint', '--config', site.file, '--out', site.at('kept'));
     await unwraps(site, wrapped);
-    expect(await run('audit', 'verify', '--config', site.file, '--checkpoint', site.at('kept'))).toContain('continuing the checkpoint');
+    expect(await run('audit', 'verify', '--config', site.file, '--checkpoint', site.at('kept'))).toContain(
+      'continuing the checkpoint',
+    );
     const [origin, size, root, ...rest] = readFileSync(site.at('kept'), 'utf8').split('\n');
     writeFileSync(site.at('forged'), [origin, Number(size) + 1, root, ...rest].join('\n'));
-    expect(await fails('audit', 'verify', '--config', site.file, '--checkpoint', site.at('forged'))).toContain('not signed');
+    expect(await fails('audit', 'verify', '--config', site.file, '--checkpoint', site.at('forged'))).toContain(
+      'not signed',
+    );
   });
 
   it('§11.4 a backup restores under another root key, and what was wrapped unwraps', async () => {
@@ -129,7 +135,15 @@ describe.each(storeKinds)('%s', (kind) => {
     expect(readFileSync(site.at('backup.bulla')).subarray(0, 5).toString()).toBe('bulla');
     const other = await newSite(kind === 'sqlite' ? 'postgres' : 'sqlite', site.issuer);
     writeFileSync(other.at('root.key'), generateRootKey(), { mode: 0o600 });
-    const restore = ['restore', '--config', other.file, '--in', site.at('backup.bulla'), '--key-file', site.at('recovery.key')];
+    const restore = [
+      'restore',
+      '--config',
+      other.file,
+      '--in',
+      site.at('backup.bulla'),
+      '--key-file',
+      site.at('recovery.key'),
+    ];
     await run('audit', 'checkpoint', '--config', site.file, '--out', site.at('at-backup'));
 
     // What happens after the backup must not be undone by it without a word.
@@ -148,7 +162,9 @@ describe.each(storeKinds)('%s', (kind) => {
     expect(await fails(...restore)).toContain('not empty');
     const restored = await serve(other);
     expect(await unwraps(other, wrapped)).toBe(true);
-    expect((await signIn(other, userRoles)).discovery?.thumbprint).toBe((await signIn(site, userRoles)).discovery?.thumbprint);
+    expect((await signIn(other, userRoles)).discovery?.thumbprint).toBe(
+      (await signIn(site, userRoles)).discovery?.thumbprint,
+    );
     await restored.end('SIGTERM');
     await other.database.remove();
   });
@@ -172,10 +188,15 @@ describe.each(storeKinds)('%s', (kind) => {
       const { query } = await import('../support/postgres.ts');
       const { postgres } = site.database.config as { postgres: string };
       await service.end('SIGTERM');
-      await query(postgres, 'create table kept as select * from audit_leaves where idx >= (select size - 1 from state)');
+      await query(
+        postgres,
+        'create table kept as select * from audit_leaves where idx >= (select size - 1 from state)',
+      );
       await query(postgres, 'delete from audit_leaves where idx in (select idx from kept)');
       expect(await fails('serve', '--config', site.file)).toMatch(/not that many entries/);
-      expect(await fails('audit', 'verify', '--config', site.file, '--checkpoint', site.at('checkpoint'))).toMatch(/missing/);
+      expect(await fails('audit', 'verify', '--config', site.file, '--checkpoint', site.at('checkpoint'))).toMatch(
+        /missing/,
+      );
       await query(postgres, 'insert into audit_leaves select * from kept');
       await query(postgres, 'drop table kept');
       service = await serve(site);
@@ -215,13 +236,20 @@ describe('the simulated compromise', () => {
     if (!record || !version) throw new Error('no key');
     const material = await new Materials(rootKey).open(record, version);
     const identity = { serviceId: 'bulla-test', tenant: 'north', keyId, version: 1, context: new Uint8Array(4) };
-    const opened = await unwrapDataKey(material, 'service', identity, new Uint8Array(Buffer.from(wrapped_key, 'base64url')));
+    const opened = await unwrapDataKey(
+      material,
+      'service',
+      identity,
+      new Uint8Array(Buffer.from(wrapped_key, 'base64url')),
+    );
     expect(Buffer.from(opened ?? []).equals(dataKey)).toBe(true);
     await thief.close();
 
     // The recovery: a new root key, a rotation with the old version marked, a rewrap by who may.
     await run('root-key', 'create', '--out', site.at('new.key'));
-    expect(await run('root-key', 'rotate', '--config', site.file, '--new', site.at('new.key'))).toContain('sealed anew');
+    expect(await run('root-key', 'rotate', '--config', site.file, '--new', site.at('new.key'))).toContain(
+      'sealed anew',
+    );
     expect(await fails('serve', '--config', site.file)).toContain('another root key');
     await writeConfig(site.database.folder, { ...site.config, root_key: { file: 'new.key' } });
     service = await serve(site);
@@ -235,7 +263,9 @@ describe('the simulated compromise', () => {
     const recoverer = await signIn(site, ['recoverer']);
     const rewrapped = (await recoverer.call('POST', `/v1/keys/${keyId}/rewrap`, { items: [old] })).body.results[0];
     expect(rewrapped.version).toBe(2);
-    const again = await caller.call('POST', `/v1/keys/${keyId}/unwrap`, { items: [{ wrapped_key: rewrapped.wrapped_key, version: 2 }] });
+    const again = await caller.call('POST', `/v1/keys/${keyId}/unwrap`, {
+      items: [{ wrapped_key: rewrapped.wrapped_key, version: 2 }],
+    });
     expect(again.openResult(0, {}, rewrapped.wrapped_key).equals(dataKey)).toBe(true);
     // The thief's root key opens nothing of the new database.
     const now = openStore({ store: { sqlite: site.at('keys.sqlite') } });
@@ -250,7 +280,10 @@ describe('commands', () => {
   it('policies check', async () => {
     const { folder, remove } = await newDatabase('sqlite');
     const good = join(folder, 'good.cedar');
-    writeFileSync(good, 'permit (principal in Bulla::Role::"x-batch", action == Bulla::Action::"unwrap", resource is Bulla::Key) when { context.keyContext.hasTag("purpose") };');
+    writeFileSync(
+      good,
+      'permit (principal in Bulla::Role::"x-batch", action == Bulla::Action::"unwrap", resource is Bulla::Key) when { context.keyContext.hasTag("purpose") };',
+    );
     expect(await run('policies', 'check', good)).toContain('fit the schema');
     const bad = join(folder, 'bad.cedar');
     writeFileSync(bad, 'permit (principal, action == Bulla::Action::"unwarp", resource);');

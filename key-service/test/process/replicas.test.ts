@@ -2,8 +2,8 @@
 
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createRootKeyFile } from '../../src/root-key/sources.ts';
 import { openStore } from '../../src/open-store.ts';
+import { createRootKeyFile } from '../../src/root-key/sources.ts';
 import { createProofKey, TestClient } from '../support/client.ts';
 import { newDatabase, type TestDatabase } from '../support/harness.ts';
 import { adminRoles, audience, createTestIssuer, issuerConfig, type TestIssuer, userRoles } from '../support/issuer.ts';
@@ -89,17 +89,22 @@ describe('replicas', () => {
     const [first, second] = users as [TestClient, TestClient];
     const reply = await first.call('GET', '/v1/caller');
     expect(reply.status).toBe(200);
-    expect((await second.call('GET', '/v1/caller', undefined, { proof: reply.proof })).body.check).toBe('proof-replayed');
+    expect((await second.call('GET', '/v1/caller', undefined, { proof: reply.proof })).body.check).toBe(
+      'proof-replayed',
+    );
     await processes[0]?.end('SIGTERM');
     processes[0] = await startProcess(['serve', '--config', configs[0] ?? '']);
-    expect((await first.call('GET', '/v1/caller', undefined, { proof: reply.proof })).body.check).toBe('proof-replayed');
+    expect((await first.call('GET', '/v1/caller', undefined, { proof: reply.proof })).body.check).toBe(
+      'proof-replayed',
+    );
   });
 
   it('§11.3 what one replica disables, none uses any more', async () => {
     const admins = await clients(adminRoles);
     const users = await clients(userRoles);
     const key = (await admins[0]?.call('POST', '/v1/keys', {}))?.body.key_id;
-    const generate = (index: number) => users[index]?.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] });
+    const generate = (index: number) =>
+      users[index]?.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] });
     for (const index of [0, 1, 2]) expect((await generate(index))?.body.results[0].problem).toBeUndefined();
     for (let round = 0; round < 5; round += 1) {
       expect((await admins[round % 3]?.call('POST', `/v1/keys/${key}/disable`, {}))?.status).toBe(200);
@@ -119,7 +124,12 @@ describe('replicas', () => {
       while (running) {
         const bulla_request = globalThis.crypto.randomUUID();
         try {
-          const reply = await user.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] }, { claims: { bulla_request } });
+          const reply = await user.call(
+            'POST',
+            `/v1/keys/${key}/generate-data-key`,
+            { items: [{}] },
+            { claims: { bulla_request } },
+          );
           if (reply.status === 200) acknowledged.push(bulla_request);
         } catch (error) {
           if (!mayBreak) throw error;

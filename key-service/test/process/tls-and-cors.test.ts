@@ -9,16 +9,35 @@ import { connect } from 'node:tls';
 import { chromium } from 'playwright';
 import { describe, expect, it } from 'vitest';
 import { createRootKeyFile } from '../../src/root-key/sources.ts';
+import { findChromium } from '../support/chromium.ts';
 import { newDatabase } from '../support/harness.ts';
 import { audience, createTestIssuer, issuerConfig } from '../support/issuer.ts';
 import { freePort } from '../support/postgres.ts';
 import { runCommand, startProcess, writeConfig } from '../support/process.ts';
-import { findChromium } from '../support/chromium.ts';
 
 function certificate(folder: string): { cert: string; key: string } {
   const [cert, key] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-keyout', key, '-out', cert, ...subject], { stdio: 'ignore' });
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+      '-keyout',
+      key,
+      '-out',
+      cert,
+      ...subject,
+    ],
+    { stdio: 'ignore' },
+  );
   return { cert, key };
 }
 
@@ -56,7 +75,14 @@ describe('TLS', () => {
     const ca = readFileSync(cert);
     const handshake = (version: 'TLSv1.2' | 'TLSv1.3') =>
       new Promise<string>((resolve) => {
-        const socket = connect({ host: '127.0.0.1', port, ca, servername: 'localhost', minVersion: version, maxVersion: version });
+        const socket = connect({
+          host: '127.0.0.1',
+          port,
+          ca,
+          servername: 'localhost',
+          minVersion: version,
+          maxVersion: version,
+        });
         socket.on('secureConnect', () => {
           resolve(String(socket.getProtocol()));
           socket.destroy();
@@ -67,7 +93,10 @@ describe('TLS', () => {
     expect(await handshake('TLSv1.2')).toMatch(/PROTOCOL_VERSION|ECONNRESET/);
     const status = await new Promise((resolve, reject) => {
       const agent = new Agent({ ca });
-      get(`https://localhost:${port}/readyz`, { agent }, (response) => resolve(response.resume().statusCode)).on('error', reject);
+      get(`https://localhost:${port}/readyz`, { agent }, (response) => resolve(response.resume().statusCode)).on(
+        'error',
+        reject,
+      );
     });
     expect(status).toBe(200);
     expect(await service.end('SIGTERM')).toBe(0);
@@ -89,10 +118,15 @@ describe('TLS', () => {
 
 describe('CORS', () => {
   it('Chromium reads answers from another origin only where it is configured', async () => {
-    const page = createServer((_, response) => response.setHeader('Content-Type', 'text/html').end('<title>page</title>'));
+    const page = createServer((_, response) =>
+      response.setHeader('Content-Type', 'text/html').end('<title>page</title>'),
+    );
     await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
     const origin = `http://127.0.0.1:${(page.address() as { port: number }).port}`;
-    const browser = await chromium.launch({ executablePath: findChromium(), args: ['--no-sandbox', '--disable-background-networking'] });
+    const browser = await chromium.launch({
+      executablePath: findChromium(),
+      args: ['--no-sandbox', '--disable-background-networking'],
+    });
     const tab = await browser.newPage();
     await tab.goto(origin);
     const outcomes: string[] = [];

@@ -24,7 +24,14 @@ function keyRecord(id: string, change: Partial<KeyRecord> = {}): KeyRecord {
 function commit(change: Partial<Commit> = {}): Commit {
   serial += 1;
   const proof = { id: `proof-${serial}`, expires: 1000 };
-  return { epoch: undefined, proof, use: undefined, entry: { tenant: 'north', bytes: bytes(`entry ${serial}`) }, uses: [], ...change };
+  return {
+    epoch: undefined,
+    proof,
+    use: undefined,
+    entry: { tenant: 'north', bytes: bytes(`entry ${serial}`) },
+    uses: [],
+    ...change,
+  };
 }
 
 describe.each(storeKinds)('%s', (kind) => {
@@ -100,7 +107,11 @@ describe.each(storeKinds)('%s', (kind) => {
   it('§11.3 a commit that was decided on an older epoch is stale', async () => {
     const { epoch } = await store.head();
     await store.change((change) => change.putKey(keyRecord('key-a')));
-    expect(await store.commit([commit({ epoch }), commit({ epoch: epoch + 1 }), commit()])).toEqual(['stale', 'committed', 'committed']);
+    expect(await store.commit([commit({ epoch }), commit({ epoch: epoch + 1 }), commit()])).toEqual([
+      'stale',
+      'committed',
+      'committed',
+    ]);
     expect((await store.head()).tree.size).toBe(2);
   });
 
@@ -122,7 +133,9 @@ describe.each(storeKinds)('%s', (kind) => {
     const other = await reopen();
     expect(await store.commit([commit({ use }), commit({ use })])).toEqual(['committed', 'committed']);
     expect(await other.commit([commit({ use })])).toEqual(['limited']);
-    expect(await other.commit([commit({ use: { ...use, window: 120 } }), commit({ use: { ...use, principal: 'q' } })])).toEqual(['committed', 'committed']);
+    expect(
+      await other.commit([commit({ use: { ...use, window: 120 } }), commit({ use: { ...use, principal: 'q' } })]),
+    ).toEqual(['committed', 'committed']);
     await other.close();
   });
 
@@ -150,7 +163,9 @@ describe.each(storeKinds)('%s', (kind) => {
 
   it('§8 grows one tree from many connections', async () => {
     const others = await Promise.all([reopen(), reopen()]);
-    const batches = [store, ...others].flatMap((one) => Array.from({ length: 10 }, () => one.commit([commit(), commit(), commit()])));
+    const batches = [store, ...others].flatMap((one) =>
+      Array.from({ length: 10 }, () => one.commit([commit(), commit(), commit()])),
+    );
     await Promise.all(batches);
     const { tree } = await store.head();
     expect(tree.size).toBe(90);
@@ -175,9 +190,9 @@ describe.each(storeKinds)('%s', (kind) => {
   it.each([
     ["update key_versions set state = 'decrypt-only'", /changed/],
     ["update keys set tenant = 'south'", /changed/],
-    ["update key_versions set version = 2", /changed/],
+    ['update key_versions set version = 2', /changed/],
     ["insert into aliases values ('north', 'stolen', 'key-a')", /changed/],
-    ["delete from key_versions; delete from keys", /older/],
+    ['delete from key_versions; delete from keys', /older/],
     ['update state set epoch = 9', /changed/],
     ['update state set size = 7', /changed/],
   ])('§11.2 finds: %s', async (statement, message) => {
@@ -250,7 +265,12 @@ describe.each(storeKinds)('%s', (kind) => {
       raw.close();
     } else if ('postgres' in config) {
       const { query } = await import('../support/postgres.ts');
-      await query(config.postgres, statement.startsWith('update key_versions set version') ? `alter table key_versions drop constraint if exists key_versions_key_id_fkey; ${statement}` : statement);
+      await query(
+        config.postgres,
+        statement.startsWith('update key_versions set version')
+          ? `alter table key_versions drop constraint if exists key_versions_key_id_fkey; ${statement}`
+          : statement,
+      );
     }
   }
 });

@@ -4,6 +4,11 @@ import { existsSync } from 'node:fs';
 import { chromium } from 'playwright';
 
 export function findChromium(): string {
-  const candidates = [process.env['BULLA_CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+  const candidates = [
+    process.env['BULLA_CHROMIUM'],
+    '/usr/bin/chromium',
+    '/usr/bin/chromium-browser',
+    '/usr/bin/google-chrome',
+  ];
   return candidates.find((path) => path !== undefined && existsSync(path)) ?? chromium.executablePath();
 }

@@ -1,6 +1,16 @@
 /** A client for tests, the example and the bench: raw HTTP, and every part of a request can be bent. */
 
-import { generateKeyPairSync, hkdfSync, createCipheriv, createDecipheriv, createECDH, createHash, createHmac, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  createCipheriv,
+  createDecipheriv,
+  createECDH,
+  createHash,
+  createHmac,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { calculateJwkThumbprint, compactVerify, exportJWK, type JWK, SignJWT } from 'jose';
 
 const b64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
@@ -90,7 +100,13 @@ export class TestClient {
   #point: Buffer;
   #shared: Buffer | undefined;
 
-  constructor(url: string, proofKey: ProofKey, tenant: string, fetchWith: typeof fetch = fetch, externalUrl: string = url) {
+  constructor(
+    url: string,
+    proofKey: ProofKey,
+    tenant: string,
+    fetchWith: typeof fetch = fetch,
+    externalUrl: string = url,
+  ) {
     this.url = url;
     this.externalUrl = externalUrl;
     this.proofKey = proofKey;
@@ -126,7 +142,12 @@ export class TestClient {
     this.token = reply.body.access_token;
   }
 
-  async makeProof(method: string, path: string, body: Uint8Array, bend: Bend = {}): Promise<{ proof: string; requestId: string }> {
+  async makeProof(
+    method: string,
+    path: string,
+    body: Uint8Array,
+    bend: Bend = {},
+  ): Promise<{ proof: string; requestId: string }> {
     const token = bend.token ?? this.token;
     const requestId = b64(randomBytes(16));
     const key = bend.proofKey ?? this.proofKey;
@@ -205,14 +226,23 @@ export class TestClient {
         const result = parsed.results[index];
         const key = hkdf(shared, salt, info('bulla/v1 transport response seal', ...responseFields), 32);
         const identity = Buffer.concat([lp(Buffer.from(result.key_id)), u32(result.version)]);
-        const aad = Buffer.concat([u32(index), identity, sha('sha384', encodeMap(context)), sha('sha384', unb64(wrapped))]);
+        const aad = Buffer.concat([
+          u32(index),
+          identity,
+          sha('sha384', encodeMap(context)),
+          sha('sha384', unb64(wrapped)),
+        ]);
         return openGcm(key, index, aad, unb64(result.sealed_key));
       },
     };
   }
 
   /** §4.5: seals data keys for `wrap` and import; gives the salt and what goes into the items. */
-  sealForRequest(path: string, requestId: string, dataKeys: readonly { key: Uint8Array; context: Readonly<Record<string, string>> }[]) {
+  sealForRequest(
+    path: string,
+    requestId: string,
+    dataKeys: readonly { key: Uint8Array; context: Readonly<Record<string, string>> }[],
+  ) {
     const salt = randomBytes(32);
     const label = info('bulla/v1 transport request seal', ...this.#fields(path, requestId));
     const key = hkdf(this.#shared ?? Buffer.alloc(0), salt, label, 32);

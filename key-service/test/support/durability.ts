@@ -33,7 +33,11 @@ export interface DurabilityReport {
 }
 
 /** Kills the service `rounds` times under load. Throws where anything acknowledged is missing. */
-export async function runDurability(store: Config['store'], rounds: number, say: (line: string) => void = () => undefined): Promise<DurabilityReport> {
+export async function runDurability(
+  store: Config['store'],
+  rounds: number,
+  say: (line: string) => void = () => undefined,
+): Promise<DurabilityReport> {
   const folder = await mkdtemp(join(tmpdir(), 'bulla-durability-'));
   const issuer = await createTestIssuer();
   const port = await freePort();
@@ -60,10 +64,17 @@ export async function runDurability(store: Config['store'], rounds: number, say:
     await oneRound(file, config.external_url, issuer, acknowledged);
     leaves = await verify(config as unknown as Config, acknowledged, checked);
     checked = acknowledged.requests.length;
-    if (round % 20 === 0) say(`round ${round}: ${acknowledged.keys.size} keys, ${acknowledged.requests.length} answers, ${leaves} leaves`);
+    if (round % 20 === 0)
+      say(`round ${round}: ${acknowledged.keys.size} keys, ${acknowledged.requests.length} answers, ${leaves} leaves`);
   }
   await rm(folder, { recursive: true });
-  return { rounds, keys: acknowledged.keys.size, requests: acknowledged.requests.length, dataKeys: acknowledged.dataKeys, leaves };
+  return {
+    rounds,
+    keys: acknowledged.keys.size,
+    requests: acknowledged.requests.length,
+    dataKeys: acknowledged.dataKeys,
+    leaves,
+  };
 }
 
 async function oneRound(file: string, url: string, issuer: TestIssuer, acknowledged: Acknowledged): Promise<void> {
@@ -118,7 +129,8 @@ async function release(user: TestClient, acknowledged: Acknowledged): Promise<vo
   }
   const note = track(acknowledged);
   const reply = await user.call('POST', `/v1/keys/${id}/generate-data-key`, { items: [{}, {}, {}] }, note.bend());
-  const released = reply.status === 200 ? reply.body.results.filter((result: { sealed_key?: string }) => result.sealed_key).length : 0;
+  const released =
+    reply.status === 200 ? reply.body.results.filter((result: { sealed_key?: string }) => result.sealed_key).length : 0;
   if (released === 0) return;
   note.done();
   acknowledged.dataKeys += released;

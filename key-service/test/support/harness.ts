@@ -115,7 +115,8 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     issuer,
     database,
     logs,
-    client: (roles, { tenant = 'north', sub = roles.join('+') || 'nobody' } = {}) => signedIn(local, issuer, roles, tenant, sub, options.externalUrl),
+    client: (roles, { tenant = 'north', sub = roles.join('+') || 'nobody' } = {}) =>
+      signedIn(local, issuer, roles, tenant, sub, options.externalUrl),
     async stop() {
       await server.close(1000);
       await service.close();

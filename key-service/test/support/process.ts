@@ -16,7 +16,10 @@ export interface ServiceProcess {
 }
 
 /** Runs a command to its end. */
-export function runCommand(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<{ code: number | null; stdout: string; stderr: string }> {
+export function runCommand(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, [bin, ...args], { env: { ...process.env, ...env } });
     let [stdout, stderr] = ['', ''];
@@ -55,7 +58,7 @@ export function startProcess(args: readonly string[], ready = 'identity'): Promi
     };
     child.stdout.on('data', read);
     child.stderr.on('data', read);
-    ended.then(() => {
+    void ended.then(() => {
       clearTimeout(timer);
       reject(new Error(`The service ended:\n${output}`));
     });

@@ -1,0 +1,140 @@
+/** Discovery, OpenAPI, health, metrics, methods and the development service; `docs/key-service.md` §1, §2 and §9. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type DevService, startDev } from '../../src/dev/dev-service.ts';
+import { devUsers } from '../../src/dev/users.ts';
+import { endpoints } from '../../src/http/app.ts';
+import { createProofKey, TestClient } from '../support/client.ts';
+import { runCommand, writeConfig } from '../support/process.ts';
+
+let folder: string;
+let dev: DevService;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'bulla-dev-'));
+  dev = await startDev({ port: 0, data: folder, logLevel: 'silent' });
+});
+afterAll(async () => {
+  await dev.close();
+  await rm(folder, { recursive: true });
+});
+
+async function signIn(user: string, url = dev.url): Promise<TestClient> {
+  const client = new TestClient(url, await createProofKey(), user.split('@')[1] ?? '');
+  await client.devLogin(user);
+  return client;
+}
+
+describe('discovery', () => {
+  it('§2 is signed by the identity, and its serial stays until the transport key changes', async () => {
+    const client = new TestClient(dev.url, await createProofKey(), 'north');
+    const { thumbprint, claims } = await client.discover(dev.service.identity.thumbprint);
+    expect(thumbprint).toBe(dev.service.identity.thumbprint);
+    expect(claims).toMatchObject({
+      iss: dev.url,
+      service_id: 'bulla-dev',
+      audience: 'bulla-dev',
+      token_endpoint: `${dev.url}/v1/token`,
+    });
+    expect(claims.exp - claims.iat).toBeLessThanOrEqual(3600);
+    expect(claims.transport_keys[0].exp - claims.iat).toBeLessThanOrEqual(86_400);
+    expect((await client.discover()).claims.serial).toBe(claims.serial);
+    await expect(client.discover('another')).rejects.toThrow(/pinned/);
+  });
+});
+
+describe('OpenAPI', () => {
+  it('§9.3 describes every endpoint, from the same schemas', async () => {
+    const api = (await (await fetch(`${dev.url}/openapi.json`)).json()) as {
+      openapi: string;
+      paths: Record<string, Record<string, object>>;
+      components: { schemas: object };
+    };
+    expect(api.openapi).toBe('3.1.0');
+    for (const { method, path } of endpoints) expect(api.paths[path]?.[method.toLowerCase()], path).toBeDefined();
+    for (const path of ['/v1/token', '/.well-known/bulla-key-service', '/healthz', '/readyz', '/metrics'])
+      expect(api.paths[path]).toBeDefined();
+    expect(Object.keys(api.components.schemas)).toEqual(
+      expect.arrayContaining(['Key', 'Problem', 'KeyContext', 'DataResult']),
+    );
+    const ids = Object.values(api.paths).flatMap((methods) =>
+      Object.values(methods).map((one) => (one as { operationId?: string }).operationId),
+    );
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+});
+
+describe('operation', () => {
+  it('§9.2 health and metrics', async () => {
+    expect(await (await fetch(`${dev.url}/healthz`)).text()).toBe('ok\n');
+    expect((await fetch(`${dev.url}/readyz`)).status).toBe(200);
+    const text = await (await fetch(`${dev.url}/metrics`)).text();
+    expect(text).toContain('bulla_requests_total');
+  });
+
+  it('§10 404 and 405 are problems, too', async () => {
+    const none = await fetch(`${dev.url}/v1/nothing`);
+    expect(none.status).toBe(404);
+    expect(((await none.json()) as { code: string }).code).toBe('not-found');
+    const wrong = await fetch(`${dev.url}/v1/keys`, { method: 'PATCH' });
+    expect(wrong.status).toBe(405);
+    expect(wrong.headers.get('allow')).toBe('POST, GET');
+  });
+
+  it('§1.5 every answer has a nonce and is not stored', async () => {
+    for (const path of ['/healthz', '/v1/nothing', '/v1/caller', '/openapi.json']) {
+      const { headers } = await fetch(dev.url + path);
+      expect(headers.get('dpop-nonce')).toBeTruthy();
+      expect(headers.get('cache-control')).toBe('no-store');
+    }
+  });
+
+  it('refuses headers that are too large', async () => {
+    const response = await fetch(`${dev.url}/v1/caller`, { headers: { DPoP: 'x'.repeat(40_000) } });
+    expect(response.status).toBe(431);
+  });
+});
+
+describe('the development service', () => {
+  it('§9.5 gives bound tokens to its users, and to nobody else', async () => {
+    for (const { user, tenant } of devUsers) {
+      const { body } = await (await signIn(user)).call('GET', '/v1/caller');
+      expect(body).toMatchObject({ tenant, principal: `${dev.url}/dev|${user}` });
+    }
+    await expect(signIn('mallory@north')).rejects.toThrow(/not-allowed/);
+    const unproven = await fetch(`${dev.url}/dev/token`, { method: 'POST', body: '{"user":"alice@north"}' });
+    expect(unproven.status).toBe(401);
+  });
+
+  it('lets pages of any loopback origin in, and no others', async () => {
+    const allowed = async (Origin: string) =>
+      (await fetch(`${dev.url}/dev/users`, { headers: { Origin } })).headers.get('access-control-allow-origin');
+    expect(await allowed('http://localhost:5173')).toBe('http://localhost:5173');
+    expect(await allowed('http://127.0.0.1:1')).toBe('http://127.0.0.1:1');
+    expect(await allowed('https://evil.example')).toBeNull();
+    expect(await allowed('http://localhost.evil.example')).toBeNull();
+  });
+
+  it('keeps keys and identity over a restart, and over another root key', async () => {
+    const { thumbprint } = dev.service.identity;
+    const admin = await signIn('admin@north');
+    const key = (await admin.call('POST', '/v1/keys', {})).body.key_id;
+    await dev.close();
+    const config = await writeConfig(folder, {
+      ...{ service_id: 'bulla-dev', external_url: 'http://127.0.0.1:1', listen: { port: 1 }, issuers: [] },
+      ...{ store: { sqlite: 'keys.sqlite' }, root_key: { file: 'root.key' } },
+    });
+    const created = await runCommand(['root-key', 'create', '--out', join(folder, 'new.key')]);
+    const rotated = await runCommand(['root-key', 'rotate', '--config', config, '--new', join(folder, 'new.key')]);
+    expect([created.code, rotated.code], rotated.stderr).toEqual([0, 0]);
+    const { rename } = await import('node:fs/promises');
+    await rename(join(folder, 'new.key'), join(folder, 'root.key'));
+    dev = await startDev({ port: 0, data: folder, logLevel: 'silent' });
+    expect(dev.service.identity.thumbprint).toBe(thumbprint);
+    const again = await signIn('admin@north');
+    expect((await again.call('GET', `/v1/keys/${key}`)).body.key_id).toBe(key);
+  });
+});
