@@ -1,6 +1,7 @@
-/** What bulla has for Node alone: files as sources of random access, and encryption, decryption and re-wrapping from file to file. */
+/** What bulla has for Node alone: files as sources of random access, encryption, decryption and re-wrapping from file to file, and TLS by one's own rules. */
 
 export { type DecryptedFile, type DecryptFileOptions, decryptFile } from './node/decrypt-file.ts';
 export { type EncryptedFile, type EncryptFileOptions, encryptFile } from './node/encrypt-file.ts';
 export { type FileSource, fileSource } from './node/file-source.ts';
 export { type RewrapFileOptions, rewrapFile } from './node/rewrap-file.ts';
+export { type TlsFetch, type TlsFetchOptions, tlsFetch } from './node/tls-fetch.ts';
