@@ -65,10 +65,11 @@ export async function encryptionKeyring(
   args: Arguments,
   passphraseName: 'passphrase' | 'new-passphrase' = 'passphrase',
 ): Promise<Keyring> {
+  const ofService = await serviceKeyrings(args);
   const recipients = await readRecipients(args);
   const passphrase = await readPassphrase(args, passphraseName, 'twice');
   const keyrings = [
-    ...(await serviceKeyrings(args)),
+    ...ofService,
     ...(recipients.length > 0 ? [ecdhKeyring({ recipients })] : []),
     ...(passphrase === undefined ? [] : [passphraseKeyring({ passphrase })]),
   ];
