@@ -1,8 +1,8 @@
 // Threats: an audit log that somebody edits, cuts, reorders or forks in the database; found by `audit verify` and by clients over HTTP.
 
-import { rmSync } from 'node:fs';
+import { copyFileSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Checkpoint, leafHash, openCheckpoint, rootOf } from '../reference-client/audit.ts';
 import type { Client } from '../reference-client/client.ts';
 import { Refused, Unauthenticated } from '../reference-client/client.ts';
@@ -15,12 +15,23 @@ let kept: Checkpoint;
 
 beforeAll(async () => {
   world = await World.start();
-  for (let i = 0; i < 11; i++) await world.createKey();
+  // More than 256 entries: from there on nodes of the tree are stored, and not computed from leaves alone.
+  const caller = world.client('admin@north');
+  for (let i = 0; i < 26; i++) await Promise.all(Array.from({ length: 10 }, () => caller.call('GET', '/v1/caller')));
+  for (let i = 0; i < 4; i++) await world.createKey();
   kept = await world.client('admin@north').checkpoint();
   await world.createKey();
   await world.stop();
   good = world.copyDatabase('good.sqlite');
+  copyFileSync(world.path('checkpoint'), world.path('good.checkpoint'));
 }, 30_000);
+
+beforeEach(() => {
+  world.putDatabase(good);
+  copyFileSync(world.path('good.checkpoint'), world.path('checkpoint'));
+});
+
+afterEach(() => world.stop());
 
 afterAll(() => world?.remove());
 
@@ -35,7 +46,7 @@ const setEntry = (database: DatabaseSync, index: number, change: (text: string) 
 /** Computes all nodes of the tree anew from the leaves, as the service would: a node for each full pair. */
 const rebuild = (database: DatabaseSync): void => {
   const leaves = database.prepare('select hash from audit_leaves order by idx').all();
-  let level = leaves.map((row) => Buffer.from(row['hash'] as Uint8Array));
+  let level: Buffer[] = leaves.map((row) => Buffer.from(row['hash'] as Uint8Array));
   for (let n = 0; level.length > 0; n++) {
     const update = database.prepare('update audit_nodes set hash = ? where level = ? and idx = ?');
     level.forEach((each, i) => {
@@ -114,10 +125,7 @@ const edits: [string, (database: DatabaseSync) => void][] = [
     'an entry given to another tenant, who then may read it',
     (database) => database.exec("update audit_leaves set tenant = 'south' where idx = 5"),
   ],
-  [
-    'a node of the tree changed',
-    (database) => database.exec('update audit_nodes set hash = zeroblob(32) where level = 1 and idx = 0'),
-  ],
+  ['a node of the tree changed', (database) => database.exec('update audit_nodes set hash = zeroblob(32)')],
   [
     'another head',
     (database) => database.exec("update state set frontier = replace(frontier, substr(frontier, 5, 1), 'Z')"),
@@ -131,18 +139,14 @@ const edits: [string, (database: DatabaseSync) => void][] = [
 ];
 
 describe('audit verify', () => {
-  it.each(edits)('%s: found, without and with a checkpoint', (_, edit) => {
-    world.putDatabase(good);
+  it.each(edits)('%s: found, even without a checkpoint', (_, edit) => {
     world.database(edit);
-    const alone = world.run('audit verify');
-    expect(alone.status, alone.output).toBe(1);
-    const checked = world.run('audit verify', '--checkpoint', world.path('checkpoint'));
-    expect(checked.status, checked.output).toBe(1);
-    expect(checked.output).not.toMatch(/ at .*\.ts:\d+/);
+    const { status, output } = world.run('audit verify');
+    expect(status, output).toBe(1);
+    expect(output).not.toMatch(/ at .*\.ts:\d+/);
   });
 
   it('the log as it was is whole', () => {
-    world.putDatabase(good);
     expect(world.run('audit verify').output).toMatch(/whole/);
     expect(world.run('audit verify', '--checkpoint', world.path('checkpoint')).output).toMatch(
       /continuing the checkpoint/,
@@ -167,22 +171,17 @@ describe('a client that kept a checkpoint', () => {
   const visible = edits.filter(([name]) => !/behind the head|the last entry|another tenant|a node/.test(name));
 
   it('sees that it is whole where it is', async () => {
-    world.putDatabase(good);
     await world.start();
     expect(await isWhole(world.client('admin@north'))).toBe(true);
-    await world.stop();
   });
 
   it.each(visible)('%s, while the service runs: found, or the service answers no more', async (_, edit) => {
-    world.putDatabase(good);
     await world.start();
     world.database(edit);
     expect(await isWhole(world.client('admin@north'))).toBe(false);
-    await world.stop();
   });
 
   it('a fork, signed by the service itself on a database put back: found', async () => {
-    world.putDatabase(good);
     await world.start();
     const [common, admin] = [world.copyDatabase('common.sqlite'), world.client('admin@north')];
     await world.createKey();
@@ -197,14 +196,11 @@ describe('a client that kept a checkpoint', () => {
     expect(other.size).toBeGreaterThanOrEqual(seen.size);
     expect(await forked.verifyConsistency(kept, other)).toBe(true);
     expect(await forked.verifyConsistency(seen, other)).toBe(false);
-    await world.stop();
   }, 20_000);
 });
 
 describe('a checkpoint', () => {
   it('of another log, another size or root, with another signature is not taken', async () => {
-    world.putDatabase(good);
-    rmSync(world.path('checkpoint'), { force: true });
     await world.start();
     const admin = world.client('admin@north');
     const { checkpoint } = await admin.call<{ checkpoint: string }>('GET', '/v1/audit/checkpoint');
@@ -217,22 +213,21 @@ describe('a checkpoint', () => {
         (_, first: string, rest: string) => `\n${first === 'A' ? 'B' : 'A'}${rest}\n`,
       ),
       checkpoint.replaceAll(audit.origin, 'bulla-key-service/other'),
-      checkpoint.replace(/\n\n[^]*/, '\n\n'),
+      checkpoint.slice(0, checkpoint.indexOf('\n\n') + 2),
       checkpoint.replace(/.{8}\n$/, 'AAAAAAA=\n'),
     ];
     for (const changed of changes) {
       expect(changed).not.toBe(checkpoint);
       expect(() => openCheckpoint(changed, audit)).toThrow(/bad signature/);
     }
-    await world.stop();
   });
 
   it('that is forged or of another log is not taken by audit verify nor at the start', async () => {
     const other = await World.start();
+    await other.createKey();
     await other.stop();
-    world.putDatabase(good);
     const { status, output } = world.run('audit verify', '--checkpoint', other.path('checkpoint'));
-    expect([status, output]).toEqual([1, expect.not.stringContaining('whole')]);
+    expect([status, output]).toEqual([1, expect.stringMatching(/not signed by the log/)]);
     world.configure({ checkpoint_file: other.path('checkpoint') });
     expect(await world.refusal()).not.toBe('');
     world.configure();

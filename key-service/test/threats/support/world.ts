@@ -52,9 +52,10 @@ export class World {
   }
 
   /** Initializes, without starting. */
-  static create(issuers: readonly object[] = [], more: object = {}): World {
+  static create(issuers: readonly object[] = [], more: object = {}, rootKey?: string): World {
     const world = new World(mkdtempSync(join(tmpdir(), 'bulla-threats-')), issuers, more);
     world.configure();
+    if (rootKey !== undefined) writeFileSync(world.path('root.key'), rootKey, { mode: 0o600 });
     const { status, output } = world.run('init', '--create-root-key');
     if (status !== 0) throw new Error(output);
     return world;
