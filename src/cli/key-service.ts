@@ -3,8 +3,10 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import secureDefaults from 'node:tls';
 import type { Keyring } from '../keyrings/keyring.ts';
 import { serviceKeyring } from '../keyrings/service.ts';
+import { type TlsFetch, tlsFetch } from '../node/tls-fetch.ts';
 import { createKeyServiceClient, type KeyServiceClient } from '../service/client.ts';
 import type { TokenRequest, TokenSource } from '../service/token.ts';
 import { clientCredentialsToken } from '../service/tokens/client-credentials.ts';
@@ -28,8 +30,11 @@ interface Configuration {
   readonly pin?: string;
   readonly key?: string;
   readonly keyContext?: Record<string, string>;
+  readonly tls?: { readonly ca?: string; readonly pins?: readonly string[] };
   readonly token: TokenConfiguration;
 }
+
+const members = ['url', 'pin', 'key', 'keyContext', 'tls', 'token'];
 
 /** One of its members says where tokens come from. */
 interface TokenConfiguration {
@@ -56,13 +61,16 @@ export function openKeyService(args: Arguments): ServiceAccess {
 function open(args: Arguments): ServiceAccess {
   const path = args.get('key-service') as string;
   const configuration = readConfiguration(path);
-  const { url, pin, key, keyContext = {}, token } = configuration;
+  const { url, pin, key, keyContext = {}, tls, token } = configuration;
+  // Of this process, which is the command line's alone; Node itself would speak 1.2.
+  secureDefaults.DEFAULT_MIN_VERSION = 'TLSv1.3';
   const development = token.developmentUser !== undefined;
   const client = createKeyServiceClient({
     url,
     pin,
     // Whoever signs in as a development user talks to a service on loopback; the client refuses any other without a pin.
     ...(development && pin === undefined && { unsafeUnpinned: true }),
+    ...(tls !== undefined && { fetch: fetchBy(tls, dirname(path)) }),
     tokenSource: tokenSource(token, dirname(path), path),
   });
   const keyId = () => {
@@ -83,6 +91,10 @@ function open(args: Arguments): ServiceAccess {
   };
 }
 
+function fetchBy({ ca, pins }: NonNullable<Configuration['tls']>, folder: string): TlsFetch {
+  return tlsFetch({ ...(ca !== undefined && { ca: readFileSync(resolve(folder, ca)) }), pins });
+}
+
 function readConfiguration(path: string): Configuration {
   const text = readFileSync(path, 'utf8');
   const wrong = (what: string) => new FileError('ERR_CONFIGURATION', `${path} ${what}`);
@@ -93,8 +105,8 @@ function readConfiguration(path: string): Configuration {
     throw wrong('is not JSON');
   }
   if (typeof value !== 'object' || value === null) throw wrong('is no configuration');
-  const { token, ...others } = value as Partial<Configuration>;
-  const unknown = Object.keys(others).find((name) => !['url', 'pin', 'key', 'keyContext'].includes(name));
+  const { token } = value as Partial<Configuration>;
+  const unknown = Object.keys(value).find((name) => !members.includes(name));
   if (unknown !== undefined) throw wrong(`has the unknown member ${JSON.stringify(unknown)}`);
   if (typeof token !== 'object' || token === null) throw wrong('does not say where tokens come from: "token"');
   return value as Configuration;
