@@ -12,7 +12,14 @@ import { parseArgs } from 'node:util';
 import type { Config } from '../src/config.ts';
 import { createRootKeyFile } from '../src/root-key/sources.ts';
 import { createProofKey, TestClient } from '../test/support/client.ts';
-import { adminRoles, audience, createTestIssuer, issuerConfig, userRoles } from '../test/support/issuer.ts';
+import {
+  adminRoles,
+  audience,
+  createTestIssuer,
+  issuerConfig,
+  type TestIssuer,
+  userRoles,
+} from '../test/support/issuer.ts';
 import { createDatabase, freePort, startPostgres } from '../test/support/postgres.ts';
 import { runCommand, startProcess, writeConfig } from '../test/support/process.ts';
 
@@ -55,31 +62,10 @@ await rm(folder, { recursive: true });
 async function benchStore(name: string, store: Config['store']): Promise<void> {
   const issuer = await createTestIssuer();
   const port = await freePort();
-  const rootKeyFile = join(folder, `${name}.key`);
-  createRootKeyFile(rootKeyFile);
-  const file = await writeConfig(folder, {
-    service_id: 'bulla-bench',
-    external_url: `http://127.0.0.1:${port}`,
-    audience,
-    listen: { host: '127.0.0.1', port },
-    store,
-    root_key: { file: rootKeyFile },
-    issuers: [issuerConfig(issuer.jwk)],
-    log_level: 'warn',
-    limits: { items_per_minute: 1_000_000_000 },
-  });
-  const init = await runCommand(['init', '--config', file]);
-  if (init.code !== 0) throw new Error(init.stderr);
+  const file = await configure(name, store, issuer, port);
   const service = await startProcess(['serve', '--config', file]);
-  const url = `http://127.0.0.1:${port}`;
-  const client = async (roles: readonly string[]): Promise<TestClient> => {
-    const made = new TestClient(url, await createProofKey(), 'north');
-    await made.discover();
-    made.token = await issuer.token({ roles, sub: roles.join('+'), jkt: made.proofKey.thumbprint });
-    return made;
-  };
-  const admin = await client(adminRoles);
-  const user = await client(userRoles);
+  const admin = await signIn(port, issuer, adminRoles);
+  const user = await signIn(port, issuer, userRoles);
   const key = (await admin.call('POST', '/v1/keys', {})).body.key_id;
   const items = await wrappedItems(user, key);
   const noop = () => prepare(user, 'GET', '/v1/caller', undefined);
@@ -95,6 +81,32 @@ async function benchStore(name: string, store: Config['store']): Promise<void> {
   const after = await measure(port, noop, requests);
   await service.end('SIGTERM');
   report(name, { before, single, hundred, after });
+}
+
+async function configure(name: string, store: Config['store'], issuer: TestIssuer, port: number): Promise<string> {
+  const rootKeyFile = join(folder, `${name}.key`);
+  createRootKeyFile(rootKeyFile);
+  const file = await writeConfig(folder, {
+    service_id: 'bulla-bench',
+    external_url: `http://127.0.0.1:${port}`,
+    audience,
+    listen: { host: '127.0.0.1', port },
+    store,
+    root_key: { file: rootKeyFile },
+    issuers: [issuerConfig(issuer.jwk)],
+    log_level: 'warn',
+    limits: { items_per_minute: 1_000_000_000 },
+  });
+  const init = await runCommand(['init', '--config', file]);
+  if (init.code !== 0) throw new Error(init.stderr);
+  return file;
+}
+
+async function signIn(port: number, issuer: TestIssuer, roles: readonly string[]): Promise<TestClient> {
+  const client = new TestClient(`http://127.0.0.1:${port}`, await createProofKey(), 'north');
+  await client.discover();
+  client.token = await issuer.token({ roles, sub: roles.join('+'), jkt: client.proofKey.thumbprint });
+  return client;
 }
 
 function report(name: string, figures: Record<'before' | 'single' | 'hundred' | 'after', Figures>): void {

@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
-import { ReadableStream } from 'node:stream/web';
+import { ReadableStream, TransformStream } from 'node:stream/web';
 import { decryptStream, encryptStream, isBullaError } from 'bulla';
 import { type EcdhPrivateKey, type EcdhPublicKey, ecdhKeyring } from 'bulla/keyrings/ecdh';
 import { OperatorError } from './errors.ts';
@@ -40,19 +40,26 @@ export async function writeBackup(store: Store, rootKey: RootKey, options: Backu
   const backupKey = softwareRootKey(bytes);
   const header = { format, root_key: encodeBase64url(bytes), checkpoint, service_id: serviceId };
   let rows = 0;
-  const lines = async function* () {
-    yield encodeUtf8(`${JSON.stringify(header)}\n`);
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  const writeLine = (value: object): Promise<void> => writer.write(encodeUtf8(`${JSON.stringify(value)}\n`));
+  const dump = async (): Promise<void> => {
     const tenants = new Map<string, string>();
-    for await (const row of store.dump()) {
+    await writeLine(header);
+    await store.dump(async (row) => {
       if (row.table === 'keys') tenants.set(String(row.row['id']), String(row.row['tenant']));
       rows += 1;
-      yield encodeUtf8(`${JSON.stringify(encodeRow(await resealed(row, tenants, rootKey, backupKey)))}\n`);
-    }
+      await writeLine(encodeRow(await resealed(row, tenants, rootKey, backupKey)));
+    });
+    await writer.close();
   };
-  const stream: ReadableStream<Uint8Array> = ReadableStream.from(lines()).pipeThrough(
-    encryptStream({ keyring: ecdhKeyring({ recipients }) }) as never,
-  );
-  await writeFile(out, stream);
+  const encrypted = readable.pipeThrough<Uint8Array>(encryptStream({ keyring: ecdhKeyring({ recipients }) }) as never);
+  // Whichever fails ends the other: a dump that breaks must not leave a file that looks whole.
+  const dumped = dump().catch(async (error: unknown) => {
+    await writer.abort(error).catch(() => undefined);
+    throw error;
+  });
+  await Promise.all([dumped, writeFile(out, encrypted)]);
   return rows;
 }
 
@@ -76,7 +83,7 @@ export interface RestoreOptions {
 
 async function loadBackup(store: Store, rootKey: RootKey, options: RestoreOptions): Promise<BackupInfo> {
   const keyring = ecdhKeyring({ privateKeys: [options.key] });
-  const source = ReadableStream.from(createReadStream(options.file)) as ReadableStream<Uint8Array>;
+  const source: ReadableStream<Uint8Array> = ReadableStream.from(createReadStream(options.file));
   const lines = readLines(source.pipeThrough<Uint8Array>(decryptStream({ keyring }) as never));
   const first = await lines.next();
   const header = readHeader(first.done ? '' : first.value);

@@ -5,7 +5,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { maxEntries } from '../lib/limits.ts';
-import type { Store } from '../store/store.ts';
+import { type Store, StoreError } from '../store/store.ts';
 import {
   appendLeaf,
   consistencyProof,
@@ -102,12 +102,12 @@ export class AuditLog {
     // Another request may have written a newer one while this one waited.
     if (size <= this.#written) return;
     this.#written = size;
-    const temporary = `${file}.${process.pid}.tmp`;
-    const descriptor = openSync(temporary, 'w', 0o644);
-    writeSync(descriptor, note);
-    fsyncSync(descriptor);
-    closeSync(descriptor);
-    renameSync(temporary, file);
+    try {
+      replaceFile(file, note);
+    } catch (error) {
+      this.#written = -1;
+      throw new StoreError('The checkpoint cannot be written', { cause: error });
+    }
   }
 
   readonly #read: NodeReader = (level, from, to) => this.#store.nodes(level, from, to);
@@ -128,6 +128,18 @@ export class AuditLog {
       throw new IntegrityError(`The log is cut: ${tree.size} entries, and ${checkpoint.size} in the checkpoint`);
     }
   }
+}
+
+function replaceFile(file: string, text: string): void {
+  const temporary = `${file}.${process.pid}.tmp`;
+  const descriptor = openSync(temporary, 'w', 0o644);
+  try {
+    writeSync(descriptor, text);
+    fsyncSync(descriptor);
+  } finally {
+    closeSync(descriptor);
+  }
+  renameSync(temporary, file);
 }
 
 /** The checkpoint in a file, `undefined` where there is none. */

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { AuditLog, readCheckpointFile } from '../audit/audit-log.ts';
-import { readConfig } from '../config.ts';
+import { type Config, readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
 import { openSecrets } from '../root-key/secrets.ts';
@@ -39,36 +39,58 @@ export async function restoreCommand(args: string[]): Promise<void> {
     'accept-rollback': { type: 'boolean', default: false },
   } as const;
   const { values } = readOptions(args, options, ['config', 'in', 'key-file']);
-  const { readBackup } = await import('../backup.ts');
   const { importEcdhPrivateKey } = await import('bulla/keyrings/ecdh');
   const config = readConfig(values.config ?? '');
-  const key = await importEcdhPrivateKey(readFileSync(values['key-file'] ?? '', 'utf8').trim()).catch(() => {
+  const key = await importEcdhPrivateKey(readText(values['key-file'] ?? '').trim()).catch(() => {
     throw new OperatorError('--key-file holds a private key: bullask1.…');
   });
   const shown = values.checkpoint ?? config.checkpoint_file;
   const note = shown === undefined ? undefined : readCheckpointFile(shown);
+  if (values.checkpoint !== undefined && note === undefined) throw new OperatorError('There is no such checkpoint');
+  const size = await restore(config, { file: values.in ?? '', key, note, rollback: values['accept-rollback'] });
+  process.stdout.write(`restored: ${size} entries of the log, keys verified\n`);
+}
+
+interface Restore {
+  readonly file: string;
+  readonly key: EcdhPrivateKey;
+  /** The newest checkpoint that is known outside. */
+  readonly note: string | undefined;
+  readonly rollback: boolean;
+}
+
+async function restore(config: Config, { file, key, note, rollback }: Restore): Promise<number> {
+  const { readBackup } = await import('../backup.ts');
   const store = openStore(config);
   const rootKey = openRootKey(config);
-  const file = values.in ?? '';
+  const check = ({ checkpoint, serviceId }: BackupInfo): void => {
+    if (serviceId !== config.service_id) throw new OperatorError(`The backup is of the service ${serviceId}`);
+    if (note !== undefined && !rollback && sizeOf(checkpoint) < sizeOf(note)) {
+      throw new OperatorError(
+        'The backup is older than the checkpoint: what was destroyed or marked since would come back',
+      );
+    }
+  };
   try {
     await store.migrate();
-    const check = ({ checkpoint, serviceId }: { checkpoint: string; serviceId: string }): void => {
-      if (serviceId !== config.service_id) throw new OperatorError(`The backup is of the service ${serviceId}`);
-      if (note !== undefined && !values['accept-rollback'] && sizeOf(checkpoint) < sizeOf(note)) {
-        throw new OperatorError(
-          'The backup is older than the checkpoint: what was destroyed or marked since would come back',
-        );
-      }
-    };
     await readBackup(store, rootKey, { file, key, check });
     const log = new AuditLog(store, (await openSecrets(store, rootKey)).log, config.service_id);
     await store.verifyKeys();
-    const size = await log.verifyAll(note === undefined || values['accept-rollback'] ? undefined : log.open(note));
-    const change = { backup: fingerprint(readFileSync(file)), accepted_rollback: values['accept-rollback'] };
+    const size = await log.verifyAll(note === undefined || rollback ? undefined : log.open(note));
+    const change = { backup: fingerprint(readFileSync(file)), accepted_rollback: rollback };
     await store.change(async (transaction) => transaction.append(operatorEntry('', 'restore', change)));
-    process.stdout.write(`restored: ${size} entries of the log, keys verified\n`);
+    if (rollback && config.checkpoint_file !== undefined) await log.export(config.checkpoint_file);
+    return size;
   } finally {
     await store.close();
+  }
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new OperatorError(`The file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
 }
 

@@ -184,20 +184,17 @@ export class SqlStore implements Store {
     return this.#engine.write((tx) => resealAll(tx, work));
   }
 
-  async *dump(): AsyncIterable<TableRow> {
-    // One snapshot. All of it is in memory: a log of millions of entries needs a machine to match.
-    const pages: TableRow[][] = [];
+  async dump(write: (row: TableRow) => Promise<void>): Promise<void> {
     await this.#engine.snapshot(async (db) => {
       for (const table of backedUpTables) {
         for (let offset = 0; ; ) {
           const page = await dumpPage(db, table, offset);
           if (page.length === 0) break;
-          pages.push(page);
+          for (const row of page) await write(row);
           offset += page.length;
         }
       }
     });
-    for (const page of pages) yield* page;
   }
 
   async load(rows: AsyncIterable<TableRow>): Promise<void> {

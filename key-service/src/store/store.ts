@@ -128,7 +128,8 @@ export interface Store {
   expire(now: number): Promise<void>;
   /** Replaces every sealed secret, in one transaction. */
   reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number>;
-  dump(): AsyncIterable<TableRow>;
+  /** Hands out every row of one state of the database, waiting for each to be taken. */
+  dump(write: (row: TableRow) => Promise<void>): Promise<void>;
   /** Fills an empty database. */
   load(rows: AsyncIterable<TableRow>): Promise<void>;
   /** Whether it can be written. Throws `StoreError`. */

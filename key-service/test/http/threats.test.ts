@@ -385,13 +385,13 @@ describe('the store as a whole', () => {
       await (await fetch(`${other.url}/metrics`)).text(),
     );
     const rows: string[] = [];
-    for await (const { row } of other.store.dump()) {
+    await other.store.dump(async ({ row }) => {
       rows.push(
         Object.values(row)
           .map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : String(value)))
           .join('|'),
       );
-    }
+    });
     seen.push(...rows, ...other.logs);
     const secrets = [canary, dataKey.toString('latin1'), dataKey.toString('base64url'), client.token ?? '', made.proof];
     for (const secret of secrets) expect(seen.some((text) => text.includes(secret))).toBe(false);
