@@ -1,7 +1,9 @@
 /** `backup` and `restore`. */
 
 import { readFileSync } from 'node:fs';
+import type { EcdhPrivateKey } from 'bulla/keyrings/ecdh';
 import { AuditLog, readCheckpointFile } from '../audit/audit-log.ts';
+import type { BackupInfo } from '../backup.ts';
 import { type Config, readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
