@@ -2,6 +2,7 @@
 
 import type { Keyring } from '../keyrings/keyring.ts';
 import { assert, assertOptions } from '../lib/assert.ts';
+import { equalConstantTime } from '../lib/bytes.ts';
 import { sameMap } from '../lib/maps.ts';
 import type { SourceInput } from '../message/sources.ts';
 import type { Context } from '../types.ts';
@@ -36,10 +37,14 @@ export function assertResource(resource: unknown): asserts resource is MessageRe
 export function sameResource(a: MessageResource, b: MessageResource): boolean {
   return (
     a.keyring === b.keyring &&
-    a.envelope === b.envelope &&
+    sameEnvelope(a.envelope, b.envelope) &&
     sourceIdentity(a.source) === sourceIdentity(b.source) &&
     sameMap(a.context ?? {}, b.context ?? {})
   );
+}
+
+function sameEnvelope(a: MessageResource['envelope'], b: MessageResource['envelope']): boolean {
+  return a instanceof Uint8Array && b instanceof Uint8Array ? equalConstantTime(a, b) : a === b;
 }
 
 function sourceIdentity(source: SourceInput): unknown {

@@ -254,6 +254,17 @@ describe('opened messages', () => {
     expect(await statusNow()).toBe(422);
   });
 
+  test('a detached envelope is compared by its bytes', async () => {
+    const counted = counting();
+    const { envelope, body } = await encrypt('x', { keyring, detached: true });
+    const { respond } = createDecryptingHandler({
+      match: () => ({ source: body, keyring: counted, envelope: envelope.slice() }),
+    });
+    await respond(get());
+    expect((await respond(get()))?.status).toBe(200);
+    expect(counted.unwraps).toBe(1);
+  });
+
   test('for maxAge, and maxOpened of them, the least recently used leaving first', async () => {
     const counted = counting();
     const source = await encrypt('x', { keyring });
