@@ -21,16 +21,16 @@ export interface Measured {
   readonly rounds: readonly number[];
 }
 
-/** Runs all candidates once without counting, then `rounds` times, each time from another beginning. */
+/** Runs all candidates twice without counting, then `rounds` times, each time from another beginning. */
 export async function interleave(
   candidates: readonly Candidate[],
   rounds: number,
   report: (text: string) => void = () => {},
 ): Promise<Measured[]> {
   const rates = new Map<string, number[]>(candidates.map(({ name }) => [name, []]));
-  for (let round = -1; round < rounds; round++) {
+  for (let round = -2; round < rounds; round++) {
     for (let i = 0; i < candidates.length; i++) {
-      const candidate = candidates[(i + round + 1) % candidates.length] as Candidate;
+      const candidate = candidates[(i + round + 2) % candidates.length] as Candidate;
       collectGarbage();
       const begun = performance.now();
       const work = await candidate.run();
