@@ -6,7 +6,7 @@ import { assertKeyring, type DataKey, type Keyring, type KeyringOptions, type Un
 import { type ServiceParts, servicePartsOf, setServiceParts } from '../keyrings/service-parts.ts';
 import { assert } from '../lib/assert.ts';
 import { encodeBase64url } from '../lib/base64url.ts';
-import { DataKeyCache } from './data-key-cache.ts';
+import { type DataKeyCache, DataKeyStore } from './data-key-cache.ts';
 import { CacheEntry } from './entry.ts';
 import type { DataKeyCacheOptions } from './options.ts';
 import { Watch } from './polling.ts';
@@ -19,10 +19,10 @@ export interface CachingKeyring extends Keyring {
 
 /** Makes a cache that several keyrings may share; entries of different users, keys and key contexts stay apart. Throws a `TypeError` that names a wrong option. */
 export function createDataKeyCache(options: DataKeyCacheOptions = {}): DataKeyCache {
-  return new DataKeyCache(options);
+  return new DataKeyStore(options);
 }
 
-const watches = new WeakMap<DataKeyCache, Watch>();
+const watches = new WeakMap<DataKeyStore, Watch>();
 let keyrings = 0;
 
 /**
@@ -37,7 +37,7 @@ let keyrings = 0;
 export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | DataKeyCache = {}): CachingKeyring {
   assertKeyring(keyring, 'keyring');
   assert(!('cache' in keyring), 'keyring', 'one without a cache');
-  const cache = options instanceof DataKeyCache ? options : createDataKeyCache(options);
+  const cache = options instanceof DataKeyStore ? options : new DataKeyStore(options as DataKeyCacheOptions);
   const parts = servicePartsOf(keyring);
   const watch = watches.get(cache) ?? new Watch(cache);
   watches.set(cache, watch);
@@ -65,7 +65,7 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
 
 interface Cached {
   readonly keyring: Keyring;
-  readonly cache: DataKeyCache;
+  readonly cache: DataKeyStore;
   readonly parts: ServiceParts | undefined;
   readonly watch: Watch;
   readonly scopeOf: (signal: AbortSignal | undefined) => Promise<string>;
@@ -78,7 +78,7 @@ async function generate({ keyring, cache, parts, watch, scopeOf }: Cached, optio
     return keyring.generateDataKey(options);
   }
   const id = `encrypt ${await scopeOf(signal)}`;
-  const subject = { operation: 'encrypt', service: parts?.client.url, key: parts?.keyId } as const;
+  const subject = { operation: 'encrypt', client: parts?.client, key: parts?.keyId } as const;
   const entry = await cache.use(
     id,
     plaintextLength,
@@ -131,7 +131,7 @@ async function fetchUnwrapped(
   wrappedKey: WrappedKey,
   signal: AbortSignal | undefined,
 ): Promise<CacheEntry> {
-  const subject = { operation: 'decrypt', service: parts?.client.url, key: parts?.keyId } as const;
+  const subject = { operation: 'decrypt', client: parts?.client, key: parts?.keyId } as const;
   const fetch = async (shared: AbortSignal) => {
     const begun = cache.settings.now();
     const unwrapped = await keyring.unwrapDataKey([wrappedKey], { signal: shared });

@@ -2,6 +2,7 @@
 
 import { type EvictionReason, emit } from '../lib/events.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
+import type { KeyServiceClient } from '../service/client.ts';
 import type { KeyChange } from '../service/key-changes.ts';
 import type { CacheEntry } from './entry.ts';
 import { type CacheSettings, type DataKeyCacheOptions, readCacheSettings } from './options.ts';
@@ -17,6 +18,16 @@ export interface CacheCounters {
   readonly evictions: Readonly<Record<EvictionReason, number>>;
 }
 
+/** A cache as its owner sees it. */
+export interface DataKeyCache {
+  /** Data keys in the cache. */
+  readonly size: number;
+  /** A copy of the counters. */
+  readonly counters: CacheCounters;
+  /** Drops all data keys, or those under a key id. What is being fetched is given to who waits for it, and not kept. */
+  invalidate(keyId?: string): void;
+}
+
 /** Fetches an entry; the signal is aborted when nobody waits any more. */
 export type FetchEntry = (signal: AbortSignal) => Promise<CacheEntry>;
 
@@ -25,8 +36,8 @@ const noEvictions: Record<EvictionReason, number> = {
   ...{ floor: 0, unavailable: 0, invalidated: 0, failed: 0, refreshed: 0 },
 };
 
-/** Keeps data keys, for one or several keyrings. Make one with {@link createDataKeyCache}. */
-export class DataKeyCache {
+/** Keeps data keys, for one or several keyrings. */
+export class DataKeyStore implements DataKeyCache {
   /** The options with their defaults. */
   readonly settings: CacheSettings;
   // In the order of last use: a Map iterates as inserted.
@@ -41,17 +52,17 @@ export class DataKeyCache {
     this.settings = readCacheSettings(options);
   }
 
-  /** Data keys in the cache. */
+  /** See {@link DataKeyCache.size}. */
   get size(): number {
     return this.#entries.size;
   }
 
-  /** A copy of the counters. */
+  /** See {@link DataKeyCache.counters}. */
   get counters(): CacheCounters {
     return { ...this.#counters, evictions: { ...this.#counters.evictions } };
   }
 
-  /** Drops all data keys, or those under a key id. What is being fetched is given to who waits for it, and not kept. */
+  /** See {@link DataKeyCache.invalidate}. */
   invalidate(keyId?: string): void {
     this.#generation++;
     this.#evictWhere((entry) => (keyId === undefined || entry.keyId === keyId ? 'invalidated' : undefined));
@@ -89,21 +100,24 @@ export class DataKeyCache {
     emit(this.settings.onEvent, { type: 'cache', operation, outcome: 'bypass', keyId });
   }
 
-  /** Evicts what a service says must not be used any more: by all clients of that service, whoever was told. */
-  apply(service: string, change: KeyChange): void {
-    const concerns = ({ subject, keyId }: CacheEntry) =>
-      subject.service === service &&
-      (keyId === change.keyId || (change.keyId === undefined && subject.key === change.key));
-    if (change.unavailable) this.#generation++;
+  /** Evicts what a client was told must not be used any more: for all clients of its service, except where it is this caller alone who is not allowed to. */
+  apply(teller: KeyServiceClient, change: KeyChange): void {
+    const { unavailable, key, keyId } = change;
+    const concerns = ({ subject, keyId: id }: CacheEntry) =>
+      (unavailable === 'for-caller' ? subject.client === teller : subject.client?.url === teller.url) &&
+      (id === keyId || (keyId === undefined && subject.key === key));
+    if (unavailable !== undefined) this.#generation++;
     this.#evictWhere((entry) => (concerns(entry) ? reasonOf(change, entry) : undefined));
   }
 
-  /** The distinct services and key ids of the entries. */
-  subjects(): ReadonlyMap<string, { readonly service: string; readonly keyId: string }> {
-    const found = [...this.#entries.values()].flatMap(({ subject: { service }, keyId }) =>
-      service === undefined ? [] : [[`${service} ${keyId}`, { service, keyId }] as const],
-    );
-    return new Map(found);
+  /** The clients of the entries, each with the ids of the keys that it has entries of. */
+  subjects(): ReadonlyMap<KeyServiceClient, ReadonlySet<string>> {
+    const found = new Map<KeyServiceClient, Set<string>>();
+    for (const { subject, keyId } of this.#entries.values()) {
+      if (subject.client === undefined) continue;
+      found.set(subject.client, (found.get(subject.client) ?? new Set()).add(keyId));
+    }
+    return found;
   }
 
   #take(id: string, bytes: number): CacheEntry | undefined {
@@ -125,17 +139,18 @@ export class DataKeyCache {
     const running = this.#flights.get(flightId);
     const flight = running ?? new SingleFlight<CacheEntry>();
     this.#flights.set(flightId, flight);
-    try {
-      const entry = await flight.join(async (shared) => {
+    const work = async (shared: AbortSignal) => {
+      try {
         const fetched = await fetch(shared);
         if (generation === this.#generation) this.#keep(id, fetched);
         return fetched;
-      }, signal);
-      this.#count(running === undefined ? 'miss' : 'joined', entry);
-      return entry;
-    } finally {
-      if (this.#flights.get(flightId) === flight) this.#flights.delete(flightId);
-    }
+      } finally {
+        if (this.#flights.get(flightId) === flight) this.#flights.delete(flightId);
+      }
+    };
+    const entry = await flight.join(work, signal);
+    this.#count(running === undefined ? 'miss' : 'joined', entry);
+    return entry;
   }
 
   #refresh(id: string, fetch: FetchEntry): void {
@@ -194,7 +209,7 @@ function reasonOf(
   { unavailable, version, newestVersion, floor }: KeyChange,
   entry: CacheEntry,
 ): EvictionReason | undefined {
-  if (unavailable) return version === undefined || version === entry.version ? 'unavailable' : undefined;
+  if (unavailable !== undefined) return version === undefined || version === entry.version ? 'unavailable' : undefined;
   if (floor !== undefined && entry.version < floor) return 'floor';
   const rotated = newestVersion !== undefined && entry.version < newestVersion;
   return rotated && entry.subject.operation === 'encrypt' ? 'rotated' : undefined;

@@ -3,6 +3,7 @@
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import type { DataKey } from '../keyrings/keyring.ts';
 import type { EvictionReason } from '../lib/events.ts';
+import type { KeyServiceClient } from '../service/client.ts';
 import type { CacheSettings } from './options.ts';
 
 /** The part of its life after which a data key is replaced ahead of time. */
@@ -11,8 +12,8 @@ const refreshAfter = 0.8;
 /** What an entry is about. */
 export interface EntrySubject {
   readonly operation: 'encrypt' | 'decrypt';
-  /** The service, where there is one: an entry is evicted by what that service says. */
-  readonly service: string | undefined;
+  /** The client of the service, where there is one: an entry is evicted by what that service says. */
+  readonly client: KeyServiceClient | undefined;
   /** The key as it was asked for: an id or an alias. */
   readonly key: string | undefined;
 }

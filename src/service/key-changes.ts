@@ -13,8 +13,8 @@ export interface KeyChange {
   readonly floor: number | undefined;
   /** The version that cannot be used, where it is only that. */
   readonly version: number | undefined;
-  /** Whether the key, or the version, is disabled, destroyed, below the floor or no longer allowed to this caller. */
-  readonly unavailable: boolean;
+  /** Whether the key, or the version, cannot be used any more: by nobody, because it is disabled, destroyed or below the floor, or by this caller, who is not allowed to. */
+  readonly unavailable: 'for-all' | 'for-caller' | undefined;
 }
 
 /** Is told what answers say of keys. */
@@ -38,14 +38,15 @@ export class KeyChanges {
 
   /** A key could be used. */
   seen(key: string, { keyId, newestVersion, floor }: { keyId: string; newestVersion: number; floor: number }): void {
-    this.#tell({ key, keyId, newestVersion, floor, version: undefined, unavailable: false });
+    this.#tell({ key, keyId, newestVersion, floor, version: undefined, unavailable: undefined });
   }
 
   /** Something was refused; tells nothing where that says nothing of the key. */
   refused(key: string, error: unknown, version?: number): void {
     if (!isBullaError(error) || !unavailableCodes.includes(error.code)) return;
     const concerned = error.code === 'ERR_KEY_VERSION_UNAVAILABLE' ? version : undefined;
-    const change = { newestVersion: undefined, floor: undefined, version: concerned, unavailable: true };
+    const unavailable = error.code === 'ERR_NOT_ALLOWED' ? 'for-caller' : 'for-all';
+    const change = { newestVersion: undefined, floor: undefined, version: concerned, unavailable } as const;
     this.#tell({ key, keyId: key.startsWith('alias:') ? undefined : key, ...change });
   }
 

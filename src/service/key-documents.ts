@@ -58,11 +58,8 @@ export class KeyDocuments {
     if (!fresh && kept !== undefined && this.#connection.clock.serviceTime() < kept.expires - renewBefore) return kept;
     const flight = this.#flights.get(key) ?? new SingleFlight<VerifiedKeyDocument>();
     this.#flights.set(key, flight);
-    try {
-      return await flight.join((shared) => this.#fetch(key, shared), signal);
-    } finally {
-      this.#flights.delete(key);
-    }
+    const work = (shared: AbortSignal) => this.#fetch(key, shared).finally(() => this.#flights.delete(key));
+    return flight.join(work, signal);
   }
 
   /** Verifies a document that was kept elsewhere, against the pin and without a call. */
