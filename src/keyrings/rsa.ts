@@ -33,7 +33,7 @@ export interface RsaKeyringOptions extends LocalKeyOptions {
 
 /**
  * A keyring that wraps each data key to every recipient's RSA public key of 3,072 to 8,192 bits. For keys that exist already: where there is a choice,
- * {@link ecdhKeyring} makes smaller messages and is faster.
+ * `ecdhKeyring` makes smaller messages and is faster.
  *
  * Throws a `TypeError` that names a wrong option. Its methods reject with `ERR_KEYRING_CANNOT` when asked to encrypt without recipients, and with
  * `ERR_DECRYPTION_FAILED`.

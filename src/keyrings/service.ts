@@ -47,7 +47,7 @@ const names = ['client', 'keyId', 'keyContext', 'decryptKeyIds', 'mode', 'keyDoc
 /**
  * A keyring whose keys a key service holds. Calls of one tick travel together. `rewrap` between two keyrings of one client is done by the service: the data key never leaves it.
  *
- * Throws a `TypeError` that names a wrong option. Its methods reject with a {@link KeyServiceError} and with `ERR_DECRYPTION_FAILED`.
+ * Throws a `TypeError` that names a wrong option. Its methods reject with a `KeyServiceError` and with `ERR_DECRYPTION_FAILED`.
  *
  * @example
  * const keyring = serviceKeyring({ client, keyId: 'alias:orders', keyContext: { purpose: 'orders' } });

@@ -34,7 +34,7 @@ export interface Caller {
 }
 
 /**
- * A client of a key service. Its methods reject with a {@link KeyServiceError}, with the reason of a signal, and where a data key does not unwrap with a {@link DecryptionError}.
+ * A client of a key service. Its methods reject with a `KeyServiceError`, with the reason of a signal, and where a data key does not unwrap with a `DecryptionError`.
  * Calls on data keys that are made in the same tick travel together. Keyrings are built on it; nobody else needs more than {@link KeyServiceClient.request}.
  */
 export interface KeyServiceClient {

@@ -9,7 +9,7 @@ import { badAnswer } from './answer.ts';
 /** The part of `fetch` that a client uses: a URL as a string, and `RequestInit`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** How often and how long a request is repeated. Only what may be repeated is: see {@link withRetries}. */
+/** How often and how long a request is repeated. Only what may be repeated is: see `retry`. */
 export interface RetryOptions {
   /** Repetitions after the first attempt, 0 to 10. Default: 3. */
   readonly limit?: number | undefined;

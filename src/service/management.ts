@@ -52,7 +52,7 @@ export interface ChangeKeyOptions extends CallOptions {
   readonly revision?: number | undefined;
 }
 
-/** What administrators of keys can do. Every method resolves to the key as it is afterwards and rejects with a {@link KeyServiceError}. */
+/** What administrators of keys can do. Every method resolves to the key as it is afterwards and rejects with a `KeyServiceError`. */
 export interface KeyManagement {
   create(options?: CreateKeyOptions): Promise<KeyDescription>;
   describe(key: string, options?: CallOptions): Promise<KeyDescription>;
