@@ -141,7 +141,9 @@ async function main(total: number): Promise<void> {
     if (rows.length !== total || wrong.length > 0) process.exitCode = 1;
     store.close();
   } finally {
+    const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill();
+    await ended;
     rmSync(folder, { recursive: true, force: true });
   }
 }
