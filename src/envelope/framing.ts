@@ -12,6 +12,8 @@ export type Form = 'message' | 'envelope' | 'body';
 
 const version = 1;
 const magics = { message: 'bulla', envelope: 'bulle', body: 'bullb' } as const satisfies Record<Form, string>;
+const codes = (text: string) => Array.from(text, (character) => character.charCodeAt(0));
+const codesOf = { message: codes(magics.message), envelope: codes(magics.envelope), body: codes(magics.body) };
 const textPrefixes = { message: 'bulla1.', envelope: 'bulle1.' } as const;
 
 /** Bytes of a magic. */
@@ -28,14 +30,13 @@ export function encodePreamble(form: 'message' | 'envelope', envelopeLength: num
 
 /** Magic and version of a form; of a detached body that is the whole preamble. */
 export function magicAndVersion(form: Form): Bytes {
-  return concat(new TextEncoder().encode(magics[form]), Uint8Array.of(version));
+  return Uint8Array.from([...codesOf[form], version]);
 }
 
 /** The form that bytes begin like, or `undefined`. */
 export function formOf(bytes: Uint8Array): Form | undefined {
   return (Object.keys(magics) as Form[]).find((form) => {
-    const magic = magics[form];
-    return [...magic].every((character, i) => bytes[i] === character.charCodeAt(0));
+    return codesOf[form].every((code, i) => bytes[i] === code);
   });
 }
 

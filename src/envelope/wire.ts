@@ -96,6 +96,10 @@ function checkField(cursor: Cursor, wireType: number, rule: FieldRule, what: str
   if (size > limit) throw limitExceeded(what, `has a ${name} of ${size}, more than ${limit}`);
   if (size < least || size > most) throw malformed(what, `has a ${name} of ${size}`);
   if (type === 'uint32') return;
+  if (type === 'bytes') {
+    cursor.pass(size);
+    return;
+  }
   const content = cursor.bytes(size);
   if (type === 'string' && decodeUtf8(content) === undefined) throw malformed(what, `has a ${name} that is not UTF-8`);
   if (rule.fields !== undefined) assertCanonical(content, rule.fields, `${what} ${name}`);
@@ -120,7 +124,9 @@ class Cursor {
   varint(): number {
     let value = 0;
     for (let i = 0; i < 10; i++) {
-      const byte = this.bytes(1)[0] as number;
+      const byte = this.#bytes[this.#at];
+      if (byte === undefined) throw malformed(this.#what, 'ends inside a field');
+      this.#at++;
       value += (byte & 0x7f) * 2 ** (7 * i);
       if (byte < 0x80) {
         if ((byte === 0 && i > 0) || (i === 9 && byte > 1)) break;
@@ -134,9 +140,13 @@ class Cursor {
     if (length > this.#bytes.byteLength - this.#at) throw malformed(this.#what, 'ends inside a field');
   }
 
-  bytes(length: number): Uint8Array {
+  pass(length: number): void {
     this.assertHolds(length);
     this.#at += length;
+  }
+
+  bytes(length: number): Uint8Array {
+    this.pass(length);
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
 

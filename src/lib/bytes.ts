@@ -69,5 +69,24 @@ export function readU32(bytes: Uint8Array, offset: number): number {
 
 /** `docs/format.md`, notation: the length in four bytes, and the bytes. */
 export function lengthPrefixed(bytes: Uint8Array): Bytes {
-  return concat(u32(bytes.byteLength), bytes);
+  return concatPrefixed(bytes);
+}
+
+/** The parts one after the other, each with its length in front of it as in {@link lengthPrefixed}. */
+export function concatPrefixed(...parts: readonly Uint8Array[]): Bytes {
+  const result = new Uint8Array(parts.reduce((length, part) => length + 4 + part.byteLength, 0));
+  let offset = 0;
+  for (const part of parts) {
+    writeU32(result, part.byteLength, offset);
+    result.set(part, offset + 4);
+    offset += 4 + part.byteLength;
+  }
+  return result;
+}
+
+function writeU32(target: Uint8Array, value: number, offset: number): void {
+  target[offset] = value >>> 24;
+  target[offset + 1] = value >>> 16;
+  target[offset + 2] = value >>> 8;
+  target[offset + 3] = value;
 }

@@ -14,6 +14,7 @@ export function assertWellFormed(text: string, name: string): void {
 
 /** The UTF-8 bytes of a string. Throws as {@link assertWellFormed} does. */
 export function encodeUtf8(text: string, name: string): Bytes {
+  if (text === '') return new Uint8Array(0);
   assertWellFormed(text, name);
   return encoder.encode(text);
 }

@@ -2,10 +2,12 @@
 
 import { sha384 } from '../crypto/digest.ts';
 import type { Suite } from '../crypto/suites.ts';
-import { concat, lengthPrefixed } from '../lib/bytes.ts';
+import { concat, concatPrefixed } from '../lib/bytes.ts';
 import type { Bytes } from '../types.ts';
 
 const ascii = new TextEncoder();
+/** `label || 0x00` of the few labels there are. */
+const prefixes = new Map<string, Bytes>();
 
 /** §5.4 */
 export function messageKeyLabel(suite: Suite): string {
@@ -26,10 +28,15 @@ export const wrappingLabels = {
 
 /** The digest of fields that `info` strings end with; computed once where several labels share it. */
 export function digestFields(...fields: readonly Bytes[]): Promise<Bytes> {
-  return sha384(concat(...fields.map(lengthPrefixed)));
+  return sha384(concatPrefixed(...fields));
 }
 
 /** `label || 0x00 || digest` */
 export function info(label: string, digest: Bytes): Bytes {
-  return concat(ascii.encode(label), Uint8Array.of(0), digest);
+  let prefix = prefixes.get(label);
+  if (prefix === undefined) {
+    prefix = concat(ascii.encode(label), Uint8Array.of(0));
+    prefixes.set(label, prefix);
+  }
+  return concat(prefix, digest);
 }

@@ -1,7 +1,7 @@
 /** The encoding of contexts and key contexts, `docs/format.md` §4.4, and the order of names that headers share with it. */
 
 import { MessageFormatError } from '../errors.ts';
-import { compareBytes, concat, lengthPrefixed, u32 } from '../lib/bytes.ts';
+import { compareBytes, concat, concatPrefixed, u32 } from '../lib/bytes.ts';
 import { maxNameLength, maxPairs } from '../lib/limits.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import type { Bytes } from '../types.ts';
@@ -29,8 +29,8 @@ export function sortPairs(map: Readonly<Record<string, string>>, what: string, m
 
 /** The map of sorted pairs as bytes. */
 export function encodeMap(pairs: readonly EncodedPair[]): Bytes {
-  const encoded = pairs.flatMap(({ nameBytes, valueBytes }) => [lengthPrefixed(nameBytes), lengthPrefixed(valueBytes)]);
-  return concat(u32(pairs.length), ...encoded);
+  const fields = pairs.flatMap(({ nameBytes, valueBytes }) => [nameBytes, valueBytes]);
+  return concat(u32(pairs.length), concatPrefixed(...fields));
 }
 
 function encodePair(name: string, value: string, what: string, maxValue: number): EncodedPair {

@@ -18,14 +18,19 @@ export function openSegment(key: AeadKey, index: number, sealed: Bytes): Promise
 }
 
 /** Seals a plaintext into `target`, which has the length of the geometry's body. */
-export function sealAll(
+export async function sealAll(
   key: AeadKey,
   plaintext: Bytes,
   target: Bytes,
   { segmentSize, count }: Geometry,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  return forEachInOrder(
+  if (count === 1) {
+    signal?.throwIfAborted();
+    target.set(await sealSegment(key, 0, plaintext));
+    return;
+  }
+  await forEachInOrder(
     0,
     count,
     segmentsInFlight,
@@ -63,6 +68,9 @@ export async function openAll(
 
 function nonce(index: number): Bytes {
   const bytes = new Uint8Array(nonceLength);
-  new DataView(bytes.buffer).setUint32(8, index);
+  bytes[8] = index >>> 24;
+  bytes[9] = index >>> 16;
+  bytes[10] = index >>> 8;
+  bytes[11] = index;
   return bytes;
 }
