@@ -160,7 +160,7 @@ function wrapOffline(
   return wrapTo('service-ecdh', point, { serviceId, keyId, version, keyContext }, dataKey);
 }
 
-/** The document that offline mode wraps by: the one that was given, checked once, or the service's. */
+/** The document that offline mode wraps by: the one that was given, verified each time because it expires, or the service's. */
 function keyDocuments({ client, keyId }: ServiceParts, given: SignedKeyDocument | undefined) {
   return async (signal: AbortSignal | undefined): Promise<VerifiedKeyDocument> => {
     if (given === undefined) return client.keyDocument(keyId, { signal });

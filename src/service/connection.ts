@@ -8,7 +8,7 @@ import { ServiceClock } from './clock.ts';
 import { Discovery } from './discovery.ts';
 import { type HttpAnswer, send } from './http.ts';
 import type { KeyServiceClientOptions, Settings } from './options.ts';
-import { problemError } from './problem.ts';
+import { answerError } from './problem.ts';
 import { createProof, digest, generateProofKey, importProofKey, type ProofKey, randomId } from './proof.ts';
 import { Sessions } from './session.ts';
 import { type AccessToken, readToken, TokenCache, unavailable } from './token.ts';
@@ -107,19 +107,6 @@ export class Connection {
       if (!again) throw error;
     }
   }
-}
-
-/** The error of an answer that is none of success, whatever its body is. */
-export function answerError({ status, headers, body }: HttpAnswer, requestId: string | undefined): Error {
-  const seconds = Number(headers.get('Retry-After') ?? Number.NaN);
-  const retryAfter = seconds >= 0 ? seconds : undefined;
-  let problem: JsonObject = {};
-  try {
-    problem = parseObject(body);
-  } catch {
-    // A proxy may have answered in the place of the service.
-  }
-  return problemError(status, problem, { requestId, retryAfter });
 }
 
 async function asked(source: () => Promise<unknown>, signal?: AbortSignal): Promise<unknown> {

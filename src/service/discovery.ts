@@ -6,7 +6,7 @@ import type { ServiceClock } from './clock.ts';
 import { type HttpAnswer, type HttpRequest, send } from './http.ts';
 import { assertIdentity, keyThumbprint, type ServiceDocument, untrusted, verifyServiceDocument } from './identity.ts';
 import type { Settings } from './options.ts';
-import { problemError } from './problem.ts';
+import { answerError } from './problem.ts';
 
 /** Seconds before its end at which a document is fetched anew. */
 const renewBefore = 60;
@@ -59,7 +59,7 @@ export class Discovery {
     };
     const answer = await send(fetch, request);
     this.#learn(answer);
-    if (answer.status !== 200) throw problemError(answer.status, {});
+    if (answer.status !== 200) throw answerError(answer, undefined);
     const body = parseObject(answer.body);
     const identity = await assertIdentity(body['identity'], pin ?? (await this.#firstPin()));
     const verification = { url, times: this.#clock.documentTimes() };

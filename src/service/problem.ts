@@ -1,7 +1,8 @@
 /** Problem documents as typed errors, `docs/key-service.md` §1.4, §3.7 and §10. */
 
 import { DecryptionError, KeyServiceError, type KeyServiceErrorCode } from '../errors.ts';
-import type { JsonObject } from './answer.ts';
+import { type JsonObject, parseObject } from './answer.ts';
+import type { HttpAnswer } from './http.ts';
 
 const codes: Readonly<Record<string, KeyServiceErrorCode>> = {
   'invalid-token': 'ERR_TOKEN_REFUSED',
@@ -59,6 +60,19 @@ export function problemError(status: number, document: JsonObject, source: Probl
   const hints = [check ?? problem ?? `status ${status}`, text(document['detail'])?.slice(0, maxDetail)];
   const message = `${sentence} (${hints.filter(Boolean).join(': ')})`;
   return new KeyServiceError(code, message, { status, problem, check, ...source });
+}
+
+/** The error of an answer that is none of success, whatever its body is. */
+export function answerError({ status, headers, body }: HttpAnswer, requestId: string | undefined): Error {
+  const seconds = Number(headers.get('Retry-After') ?? Number.NaN);
+  const retryAfter = seconds >= 0 ? seconds : undefined;
+  let problem: JsonObject = {};
+  try {
+    problem = parseObject(body);
+  } catch {
+    // A proxy may have answered in the place of the service.
+  }
+  return problemError(status, problem, { requestId, retryAfter });
 }
 
 function codeOfStatus(status: number): KeyServiceErrorCode {

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { decrypt, encrypt, inspect, isBullaError, rewrap } from '../../src/index.ts';
+import type { Keyring } from '../../src/keyrings/custom.ts';
 import { ecdhKeyring, generateEcdhKey } from '../../src/keyrings/ecdh.ts';
 import { serviceKeyring } from '../../src/keyrings/service.ts';
 import {
@@ -92,6 +93,24 @@ describe('§6 data keys', () => {
       const keyring = serviceKeyring({ client, ...options });
       expect(await codeOf(decrypt(message, { keyring }))).toBe('ERR_NO_MATCHING_KEY');
     }
+    expect(events).toEqual([]);
+  });
+
+  test('a wrapped key of another service is nobody’s, and no address is taken from it', async () => {
+    const { events, onEvent } = recorder();
+    const client = clientOf('alice@north', { onEvent });
+    const keyring = serviceKeyring({ client, keyId, keyContext });
+    const foreign: Keyring = {
+      ...keyring,
+      async generateDataKey(options) {
+        const generated = await keyring.generateDataKey(options);
+        const wrappedKeys = generated.wrappedKeys.map((key) => ({ ...key, serviceId: 'https://evil.example' }));
+        return { ...generated, wrappedKeys };
+      },
+    };
+    const message = await encrypt('x', { keyring: foreign });
+    events.length = 0;
+    expect(await codeOf(decrypt(message, { keyring }))).toBe('ERR_NO_MATCHING_KEY');
     expect(events).toEqual([]);
   });
 

@@ -2,7 +2,7 @@
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { isBullaError } from '../../src/index.ts';
-import type { KeyServiceClient, KeyServiceClientOptions } from '../../src/service.ts';
+import { type KeyServiceClient, type KeyServiceClientOptions, keyManagement } from '../../src/service.ts';
 import { rejection } from '../support/data.ts';
 import {
   type Alteration,
@@ -72,6 +72,15 @@ describe('on the way', () => {
     const long = faulty('busy-99-3600');
     expect(await rejection(unwrapWith(long.client))).toMatchObject({ code: 'ERR_THROTTLED', retryAfter: 3600 });
     expect(retriesOf(long)).toBe(0);
+  });
+
+  test('§7.2 a creation whose answer is lost is made once', async () => {
+    const description = `once ${Math.random()}`;
+    const admin = keyManagement(clientOf('admin@north', { fetch: through(fresh('truncate-1')) }));
+    const { key_id: created } = await admin.create({ description });
+    const found: string[] = [];
+    for await (const key of admin.list()) if (key.description === description) found.push(key.key_id);
+    expect(found).toEqual([created]);
   });
 
   test('nobody there', async () => {

@@ -91,7 +91,8 @@ async function answer(url: string, request: IncomingMessage, response: ServerRes
     return value === null ? [] : [[name, value]];
   });
   response.writeHead(upstream.status, { ...cors, ...Object.fromEntries(passed), 'Content-Length': bytes.length });
-  if (kind === 'truncate') return void response.write(bytes.subarray(0, 20), () => response.destroy());
+  if (kind === 'truncate' && !(count > Number(parameters[0])))
+    return void response.write(bytes.subarray(0, 20), () => response.destroy());
   if (kind === 'slow') await new Promise((resolve) => setTimeout(resolve, Number(parameters[0])));
   response.end(bytes);
 }
