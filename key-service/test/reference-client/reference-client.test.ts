@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isIncluded, leafHash, rootOf } from './audit.ts';
-import { Client, type Item, Refused, wrapOffline } from './client.ts';
+import { Client, Refused, wrapOffline } from './client.ts';
+import type { Item } from './documents.ts';
 import { concat, derive, lp, map, u16, u32, unb64 } from './encodings.ts';
 import { devClient, type RunningService, startService } from './running-service.ts';
 

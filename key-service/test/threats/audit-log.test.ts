@@ -4,8 +4,7 @@ import { copyFileSync, rmSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Checkpoint, leafHash, openCheckpoint, rootOf } from '../reference-client/audit.ts';
-import type { Client } from '../reference-client/client.ts';
-import { Refused, Unauthenticated } from '../reference-client/client.ts';
+import { type Client, Refused, Unauthenticated } from '../reference-client/client.ts';
 import { hash } from '../reference-client/encodings.ts';
 import { World } from './support/world.ts';
 

@@ -3,7 +3,8 @@
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import type { Client, Item, Result } from '../reference-client/client.ts';
+import type { Client } from '../reference-client/client.ts';
+import type { Item, Result } from '../reference-client/documents.ts';
 import { b64, unb64 } from '../reference-client/encodings.ts';
 import { type Key, only, outcome, World } from './support/world.ts';
 

@@ -4,7 +4,8 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { Client, type ClientOptions, type Item, Refused, type Result } from '../../reference-client/client.ts';
+import { Client, type ClientOptions, Refused } from '../../reference-client/client.ts';
+import type { Item, Result } from '../../reference-client/documents.ts';
 import { type RunningService, runCommand, startService } from '../../reference-client/running-service.ts';
 import { audience, Issuer } from './issuer.ts';
 
