@@ -22,24 +22,6 @@ export type { BullaEvent, DecryptEvent, DecryptionFailedEvent, EncryptEvent, OnE
 export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
   assertKeyring(keyring, 'keyring');
   assert(typeof onEvent === 'function', 'onEvent', 'a function');
-  const opening =
-    <Key>(unwrap: (keys: readonly WrappedKey[], options?: KeyringOptions) => Promise<Unwrapped<Key> | null>) =>
-    async (wrappedKeys: readonly WrappedKey[], options?: KeyringOptions) => {
-      try {
-        const unwrapped = await unwrap(wrappedKeys, options);
-        if (unwrapped === null) failed('ERR_NO_MATCHING_KEY', wrappedKeys);
-        else
-          emit(onEvent, { type: 'decrypt', keyId: unwrapped.wrappedKey.keyId, version: unwrapped.wrappedKey.version });
-        return unwrapped;
-      } catch (error) {
-        if (isBullaError(error)) failed(error.code, wrappedKeys);
-        throw error;
-      }
-    };
-  function failed(error: string, keys: readonly WrappedKey[]): void {
-    emit(onEvent, { type: 'decryption-failed', error, keyIds: keys.map(({ keyId }) => keyId) });
-  }
-
   const { rewrapDataKey } = keyring;
   const observed: Keyring = {
     async generateDataKey(options) {
@@ -49,15 +31,36 @@ export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
       return generated;
     },
     wrapDataKey: (dataKey, options) => keyring.wrapDataKey(dataKey, options),
-    unwrapDataKey: opening((keys, options) => keyring.unwrapDataKey(keys, options)),
-    unwrapDataKeyBytes: opening((keys, options) => keyring.unwrapDataKeyBytes(keys, options)),
+    unwrapDataKey: watched(onEvent, (keys, options) => keyring.unwrapDataKey(keys, options)),
+    unwrapDataKeyBytes: watched(onEvent, (keys, options) => keyring.unwrapDataKeyBytes(keys, options)),
     ...(rewrapDataKey && { rewrapDataKey: (keys, from, options) => rewrapDataKey.call(keyring, keys, from, options) }),
     async rejectDataKey(wrappedKey) {
-      failed('ERR_DECRYPTION_FAILED', [wrappedKey]);
+      tellFailure(onEvent, 'ERR_DECRYPTION_FAILED', [wrappedKey]);
       await keyring.rejectDataKey?.(wrappedKey);
     },
   };
   const parts = servicePartsOf(keyring);
   if (parts !== undefined) setServiceParts(observed, parts);
   return observed;
+}
+
+function watched<Key>(
+  onEvent: OnEvent,
+  unwrap: (keys: readonly WrappedKey[], options?: KeyringOptions) => Promise<Unwrapped<Key> | null>,
+) {
+  return async (wrappedKeys: readonly WrappedKey[], options?: KeyringOptions) => {
+    try {
+      const unwrapped = await unwrap(wrappedKeys, options);
+      if (unwrapped === null) tellFailure(onEvent, 'ERR_NO_MATCHING_KEY', wrappedKeys);
+      else emit(onEvent, { type: 'decrypt', keyId: unwrapped.wrappedKey.keyId, version: unwrapped.wrappedKey.version });
+      return unwrapped;
+    } catch (error) {
+      if (isBullaError(error)) tellFailure(onEvent, error.code, wrappedKeys);
+      throw error;
+    }
+  };
+}
+
+function tellFailure(onEvent: OnEvent, error: string, keys: readonly WrappedKey[]): void {
+  emit(onEvent, { type: 'decryption-failed', error, keyIds: keys.map(({ keyId }) => keyId) });
 }
