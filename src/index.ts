@@ -32,6 +32,8 @@ export { type EncryptStream, type EncryptStreamOptions, encryptStream } from './
 export { attach, type DetachedMessage, detach, type Message } from './message/forms.ts';
 // Messages that exist
 export { type Inspection, type InspectOptions, inspect, type WrappedKeyInfo } from './message/inspect.ts';
+// Arrays of small messages
+export { decryptMany, type EncryptedItem, encryptMany, type PlaintextItem } from './message/many.ts';
 export { type ByteRange, type OpenedMessage, type OpenOptions, open } from './message/open.ts';
 export { type ReencryptOptions, reencrypt } from './message/reencrypt.ts';
 export { type RewrapOptions, rewrap } from './message/rewrap.ts';
