@@ -1,0 +1,217 @@
+// One file in the list: what can be known of it, and what can be done with it.
+
+import type { Account } from './account.ts';
+import { announce, button, element, showFacts } from './dom.ts';
+import { versionOf } from './rotation.ts';
+import { deleteFile, fetchFile, openName, type StoredFile, tryToOpen } from './store.ts';
+import { errorWords, sizeWords } from './words.ts';
+
+/** What a list does for its items. */
+export interface FileViewOptions {
+  readonly account: Account;
+  readonly file: StoredFile;
+  readonly onDeleted: (file: StoredFile) => void;
+}
+
+/** A file as a list item. */
+export class FileView {
+  readonly item = element('li', { className: 'job' });
+  readonly #account: Account;
+  readonly #file: StoredFile;
+  readonly #state = element('span', { className: 'state' });
+  readonly #detail = element('p', { className: 'detail' });
+  readonly #more = element('div', { hidden: true });
+  readonly #actions = element('div', { className: 'row' });
+  readonly #title = element('strong', { className: 'name', textContent: 'Sealed file' });
+  #name: string | undefined;
+
+  constructor({ account, file, onDeleted }: FileViewOptions) {
+    this.#account = account;
+    this.#file = file;
+    this.item.dataset['id'] = file.id;
+    const head = element('div', { className: 'head' }, this.#title, this.#state);
+    this.item.append(head, this.#detail, this.#actions, this.#more);
+    this.#state.textContent = versionWords(file);
+    this.#detail.textContent = detailWords(file);
+    const remove = async () => {
+      await this.#work('Deleting', () => deleteFile(file.id));
+      onDeleted(file);
+    };
+    this.#show(
+      button('Inspect', () => this.#inspect()),
+      button('Delete', remove),
+    );
+  }
+
+  /** Whether it is of the account's tenant, as its envelope says. */
+  get isOwn(): boolean {
+    return this.#file.inspection.wrappedKeys.some(({ keyContext }) => keyContext['tenant'] === this.#account.tenant);
+  }
+
+  /** Opens the name, or shows that this is somebody else's. */
+  async begin(): Promise<void> {
+    if (!this.isOwn) {
+      this.#enter('sealed');
+      const tenant = this.#file.inspection.wrappedKeys[0]?.keyContext['tenant'] ?? 'somebody';
+      this.#title.textContent = `Sealed by ${tenant}`;
+      this.#label();
+      return this.#insert(button('Try to open', () => this.#try()));
+    }
+    try {
+      this.#name = await openName(this.#account, this.#file);
+      this.#title.textContent = this.#name;
+      this.#enter('done');
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#label();
+    const kind = mediaKind(this.#file.inspection.header.contentType);
+    const download = button('Download', () => this.#download());
+    this.#insert(...(kind === undefined ? [] : [button('Open', () => this.#open(kind))]), download);
+  }
+
+  /** Shows a picture or a player, which reads through the service worker. */
+  #open(kind: 'img' | 'audio' | 'video'): void {
+    const src = `/media/${this.#file.id}`;
+    const label = this.#name ?? 'file';
+    const media =
+      kind === 'img'
+        ? element('img', { src, alt: label, className: 'media' })
+        : element(kind, { src, controls: true, preload: 'metadata', className: 'media' });
+    media.setAttribute('aria-label', label);
+    media.addEventListener('error', () => void this.#explainMedia(src));
+    this.#toggle('media', media);
+  }
+
+  /** A media element says only that it failed; the answer to the same request says why. */
+  async #explainMedia(src: string): Promise<void> {
+    const response = await fetch(src, { headers: { Range: 'bytes=0-0' } }).catch(() => undefined);
+    const code = response?.headers.get('Bulla-Error');
+    if (response?.ok) this.#fail(new Error('the browser does not know this kind of file'));
+    else this.#fail(new Error(code ?? 'the service worker is not in charge of this page; load it again'));
+  }
+
+  async #download(): Promise<void> {
+    const { size } = this.#file;
+    await this.#work('Decrypting', async (onProgress, signal) => {
+      const blob = await fetchFile(this.#account, this.#file, (done) => onProgress(done, size), signal);
+      const url = URL.createObjectURL(blob);
+      element('a', { href: url, download: this.#name ?? 'file' }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 60_000);
+    });
+  }
+
+  async #try(): Promise<void> {
+    await this.#work('Asking the key service', async () => {
+      await tryToOpen(this.#account, this.#file);
+      throw new Error('it opened, which must not be');
+    });
+  }
+
+  #inspect(): void {
+    const { id, inspection, size, name } = this.#file;
+    const { header, wrappedKeys, suiteName, plaintextLength } = inspection;
+    const facts = element('dl', { className: 'facts' });
+    showFacts(facts, {
+      'Id, its context': id,
+      Ciphertext: sizeWords(size),
+      Plaintext: sizeWords(plaintextLength ?? 0),
+      Type: header.contentType ?? 'not given',
+      Encrypted: header.created.toLocaleString(),
+      Suite: `${header.suite}, ${suiteName}`,
+      Segments: sizeWords(header.segmentSize),
+      'Context names': header.contextNames.join(', '),
+      'Data key': header.keyUse === 'single' ? 'its own' : 'shared',
+      ...Object.fromEntries(wrappedKeys.map((key, i) => [`Wrapped key ${i + 1}`, wrappedWords(key)])),
+      'Name wrapped under': `version ${versionOf(name) ?? '?'}`,
+    });
+    const warning = element('p', {
+      className: 'hint',
+      textContent: 'What the envelope says; anyone can read it, and nothing of it has been verified.',
+    });
+    this.#toggle('inspection', element('div', { className: 'inspection' }, warning, facts));
+  }
+
+  /** Shows something below the buttons, or hides it where it is shown already. */
+  #toggle(what: string, content: Node): void {
+    const isShown = !this.#more.hidden && this.#more.dataset['what'] === what;
+    this.#more.replaceChildren(...(isShown ? [] : [content]));
+    this.#more.hidden = isShown;
+    this.#more.dataset['what'] = what;
+  }
+
+  async #work(
+    verb: string,
+    work: (onProgress: (done: number, total: number) => void, signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const abort = new AbortController();
+    const progress = element('progress', { max: 1 });
+    progress.setAttribute('aria-label', verb);
+    this.#detail.textContent = `${verb}…`;
+    this.#detail.after(progress);
+    announce(`${verb} ${this.#title.textContent}`);
+    try {
+      await work((done, total) => {
+        progress.value = Math.min(done / total, 1);
+      }, abort.signal);
+      this.#detail.textContent = detailWords(this.#file);
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      progress.remove();
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#enter('failed');
+    this.#detail.textContent = errorWords(error);
+    announce(`${this.#title.textContent}: ${this.#detail.textContent}`);
+  }
+
+  #enter(state: string): void {
+    this.item.dataset['state'] = state;
+  }
+
+  #show(...controls: HTMLElement[]): void {
+    this.#actions.replaceChildren(...controls);
+  }
+
+  #insert(...controls: HTMLElement[]): void {
+    this.#actions.prepend(...controls);
+    this.#label();
+  }
+
+  /** Buttons of many files have the same text; their labels tell them apart. */
+  #label(): void {
+    for (const control of this.#actions.querySelectorAll('button')) {
+      control.setAttribute('aria-label', `${control.textContent} ${this.#title.textContent}`);
+    }
+  }
+}
+
+/** How a browser shows a type, by what the envelope says; the service worker decides anew by what is authenticated. */
+function mediaKind(contentType = ''): 'img' | 'audio' | 'video' | undefined {
+  if (contentType.startsWith('audio/')) return 'audio';
+  if (contentType.startsWith('video/')) return 'video';
+  return /^image\/(?!svg)/.test(contentType) ? 'img' : undefined;
+}
+
+function versionWords({ inspection }: StoredFile): string {
+  return `key version ${inspection.wrappedKeys.map(({ version }) => version).join(', ')}`;
+}
+
+function detailWords({ created, inspection, size }: StoredFile): string {
+  const type = inspection.header.contentType;
+  return [sizeWords(inspection.plaintextLength ?? size), type, created.toLocaleString()].filter(Boolean).join(' · ');
+}
+
+function wrappedWords({
+  method,
+  keyId,
+  version,
+  serviceId,
+  keyContext,
+}: StoredFile['inspection']['wrappedKeys'][number]): string {
+  const context = Object.entries(keyContext).map(([name, value]) => `${name}=${value}`);
+  return `${keyId}, version ${version}, of ${serviceId} (${method}); key context ${context.join(', ')}`;
+}

@@ -1,0 +1,44 @@
+// Errors in words, by their codes, and sizes.
+
+import { isBullaError } from 'bulla';
+
+const words: Record<string, string> = {
+  ERR_NOT_ALLOWED: 'The key service refuses: this user may not use that key, or there is none. It does not say which.',
+  ERR_NO_MATCHING_KEY: 'This file is sealed under a key that is not yours.',
+  ERR_DECRYPTION_FAILED:
+    'It does not open. It was changed or cut short after it was encrypted. Nothing of it was kept.',
+  ERR_SERVICE_UNREACHABLE: 'The key service cannot be reached. Is it running?',
+  ERR_SERVICE_TIMEOUT: 'The key service does not answer.',
+  ERR_SERVICE_UNAVAILABLE: 'The key service cannot work at the moment. Try again.',
+  ERR_SERVICE_IDENTITY:
+    'This is not the key service that this page was told to trust. Load the page again if it was set up anew.',
+  ERR_SERVICE_CONFLICT: 'Somebody else changed the key at the same time. Try again.',
+  ERR_THROTTLED: 'The key service is asked too often. Wait a little.',
+  ERR_KEY_DISABLED: 'The key is disabled.',
+  ERR_KEY_VERSION_UNAVAILABLE: 'That version of the key is no longer in use.',
+  ERR_CRYPTO_UNAVAILABLE: 'This page has no WebCrypto: open it over HTTPS or from localhost, in a current browser.',
+};
+
+/** What went wrong, in a sentence or two, and the code that says it to programs. */
+export function errorWords(error: unknown): string {
+  if (isBullaError(error)) return `${words[error.code] ?? `${error.message}.`} (${error.code})`;
+  if (error instanceof DOMException && ['NotReadableError', 'NotFoundError'].includes(error.name)) {
+    return 'The file could not be read: it is a folder, or it was moved or changed since you chose it.';
+  }
+  return `It did not work: ${error instanceof Error ? error.message : String(error)}.`;
+}
+
+const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+
+/** A size as people say it. */
+export function sizeWords(bytes: number): string {
+  const power = bytes < 1000 ? 0 : Math.min(Math.floor(Math.log10(bytes) / 3), units.length - 1);
+  const number = bytes / 1000 ** power;
+  if (power === 0) return bytes === 1 ? '1 byte' : `${bytes} bytes`;
+  return `${number.toFixed(number < 10 ? 1 : 0)} ${units[power]}`;
+}
+
+/** `1 file`, `2 files` */
+export function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,65 @@
+// Runs the demonstration: the development key service, and a page with its ciphertext store: `npm start`.
+
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { buildDemo } from '../examples/demo/server/build.ts';
+import { startKeyService } from '../examples/demo/server/key-service.ts';
+import { prepareKeys } from '../examples/demo/server/prepare.ts';
+import { startDemoServer } from '../examples/demo/server/server.ts';
+
+const root = resolve(import.meta.dirname, '..');
+const { values } = parseArgs({
+  options: {
+    port: { type: 'string', default: '8080' },
+    'service-port': { type: 'string', default: '8400' },
+    data: { type: 'string', default: resolve(root, '.bulla-demo') },
+  },
+});
+
+const [port, servicePort] = [readPort(values.port, '--port'), readPort(values['service-port'], '--service-port')];
+const site = resolve(root, '.tmp/demo');
+await buildDemo(site);
+const service = await startKeyService(servicePort, resolve(values.data, 'keys')).catch((error: Error) => {
+  fail(`${error.message}\nIs port ${servicePort} taken? Another one: npm start -- --service-port ${servicePort + 1}`);
+});
+try {
+  await prepareKeys(service);
+  const { url, pin } = service;
+  const demo = await startDemoServer({ port, site, data: resolve(values.data, 'store'), service: { url, pin } });
+  console.log(`
+The demonstration is at ${demo.url}
+
+  1. Sign in as Alice, drop some files: pictures, music, a film. They are encrypted in the page.
+  2. Open them: the service worker decrypts what is played, and nothing else. Rotate the key and re-wrap.
+  3. Sign in as Bob, of another tenant, and try to open what is Alice's. Then look at the audit log.
+
+Key service   ${url}, identity ${pin}
+Ciphertext    ${resolve(values.data, 'store')}
+
+Ctrl-C ends it. What was stored is there at the next start; delete ${values.data} to begin anew.`);
+  const stopped = new Promise<'stopped'>((done) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done('stopped'));
+  });
+  const end = await Promise.race([stopped, service.ended]);
+  await demo.close();
+  if (end !== 'stopped') fail('The key service has ended.');
+} catch (error) {
+  const { code, message } = error as NodeJS.ErrnoException;
+  process.exitCode = 1;
+  console.error(
+    code === 'EADDRINUSE' ? `Port ${port} is taken; another one: npm start -- --port ${port + 1}` : message,
+  );
+} finally {
+  await service.stop();
+}
+
+function readPort(text: string, name: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 0 || number > 65_535) fail(`${name} is a number up to 65535`);
+  return number;
+}
+
+function fail(words: string): never {
+  console.error(words);
+  process.exit(1);
+}
