@@ -11,7 +11,6 @@ const suite = {
 export default defineConfig({
   test: {
     globalSetup: './test/support/key-service.ts',
-    projects:
-      process.env['BULLA_TEST'] === 'browsers' ? await browserProjects(suite) : nodeProjects(suite).slice(0, 1),
+    projects: process.env['BULLA_TEST'] === 'browsers' ? await browserProjects(suite) : nodeProjects(suite).slice(0, 1),
   },
 });
