@@ -7,8 +7,9 @@ import { ReadableStream, TransformStream } from 'node:stream/web';
 import { decryptStream, encryptStream, isBullaError } from 'bulla';
 import { type EcdhPrivateKey, type EcdhPublicKey, ecdhKeyring } from 'bulla/keyrings/ecdh';
 import { OperatorError } from './errors.ts';
-import { type Bytes, decodeBase64url, encodeBase64url, encodeUtf8 } from './lib/bytes.ts';
-import type { RootKey, SecretName } from './root-key/root-key.ts';
+import { decodeBase64url, encodeBase64url, encodeUtf8 } from './lib/bytes.ts';
+import type { RootKey } from './root-key/root-key.ts';
+import { sealedSecretOf } from './root-key/sealed-rows.ts';
 import { softwareRootKey } from './root-key/software.ts';
 import { type Store, StoreError, type TableRow } from './store/store.ts';
 
@@ -109,24 +110,13 @@ async function resealed(
   from: RootKey,
   to: RootKey,
 ): Promise<TableRow> {
-  const secret = secretOf(row, tenants);
+  const secret = sealedSecretOf(row, tenants);
   if (!secret) return row;
   const { column, name, sealed } = secret;
   const bytes = await from.open(name, sealed);
   const next = await to.seal(name, bytes);
   bytes.fill(0);
   return { table: row.table, row: { ...row.row, [column]: next } };
-}
-
-function secretOf({ table, row }: TableRow, tenants: ReadonlyMap<string, string>) {
-  if (table === 'secrets') {
-    const name = { kind: row['kind'], name: row['name'] } as SecretName;
-    return { column: 'sealed', name, sealed: row['sealed'] as Bytes };
-  }
-  const { material } = row;
-  if (table !== 'key_versions' || !(material instanceof Uint8Array)) return undefined;
-  const name = `${tenants.get(String(row['key_id']))}/${row['key_id']}/${row['version']}`;
-  return { column: 'material', name: { kind: 'kek', name } as SecretName, sealed: material };
 }
 
 function encodeRow({ table, row }: TableRow): object {

@@ -6,6 +6,7 @@ import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { maxEntries } from '../lib/limits.ts';
 import { type Store, StoreError } from '../store/store.ts';
+import { tenantOfEntry } from './entry.ts';
 import {
   appendLeaf,
   consistencyProof,
@@ -83,9 +84,10 @@ export class AuditLog {
     while (tree.size < head.size) {
       const entries = await this.#store.entries(tree.size, Math.min(tree.size + maxEntries, head.size));
       if (entries.length === 0) throw new IntegrityError(`Entry ${tree.size} is missing`);
-      for (const { index, hash, entry } of entries) {
+      for (const { index, hash, entry, tenant } of entries) {
         if (index !== tree.size) throw new IntegrityError(`Entry ${tree.size} is missing`);
         if (!equalBytes(leafHash(entry), hash)) throw new IntegrityError(`Entry ${index} was changed`);
+        if (tenantOfEntry(entry) !== tenant) throw new IntegrityError(`Entry ${index} was given to another tenant`);
         const { frontier, nodes } = appendLeaf(tree, hash);
         for (const node of nodes) await this.#assertStored(node);
         tree = frontier;

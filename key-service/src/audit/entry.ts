@@ -1,6 +1,6 @@
 /** The entries of the log, `docs/key-service.md` §8.2. */
 
-import { encodeUtf8 } from '../lib/bytes.ts';
+import { decodeUtf8, encodeUtf8 } from '../lib/bytes.ts';
 import type { LogEntry } from '../store/store.ts';
 
 /** What an entry says of one item. */
@@ -32,6 +32,16 @@ export function encodeEntry({ proofKey, items, ...fields }: EntryFields): LogEnt
   const members = { v: 1, time, tenant, principal, proof_key: proofKey, request, operation, status, key, change };
   const text = JSON.stringify({ ...members, items: items && runs(items) });
   return { tenant, bytes: encodeUtf8(text) };
+}
+
+/** The tenant that the bytes of an entry name; `undefined` for what is no entry. */
+export function tenantOfEntry(entry: Uint8Array): string | undefined {
+  try {
+    const { tenant } = JSON.parse(decodeUtf8(entry) ?? '') as { tenant?: unknown };
+    return typeof tenant === 'string' ? tenant : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function runs(items: readonly ItemRecord[]): ({ n: number } & ItemRecord)[] {

@@ -18,7 +18,10 @@ export function readJws(text: string): UnverifiedJws | undefined {
   const parts = text.split('.');
   if (parts.length !== 3 || text.length > maxTokenBytes) return undefined;
   const [header, claims] = [readObject(parts[0] ?? ''), readObject(parts[1] ?? '')];
-  return header && claims && { header, claims };
+  if (!header || !claims) return undefined;
+  // RFC 7797 §7: b64 has no place in a JWT, and no other extension is understood here.
+  if ('crit' in header || 'b64' in header) return undefined;
+  return { header, claims };
 }
 
 function readObject(part: string): Readonly<Record<string, unknown>> | undefined {

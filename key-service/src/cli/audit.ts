@@ -3,12 +3,13 @@
 import { writeFileSync } from 'node:fs';
 import { readCheckpointFile } from '../audit/audit-log.ts';
 import { OperatorError } from '../errors.ts';
+import { verifySecrets } from '../root-key/sealed-rows.ts';
 import { readOptions, withStore } from './with-store.ts';
 
 export async function auditCommand([verb, ...args]: string[]): Promise<void> {
   const options = { config: { type: 'string' }, checkpoint: { type: 'string' }, out: { type: 'string' } } as const;
   const { values } = readOptions(args, options, ['config']);
-  await withStore(values.config ?? '', async ({ log, store }) => {
+  await withStore(values.config ?? '', async ({ log, store, rootKey }) => {
     if (verb === 'checkpoint') {
       const { note } = await log.checkpoint();
       if (values.out === undefined) process.stdout.write(note);
@@ -20,6 +21,7 @@ export async function auditCommand([verb, ...args]: string[]): Promise<void> {
     if (values.checkpoint !== undefined && note === undefined) throw new OperatorError('There is no such checkpoint');
     const size = await log.verifyAll(note === undefined ? undefined : log.open(note));
     await store.verifyKeys();
+    await verifySecrets(store, rootKey);
     process.stdout.write(
       `the log is whole: ${size} entries${note === undefined ? '' : ', continuing the checkpoint'}\n`,
     );

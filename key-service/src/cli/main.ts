@@ -5,6 +5,7 @@ import { StoreError } from '../store/store.ts';
 import { auditCommand } from './audit.ts';
 import { backupCommand, restoreCommand } from './backup.ts';
 import { devCommand } from './dev.ts';
+import { identityCommand } from './identity.ts';
 import { initCommand, migrateCommand } from './init.ts';
 import { keysCommand } from './keys.ts';
 import { policiesCommand } from './policies.ts';
@@ -21,6 +22,7 @@ const usage = `bulla-key-service <command>
   backup --config <file> --recipient <bullapk1...> --out <file> a backup to recovery public keys
   restore --config <file> --in <file> --key-file <file>         into an empty database
           [--checkpoint <file>] [--accept-rollback]
+  identity show|rotate --config <file>                          the thumbprint to pin; a new identity
   root-key create --out <file>                                  a new root key
   root-key rotate --config <file> --new <file>                  seals everything under another root key
   audit verify --config <file> [--checkpoint <file>]            checks the whole log
@@ -36,6 +38,7 @@ const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
   keys: keysCommand,
   backup: backupCommand,
   restore: restoreCommand,
+  identity: identityCommand,
   'root-key': rootKeyCommand,
   audit: auditCommand,
   policies: policiesCommand,

@@ -1,7 +1,7 @@
 /** Creating, reading and changing keys, `docs/key-service.md` §7. */
 
 import type * as z from 'zod';
-import { sha384 } from '../crypto/digest.ts';
+import { hmacSha256, sha384 } from '../crypto/digest.ts';
 import { Problem } from '../errors.ts';
 import {
   approveDeletion,
@@ -17,7 +17,7 @@ import {
 } from '../keys/changes.ts';
 import { describeKey } from '../keys/describe.ts';
 import type { KeyRecord } from '../keys/model.ts';
-import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
+import { type Bytes, concat, decodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
 import { encodeKeyContext } from '../lib/key-context.ts';
 import type { KeyAction } from '../policies/authorizer.ts';
@@ -204,7 +204,9 @@ async function runCreate(
   if (!service.authorizer.allowsService(caller, operation)) throw new Problem('not-allowed');
   const { alias, rotation } = body;
   const asked = { alias: alias ?? null, rotation: rotation ?? null };
-  return recordedChange(call, { operation, status: 201, change: asked }, async (change) => {
+  const content = symmetric && importContent(call, symmetric);
+  const fields = { operation, status: 201, change: asked, ...(content ? { content } : {}) };
+  return recordedChange(call, fields, async (change) => {
     if (alias !== undefined) await assertFree(change, caller.tenant, alias);
     const now = seconds(service.clock);
     const owner = { id: createKeyId(), tenant: caller.tenant };
@@ -224,6 +226,13 @@ async function runCreate(
       versions: [first],
     });
   });
+}
+
+// A retry seals the same material anew: what makes two imports the same is the material, known here by a MAC.
+function importContent({ service, body }: Call<NewKey>, symmetric: Bytes): Bytes {
+  const { alias, description, rotation } = body;
+  const mac = hmacSha256(service.secrets.contextMac, symmetric);
+  return concat(encodeUtf8(JSON.stringify([alias, description, rotation])), mac);
 }
 
 async function assertFree(change: Change, tenant: string, alias: string): Promise<void> {

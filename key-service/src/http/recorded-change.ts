@@ -16,6 +16,8 @@ export interface ChangeFields {
   readonly operation: string;
   readonly status?: number;
   readonly change?: Readonly<Record<string, unknown>>;
+  /** What makes two requests the same, where that is not the body. */
+  readonly content?: Uint8Array;
 }
 
 const answerSeconds = 86_400;
@@ -24,11 +26,11 @@ const idempotencyPattern = /^[A-Za-z0-9_-]{1,64}$/;
 /** Runs `work` under the lock, records it, and answers with the key that it gives. */
 export async function recordedChange(
   call: Call,
-  { operation, status = 200, change: asked }: ChangeFields,
+  { operation, status = 200, change: asked, content = call.bodyBytes }: ChangeFields,
   work: (change: Change) => Promise<KeyRecord>,
 ): Promise<Outcome> {
   const { service } = call;
-  const idempotency = readIdempotencyKey(call, operation);
+  const idempotency = readIdempotencyKey(call, operation, content);
   const outcome = await service.store.change(async (change): Promise<Outcome> => {
     if (!(await change.claim(call.proof.used))) throw replayed();
     const earlier = idempotency && (await findAnswer(change, idempotency));
@@ -70,14 +72,18 @@ interface Idempotency {
   readonly bodyHash: string;
 }
 
-function readIdempotencyKey({ headers, caller, bodyBytes }: Call, operation: string): Idempotency | undefined {
+function readIdempotencyKey(
+  { headers, caller }: Call,
+  operation: string,
+  content: Uint8Array,
+): Idempotency | undefined {
   const key = headers.get('idempotency-key');
   if (key === null || (operation !== 'create-key' && operation !== 'import-key')) return undefined;
   if (!idempotencyPattern.test(key)) {
     throw new Problem('malformed-request', 'The Idempotency-Key must be 1 to 64 characters A-Z a-z 0-9 - _');
   }
   const owner = JSON.stringify([caller.tenant, caller.principal, operation, key]);
-  return { id: encodeBase64url(sha256(encodeUtf8(owner))), bodyHash: encodeBase64url(sha256(bodyBytes)) };
+  return { id: encodeBase64url(sha256(encodeUtf8(owner))), bodyHash: encodeBase64url(sha256(content)) };
 }
 
 async function findAnswer(change: Change, { id, bodyHash }: Idempotency) {

@@ -15,18 +15,31 @@ const base64url = (bytes: number) =>
     .string()
     .length(Math.ceil((bytes * 4) / 3))
     .regex(/^[A-Za-z0-9_-]+$/, `must be base64url of ${bytes} bytes`);
+// Any length that an envelope may hold: a wrapped key of a wrong one fails alone, as an unwrap, not with its whole batch.
 const wrappedKey = z
-  .union([base64url(81), base64url(145)])
+  .string()
+  .min(1)
+  .max(10_923)
+  .regex(/^[A-Za-z0-9_-]+$/, 'must be base64url')
   .openapi({ description: 'base64url of 81 bytes (service) or 145 (service-ecdh)' });
 const versionNumber = z.int().min(1).max(0xffffffff);
 
+// The object is taken as it is: a copy, as `z.record` makes one, loses a pair whose name is __proto__.
 export const keyContext = z
-  .record(z.string(), z.string())
+  .custom<Record<string, string>>((value) => typeof value === 'object' && value !== null && !Array.isArray(value), {
+    error: 'must be an object of strings',
+    abort: true,
+  })
   .superRefine((context, refinement) => {
+    for (const [name, value] of Object.entries(context)) {
+      if (typeof value === 'string') continue;
+      refinement.addIssue({ code: 'custom', path: [name], message: 'must be a string' });
+      return;
+    }
     const fault = keyContextFault(context);
     if (fault !== undefined) refinement.addIssue({ code: 'custom', message: `has ${fault}` });
   })
-  .openapi('KeyContext');
+  .openapi('KeyContext', { type: 'object', additionalProperties: { type: 'string' } });
 
 const generateItem = { key_context: keyContext.optional() };
 const wrapItem = { ...generateItem, sealed_key: base64url(48) };

@@ -3,7 +3,7 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
 import { OperatorError } from '../errors.ts';
 import { type Bytes, decodeUtf8, encodeUtf8 } from '../lib/bytes.ts';
-import type { Store } from '../store/store.ts';
+import type { SecretRow, Store } from '../store/store.ts';
 import type { RootKey, SecretName } from './root-key.ts';
 
 /** All secrets but the KEKs and the transport keys. */
@@ -41,6 +41,14 @@ export async function createSecrets(store: Store, rootKey: RootKey): Promise<voi
     return { ...secretName, sealed };
   });
   await store.addSecrets(await Promise.all(rows));
+}
+
+/** New secrets in place of those that whoever has both database and root key could use against callers; all but the keys of the log and of MACs over rows. */
+export async function replacementSecrets(rootKey: RootKey): Promise<SecretRow[]> {
+  const members = ['identity', 'token', 'dev', 'nonceMac'] as const;
+  return Promise.all(
+    members.map(async (member) => ({ ...names[member], sealed: await rootKey.seal(names[member], generate(member)) })),
+  );
 }
 
 /** Opens the secrets, and unlocks the store with one of them. */

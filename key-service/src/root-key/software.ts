@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { open, seal, zeroNonce } from '../crypto/aead.ts';
 import { digestFields, sha256 } from '../crypto/digest.ts';
 import { deriveBytes } from '../crypto/hkdf.ts';
-import { OperatorError } from '../errors.ts';
+import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, concat, encodeUtf8, lengthPrefixed } from '../lib/bytes.ts';
 import type { RootKey, SecretName } from './root-key.ts';
 
@@ -29,12 +29,12 @@ export function softwareRootKey(bytes: Uint8Array, previous: readonly RootKey[] 
       if (owner !== id) {
         const other = previous.find((candidate) => candidate.id === owner);
         if (other) return other.open(name, sealed);
-        throw new OperatorError(`The secret ${name.kind} was sealed by another root key (${owner})`);
+        throw new IntegrityError(`The secret ${name.kind} was sealed by another root key (${owner})`);
       }
       const salt = sealed.subarray(1 + idLength, 1 + idLength + saltLength);
       const body = sealed.subarray(1 + idLength + saltLength);
       const secret = sealed[0] === version ? open(subkey(key, salt, name), zeroNonce, aad(name), body) : undefined;
-      if (!secret) throw new OperatorError(`The secret ${name.kind} does not open: it was changed in the store`);
+      if (!secret) throw new IntegrityError(`The secret ${name.kind} does not open: it was changed in the store`);
       return secret;
     },
   };

@@ -6,7 +6,7 @@ import type { Queries } from './engine.ts';
 import { selectKey, writeKey } from './key-queries.ts';
 import type { StateRecord } from './rows.ts';
 import { appendEntries, writeState } from './state.ts';
-import type { Change, LogEntry, StoredAnswer, TransportRow, UsedProof } from './store.ts';
+import type { Change, LogEntry, SecretRow, StoredAnswer, TransportRow, UsedProof } from './store.ts';
 
 /** Collects what `finish` then writes to the state. */
 export class SqlChange implements Change {
@@ -66,6 +66,14 @@ export class SqlChange implements Change {
 
   async putTransportKey(row: TransportRow): Promise<void> {
     await this.#tx.insertInto('transport_keys').values(row).execute();
+  }
+
+  async replaceSecrets(rows: readonly SecretRow[]): Promise<void> {
+    for (const { kind, name, sealed } of rows) {
+      const query = this.#tx.updateTable('secrets').set({ sealed }).where('kind', '=', kind).where('name', '=', name);
+      await query.execute();
+    }
+    await this.#tx.deleteFrom('transport_keys').execute();
   }
 
   /** Writes leaves and state, before the transaction commits. */

@@ -84,6 +84,8 @@ export interface Change {
   putAnswer(id: string, answer: StoredAnswer, expires: number): Promise<void>;
   transportKeys(): Promise<TransportRow[]>;
   putTransportKey(row: TransportRow): Promise<void>;
+  /** Replaces secrets, and removes all transport keys: they were published under an identity that is no more. */
+  replaceSecrets(rows: readonly SecretRow[]): Promise<void>;
 }
 
 /** The rows of a table, as backups hold them. */
