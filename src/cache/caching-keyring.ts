@@ -56,7 +56,9 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
       ? {}
       : { rewrapDataKey: (keys, from, rewrapOptions) => rewrapDataKey.call(keyring, keys, from, rewrapOptions) }),
     async rejectDataKey(wrappedKey) {
-      cache.fail(decryptId(await scopeOf(undefined), wrappedKey));
+      // Without a token it is not known whose entry that is; there is none that could be used either.
+      const scope = await scopeOf(undefined).catch(() => undefined);
+      if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
     },
   };
   if (parts !== undefined) setServiceParts(caching, parts);

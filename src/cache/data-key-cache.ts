@@ -78,8 +78,11 @@ export class DataKeyStore implements DataKeyCache {
         if (this.settings.refreshAhead && cached.isOld(this.settings)) this.#refresh(id, fetch);
         return cached;
       }
-      const fetched = await this.#fetch(id, fetch, signal);
-      if (fetched.take(bytes, this.settings)) return fetched;
+      const { entry, outcome } = await this.#fetch(id, fetch, signal);
+      if (outcome === 'miss') entry.takeFirst(bytes);
+      else if (!entry.take(bytes, this.settings)) continue;
+      this.#count(outcome, entry);
+      return entry;
     }
   }
 
@@ -133,7 +136,7 @@ export class DataKeyStore implements DataKeyCache {
     return entry;
   }
 
-  async #fetch(id: string, fetch: FetchEntry, signal: AbortSignal | undefined): Promise<CacheEntry> {
+  async #fetch(id: string, fetch: FetchEntry, signal: AbortSignal | undefined) {
     const generation = this.#generation;
     const flightId = `${generation} ${id}`;
     const running = this.#flights.get(flightId);
@@ -149,8 +152,7 @@ export class DataKeyStore implements DataKeyCache {
       }
     };
     const entry = await flight.join(work, signal);
-    this.#count(running === undefined ? 'miss' : 'joined', entry);
-    return entry;
+    return { entry, outcome: running === undefined ? ('miss' as const) : ('joined' as const) };
   }
 
   #refresh(id: string, fetch: FetchEntry): void {

@@ -51,6 +51,7 @@ export class CacheEntry {
     const age = now() - this.#begun;
     // A clock that was set back must not make a data key younger than it is.
     if (age < 0 || age >= maxAge) return 'age';
+    if (this.subject.operation === 'decrypt') return undefined;
     if (this.#messages >= maxMessages) return 'messages';
     return this.#bytes >= maxBytes ? 'bytes' : undefined;
   }
@@ -58,16 +59,20 @@ export class CacheEntry {
   /** Counts one more use; `false`, and nothing counted, where the limits do not allow it. */
   take(bytes: number, settings: CacheSettings): boolean {
     if (this.expired(settings) !== undefined) return false;
-    if (this.subject.operation === 'decrypt') return true;
-    if (this.#bytes + bytes > settings.maxBytes) return false;
+    if (this.subject.operation === 'encrypt' && this.#bytes + bytes > settings.maxBytes) return false;
+    this.takeFirst(bytes);
+    return true;
+  }
+
+  /** Counts the use of whoever fetched it, which no limit denies: with a `maxAge` shorter than the fetch nobody would ever get a data key. */
+  takeFirst(bytes: number): void {
     this.#messages++;
     this.#bytes += bytes;
-    return true;
   }
 
   /** Whether it is time to replace it. */
   isOld({ maxAge, maxMessages, maxBytes, now }: CacheSettings): boolean {
-    const used = [(now() - this.#begun) / maxAge, this.#messages / maxMessages, this.#bytes / maxBytes];
-    return Math.max(...used) >= refreshAfter;
+    const spent = this.subject.operation === 'decrypt' ? [] : [this.#messages / maxMessages, this.#bytes / maxBytes];
+    return Math.max((now() - this.#begun) / maxAge, ...spent) >= refreshAfter;
   }
 }

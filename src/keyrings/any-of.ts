@@ -32,6 +32,9 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
       firstOf(keyrings, (keyring) => keyring.unwrapDataKey(keys, options)),
     unwrapDataKeyBytes: (keys: readonly WrappedKey[], options) =>
       firstOf(keyrings, (keyring) => keyring.unwrapDataKeyBytes(keys, options)),
+    async rejectDataKey(wrappedKey) {
+      await Promise.all(keyrings.map((keyring) => keyring.rejectDataKey?.(wrappedKey)));
+    },
   };
 }
 

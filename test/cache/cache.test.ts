@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type BullaEvent, cachingKeyring, createDataKeyCache, type DataKeyCacheOptions } from '../../src/cache.ts';
 import { decrypt, encrypt, encryptStream, inspect, rewrap } from '../../src/index.ts';
+import { anyOf } from '../../src/keyrings/any-of.ts';
 import type { Keyring } from '../../src/keyrings/custom.ts';
 import { codeOf, fastKeyring, flipBit, rejection } from '../support/data.ts';
 
@@ -87,6 +88,15 @@ describe('encrypting', () => {
     expect([await at(5000), await at(5999), await at(6000), await at(5500)]).toEqual([1, 1, 2, 3]);
   });
 
+  test('a maxAge that is shorter than the fetch costs a fetch each time, and ends', async () => {
+    const { keyring, counts, clock, state } = cached({ maxAge: 5 });
+    state.gate = Promise.resolve().then(() => {
+      clock.time += 10;
+    });
+    await Promise.all([encrypt('x', { keyring }), encrypt('x', { keyring }), encrypt('x', { keyring })]);
+    expect(counts.generated).toBeLessThanOrEqual(3);
+  });
+
   test('maxEntries: the one that was used least recently goes', async () => {
     const cache = createDataKeyCache({ maxEntries: 2 });
     const make = () => {
@@ -168,6 +178,16 @@ describe('decrypting', () => {
     const message = await encrypt('x', { keyring: fastKeyring() });
     expect(await codeOf(decrypt(message, { keyring }))).toBe('ERR_DECRYPTION_FAILED');
     expect([cache.size, cache.counters.evictions.failed]).toEqual([0, 1]);
+  });
+
+  test('also behind anyOf', async () => {
+    const { keyring, cache } = cached();
+    const both = anyOf(keyring, fastKeyring(8));
+    const message = await encrypt('x', { keyring: fastKeyring(), context: { a: '1' } });
+    await decrypt(message, { keyring: both, context: { a: '1' } });
+    expect(cache.size).toBe(1);
+    expect(await codeOf(decrypt(message, { keyring: both, context: { a: '2' } }))).toBe('ERR_DECRYPTION_FAILED');
+    expect(cache.size).toBe(0);
   });
 
   test('a changed wrapped key is another entry', async () => {
