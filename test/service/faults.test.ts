@@ -2,7 +2,13 @@
 
 import { beforeAll, describe, expect, test } from 'vitest';
 import { isBullaError } from '../../src/index.ts';
-import { type KeyServiceClient, type KeyServiceClientOptions, keyManagement } from '../../src/service.ts';
+import {
+  developmentToken,
+  generateProofKey,
+  type KeyServiceClient,
+  type KeyServiceClientOptions,
+  keyManagement,
+} from '../../src/service.ts';
 import { rejection } from '../support/data.ts';
 import {
   type Alteration,
@@ -81,6 +87,44 @@ describe('on the way', () => {
     const found: string[] = [];
     for await (const key of admin.list()) if (key.description === description) found.push(key.key_id);
     expect(found).toEqual([created]);
+  });
+
+  test('§3.4 a request that arrives twice: its second answer leads to a new proof, once', async () => {
+    const { client, events } = faulty('duplicate');
+    await unwrapWith(client);
+    const call = events.find((event) => event.type === 'service-call' && event.operation.includes('unwrap'));
+    expect(call).toMatchObject({ attempts: 2, status: 200 });
+  });
+
+  test('§3.6 a stale nonce costs one more attempt', async () => {
+    const dpop = await generateProofKey();
+    let token = '';
+    const source = developmentToken('alice@north');
+    await clientOf('x', { dpop, tokenSource: async (request) => (token = await source(request)) }).caller();
+    const recorded = recorder();
+    const fetch = altered('/.well-known/', { headers: (headers) => headers.set('DPoP-Nonce', 'stale') });
+    await unwrapWith(clientOf('x', { dpop, token, fetch, onEvent: recorded.onEvent }));
+    expect(recorded.events.at(-1)).toMatchObject({ attempts: 2, status: 200 });
+    expect(retriesOf(recorded)).toBe(0);
+  });
+
+  test('answers in another order than their requests', async () => {
+    const inner = through();
+    let held: Promise<unknown> = Promise.resolve();
+    const client = clientOf('alice@north', {
+      // Each answer waits for the one after it to have come, up to a while.
+      fetch: async (url, init) => {
+        const answer = inner(url, init);
+        const before = held;
+        held = answer.catch(() => undefined);
+        await Promise.race([before, new Promise((resolve) => setTimeout(resolve, 50))]);
+        return answer;
+      },
+    });
+    await client.connect();
+    const paths = ['/v1/caller', `/v1/keys/${keyId}/public`, '/v1/caller'];
+    const answers = await Promise.all(paths.map((path) => client.request({ method: 'GET', path })));
+    expect(answers.map((answer) => Object.keys(answer).includes('document'))).toEqual([false, true, false]);
   });
 
   test('nobody there', async () => {

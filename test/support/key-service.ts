@@ -83,7 +83,9 @@ async function answer(url: string, request: IncomingMessage, response: ServerRes
   }
   const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => name !== 'host'));
   const body = chunks.length === 0 ? null : Buffer.concat(chunks);
-  const upstream = await fetch(url + rest, { method: request.method ?? 'GET', headers: headers as never, body });
+  const forward = () => fetch(url + rest, { method: request.method ?? 'GET', headers: headers as never, body });
+  if (kind === 'duplicate' && count === 1) await forward();
+  const upstream = await forward();
   const bytes = Buffer.from(await upstream.arrayBuffer());
   const kept = ['content-type', 'dpop-nonce', 'www-authenticate', 'retry-after', 'etag', 'bulla-salt', 'bulla-mac'];
   const passed = kept.flatMap((name) => {
