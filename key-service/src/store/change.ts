@@ -4,7 +4,7 @@ import type { KeyRecord } from '../keys/model.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { Queries } from './engine.ts';
 import { selectKey, writeKey } from './key-queries.ts';
-import type { StateRecord } from './rows.ts';
+import { answerMac, assertAnswer, type StateRecord } from './rows.ts';
 import { appendEntries, writeState } from './state.ts';
 import type { Change, LogEntry, SecretRow, StoredAnswer, TransportRow, UsedProof } from './store.ts';
 
@@ -48,16 +48,18 @@ export class SqlChange implements Change {
     this.#entries.push(entry);
   }
 
-  findAnswer(id: string): Promise<StoredAnswer | undefined> {
-    return this.#tx
-      .selectFrom('answers')
-      .select(['body_hash as bodyHash', 'status', 'body'])
-      .where('id', '=', id)
-      .executeTakeFirst();
+  async findAnswer(id: string): Promise<StoredAnswer | undefined> {
+    const row = await this.#tx.selectFrom('answers').selectAll().where('id', '=', id).executeTakeFirst();
+    if (!row) return undefined;
+    const answer = { bodyHash: row.body_hash, status: row.status, body: row.body };
+    assertAnswer(this.#macKey, id, answer, row.mac);
+    return answer;
   }
 
-  async putAnswer(id: string, { bodyHash, status, body }: StoredAnswer, expires: number): Promise<void> {
-    await this.#tx.insertInto('answers').values({ id, body_hash: bodyHash, status, body, expires }).execute();
+  async putAnswer(id: string, answer: StoredAnswer, expires: number): Promise<void> {
+    const { bodyHash, status, body } = answer;
+    const row = { id, body_hash: bodyHash, status, body, expires, mac: answerMac(this.#macKey, id, answer) };
+    await this.#tx.insertInto('answers').values(row).execute();
   }
 
   transportKeys(): Promise<TransportRow[]> {

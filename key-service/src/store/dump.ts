@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import { OperatorError } from '../errors.ts';
 import { type Bytes, encodeUtf8 } from '../lib/bytes.ts';
 import type { Queries } from './engine.ts';
-import type { SealedSecret, TableRow } from './store.ts';
+import { type SealedSecret, type TableRow, transportSecretName } from './store.ts';
 import { backedUpTables, primaryKeys } from './tables.ts';
 
 const pageSize = 1000;
@@ -51,8 +51,9 @@ export async function resealAll(tx: Queries, work: (secret: SealedSecret) => Pro
     await tx.updateTable('secrets').set({ sealed: next }).where('kind', '=', kind).where('name', '=', name).execute();
   }
   const transports = await tx.selectFrom('transport_keys').selectAll().execute();
-  for (const { kid, sealed } of transports) {
-    const next = await work({ kind: 'transport', name: kid, sealed: Uint8Array.from(sealed) });
+  for (const { sealed, ...row } of transports) {
+    const { kid } = row;
+    const next = await work({ kind: 'transport', name: transportSecretName(row), sealed: Uint8Array.from(sealed) });
     await tx.updateTable('transport_keys').set({ sealed: next }).where('kid', '=', kid).execute();
   }
   const versions = await tx

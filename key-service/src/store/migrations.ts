@@ -24,7 +24,7 @@ const migrations: readonly ((types: Dialect) => string[])[] = [
     `create table proofs (id text primary key, expires ${int} not null)`,
     'create index proofs_by_expiry on proofs (expires)',
     `create table windows (principal text not null, started ${int} not null, items ${int} not null, primary key (principal, started))`,
-    `create table answers (id text primary key, body_hash text not null, status ${int} not null, body text not null, expires ${int} not null)`,
+    `create table answers (id text primary key, body_hash text not null, status ${int} not null, body text not null, expires ${int} not null, mac text not null)`,
     `create table audit_leaves (idx ${int} primary key, hash ${bytes} not null, tenant text not null, entry ${bytes} not null)`,
     `create table audit_nodes (level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (level, idx))`,
   ],

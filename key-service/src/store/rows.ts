@@ -5,6 +5,7 @@ import { hmacSha256, sha256 } from '../crypto/digest.ts';
 import { IntegrityError } from '../errors.ts';
 import type { DeletionRecord, KeyRecord, VersionRecord, VersionState } from '../keys/model.ts';
 import { type Bytes, decodeBase64url, encodeBase64url, encodeUtf8, equalBytes } from '../lib/bytes.ts';
+import type { StoredAnswer } from './store.ts';
 import type { KeyRow, Tables, VersionRow } from './tables.ts';
 
 /** A stored state with the sum of all revisions. */
@@ -76,6 +77,16 @@ export function stateOf(macKey: Bytes, row: Tables['state']): StateRecord {
 export function stateRow(macKey: Bytes, { epoch, revisions, tree }: StateRecord): Omit<Tables['state'], 'id'> {
   const row = { epoch, revisions, size: tree.size, frontier: JSON.stringify(tree.hashes.map(encodeBase64url)) };
   return { ...row, mac: stateMac(macKey, row) };
+}
+
+/** The MAC of an answer that is kept for its idempotency key. */
+export function answerMac(macKey: Bytes, id: string, { bodyHash, status, body }: StoredAnswer): string {
+  return mac(macKey, ['answer', id, bodyHash, status, body]);
+}
+
+/** Throws `IntegrityError` for an answer that was changed. */
+export function assertAnswer(macKey: Bytes, id: string, answer: StoredAnswer, stored: string): void {
+  if (!fits(stored, answerMac(macKey, id, answer))) throw new IntegrityError('An answer was changed in the store');
 }
 
 function versionRecord(row: VersionRow): VersionRecord {

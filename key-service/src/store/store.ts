@@ -21,6 +21,11 @@ export interface TransportRow {
   readonly expires: number;
 }
 
+/** What a transport key is sealed as: with its times and serial, so that nobody lengthens its life in the store. */
+export function transportSecretName(row: Omit<TransportRow, 'sealed' | 'point'>): string {
+  return `${row.kid}/${row.serial}/${row.created}/${row.expires}`;
+}
+
 /** The state that everything is decided on. */
 export interface Head {
   /** Rises with each change of a key. */

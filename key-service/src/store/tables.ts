@@ -11,7 +11,7 @@ export interface Tables {
   aliases: { tenant: string; name: string; key_id: string };
   proofs: { id: string; expires: number };
   windows: { principal: string; started: number; items: number };
-  answers: { id: string; body_hash: string; status: number; body: string; expires: number };
+  answers: { id: string; body_hash: string; status: number; body: string; expires: number; mac: string };
   audit_leaves: { idx: number; hash: Bytes; tenant: string; entry: Bytes };
   audit_nodes: { level: number; idx: number; hash: Bytes };
 }

@@ -5,7 +5,7 @@ import type { Bytes } from '../lib/bytes.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
 import { LruMap } from '../lib/lru.ts';
 import type { RootKey } from '../root-key/root-key.ts';
-import type { Change, Store, TransportRow } from '../store/store.ts';
+import { type Change, type Store, type TransportRow, transportSecretName } from '../store/store.ts';
 
 /** A transport key that callers may use. */
 export interface TransportKey {
@@ -50,11 +50,10 @@ export class TransportKeys {
 
   /** Makes a transport key unless another replica just did. */
   async renew(): Promise<void> {
-    const pair = await generatePair();
-    const kid = pointThumbprint(pair.point);
-    const sealed = await this.#rootKey.seal({ kind: 'transport', name: kid }, pair.scalar);
-    pair.scalar.fill(0);
-    await this.#store.change((change) => this.#insert(change, kid, pair.point, sealed));
+    const { point, scalar } = await generatePair();
+    const kid = pointThumbprint(point);
+    await this.#store.change((change) => this.#insert(change, kid, point, scalar));
+    scalar.fill(0);
     await this.#refresh();
   }
 
@@ -85,13 +84,20 @@ export class TransportKeys {
     if (expired.length > 0) this.#agreed.clear();
   }
 
-  async #insert(change: Change, kid: string, point: Bytes, sealed: Bytes): Promise<void> {
+  async #insert(change: Change, kid: string, point: Bytes, scalar: Bytes): Promise<void> {
     const now = seconds(this.#clock);
-    const [newest] = await change.transportKeys();
-    if (newest && newest.created + renewAfter >= now) return;
+    const rows = await change.transportKeys();
+    const opened = await Promise.all(rows.map((row) => this.#open(row)));
+    if (opened.some((key) => key && key.created + renewAfter >= now && key.expires > now)) return;
     // Above every serial that an earlier life of the database has shown.
-    const serial = Math.max(now, (newest?.serial ?? 0) + 1);
-    await change.putTransportKey({ kid, serial, point, sealed, created: now, expires: now + lifetime });
+    const newest = Math.max(
+      0,
+      ...opened.map((key) => key?.serial ?? 0),
+      ...rows.map(({ serial }) => sane(serial, now)),
+    );
+    const times = { kid, serial: Math.max(now, newest + 1), created: now, expires: now + lifetime };
+    const sealed = await this.#rootKey.seal({ kind: 'transport', name: transportSecretName(times) }, scalar);
+    await change.putTransportKey({ ...times, point, sealed });
   }
 
   #refresh(): Promise<void> {
@@ -104,21 +110,33 @@ export class TransportKeys {
   async #load(): Promise<void> {
     const rows = await this.#store.transportKeys();
     const keys = await Promise.all(rows.map((row) => this.#keys.get(row.kid) ?? this.#open(row)));
-    this.#keys = new Map(keys.map((key) => [key.kid, key]));
+    this.#keys = new Map(keys.filter((key) => key !== undefined).map((key) => [key.kid, key]));
     this.#refreshed = seconds(this.#clock);
   }
 
-  async #open(row: TransportRow): Promise<Loaded> {
-    const scalar = await this.#rootKey.open({ kind: 'transport', name: row.kid }, Uint8Array.from(row.sealed));
-    const point = Uint8Array.from(row.point);
-    const privateKey = await importPair({ point, scalar });
-    scalar.fill(0);
+  // A row that somebody changed is as good as none: a new key takes its place.
+  async #open(row: TransportRow): Promise<Loaded | undefined> {
     const { kid, serial, created, expires } = row;
-    return { kid, serial, created, expires, point, privateKey };
+    const point = Uint8Array.from(row.point);
+    try {
+      const name = transportSecretName(row);
+      const scalar = await this.#rootKey.open({ kind: 'transport', name }, Uint8Array.from(row.sealed));
+      if (pointThumbprint(point) !== kid) return undefined;
+      const privateKey = await importPair({ point, scalar });
+      scalar.fill(0);
+      return { kid, serial, created, expires, point, privateKey };
+    } catch {
+      return undefined;
+    }
   }
 
   #valid(): Loaded[] {
     const now = seconds(this.#clock);
     return [...this.#keys.values()].filter(({ expires }) => expires > now).sort((a, b) => b.serial - a.serial);
   }
+}
+
+// A serial that somebody wrote into a row must not be what all later ones have to exceed.
+function sane(serial: number, now: number): number {
+  return serial <= now + lifetime ? serial : 0;
 }
