@@ -20,6 +20,7 @@ const suites = [
   'test:runtimes',
   'test:package',
   'test:docs',
+  'test:service',
 ];
 
 const results = suites.map((name) => {
