@@ -1,6 +1,6 @@
 // bulla's own candidates, the same in Node and in browsers.
 
-import { decrypt, decryptStream, encrypt, encryptStream } from 'bulla';
+import { decrypt, decryptMany, decryptStream, encrypt, encryptMany, encryptStream } from 'bulla';
 import { cachingKeyring } from 'bulla/cache';
 import { aesKeyring } from 'bulla/keyrings/aes';
 import { ecdhKeyring, generateEcdhKey } from 'bulla/keyrings/ecdh';
@@ -51,16 +51,28 @@ export async function bullaMessages(
   const toPublicKey = await encrypt(plaintext, { keyring: ecdh, context });
   const seal = () => encrypt(plaintext, { keyring: cached, context });
   const open = () => decrypt(message, { keyring: cached, context });
+  const plaintexts = Array.from({ length: 64 }, () => ({ data: plaintext, context }));
+  const messages = Array.from({ length: 64 }, () => ({ message, context }));
+  const many = (name: string, call: () => Promise<unknown>): Candidate => ({
+    name,
+    kind: 'bulla',
+    run: () =>
+      repeat(name, 'bulla', count / 64, 1, call)
+        .run()
+        .then((calls) => calls * 64),
+  });
   const few = Math.ceil(count / 20);
   return {
     encrypt: [
       repeat('bulla, cached data key', 'bulla', count, 1, seal),
       repeat(cachedAtOnce, 'bulla', count, 64, seal),
+      many('bulla, encryptMany of 64', () => encryptMany(plaintexts, { keyring: cached })),
       repeat('bulla, to a P-384 key', 'bulla', few, 1, () => encrypt(plaintext, { keyring: ecdh, context })),
     ],
     decrypt: [
       repeat('bulla, cached data key', 'bulla', count, 1, open),
       repeat(cachedAtOnce, 'bulla', count, 64, open),
+      many('bulla, decryptMany of 64', () => decryptMany(messages, { keyring: cached })),
       repeat('bulla, to a P-384 key', 'bulla', few, 1, () => decrypt(toPublicKey, { keyring: ecdh, context })),
     ],
   };

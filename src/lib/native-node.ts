@@ -14,8 +14,11 @@ import type { NativeAead, NativeCrypto, NativeSecret } from './native.ts';
 
 const tagLength = 16;
 
-/** Up to here one synchronous call is shorter than the way to another thread and back; above, other threads work while this one goes on. */
-const syncLength = 2 ** 16;
+/**
+ * Up to here a call is synchronous. For messages of 100 B that saves the way to another thread and back, fifty times the work. For segments it saves memory: SubtleCrypto copies its input,
+ * and touching new pages costs more than AES, so that for this thread the copy takes about as long as sealing (`docs/performance.md`). Above, others would wait too long.
+ */
+const syncLength = 2 ** 20 + tagLength;
 
 /** As {@link NativeCrypto} says. */
 export const nodeCrypto: NativeCrypto = {
@@ -69,8 +72,7 @@ class NodeAead implements NativeAead {
     if (plaintext.byteLength > syncLength) return this.#bySubtle(nonce, plaintext, additionalData);
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonce);
     if (additionalData.byteLength > 0) cipher.setAAD(additionalData);
-    const sealed = new Uint8Array(plaintext.byteLength + tagLength);
-    sealed.set(cipher.update(plaintext));
+    const sealed = withRoom(cipher.update(plaintext), tagLength);
     cipher.final();
     sealed.set(cipher.getAuthTag(), plaintext.byteLength);
     return inTurn(sealed);
@@ -130,7 +132,24 @@ function own(buffer: Buffer): Bytes {
     : new Uint8Array(buffer);
 }
 
-// A loop of small calls would never let the event loop go on: after this much (about a millisecond), one turn for all others.
+type Growable = ArrayBuffer & { transfer?: (length: number) => ArrayBuffer };
+
+/** The bytes in memory of their own that has room for more; large ones in the memory they are in, where Node (from 21) can make that larger. */
+function withRoom(buffer: Buffer, more: number): Bytes {
+  const { buffer: memory, byteLength } = buffer;
+  const length = byteLength + more;
+  const { transfer } = memory as Growable;
+  const isWhole = memory.byteLength === byteLength && memory instanceof ArrayBuffer;
+  if (isWhole && transfer !== undefined && byteLength >= worthMoving)
+    return new Uint8Array(transfer.call(memory, length));
+  const result = new Uint8Array(length);
+  result.set(buffer);
+  return result;
+}
+
+const worthMoving = 2 ** 14;
+
+// A loop of small calls would never let the event loop go on: after this much (half a millisecond), one turn for all others.
 const turnAfter = 2 ** 20;
 const costOfCall = 2 ** 14;
 const { setImmediate } = globalThis;

@@ -1,5 +1,6 @@
 /** A TransformStream around a segment pipe that begins late: abort, progress, and promises that nobody has to await. */
 
+import { segmentsInFlight } from '#platform';
 import { asBytes } from '../lib/bytes.ts';
 import type { PipeOutput } from '../stream/transform.ts';
 import type { Bytes } from '../types.ts';
@@ -33,7 +34,7 @@ export function workStream(
     stopListening();
     work.failed?.(reason);
   };
-  return new TransformStream<Uint8Array, Bytes>({
+  const transformer: Transformer<Uint8Array, Bytes> & { cancel(reason: unknown): void } = {
     start(controller) {
       const fail = (error: unknown) => {
         controller.error(error);
@@ -56,7 +57,9 @@ export function workStream(
       }),
     // Not every runtime calls this; where one does not, a cancelled stream keeps its listener as long as its signal lives.
     cancel: finish,
-  } as Transformer<Uint8Array, Bytes>);
+  };
+  // Segments that nobody has taken yet must not keep others from being worked on.
+  return new TransformStream(transformer, { highWaterMark: 1 }, { highWaterMark: segmentsInFlight });
 }
 
 /** A promise with its two ends, whose rejection needs no handler. */

@@ -15,7 +15,10 @@ const bytes = (minLength: number, maxLength = minLength) =>
 const hkdf = (salt: Bytes, info: Bytes) => ({ name: 'HKDF', hash: 'SHA-384', salt, info });
 const gcm = (iv: Bytes, additionalData: Bytes) => ({ name: 'AES-GCM', iv, additionalData, tagLength: 128 });
 /** Around what is done synchronously, and far beyond. */
-const lengths = [0, 1, 15, 16, 17, 100, 4096, 65_519, 65_520, 65_535, 65_536, 65_537, 262_144, 262_160, 1_000_001];
+const lengths = [
+  0, 1, 15, 16, 17, 100, 4096, 65_519, 65_520, 65_535, 65_536, 65_537, 262_144, 262_160, 1_048_559, 1_048_560,
+  1_048_575, 1_048_576, 1_048_577, 1_048_592, 1_048_593, 3_000_001,
+];
 
 /** The same secret in both worlds. */
 async function both(secret: Bytes) {
@@ -116,7 +119,7 @@ describe('node:crypto and WebCrypto', () => {
 
   test('a key does what it is for and nothing else', async () => {
     const secret = await importSecret(pattern(32));
-    for (const length of [10, 100_000]) {
+    for (const length of [10, 100_000, 1_100_000]) {
       const sealing = await deriveAead(secret, pattern(32), pattern(9), 'seal');
       const sealed = await sealByHandle(sealing, pattern(12), pattern(length));
       await expect(openByHandle(sealing, pattern(12), sealed)).rejects.toThrow();
@@ -129,7 +132,7 @@ describe('node:crypto and WebCrypto', () => {
 describe('the seam of Node', () => {
   test('inputs may be used again at once, large ones before the key is imported too', async () => {
     const secret = await importSecret(pattern(32));
-    for (const length of [100, 65_536, 65_537, 300_000]) {
+    for (const length of [100, 65_536, 300_000, 1_048_592, 1_048_593, 2_000_000]) {
       const [sealing, opening] = await Promise.all(
         (['seal', 'open'] as const).map((use) => deriveAead(secret, pattern(32), pattern(9), use)),
       );
