@@ -1,12 +1,14 @@
 // Threats: versions that are destroyed or compromised, and a database that is changed or put back to an older state.
 
+import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, rmSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Refused, wrapOffline } from '../reference-client/client.ts';
+import { wrapOffline } from '../reference-client/client.ts';
 import type { Item } from '../reference-client/documents.ts';
-import { ending, type Key, only, outcome, World } from './support/world.ts';
+import { answers, asAlice, ending, type Key, only, World } from './support/world.ts';
 
 const worlds: World[] = [];
 const newWorld = async (): Promise<World> => {
@@ -18,10 +20,6 @@ const newWorld = async (): Promise<World> => {
 afterAll(async () => {
   for (const world of worlds) await world.remove();
 });
-
-/** What alice gets for an item: of the operation, at a service. */
-const asAlice = async (world: World, operation: string, item: Item, key: string, user = 'alice@north') =>
-  outcome(await only(world.client(user), operation, { ...item, key }));
 
 describe('a compromised version', () => {
   let world: World;
@@ -165,138 +163,6 @@ describe('a destroyed version, and its return', () => {
   }, 30_000);
 });
 
-/** Starts a service on what is there: `refused`, or what alice gets for each item. */
-async function answers(
-  world: World,
-  calls: readonly [operation: string, item: Item, key: string][],
-): Promise<string[]> {
-  try {
-    await world.start();
-  } catch (error) {
-    return [`refused: ${error}`];
-  }
-  try {
-    const all: string[] = [];
-    for (const [operation, item, key] of calls) {
-      const refused = (error: unknown): string =>
-        error instanceof Refused ? `${error.problem.status} ${error.problem.code}` : String(error);
-      all.push(await asAlice(world, operation, item, key).catch(refused));
-    }
-    return all;
-  } finally {
-    await world.stop();
-  }
-}
-
-describe('§11.2 rows that somebody changed', () => {
-  let world: World;
-  let good: string;
-  const ids = { compromised: '', low: '', disabled: '', foreign: '', plain: '' };
-  const items = new Map<string, Item>();
-
-  beforeAll(async () => {
-    world = await newWorld();
-    for (const name of Object.keys(ids) as (keyof typeof ids)[]) {
-      const tenant = name === 'foreign' ? 'south' : 'north';
-      const { key_id } = await world.createKey({ alias: name }, tenant);
-      ids[name] = key_id;
-      const { wrapped_key } = await only(world.client(`alice@${tenant}`), 'generate-data-key', {}, key_id);
-      items.set(name, { version: 1, wrapped_key });
-    }
-    await world.change(ids.compromised, 'mark-compromised', { version: 1 });
-    await world.change(ids.low, 'rotate', { from_version: 1 });
-    await world.change(ids.low, 'raise-floor', { floor: 2 });
-    await world.change(ids.disabled, 'disable');
-    await world.stop();
-    good = world.copyDatabase('good.sqlite');
-  }, 30_000);
-
-  const edits: [string, keyof typeof ids, string][] = [
-    [
-      'a compromised version made active',
-      'compromised',
-      "update key_versions set state = 'active' where key_id = :compromised and version = 1",
-    ],
-    [
-      'a compromised version made decrypt-only',
-      'compromised',
-      "update key_versions set state = 'decrypt-only' where key_id = :compromised and version = 1",
-    ],
-    ['a lower floor', 'low', 'update keys set floor = 1 where id = :low'],
-    ['a disabled key enabled', 'disabled', 'update keys set disabled = 0 where id = :disabled'],
-    ['a key of another tenant', 'foreign', "update keys set tenant = 'north' where id = :foreign"],
-    [
-      'a public key of the attacker, for offline wraps',
-      'plain',
-      'update key_versions set point = (select point from key_versions where key_id = :foreign and version = 1) where key_id = :plain',
-    ],
-    ['another newest version', 'low', 'update keys set newest = 1 where id = :low'],
-    ['fewer versions', 'low', 'delete from key_versions where key_id = :low and version = 2'],
-    [
-      'a MAC of another row',
-      'disabled',
-      'update keys set disabled = 0, mac = (select mac from keys where id = :plain) where id = :disabled',
-    ],
-    ['no MAC', 'disabled', "update keys set disabled = 0, mac = '' where id = :disabled"],
-    ['an older epoch', 'plain', 'update state set epoch = epoch - 1'],
-    ['a key less', 'plain', 'delete from keys where id = :plain'],
-    ['a fresh state', 'plain', "update state set epoch = 0, revisions = 0, size = 0, frontier = '[]', mac = ''"],
-  ];
-
-  it.each(edits)(
-    '%s: nothing opens that did not',
-    async (_, name, sql) => {
-      world.putDatabase(good);
-      world.database((database) => {
-        database.exec('pragma foreign_keys = off');
-        const used = Object.entries(ids).filter(([each]) => sql.includes(`:${each}`));
-        database.prepare(sql).run(Object.fromEntries(used));
-      });
-      const calls: [string, Item, string][] = [
-        ['unwrap', items.get(name) ?? {}, ids[name]],
-        ['generate-data-key', {}, ids[name]],
-      ];
-      for (const each of await answers(world, calls))
-        expect(each).toMatch(/^(refused|503 unavailable|403 not-allowed)/);
-      expect(world.run('audit verify').status).toBe(1);
-    },
-    30_000,
-  );
-
-  it('an alias that points to another key', async () => {
-    world.putDatabase(good);
-    world.database((database) => {
-      database.prepare("update aliases set key_id = ? where name = 'plain'").run(ids.low);
-    });
-    expect((await answers(world, [['generate-data-key', {}, 'alias:plain']]))[0]).toMatch(/^(refused|503 unavailable)/);
-    expect(world.run('audit verify').status).toBe(1);
-  }, 30_000);
-
-  const swapMaterial = (database: DatabaseSync): void => {
-    const foreign = 'select material from key_versions where key_id = ? and version = 1';
-    database.prepare(`update key_versions set material = (${foreign}) where key_id = ?`).run(ids.foreign, ids.plain);
-  };
-
-  it('the material of another key under the id of ours: opens nothing', async () => {
-    world.putDatabase(good);
-    world.database(swapMaterial);
-    const [answer] = await answers(world, [['unwrap', items.get('plain') ?? {}, ids.plain]]);
-    expect(answer).toMatch(/^(refused|503 unavailable)/);
-  }, 30_000);
-
-  it('the material of another key under the id of ours: audit verify finds it', () => {
-    world.putDatabase(good);
-    world.database(swapMaterial);
-    expect(world.run('audit verify').status).toBe(1);
-  });
-
-  it('the same database unchanged is whole', async () => {
-    world.putDatabase(good);
-    expect(await answers(world, [['unwrap', items.get('plain') ?? {}, ids.plain]])).toEqual(['ok']);
-    expect(world.run('audit verify').status).toBe(0);
-  }, 30_000);
-});
-
 describe('§11.5 a database that went another way', () => {
   it('a fork that has grown longer than the checkpoint is refused, by the service and by audit verify', async () => {
     const world = await newWorld();
@@ -320,4 +186,33 @@ describe('§11.5 a database that went another way', () => {
     const { status, output } = world.run('audit verify', '--checkpoint', world.path('kept'));
     expect([status, output]).toEqual([1, expect.stringMatching(/does not continue the checkpoint/)]);
   }, 30_000);
+
+  it('an older backup is not restored beside a newer checkpoint, unless the operator says so', async () => {
+    const world = await newWorld();
+    const { key_id } = await world.createKey();
+    const [bulla, keyFile] = [
+      fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url)),
+      world.path('recovery.key'),
+    ];
+    const cli = (...args: string[]) =>
+      spawnSync(process.execPath, ['-C', 'bulla-source', bulla, ...args], { encoding: 'utf8' });
+    const made = cli('keygen', '--output', keyFile);
+    const [recipient = ''] = /bullapk1\.\S+/.exec(made.stdout + made.stderr) ?? [];
+    expect(recipient).not.toBe('');
+    const backup = world.run('backup', '--recipient', recipient, '--out', world.path('backup'));
+    expect(backup.status, backup.output).toBe(0);
+    await world.change(key_id, 'mark-compromised', { version: 1 });
+    await world.stop();
+    const secretKey = /bullask1\.\S+/.exec(readFileSync(keyFile, 'utf8'))?.[0] ?? '';
+    writeFileSync(world.path('bare.key'), secretKey, { mode: 0o600 });
+    const restore = (...more: string[]) => {
+      world.removeDatabase();
+      return world.run('restore', '--in', world.path('backup'), '--key-file', world.path('bare.key'), ...more);
+    };
+    const refused = restore();
+    expect([refused.status, refused.output]).toEqual([1, expect.stringMatching(/older than the checkpoint/)]);
+    expect(await world.refusal()).not.toBe('');
+    const accepted = restore('--accept-rollback');
+    expect(accepted.status, accepted.output).toBe(0);
+  }, 60_000);
 });

@@ -128,9 +128,13 @@ export class World {
     return this.path(name);
   }
 
+  removeDatabase(): void {
+    for (const end of ['', '-wal', '-shm']) rmSync(`${this.path('keys.sqlite')}${end}`, { force: true });
+  }
+
   /** Puts a copy in the place of the database; the service must be down. */
   putDatabase(copy: string): void {
-    for (const end of ['', '-wal', '-shm']) rmSync(`${this.path('keys.sqlite')}${end}`, { force: true });
+    this.removeDatabase();
     copyFileSync(copy, this.path('keys.sqlite'));
   }
 
@@ -198,5 +202,32 @@ export async function ending(call: Promise<unknown>): Promise<string> {
     if (!(error instanceof Refused)) throw error;
     const { status, code, check } = error.problem;
     return check === undefined ? `${status} ${code}` : `${status} ${check}`;
+  }
+}
+
+/** What alice gets for an item: of the operation, at a service. */
+export const asAlice = async (world: World, operation: string, item: Item, key: string, user = 'alice@north') =>
+  outcome(await only(world.client(user), operation, { ...item, key }));
+
+/** Starts a service on what is there: `refused`, or what alice gets for each item. */
+export async function answers(
+  world: World,
+  calls: readonly [operation: string, item: Item, key: string][],
+): Promise<string[]> {
+  try {
+    await world.start();
+  } catch (error) {
+    return [`refused: ${error}`];
+  }
+  try {
+    const all: string[] = [];
+    for (const [operation, item, key] of calls) {
+      const refused = (error: unknown): string =>
+        error instanceof Refused ? `${error.problem.status} ${error.problem.code}` : String(error);
+      all.push(await asAlice(world, operation, item, key).catch(refused));
+    }
+    return all;
+  } finally {
+    await world.stop();
   }
 }
