@@ -210,7 +210,6 @@ describe('the recovery', () => {
   it('§12 a new identity: who pins it does not believe the thief', async () => {
     const old = stolenIdentity();
     await world.stop();
-    // There is no such command yet: whatever its name, the recovery of §12 needs one.
     const { status, output } = world.run('identity rotate');
     await world.start();
     expect(output, 'a command that makes a new identity').not.toMatch(/^bulla-key-service <command>/);
