@@ -45,3 +45,10 @@ export function notice(text: string): void {
   byId('notice').textContent = text;
   byId('notice').hidden = text === '';
 }
+
+/** Ends playing and what is read for it: a player that was merely removed goes on reading for a while. */
+export function stopMedia(media: HTMLMediaElement): void {
+  media.pause();
+  media.removeAttribute('src');
+  media.load();
+}

@@ -1,7 +1,7 @@
 // One file in the list: what can be known of it, and what can be done with it.
 
 import type { Account } from './account.ts';
-import { announce, button, element, showFacts } from './dom.ts';
+import { announce, button, element, showFacts, stopMedia } from './dom.ts';
 import { versionOf } from './rotation.ts';
 import { deleteFile, fetchFile, openName, type StoredFile, tryToOpen } from './store.ts';
 import { errorWords, sizeWords } from './words.ts';
@@ -79,7 +79,8 @@ export class FileView {
         ? element('img', { src, alt: label, className: 'media' })
         : element(kind, { src, controls: true, preload: 'metadata', className: 'media' });
     media.setAttribute('aria-label', label);
-    media.addEventListener('error', () => void this.#explainMedia(src));
+    // A player that was stopped has no source, and nothing to explain.
+    media.addEventListener('error', () => media.hasAttribute('src') && void this.#explainMedia(src));
     this.#toggle('media', media);
   }
 
@@ -135,6 +136,7 @@ export class FileView {
   /** Shows something below the buttons, or hides it where it is shown already. */
   #toggle(what: string, content: Node): void {
     const isShown = !this.#more.hidden && this.#more.dataset['what'] === what;
+    for (const media of this.#more.querySelectorAll<HTMLMediaElement>('audio, video')) stopMedia(media);
     this.#more.replaceChildren(...(isShown ? [] : [content]));
     this.#more.hidden = isShown;
     this.#more.dataset['what'] = what;

@@ -3,7 +3,7 @@
 import type { KeyServiceClient } from 'bulla/service';
 import { type Account, administratorClient, createAccount, loadConfig, type ServiceConfig } from './account.ts';
 import { clearAudit, showAudit } from './audit-view.ts';
-import { announce, byId, element, notice, showFacts } from './dom.ts';
+import { announce, byId, element, notice, showFacts, stopMedia } from './dom.ts';
 import { FileView } from './file-view.ts';
 import { describeKey, rewrapFiles, rotateKey } from './rotation.ts';
 import { remember, signedIn } from './session.ts';
@@ -81,6 +81,8 @@ async function enter(config: ServiceConfig, user: string): Promise<void> {
 
 async function leave(): Promise<void> {
   await remember(undefined);
+  // Players would be cut off by the worker in the middle of what they read.
+  for (const media of byId('files').querySelectorAll('audio, video')) stopMedia(media as HTMLMediaElement);
   navigator.serviceWorker.controller?.postMessage('forget');
   current?.account.names.cache.invalidate();
   current?.account.client.forgetToken();

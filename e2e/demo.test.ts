@@ -1,0 +1,212 @@
+// The demonstration as a newcomer meets it: two tenants, encrypted uploads, media through the service worker, rotation, the audit log.
+
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Locator, Page } from '@playwright/test';
+import { buildDemo } from '../examples/demo/server/build.ts';
+import { startKeyService } from '../examples/demo/server/key-service.ts';
+import { prepareKeys } from '../examples/demo/server/prepare.ts';
+import { startDemoServer } from '../examples/demo/server/server.ts';
+import { type App, test as base, digest, drawPicture, expect } from './fixtures.ts';
+import { wav } from './service-worker/wav.ts';
+
+interface Demo {
+  readonly url: string;
+  /** The folder of the ciphertext store. */
+  readonly store: string;
+}
+
+const test = base.extend<{ seen: App }, { demo: Demo }>({
+  demo: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the dependencies from the pattern
+    async ({}, use) => {
+      const folder = await mkdtemp(join(tmpdir(), 'bulla-demo-'));
+      await buildDemo(join(folder, 'site'));
+      const { stop, ...service } = await startKeyService(0, join(folder, 'keys'));
+      await prepareKeys(service);
+      // As at the second start: the keys are there.
+      await prepareKeys(service);
+      const store = join(folder, 'store');
+      const { url, pin } = service;
+      const server = await startDemoServer({ port: 0, site: join(folder, 'site'), data: store, service: { url, pin } });
+      await use({ url: server.url, store });
+      await server.close();
+      await stop();
+      await rm(folder, { recursive: true });
+    },
+    { scope: 'worker' },
+  ],
+  seen: async ({ page, watch, demo }, use) => {
+    const app = await watch(page);
+    await page.goto(demo.url);
+    await use(app);
+  },
+});
+
+const fileItems = (page: Page) => page.locator('#files > li[data-id]');
+const itemOf = (page: Page, name: string): Locator => fileItems(page).filter({ hasText: name });
+
+async function signIn(page: Page, name: 'Alice' | 'Bob'): Promise<void> {
+  await page.getByRole('button', { name: new RegExp(`^${name}`) }).click();
+  await expect(page.locator('#user')).toHaveText(name === 'Alice' ? 'alice@north' : 'bob@south');
+}
+
+async function upload(page: Page, ...files: string[]): Promise<void> {
+  const before = await fileItems(page).count();
+  await page.locator('#file').setInputFiles(files);
+  await expect(fileItems(page)).toHaveCount(before + files.length);
+  await expect(page.locator('[data-state="working"]')).toHaveCount(0);
+}
+
+/** Everything in the store by path. */
+async function stored(folder: string): Promise<Map<string, Buffer>> {
+  const names = await readdir(folder, { recursive: true, withFileTypes: true });
+  const files = names.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+  return new Map(await Promise.all(files.map(async (path) => [path, await readFile(path)] as const)));
+}
+
+async function expectNoOverflow(page: Page): Promise<void> {
+  const beyond = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  expect(beyond).toBeLessThanOrEqual(0);
+}
+
+test('the whole story', async ({ seen, page, demo, scratch }, { project }) => {
+  test.setTimeout(180_000);
+  const picture = await drawPicture(page, scratch, 'evening.png');
+  const song = join(scratch, 'long song.wav');
+  await writeFile(song, wav(120));
+  const letter = join(scratch, 'letter.txt');
+  await writeFile(letter, 'To whom it may concern: the plaintext is here.');
+
+  await test.step('Alice signs in and stores three files', async () => {
+    await expect(page.getByRole('heading', { name: 'Who are you?' })).toBeVisible();
+    await seen.screenshot(`demo-${project.name}-sign-in`);
+    await signIn(page, 'Alice');
+    await expect(page.locator('#key')).toContainText('1 active');
+    await upload(page, picture, song, letter);
+    await expect(page.locator('.name')).toHaveText(['letter.txt', 'long song.wav', 'evening.png']);
+  });
+
+  await test.step('what is stored is ciphertext, names included', async () => {
+    const files = await stored(demo.store);
+    expect(files.size).toBe(9);
+    for (const bytes of files.values()) {
+      for (const plain of ['plaintext is here', 'evening', 'letter', 'long song', 'PNG\r\n\u001a\n', 'WAVEfmt ']) {
+        expect(bytes.includes(plain)).toBe(false);
+      }
+    }
+  });
+
+  await test.step('a picture opens; a song plays and seeks; a letter is downloaded', async () => {
+    await page.getByRole('button', { name: 'Open evening.png' }).click();
+    const image = itemOf(page, 'evening.png').locator('img');
+    await expect.poll(() => image.evaluate((one: HTMLImageElement) => one.naturalWidth)).toBe(1200);
+    await page.getByRole('button', { name: 'Open long song.wav' }).click();
+    const audio = itemOf(page, 'long song.wav').locator('audio');
+    await expect.poll(() => audio.evaluate((one: HTMLAudioElement) => Math.round(one.duration))).toBe(120);
+    await audio.evaluate(async (one: HTMLAudioElement) => {
+      one.muted = true;
+      one.currentTime = 100;
+      await one.play();
+    });
+    await expect.poll(() => audio.evaluate((one: HTMLAudioElement) => one.currentTime)).toBeGreaterThan(100.3);
+    await audio.evaluate((one: HTMLAudioElement) => one.pause());
+    const saved = await seen.download('letter.txt', () =>
+      page.getByRole('button', { name: 'Download letter.txt' }).click(),
+    );
+    expect(await digest(saved)).toBe(await digest(letter));
+    await seen.screenshot(`demo-${project.name}-opened`);
+  });
+
+  await test.step('an envelope is inspected', async () => {
+    await page.getByRole('button', { name: 'Inspect letter.txt' }).click();
+    const facts = itemOf(page, 'letter.txt').locator('.inspection');
+    await expect(facts).toContainText('nothing of it has been verified');
+    await expect(facts).toContainText(/key-\w{26}, version 1, of bulla-dev \(service\); key context .*tenant=north/);
+    await seen.screenshot(`demo-${project.name}-inspected`);
+  });
+
+  await test.step('rotation re-wraps all, and changes no segment', async () => {
+    const before = await stored(demo.store);
+    await page.getByRole('button', { name: 'Rotate and re-wrap all' }).click();
+    await expect(page.locator('#rewrap-words')).toHaveText('6 messages re-wrapped under version 2.');
+    await expect(page.locator('#key')).toContainText('1 decrypt-only, 2 active');
+    await expect(fileItems(page).locator('.state')).toHaveText(Array(3).fill('key version 2'));
+    for (const [path, bytes] of await stored(demo.store)) {
+      expect(before.get(path)?.equals(bytes), path).toBe(path.endsWith('segments'));
+    }
+    await page.getByRole('button', { name: 'Open evening.png' }).click();
+    await expect
+      .poll(() =>
+        itemOf(page, 'evening.png')
+          .locator('img')
+          .evaluate((one: HTMLImageElement) => one.naturalWidth),
+      )
+      .toBe(1200);
+    await seen.screenshot(`demo-${project.name}-rotated`);
+  });
+
+  await test.step('the log is verified, and verified again as a continuation', async () => {
+    const verdict = page.locator('#audit-verdict');
+    await page.getByRole('button', { name: 'Show and verify the log' }).click();
+    await expect(verdict).toHaveText(/^✓ Signed by the pinned service; 12 of \d+ entries shown, each proved/);
+    await page.getByRole('button', { name: 'Show and verify the log' }).click();
+    await expect(verdict).toHaveText(/It continues the \d+ entries that this browser saw before\.$/);
+  });
+
+  await test.step('Bob, of another tenant, cannot open them', async () => {
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await signIn(page, 'Bob');
+    await expect(page.locator('.name')).toHaveText(Array(3).fill('Sealed by north'));
+    expect(await page.locator('body').textContent()).not.toMatch(/evening|letter|long song/);
+    const first = fileItems(page).first();
+    await first.getByRole('button', { name: /^Try to open/ }).click();
+    await expect(first.locator('.detail')).toContainText('The key service refuses');
+    await expect(first.locator('.detail')).toContainText('ERR_NOT_ALLOWED');
+    const id = await first.getAttribute('data-id');
+    await page.getByRole('button', { name: 'Show and verify the log' }).click();
+    const denied = page.locator('.entries .denied').first();
+    await expect(denied).toContainText('by bob@south: 1 not-allowed');
+    await seen.screenshot(`demo-${project.name}-other-tenant`);
+    // The service worker is Bob's now. In a page of its own: the answer is an error on its console.
+    const other = await page.context().newPage();
+    await other.goto(demo.url);
+    const answer = await other.evaluate(async (path) => {
+      const { status, headers } = await fetch(path);
+      return [status, headers.get('Bulla-Error')];
+    }, `/media/${id}`);
+    await other.close();
+    expect(answer).toEqual([403, 'ERR_NO_MATCHING_KEY']);
+  });
+});
+
+test('by the keyboard alone, on a phone, in the dark, and again after a reload', async ({ seen, page, scratch }, {
+  project,
+}) => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' });
+  await expect(page.getByRole('button', { name: /^Alice/ })).toBeFocused();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  await expect(page.locator('#user')).toHaveText('bob@south');
+  const note = join(scratch, 'a note with a rather long name that has to wrap somewhere.txt');
+  await writeFile(note, 'short');
+  await page.locator('#file').focus();
+  await upload(page, note);
+  const item = itemOf(page, 'a note with');
+  await item.getByRole('button', { name: /^Inspect/ }).focus();
+  await page.keyboard.press('Enter');
+  await expect(item.locator('.inspection')).toBeVisible();
+  await expectNoOverflow(page);
+  await seen.screenshot(`demo-${project.name}-phone`);
+  await page.keyboard.press('Enter');
+  await expect(item.locator('.inspection')).toBeHidden();
+  await page.reload();
+  await expect(page.locator('#user')).toHaveText('bob@south');
+  await itemOf(page, 'a note with')
+    .getByRole('button', { name: /^Delete/ })
+    .focus();
+  await page.keyboard.press('Enter');
+  await expect(itemOf(page, 'a note with')).toHaveCount(0);
+});
