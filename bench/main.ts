@@ -32,10 +32,18 @@ const nodes: Record<string, string> = { 20: join(here, 'node_modules', 'node20',
 
 const found: Section[] = [];
 for (const version of values.node.split(',')) found.push(...(await inNode(nodes[version] as string)));
-if (sections.includes('import'))
-  found.push(...(await (await import('./sections/imports.ts')).coldImports(nodes, quick)));
-if (sections.includes('files')) found.push(...(await (await import('./sections/files.ts')).files(nodes, quick)));
-if (sections.includes('chromium')) found.push(...(await (await import('./sections/chromium.ts')).inChromium(quick)));
+if (sections.includes('import')) {
+  const { coldImports } = await import('./sections/imports.ts');
+  found.push(...coldImports(nodes, quick));
+}
+if (sections.includes('files')) {
+  const { files } = await import('./sections/files.ts');
+  found.push(...(await files(process.execPath, quick)));
+}
+if (sections.includes('chromium')) {
+  const { inChromium } = await import('./sections/chromium.ts');
+  found.push(...(await inChromium(quick)));
+}
 
 const machine = {
   processor: cpus()[0]?.model,

@@ -48,6 +48,8 @@ export function aws({ signed, frameLength, cached = false }: AwsOptions, unencry
     async decrypt(message: Uint8Array): Promise<Uint8Array> {
       return (await decrypt(materials, message)).plaintext;
     },
+    encryptStream: () => encryptStream(materials, options),
+    decryptStream: () => decryptStream(materials),
     /** Hands each chunk of the message on. */
     encryptChunks: (chunks: Iterable<Uint8Array>, consume: (chunk: Uint8Array) => void) =>
       through(chunks, encryptStream(materials, options), consume),
