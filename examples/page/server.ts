@@ -88,7 +88,7 @@ if (import.meta.main) {
 Ctrl-C ends it. Nothing that is dropped leaves the browser.`);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const taken = `port ${port} is taken: give another one, as in \`npm start -- 8081\``;
+    const taken = `port ${port} is taken: give another one, as in \`npm run start:page -- 8081\``;
     console.error(code === 'EADDRINUSE' ? taken : message);
     process.exit(1);
   }

@@ -2,6 +2,7 @@
 
 import type { Account } from './account.ts';
 import { announce, button, element, showFacts, stopMedia } from './dom.ts';
+import { equal } from './merkle.ts';
 import { versionOf } from './rotation.ts';
 import { deleteFile, fetchFile, openName, type StoredFile, tryToOpen } from './store.ts';
 import { errorWords, sizeWords } from './words.ts';
@@ -33,19 +34,29 @@ export class FileView {
     this.item.append(head, this.#detail, this.#actions, this.#more);
     this.#state.textContent = versionWords(file);
     this.#detail.textContent = detailWords(file);
+    this.#actions.append(button('Inspect', () => this.#inspect()));
+    if (!this.isOwn) return;
     const remove = async () => {
       await this.#work('Deleting', () => deleteFile(file.id));
       onDeleted(file);
     };
-    this.#show(
-      button('Inspect', () => this.#inspect()),
-      button('Delete', remove),
-    );
+    this.#actions.append(button('Delete', remove));
   }
 
   /** Whether it is of the account's tenant, as its envelope says. */
   get isOwn(): boolean {
     return this.#file.inspection.wrappedKeys.some(({ keyContext }) => keyContext['tenant'] === this.#account.tenant);
+  }
+
+  /** Whether this shows what a later list has, so that it can stay, with what is open in it. */
+  shows({ id, name, envelope }: StoredFile): boolean {
+    const shown = this.#file;
+    return id === shown.id && name === shown.name && equal(envelope, shown.envelope);
+  }
+
+  /** Ends what it plays: it is about to be removed. */
+  close(): void {
+    for (const media of this.#more.querySelectorAll<HTMLMediaElement>('audio, video')) stopMedia(media);
   }
 
   /** Opens the name, or shows that this is somebody else's. */
@@ -136,7 +147,7 @@ export class FileView {
   /** Shows something below the buttons, or hides it where it is shown already. */
   #toggle(what: string, content: Node): void {
     const isShown = !this.#more.hidden && this.#more.dataset['what'] === what;
-    for (const media of this.#more.querySelectorAll<HTMLMediaElement>('audio, video')) stopMedia(media);
+    this.close();
     this.#more.replaceChildren(...(isShown ? [] : [content]));
     this.#more.hidden = isShown;
     this.#more.dataset['what'] = what;
@@ -157,6 +168,7 @@ export class FileView {
         progress.value = Math.min(done / total, 1);
       }, abort.signal);
       this.#detail.textContent = detailWords(this.#file);
+      this.#enter('done');
     } catch (error) {
       this.#fail(error);
     } finally {
@@ -172,10 +184,6 @@ export class FileView {
 
   #enter(state: string): void {
     this.item.dataset['state'] = state;
-  }
-
-  #show(...controls: HTMLElement[]): void {
-    this.#actions.replaceChildren(...controls);
   }
 
   #insert(...controls: HTMLElement[]): void {

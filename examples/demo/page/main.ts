@@ -3,7 +3,7 @@
 import type { KeyServiceClient } from 'bulla/service';
 import { type Account, administratorClient, createAccount, loadConfig, type ServiceConfig } from './account.ts';
 import { clearAudit, showAudit } from './audit-view.ts';
-import { announce, byId, element, notice, showFacts, stopMedia } from './dom.ts';
+import { announce, byId, element, notice, showFacts } from './dom.ts';
 import { FileView } from './file-view.ts';
 import { describeKey, rewrapFiles, rotateKey } from './rotation.ts';
 import { remember, signedIn } from './session.ts';
@@ -23,6 +23,7 @@ interface Signed {
 
 let current: Signed | undefined;
 let uploads = Promise.resolve();
+let views: readonly FileView[] = [];
 
 async function start(): Promise<void> {
   const [config] = await Promise.all([loadConfig(), startWorker()]);
@@ -82,7 +83,8 @@ async function enter(config: ServiceConfig, user: string): Promise<void> {
 async function leave(): Promise<void> {
   await remember(undefined);
   // Players would be cut off by the worker in the middle of what they read.
-  for (const media of byId('files').querySelectorAll('audio, video')) stopMedia(media as HTMLMediaElement);
+  for (const view of views) view.close();
+  views = [];
   navigator.serviceWorker.controller?.postMessage('forget');
   current?.account.names.cache.invalidate();
   current?.account.client.forgetToken();
@@ -97,14 +99,27 @@ async function refresh(): Promise<readonly StoredFile[]> {
   if (signed === undefined) return [];
   const files = await listFiles();
   const onDeleted = () => void attempt(refresh);
-  const views = files.map((file) => new FileView({ account: signed.account, file, onDeleted }));
-  await Promise.all(views.map((view) => view.begin()));
+  const next = files.map((file) => {
+    const kept = views.find((view) => view.shows(file));
+    return kept ?? new FileView({ account: signed.account, file, onDeleted });
+  });
+  await Promise.all(next.filter((view) => !views.includes(view)).map((view) => view.begin()));
   if (current !== signed) return files;
-  const working = byId('files').querySelectorAll('[data-state="working"], [data-state="failed"]:not([data-id])');
-  byId('files').replaceChildren(...working, ...views.map(({ item }) => item));
+  for (const view of views) if (!next.includes(view)) view.close();
+  views = next;
+  const working = byId('files').querySelectorAll('li:not([data-id])');
+  showItems(byId('files'), [...working, ...views.map(({ item }) => item)]);
   byId('empty').hidden = files.length > 0;
   showCalls();
   return files;
+}
+
+/** Puts items in order without taking out those that stay: a player that is moved stops. */
+function showItems(list: HTMLElement, items: readonly Element[]): void {
+  for (const old of [...list.children]) if (!items.includes(old)) old.remove();
+  for (const [i, item] of items.entries()) {
+    if (list.children[i] !== item) list.insertBefore(item, list.children[i] ?? null);
+  }
 }
 
 async function showKey(): Promise<void> {
