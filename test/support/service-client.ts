@@ -1,7 +1,6 @@
 // Clients of the key service that the tests run against, and ways to make its answers wrong.
 
 import { inject } from 'vitest';
-import type { BullaEvent } from '../../src/cache.ts';
 import {
   createKeyServiceClient,
   developmentToken,
@@ -10,6 +9,8 @@ import {
   type KeyServiceClientOptions,
   keyManagement,
 } from '../../src/service.ts';
+
+export { recorder } from './recorder.ts';
 
 /** The service under test. */
 export const { url, pin, proxy } = inject('keyService');
@@ -43,20 +44,6 @@ export async function newKey(): Promise<string> {
 
 /** The key context that the policies of the development service want. */
 export const keyContext = { tenant: 'north', purpose: 'test' };
-
-/** Collects events. */
-export function recorder(): {
-  events: BullaEvent[];
-  onEvent: (event: BullaEvent) => void;
-  calls: (part: string) => number;
-} {
-  const events: BullaEvent[] = [];
-  return {
-    events,
-    onEvent: (event) => void events.push(event),
-    calls: (part) => events.filter((event) => event.type === 'service-call' && event.operation.includes(part)).length,
-  };
-}
 
 /** What an answer is made into on its way. */
 export interface Alteration {

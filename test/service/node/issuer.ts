@@ -1,43 +1,9 @@
-// An OpenID provider that issues DPoP-bound JWTs by client credentials, and a key service that is configured to trust it.
+// An OpenID provider that issues DPoP-bound JWTs by client credentials.
 
-import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { exportJWK, generateKeyPair, type JWK } from 'jose';
+import { createServer } from 'node:http';
+import type { JWK } from 'jose';
 import { Provider } from 'oidc-provider';
-
-export const audience = 'urn:keys:test';
-
-/** A key pair as JWKs. */
-export async function signingKey(kid: string): Promise<{ publicJwk: JWK; privateJwk: JWK }> {
-  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
-  const about = { kid, alg: 'ES256', use: 'sig' };
-  return {
-    publicJwk: { ...(await exportJWK(publicKey)), ...about },
-    privateJwk: { ...(await exportJWK(privateKey)), ...about },
-  };
-}
-
-/** A port that is free now. */
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server, 0);
-  await close(server);
-  return port;
-}
-
-export async function listen(server: Server, port: number): Promise<number> {
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  return (server.address() as AddressInfo).port;
-}
-
-export async function close(server: Server): Promise<void> {
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
-}
+import { audience, close, freePort, listen, signingKey } from '../../support/configured-service.ts';
 
 /** An OpenID provider with one client that authenticates by private_key_jwt. */
 export async function startIssuer(
@@ -81,52 +47,4 @@ export async function startIssuer(
   const server = createServer(provider.callback());
   await listen(server, port);
   return { issuer, tokenEndpoint: `${issuer}/token`, stop: () => close(server) };
-}
-
-/** A key service from a configuration file, as an operator runs it. */
-export async function startService(
-  issuers: readonly object[],
-): Promise<{ url: string; pin: string; stop: () => Promise<void> }> {
-  const folder = mkdtempSync(join(tmpdir(), 'bulla-tokens-test-'));
-  const port = await freePort();
-  const url = `http://127.0.0.1:${port}`;
-  const config = {
-    ...{ service_id: 'keys-test', external_url: url, audience, listen: { host: '127.0.0.1', port } },
-    ...{ store: { sqlite: 'keys.sqlite' }, root_key: { file: 'root.key' }, issuers, log_level: 'error' },
-  };
-  const file = join(folder, 'config.json');
-  writeFileSync(file, JSON.stringify(config));
-  const [, pin = ''] = /identity ([\w-]{43})/.exec(await run(['init', '--config', file, '--create-root-key'])) ?? [];
-  const child = spawn(process.execPath, ['key-service/bin/bulla-key-service.js', 'serve', '--config', file], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
-  for (let i = 0; i < 200; i++) {
-    const ready = await fetch(`${url}/readyz`).catch(() => undefined);
-    if (ready?.ok) break;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  const stop = async () => {
-    const ended = new Promise((resolve) => child.once('exit', resolve));
-    child.kill();
-    await ended;
-    rmSync(folder, { recursive: true, force: true });
-  };
-  return { url, pin, stop };
-}
-
-async function run(args: readonly string[]): Promise<string> {
-  const child = spawn(process.execPath, ['key-service/bin/bulla-key-service.js', ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  let output = '';
-  for await (const chunk of child.stdout) output += String(chunk);
-  return output;
-}
-
-const roles = ['encryptor', 'decryptor', 'rewrapper', 'key-administrator'];
-
-/** What a configuration says of an issuer. */
-export function trusted(issuer: string, keys: object): object {
-  const rules = roles.map((role) => ({ claim: 'roles', value: role, roles: [role] }));
-  return { issuer, audience, tenants: ['north'], roles: rules, ...keys };
 }

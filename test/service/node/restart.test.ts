@@ -9,8 +9,8 @@ import { cachingKeyring } from '../../../src/cache.ts';
 import { decrypt, encrypt } from '../../../src/index.ts';
 import { serviceKeyring } from '../../../src/keyrings/service.ts';
 import { createKeyServiceClient, developmentToken, keyManagement } from '../../../src/service.ts';
+import { freePort } from '../../support/configured-service.ts';
 import { codeOf } from '../../support/data.ts';
-import { freePort } from './issuer.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bulla-restart-test-'));
 let running: ChildProcess | undefined;

@@ -14,8 +14,9 @@ import {
   serviceAccountToken,
   type TokenSource,
 } from '../../../src/service.ts';
+import { audience, signingKey, startService, trusted } from '../../support/configured-service.ts';
 import { rejection } from '../../support/data.ts';
-import { audience, signingKey, startIssuer, startService, trusted } from './issuer.ts';
+import { startIssuer } from './issuer.ts';
 
 const account = await signingKey('ci-1');
 const client = await signingKey('nightly-1');
