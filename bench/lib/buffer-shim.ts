@@ -1,3 +1,3 @@
 // What the AWS Encryption SDK expects of a page: Node's Buffer.
 
-export { Buffer } from 'buffer/';
+export { Buffer } from '../aws-browser/node_modules/buffer/index.js';

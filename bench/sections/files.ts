@@ -70,7 +70,9 @@ async function prepare(folder: string, node: string, bytes: number) {
     { name: 'cp', kind: 'limit', command: ['cp', at('sealed'), out], output: out },
     { name: 'node -e 0', kind: 'limit', command: [node, '-e', '0'] },
   ];
-  execFileSync(node, [cli, 'encrypt', '--recipient', publicKey, '--output', at('sealed'), at('plain')], { stdio: 'ignore' });
+  execFileSync(node, [cli, 'encrypt', '--recipient', publicKey, '--output', at('sealed'), at('plain')], {
+    stdio: 'ignore',
+  });
   execFileSync(node, aws('encrypt', 'best', 'plain', 'aws').slice(1), { stdio: 'ignore' });
   execFileSync(node, aws('encrypt', 'defaults', 'plain', 'aws4').slice(1), { stdio: 'ignore' });
   const age = ageCommands(at, out);

@@ -14,13 +14,29 @@ export function assertWellFormed(text: string, name: string): void {
 
 /** The UTF-8 bytes of a string. Throws as {@link assertWellFormed} does. */
 export function encodeUtf8(text: string, name: string): Bytes {
-  if (text === '') return new Uint8Array(0);
+  const ascii = encodeAscii(text);
+  if (ascii !== undefined) return ascii;
   assertWellFormed(text, name);
   return encoder.encode(text);
 }
 
+// Names and labels are short and mostly ASCII, for which a call out of the engine takes longer than the work.
+const shortLength = 64;
+
+function encodeAscii(text: string): Bytes | undefined {
+  if (text.length > shortLength) return undefined;
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80) return undefined;
+    bytes[i] = code;
+  }
+  return bytes;
+}
+
 /** The string of well-formed UTF-8, a byte order mark included, or `undefined`. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  if (bytes.byteLength <= shortLength && bytes.every((byte) => byte < 0x80)) return String.fromCharCode(...bytes);
   try {
     return decoder.decode(bytes);
   } catch {
