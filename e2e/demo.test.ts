@@ -119,6 +119,16 @@ test('the whole story', async ({ seen, page, demo, scratch }, { project }) => {
     await seen.screenshot(`demo-${project.name}-opened`);
   });
 
+  await test.step('what is open stays open while another file is stored', async () => {
+    const more = join(scratch, 'more.txt');
+    await writeFile(more, 'more');
+    await upload(page, more);
+    await expect(itemOf(page, 'long song.wav').locator('audio')).toHaveJSProperty('readyState', 4);
+    await page.getByRole('button', { name: 'Delete more.txt' }).click();
+    await expect(fileItems(page)).toHaveCount(3);
+    await expect(itemOf(page, 'evening.png').locator('img')).toBeVisible();
+  });
+
   await test.step('an envelope is inspected', async () => {
     await page.getByRole('button', { name: 'Inspect letter.txt' }).click();
     const facts = itemOf(page, 'letter.txt').locator('.inspection');
@@ -153,6 +163,16 @@ test('the whole story', async ({ seen, page, demo, scratch }, { project }) => {
     await expect(verdict).toHaveText(/^✓ Signed by the pinned service; 12 of \d+ entries shown, each proved/);
     await page.getByRole('button', { name: 'Show and verify the log' }).click();
     await expect(verdict).toHaveText(/It continues the \d+ entries that this browser saw before\.$/);
+    // A log that is another one than this browser saw.
+    await page.evaluate(() => {
+      const place = Object.keys(localStorage).find((name) => name.startsWith('checkpoint ')) as string;
+      const { size } = JSON.parse(localStorage.getItem(place) as string) as { size: number };
+      localStorage.setItem(place, JSON.stringify({ size, root: btoa('x'.repeat(32)) }));
+    });
+    await page.getByRole('button', { name: 'Show and verify the log' }).click();
+    await expect(verdict).toHaveText(/^Not verified: .*not a continuation of the one that this browser saw/);
+    await expect(page.locator('.entries li')).toHaveCount(0);
+    await page.evaluate(() => localStorage.clear());
   });
 
   await test.step('Bob, of another tenant, cannot open them', async () => {
