@@ -21,6 +21,7 @@ export interface ServiceCallEvent {
 /** A request to the key service failed and is about to be sent again. */
 export interface ServiceRetryEvent {
   readonly type: 'service-retry';
+  /** As in {@link ServiceCallEvent}; `connect` and `token` where a discovery document or a token was asked for by itself. */
   readonly operation: string;
   /** 1 for the first repetition. */
   readonly retry: number;

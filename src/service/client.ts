@@ -103,13 +103,12 @@ export function createKeyServiceClient(options: KeyServiceClientOptions): KeySer
   const connection = new Connection(options, settings);
   const changes = new KeyChanges();
   const documents = new KeyDocuments(connection, changes);
-  const unsignalled = new AbortController().signal;
   return {
     url: settings.url,
     proofKeyThumbprint: async () => (await connection.proofKey()).thumbprint,
-    connect: async ({ signal } = {}) => connection.discovery.get(signal ?? unsignalled),
+    connect: async ({ signal } = {}) => connection.document(signal),
     async caller({ signal } = {}) {
-      const { tenant, principal } = await connection.token(signal);
+      const { tenant, principal } = await connection.caller(signal);
       return { tenant, principal };
     },
     forgetToken: () => connection.tokens?.clear(),

@@ -2,11 +2,13 @@
 
 import { KeyServiceError } from '../errors.ts';
 import { concat } from '../lib/bytes.ts';
+import { emit } from '../lib/events.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { type JsonObject, parseObject } from './answer.ts';
 import { ServiceClock } from './clock.ts';
 import { Discovery } from './discovery.ts';
-import { type HttpAnswer, send } from './http.ts';
+import { type HttpAnswer, send, withRetries } from './http.ts';
+import type { ServiceDocument } from './identity.ts';
 import type { KeyServiceClientOptions, Settings } from './options.ts';
 import { answerError } from './problem.ts';
 import { createProof, digest, generateProofKey, importProofKey, type ProofKey, randomId } from './proof.ts';
@@ -52,6 +54,20 @@ export class Connection {
     return readToken(await asked(async () => (typeof token === 'function' ? token() : token)), this.settings);
   }
 
+  /** The discovery document for who is not in the middle of a call, with the time limit and the repetitions of one. */
+  async document(signal: AbortSignal | undefined): Promise<ServiceDocument> {
+    signal?.throwIfAborted();
+    return this.discovery.current ?? this.#patiently('connect', signal, (limited) => this.discovery.get(limited));
+  }
+
+  /** The same for the access token, since a source may ask the service or an issuer. */
+  async caller(signal: AbortSignal | undefined): Promise<AccessToken> {
+    signal?.throwIfAborted();
+    if (this.tokens === undefined) return this.token(signal);
+    const known = this.tokens.at(this.clock.serviceTime());
+    return known ?? this.#patiently('token', signal, (limited) => this.token(limited));
+  }
+
   /** Takes note of what every answer tells: the nonce (§3.6) and the time. */
   learn({ headers }: HttpAnswer): void {
     this.#nonce = headers.get('DPoP-Nonce') ?? this.#nonce;
@@ -63,6 +79,17 @@ export class Connection {
     const url = this.settings.url + (path.split('?')[0] as string);
     const time = this.clock.serviceTime();
     return createProof(await this.proofKey(), { method, url, time, nonce: this.#nonce, accessToken, claims });
+  }
+
+  #patiently<Result>(
+    operation: string,
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
+    const { url, retry, timeout, onEvent } = this.settings;
+    const onRetry = (count: number, { code }: KeyServiceError) =>
+      emit(onEvent, { type: 'service-retry', operation, retry: count, error: code });
+    return withRetries(url, { retry, timeout, signal, onRetry }, work);
   }
 
   async #makeProofKey(): Promise<ProofKey> {

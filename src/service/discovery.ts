@@ -34,11 +34,16 @@ export class Discovery {
     return this.#current;
   }
 
+  /** The document that is at hand, where it is still good. */
+  get current(): ServiceDocument | undefined {
+    return this.#current && this.#isCurrent(this.#current) ? this.#current : undefined;
+  }
+
   /** The current document; with `stale` one that is newer than that. */
   async get(signal: AbortSignal, stale?: ServiceDocument): Promise<ServiceDocument> {
     signal.throwIfAborted();
-    const current = this.#current;
-    if (current !== undefined && current !== stale && this.#isCurrent(current)) return current;
+    const { current } = this;
+    if (current !== undefined && current !== stale) return current;
     return this.#flight.join((shared) => this.#fetch(shared), signal);
   }
 

@@ -62,8 +62,16 @@ export async function send(fetch: Fetch, { url, signal, maxBytes, ...request }: 
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     if (isBullaError(cause)) throw cause;
-    throw new KeyServiceError('ERR_SERVICE_UNREACHABLE', 'The key service could not be reached', { cause });
+    throw new KeyServiceError('ERR_SERVICE_UNREACHABLE', `The key service could not be reached (${reasonOf(cause)})`, {
+      cause,
+    });
   }
+}
+
+/** What is at the bottom of a failed fetch: in Node the code of the socket or of TLS, in browsers all that they tell. */
+function reasonOf(error: unknown): string {
+  const { code, message, cause } = (error ?? {}) as { code?: unknown; message?: unknown; cause?: unknown };
+  return cause === undefined ? String(code ?? message) : reasonOf(cause);
 }
 
 async function readBounded(response: Response, maxBytes: number): Promise<Bytes> {

@@ -96,7 +96,7 @@ export class KeyDocuments {
   }
 
   async #unpinned(): Promise<string> {
-    const { identity } = await this.#connection.discovery.get(AbortSignal.timeout(this.#connection.settings.timeout));
+    const { identity } = await this.#connection.document(undefined);
     return keyThumbprint(identity);
   }
 }

@@ -80,10 +80,15 @@ export class TokenCache {
     this.#source = source;
   }
 
-  /** A token that is good at a time, in Unix seconds. */
+  /** The token that is at hand, where it is good at a time, in Unix seconds. */
+  at(time: number): AccessToken | undefined {
+    return this.#current !== undefined && time < this.#current.expires - renewBefore ? this.#current : undefined;
+  }
+
+  /** A token that is good at a time. */
   get(time: number, signal: AbortSignal | undefined): Promise<AccessToken> {
-    const current = this.#current;
-    if (current !== undefined && time < current.expires - renewBefore) return Promise.resolve(current);
+    const current = this.at(time);
+    if (current !== undefined) return Promise.resolve(current);
     return this.#flight.join(async (shared) => {
       const token = await this.#source(this.#refused, shared);
       this.#current = token;

@@ -32,6 +32,22 @@ export function createCertificate(folder: string, authority: string, name: strin
   return { cert: readFileSync(at(`${name}.pem`), 'utf8'), key: readFileSync(at(`${name}.key`), 'utf8') };
 }
 
+/** The same, and its time was over in the year 2001. */
+export function createExpiredCertificate(folder: string, authority: string, name: string, names: string): Certificate {
+  createCertificate(folder, authority, name, names);
+  const at = (file: string) => join(folder, file);
+  writeFileSync(at('index.txt'), '');
+  writeFileSync(
+    at('ca.cnf'),
+    `[ca]\ndefault_ca = own\n[own]\ndatabase = ${at('index.txt')}\nnew_certs_dir = ${folder}\ndefault_md = sha256\nrand_serial = yes\npolicy = any\n[any]\ncommonName = supplied\n`,
+  );
+  const times = ['-startdate', '20000101000000Z', '-enddate', '20010101000000Z', '-extfile', at(`${name}.ext`)];
+  const signer = ['-cert', at(`${authority}.pem`), '-keyfile', at(`${authority}.key`), '-notext'];
+  const files = ['-in', at(`${name}.csr`), '-out', at(`${name}.pem`)];
+  openssl('ca', '-batch', '-config', at('ca.cnf'), ...signer, ...times, ...files);
+  return { cert: readFileSync(at(`${name}.pem`), 'utf8'), key: readFileSync(at(`${name}.key`), 'utf8') };
+}
+
 /** SHA-256 of the public key of a certificate, base64. */
 export function pinOf(cert: string): string {
   const { publicKey } = new X509Certificate(cert);
