@@ -30,9 +30,9 @@ export interface OpenedMessage {
   /** Plaintext bytes. */
   readonly size: number;
   readonly header: MessageHeader;
-  /** The plaintext from `start` to before `end`, in memory. Rejects with `ERR_DECRYPTION_FAILED` or a {@link SourceError}. */
+  /** The plaintext from `start` to before `end`, in memory. Up to 1 MiB of what was read last is at hand and not read again. Rejects with `ERR_DECRYPTION_FAILED` or a {@link SourceError}. */
   read(start?: number, end?: number): Promise<Bytes>;
-  /** The same as a stream that reads ahead no more than a few segments. */
+  /** The same as a stream that reads anew, and ahead no more than one batch of a few segments. */
   stream(range?: ByteRange): ReadableStream<Bytes>;
 }
 
@@ -55,7 +55,7 @@ export async function open(source: SourceInput, options: OpenOptions): Promise<O
   const geometry = geometryOfBody(opened.size - bodyOffset, segmentSize);
   const reader = new SegmentReader(opened, bodyOffset, messageKey, geometry, signal);
   // §6.6: until the last segment has opened, the length is a claim.
-  await reader.readSegments(geometry.count - 1, geometry.count);
+  await reader.readKept(geometry.count - 1, geometry.count);
   return new RandomAccess(reader, header);
 }
 
@@ -80,6 +80,8 @@ class SegmentReader {
   readonly #bodyOffset: number;
   readonly #key: AeadKey;
   readonly #signal: AbortSignal | undefined;
+  /** Plaintexts by index, the one used last at the end. */
+  readonly #kept = new Map<number, Bytes>();
 
   constructor(source: Source, bodyOffset: number, key: AeadKey, geometry: Geometry, signal: AbortSignal | undefined) {
     this.#source = source;
@@ -87,6 +89,21 @@ class SegmentReader {
     this.#key = key;
     this.geometry = geometry;
     this.#signal = signal;
+  }
+
+  /** The same as {@link readSegments}, with the few segments that were read last at hand. They are kept: the caller copies what it gives out. */
+  async readKept(first: number, end: number): Promise<Bytes[]> {
+    this.#signal?.throwIfAborted();
+    const indices = Array.from({ length: end - first }, (_, i) => first + i);
+    const kept = indices.flatMap((index) => this.#kept.get(index) ?? []);
+    const segments = kept.length === indices.length ? kept : await this.readSegments(first, end);
+    for (const [i, index] of indices.entries()) {
+      this.#kept.delete(index);
+      this.#kept.set(index, segments[i] as Bytes);
+    }
+    const most = Math.max(1, Math.floor(keptLength / this.geometry.segmentSize));
+    for (const index of [...this.#kept.keys()].slice(0, -most)) this.#kept.delete(index);
+    return segments;
   }
 
   /** The plaintexts of the segments from `first` to before `end`, read with one call to the source. */
@@ -125,7 +142,7 @@ class RandomAccess implements OpenedMessage {
     const range = this.#clamp({ start, end });
     const result = new Uint8Array(range.end - range.start);
     let filled = 0;
-    for await (const part of this.#parts(range)) {
+    for await (const part of this.#parts(range, (first, end) => this.#reader.readKept(first, end))) {
       result.set(part, filled);
       filled += part.byteLength;
     }
@@ -134,7 +151,7 @@ class RandomAccess implements OpenedMessage {
 
   stream(range: ByteRange = {}): ReadableStream<Bytes> {
     assertOptions(range, ['start', 'end']);
-    const parts = this.#parts(this.#clamp(range));
+    const parts = this.#parts(this.#clamp(range), (first, end) => this.#reader.readSegments(first, end));
     return new ReadableStream<Bytes>(
       {
         async pull(controller) {
@@ -150,16 +167,23 @@ class RandomAccess implements OpenedMessage {
     );
   }
 
-  async *#parts({ start, end }: Required<{ start: number; end: number }>): AsyncGenerator<Bytes, void, void> {
+  async *#parts({ start, end }: { start: number; end: number }, read: ReadSegments): AsyncGenerator<Bytes, void, void> {
     const { segmentSize } = this.#reader.geometry;
     const endSegment = Math.ceil(end / segmentSize);
     // A batch for each call to the source: enough to keep the platform busy, little enough to hold.
     const batch = Math.max(segmentsInFlight, Math.ceil(minimalRead / segmentSize));
+    const readFrom = (first: number) => read(first, Math.min(first + batch, endSegment));
+    let ahead: Promise<Bytes[]> | undefined;
     for (let first = Math.floor(start / segmentSize); start < end && first < endSegment; first += batch) {
-      const segments = await this.#reader.readSegments(first, Math.min(first + batch, endSegment));
+      const segments = await (ahead ?? readFrom(first));
+      ahead = undefined;
       for (const [i, segment] of segments.entries()) {
         const offset = (first + i) * segmentSize;
         yield segment.subarray(Math.max(0, start - offset), end - offset);
+        if (ahead !== undefined || first + batch >= endSegment) continue;
+        // Who came back for more is likely to want all of it: the next batch comes while this one is used, and no more than that.
+        ahead = readFrom(first + batch);
+        ahead.catch(() => {});
       }
     }
   }
@@ -172,4 +196,9 @@ class RandomAccess implements OpenedMessage {
   }
 }
 
+type ReadSegments = (first: number, end: number) => Promise<Bytes[]>;
+
 const minimalRead = 2 ** 20;
+
+/** Bytes of plaintext that are kept for reads near each other: a player or a parser comes back to where it was. */
+const keptLength = 2 ** 20;

@@ -179,7 +179,9 @@ describe('open by URL', () => {
     const { url, again } = await put();
     const message = await openAndRead(url);
     await again();
-    expect(await codeOf(message.read(0, 1))).toBe('ERR_SOURCE_CHANGED');
+    // What was read just now is at hand; a stream reads anew.
+    expect(await message.read(0, 1)).toEqual(data.slice(0, 1));
+    expect(await codeOf(message.stream().getReader().read())).toBe('ERR_SOURCE_CHANGED');
   });
 
   test('without an ETag a change is found all the same', async () => {
@@ -189,7 +191,7 @@ describe('open by URL', () => {
     const other = await encrypt(pattern(data.byteLength, 77), { keyring, segmentSize });
     expect(other.byteLength).toBe(byteLength);
     await fetch(url, { method: 'PUT', body: other, headers: { 'x-fault': 'no-etag' } });
-    expect(await codeOf(message.read(0, 1))).toBe('ERR_DECRYPTION_FAILED');
+    expect(await codeOf(message.stream().getReader().read())).toBe('ERR_DECRYPTION_FAILED');
   });
 
   test.each(['no-ranges', 'wrong-range', 'too-long', 'too-short'])('a server that misbehaves: %s', async (fault) => {
@@ -204,5 +206,78 @@ describe('open by URL', () => {
     const { url } = await put();
     const reason = new Error('enough');
     await expect(open(url, { keyring, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+  });
+});
+
+describe('reads near each other', () => {
+  const length = 40 * s + 9;
+  const plaintext = pattern(length, 5);
+
+  /** An opened message, and what was read of its source. */
+  async function opened() {
+    const message = await encrypt(plaintext, { keyring: fastKeyring(), segmentSize: s });
+    const reads: number[] = [];
+    const source = {
+      size: message.byteLength,
+      async read(offset: number, count: number) {
+        reads.push(count);
+        return message.slice(offset, offset + count);
+      },
+    };
+    const result = await open(source, { keyring: fastKeyring() });
+    reads.length = 0;
+    return { result, reads };
+  }
+
+  test('cost one read of a segment, and the last segment none', async () => {
+    const { result, reads } = await opened();
+    expect(await result.read(100, 200)).toEqual(plaintext.slice(100, 200));
+    expect(await result.read(200, 4000)).toEqual(plaintext.slice(200, 4000));
+    expect(await result.read(length - 5)).toEqual(plaintext.slice(-5));
+    expect(reads).toEqual([s + 16]);
+  });
+
+  test('what is given out is the caller’s: changing it changes nothing', async () => {
+    const { result } = await opened();
+    (await result.read(0, 50)).fill(0);
+    for await (const chunk of result.stream({ start: 0, end: 50 })) chunk.fill(0);
+    expect(await result.read(0, 50)).toEqual(plaintext.slice(0, 50));
+  });
+
+  test('no more than a mebibyte is kept', async () => {
+    const big = pattern(12 * 2 ** 18, 3);
+    const message = await encrypt(big, { keyring: fastKeyring() });
+    let count = 0;
+    const read = async (offset: number, bytes: number) => {
+      count++;
+      return message.slice(offset, offset + bytes);
+    };
+    const result = await open({ size: message.byteLength, read }, { keyring: fastKeyring() });
+    for (let i = 0; i < 5; i++) await result.read(i * 2 ** 18, i * 2 ** 18 + 1);
+    count = 0;
+    await result.read(2 ** 20, 2 ** 20 + 1);
+    expect(count).toBe(0);
+    await result.read(0, 1);
+    expect(count).toBe(1);
+  });
+
+  test('a stream whose consumer takes one chunk and leaves has read one batch', async () => {
+    const big = pattern(12 * 2 ** 18, 3);
+    const message = await encrypt(big, { keyring: fastKeyring() });
+    let count = 0;
+    const read = async (offset: number, bytes: number) => {
+      count++;
+      return message.slice(offset, offset + bytes);
+    };
+    const result = await open({ size: message.byteLength, read }, { keyring: fastKeyring() });
+    count = 0;
+    const reader = result.stream().getReader();
+    await reader.read();
+    expect(count).toBe(1);
+    await reader.read();
+    expect(count).toBe(2);
+    await reader.read();
+    expect(count).toBe(2);
+    await reader.cancel();
   });
 });
