@@ -75,7 +75,7 @@ export interface Service {
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { config, store, rootKey, logger, clock = Date.now, devUsers } = options;
   const secrets = await openSecrets(store, rootKey);
-  const log = new AuditLog(store, secrets.log, config.service_id);
+  const log = new AuditLog(store, secrets, config.service_id);
   await assertTrusted(config, store, log);
   const settings = { audience: audienceOf(config), clock };
   const tenants = [...new Set(config.issuers.flatMap((issuer) => issuer.tenants))];

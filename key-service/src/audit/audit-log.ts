@@ -5,6 +5,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { maxEntries } from '../lib/limits.ts';
+import type { PreviousLog, Secrets } from '../root-key/secrets.ts';
 import { type Store, StoreError } from '../store/store.ts';
 import { tenantOfEntry } from './entry.ts';
 import {
@@ -19,21 +20,24 @@ import {
   rootOf,
   type StoredNode,
 } from './merkle.ts';
-import { type Checkpoint, openCheckpoint, signCheckpoint, verifierKey } from './note.ts';
+import { type Checkpoint, isSignedBy, openCheckpoint, signCheckpoint, verifierKey } from './note.ts';
 
 export class AuditLog {
   readonly origin: string;
   /** §8.5 */
   readonly verifierKey: string;
+  /** The keys of before, newest first, with the entries that they may speak for. */
+  readonly previous: readonly Pick<PreviousLog, 'verifier_key' | 'size'>[];
   readonly #store: Store;
   readonly #key: KeyObject;
   #written = -1;
 
-  constructor(store: Store, key: KeyObject, serviceId: string) {
+  constructor(store: Store, { log: key, previousLogs }: Pick<Secrets, 'log' | 'previousLogs'>, serviceId: string) {
     this.#store = store;
     this.#key = key;
     this.origin = `bulla-key-service/${serviceId}`;
     this.verifierKey = verifierKey(this.origin, key);
+    this.previous = previousLogs.map(({ verifier_key, size }) => ({ verifier_key, size }));
   }
 
   /** The signed head. */
@@ -55,8 +59,14 @@ export class AuditLog {
     return (await this.#store.head()).tree.size;
   }
 
-  /** Reads a checkpoint of this log. Throws `OperatorError`. */
+  /** Reads a checkpoint of this log; one of a key of before only as far as it spoke for the log. Throws `OperatorError`. */
   open(note: string): Checkpoint {
+    for (const { verifier_key, size } of this.previous) {
+      if (!isSignedBy(note, verifier_key)) continue;
+      const checkpoint = openCheckpoint(note, verifier_key);
+      if (checkpoint.size <= size) return checkpoint;
+      throw new OperatorError('The checkpoint is signed by a key of the log that was replaced before');
+    }
     return openCheckpoint(note, this.verifierKey);
   }
 

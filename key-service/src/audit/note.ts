@@ -31,7 +31,7 @@ export function signCheckpoint({ origin, size, root }: Checkpoint, key: KeyObjec
 
 /** Reads a signed note. Throws `OperatorError` where it is malformed or not signed by the key. */
 export function openCheckpoint(note: string, verifier: string): Checkpoint {
-  const { origin, publicKey } = parseVerifierKey(verifier);
+  const { origin } = parseVerifierKey(verifier);
   const [text, signatures] = note.split('\n\n');
   if (text === undefined || signatures === undefined) throw new OperatorError('The checkpoint is no signed note');
   const [name, size, root, ...rest] = text.split('\n');
@@ -39,10 +39,17 @@ export function openCheckpoint(note: string, verifier: string): Checkpoint {
   if (name !== origin || !/^(0|[1-9]\d{0,14})$/.test(size ?? '') || rootBytes?.byteLength !== 32 || rest.length > 0) {
     throw new OperatorError('The checkpoint is malformed, or of another log');
   }
-  if (!signatures.split('\n').some((line) => isSignature(line, origin, publicKey, `${text}\n`))) {
+  if (!isSignedBy(note, verifier)) {
     throw new OperatorError('The checkpoint is not signed by the log');
   }
   return { origin, size: Number(size), root: rootBytes };
+}
+
+/** Whether a note has a signature by this key that verifies. */
+export function isSignedBy(note: string, verifier: string): boolean {
+  const { origin, publicKey } = parseVerifierKey(verifier);
+  const [text, signatures = ''] = note.split('\n\n');
+  return signatures.split('\n').some((line) => isSignature(line, origin, publicKey, `${text}\n`));
 }
 
 function isSignature(line: string, origin: string, publicKey: Bytes, text: string): boolean {

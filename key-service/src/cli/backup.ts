@@ -76,7 +76,7 @@ async function restore(config: Config, { file, key, note, rollback }: Restore): 
   try {
     await store.migrate();
     await readBackup(store, rootKey, { file, key, check });
-    const log = new AuditLog(store, (await openSecrets(store, rootKey)).log, config.service_id);
+    const log = new AuditLog(store, await openSecrets(store, rootKey), config.service_id);
     await store.verifyKeys();
     const size = await log.verifyAll(note === undefined || rollback ? undefined : log.open(note));
     const change = { backup: fingerprint(readFileSync(file)), accepted_rollback: rollback };

@@ -1,26 +1,39 @@
 /** `identity show` and `identity rotate`. */
 
+import { AuditLog, readCheckpointFile } from '../audit/audit-log.ts';
 import { OperatorError } from '../errors.ts';
 import { openSecrets, replacementSecrets } from '../root-key/secrets.ts';
 import { createIdentity } from '../transport/identity.ts';
-import { operatorEntry, readOptions, withStore } from './with-store.ts';
+import { type OpenedStore, operatorEntry, readOptions, withStore } from './with-store.ts';
 
 export async function identityCommand([verb, ...args]: string[]): Promise<void> {
   if (verb !== 'show' && verb !== 'rotate') throw new OperatorError('identity show|rotate');
   const { values } = readOptions(args, { config: { type: 'string' } }, ['config']);
-  await withStore(values.config ?? '', async ({ store, rootKey, secrets }) => {
-    const before = await createIdentity(secrets.identity);
-    if (verb === 'show') {
-      process.stdout.write(`identity ${before.thumbprint}\n`);
-      return;
-    }
-    const rows = await replacementSecrets(rootKey);
-    await store.change(async (change) => {
-      await change.replaceSecrets(rows);
-      change.append(operatorEntry('', 'rotate-identity', { from: before.thumbprint }));
-    });
-    const after = await createIdentity((await openSecrets(store, rootKey)).identity);
-    process.stdout.write(`identity ${after.thumbprint}\n`);
-    process.stdout.write('restart every replica, and give clients the new thumbprint to pin\n');
+  await withStore(values.config ?? '', async (opened) => {
+    const thumbprint = verb === 'show' ? await thumbprintOf(opened) : await rotate(opened);
+    process.stdout.write(`identity ${thumbprint}\n`);
+    if (verb === 'rotate') process.stdout.write('restart every replica, and give clients the new thumbprint to pin\n');
   });
+}
+
+async function thumbprintOf({ secrets }: Pick<OpenedStore, 'secrets'>): Promise<string> {
+  return (await createIdentity(secrets.identity)).thumbprint;
+}
+
+/** `docs/key-service.md` §12.4: everything anew but the KEKs and the root key. */
+async function rotate(opened: OpenedStore): Promise<string> {
+  const { config, store, rootKey, secrets, log } = opened;
+  const { checkpoint_file: file } = config;
+  const note = file === undefined ? undefined : readCheckpointFile(file);
+  // What somebody put back or forked must not be signed by a new key as if it were the log.
+  if (note !== undefined) await log.assertContinues(log.open(note));
+  await store.change(async (change) => {
+    const { verifierKey } = log;
+    const next = await replacementSecrets(rootKey, secrets, { verifierKey, size: change.size });
+    await change.replaceSecrets(next.rows, next.rowMac);
+    change.append(operatorEntry('', 'rotate-identity', { from: await thumbprintOf(opened), log: verifierKey }));
+  });
+  const renewed = await openSecrets(store, rootKey);
+  if (file !== undefined) await new AuditLog(store, renewed, config.service_id).export(file);
+  return thumbprintOf({ secrets: renewed });
 }

@@ -43,7 +43,7 @@ export async function withStore<T>(configFile: string, work: (opened: OpenedStor
   try {
     await store.assertMigrated();
     const secrets = await openSecrets(store, rootKey);
-    return await work({ config, store, rootKey, secrets, log: new AuditLog(store, secrets.log, config.service_id) });
+    return await work({ config, store, rootKey, secrets, log: new AuditLog(store, secrets, config.service_id) });
   } finally {
     await store.close();
   }

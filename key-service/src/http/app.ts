@@ -4,6 +4,7 @@ import { Hono } from 'hono';
 import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { Problem } from '../errors.ts';
 import type { Service } from '../service.ts';
+import { assertNoQuery } from './body.ts';
 import { type AllowedOrigins, corsFor } from './cors.ts';
 import { dataEndpoints } from './data-endpoints.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -47,10 +48,12 @@ export function createApp(service: Service, origins: AllowedOrigins | undefined 
   }
   for (const endpoint of open) {
     add(endpoint.method, endpoint.path, (incoming) =>
-      guarded(service, endpoint.operation, () => endpoint.run(service, incoming)),
+      guarded(service, endpoint.operation, incoming, () => endpoint.run(service, incoming)),
     );
   }
-  add('GET', '/openapi.json', async () => toResponse(service, { status: 200, body: api }, undefined));
+  add('GET', '/openapi.json', (incoming) =>
+    guarded(service, 'openapi', incoming, async () => ({ status: 200, body: api })),
+  );
   for (const [pattern, allowed] of methods) {
     hono.all(pattern, () => {
       return failure(service, new Problem('method-not-allowed'), { Allow: [...new Set(allowed)].join(', ') });
@@ -91,9 +94,15 @@ function busy(service: Service, seconds: number): Response {
   return failure(service, new Problem('rate-limited', undefined, { retry_after: seconds }));
 }
 
-async function guarded(service: Service, operation: string, work: () => Promise<Answer>): Promise<Response> {
+async function guarded(
+  service: Service,
+  operation: string,
+  { request }: Incoming,
+  work: () => Promise<Answer>,
+): Promise<Response> {
   let result: Answer;
   try {
+    assertNoQuery(request);
     result = await work();
   } catch (error) {
     result = problemAnswer(toProblem(service, error));

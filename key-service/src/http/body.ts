@@ -35,6 +35,23 @@ export function parseBody<B>(body: Uint8Array, contentType: string | null, schem
   return validate(parseJson(body), schema);
 }
 
+/** The query of a request to a path that takes one: every parameter once. */
+export function readQuery({ url }: Request): Record<string, string> {
+  const members = [...new URL(url).searchParams];
+  const names = members.map(([name]) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    const [path, message] = [twice.slice(0, 64), 'occurs twice'];
+    throw new Problem('malformed-request', `${path}: ${message}`, { errors: [{ path, message }] });
+  }
+  return Object.fromEntries(members);
+}
+
+/** Refuses the query of a request to a path that takes none. */
+export function assertNoQuery({ url }: Request): void {
+  if (url.includes('?')) throw new Problem('malformed-request', 'This path takes no query');
+}
+
 /** A value as its schema wants it. Throws a `Problem` that names every fault, at most 20. */
 export function validate<B>(value: unknown, schema: z.ZodType<B>): B {
   const parsed = schema.safeParse(value);

@@ -16,7 +16,7 @@ export interface Call<B = unknown> {
   readonly body: B;
   readonly bodyBytes: Uint8Array;
   readonly parameters: Readonly<Record<string, string>>;
-  readonly query: URLSearchParams;
+  readonly query: Readonly<Record<string, string>>;
   readonly headers: Headers;
   /** There where the proof has the claims of the transport. */
   readonly session: Session | undefined;

@@ -82,7 +82,7 @@ const list = endpoint({
   status: 200,
   async run({ service, caller, query }) {
     if (!service.authorizer.allowsService(caller, 'list-keys')) throw new Problem('not-allowed');
-    const { after = '', limit = '100' } = validate(Object.fromEntries(query), listQuery);
+    const { after = '', limit = '100' } = validate(query, listQuery);
     const keys = await service.store.listKeys(caller.tenant, after, Number(limit));
     const next = keys.length === Number(limit) ? (keys.at(-1)?.id ?? null) : null;
     return { status: 200, body: { keys: keys.map(describeKey), next } };

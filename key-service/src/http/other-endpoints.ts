@@ -3,13 +3,13 @@
 import type * as z from 'zod';
 import { tenantOfEntry } from '../audit/entry.ts';
 import { Problem } from '../errors.ts';
-import { versionOf } from '../keys/model.ts';
+import { type KeyRecord, versionOf } from '../keys/model.ts';
 import { encodeBase64url } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
 import { maxEntries } from '../lib/limits.ts';
 import { validate } from './body.ts';
 import { type Call, type Endpoint, endpoint } from './endpoint.ts';
-import { keyForChange, recordedChange } from './recorded-change.ts';
+import { allowedKey, keyForChange, recordedChange } from './recorded-change.ts';
 import {
   aliasBody,
   aliasName,
@@ -38,7 +38,7 @@ const setAlias = endpoint<z.infer<typeof aliasBody>>({
       const key = await keyForChange(call, change, 'set-alias', call.body.key);
       const holder = await change.findKey(call.caller.tenant, `alias:${name}`);
       if (holder?.id === key.id) return key;
-      if (holder) await takeAlias(call, change, name);
+      if (holder) await takeAlias(change, await allowedKey(call, change, 'remove-alias', holder.id), name);
       return change.putKey({ ...key, aliases: [...key.aliases, name].sort() });
     });
   },
@@ -53,8 +53,8 @@ const removeAlias = endpoint({
   status: 200,
   run(call) {
     const name = validate(call.parameters['name'], aliasName);
-    return recordedChange(call, { operation: 'remove-alias', change: { alias: name } }, (change) => {
-      return takeAlias(call, change, name);
+    return recordedChange(call, { operation: 'remove-alias', change: { alias: name } }, async (change) => {
+      return takeAlias(change, await keyForChange(call, change, 'remove-alias', `alias:${name}`), name);
     });
   },
 });
@@ -175,8 +175,7 @@ export const otherEndpoints: readonly Endpoint[] = [
 
 type Change = Parameters<Parameters<typeof recordedChange>[2]>[0];
 
-async function takeAlias(call: Call, change: Change, name: string) {
-  const key = await keyForChange(call, change, 'remove-alias', `alias:${name}`);
+function takeAlias(change: Change, key: KeyRecord, name: string): Promise<KeyRecord> {
   return change.putKey({ ...key, aliases: key.aliases.filter((alias) => alias !== name) });
 }
 

@@ -8,7 +8,7 @@ import { seconds } from '../lib/clock.ts';
 import type { Service } from '../service.ts';
 import { type Commit, StoreError } from '../store/store.ts';
 import { Session } from '../transport/session.ts';
-import { parseBody, readBody } from './body.ts';
+import { assertNoQuery, parseBody, readBody, readQuery } from './body.ts';
 import type { Call, Endpoint, Outcome } from './endpoint.ts';
 import { replayed } from './recorded-change.ts';
 import { type Answer, problemAnswer, toResponse } from './respond.ts';
@@ -131,8 +131,8 @@ async function decide(
   let weight = 1;
   try {
     const body = parseBody(bodyBytes, headers.get('content-type'), endpoint.body);
-    const { searchParams: query } = new URL(request.url);
-    if (!endpoint.query && query.size > 0) throw new Problem('malformed-request', 'This path takes no query');
+    if (!endpoint.query) assertNoQuery(request);
+    const query = endpoint.query ? readQuery(request) : {};
     weight = endpoint.weigh?.(body) ?? 1;
     const call: Call = { service, caller, proof, body, bodyBytes, parameters, query, headers, session };
     return { outcome: await endpoint.run(call), weight };

@@ -57,7 +57,7 @@ const discovery: PublicEndpoint = {
         token_endpoint: `${config.external_url}/v1/token`,
       },
       transport_keys: keys.map(({ kid, point, expires }) => ({ kid, key: encodeBase64url(point), exp: expires })),
-      audit: { origin: log.origin, verifier_key: log.verifierKey },
+      audit: { origin: log.origin, verifier_key: log.verifierKey, previous_verifier_keys: log.previous },
       limits: publicLimits,
     });
     return { status: 200, body: { identity: identity.jwk, document } };

@@ -53,13 +53,23 @@ export async function keyForChange(
   action: KeyAction,
   reference?: string,
 ): Promise<KeyRecord> {
-  const { service, caller, parameters, headers } = call;
-  const key = await change.findKey(caller.tenant, reference ?? parameters['key'] ?? '');
-  if (!key || !service.authorizer.allowsKey(caller, action, key)) throw new Problem('not-allowed');
-  const expected = headers.get('if-match');
+  const key = await allowedKey(call, change, action, reference);
+  const expected = call.headers.get('if-match');
   if (expected !== null && expected !== '*' && expected !== `"${key.revision}"`) {
     throw new Problem('precondition-failed', `The revision is ${key.revision}`, { revision: key.revision });
   }
+  return key;
+}
+
+/** The key as it is under the lock, where the caller may do this with it; `If-Match` is about another one. */
+export async function allowedKey(
+  { service, caller, parameters }: Call,
+  change: Change,
+  action: KeyAction,
+  reference?: string,
+): Promise<KeyRecord> {
+  const key = await change.findKey(caller.tenant, reference ?? parameters['key'] ?? '');
+  if (!key || !service.authorizer.allowsKey(caller, action, key)) throw new Problem('not-allowed');
   return key;
 }
 

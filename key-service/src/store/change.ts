@@ -1,9 +1,10 @@
 /** A transaction that changes keys, over the queries of the store. */
 
+import { IntegrityError } from '../errors.ts';
 import type { KeyRecord } from '../keys/model.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { Queries } from './engine.ts';
-import { selectKey, writeKey } from './key-queries.ts';
+import { renewAnswerMacs, renewKeyMacs, selectKey, writeKey } from './key-queries.ts';
 import { answerMac, assertAnswer, type StateRecord } from './rows.ts';
 import { appendEntries, writeState } from './state.ts';
 import type { Change, LogEntry, SecretRow, StoredAnswer, TransportRow, UsedProof } from './store.ts';
@@ -11,7 +12,7 @@ import type { Change, LogEntry, SecretRow, StoredAnswer, TransportRow, UsedProof
 /** Collects what `finish` then writes to the state. */
 export class SqlChange implements Change {
   readonly #tx: Queries;
-  readonly #macKey: Bytes;
+  #macKey: Bytes;
   readonly #entries: LogEntry[] = [];
   #state: StateRecord;
   #changed = false;
@@ -20,6 +21,10 @@ export class SqlChange implements Change {
     this.#tx = tx;
     this.#macKey = macKey;
     this.#state = state;
+  }
+
+  get size(): number {
+    return this.#state.tree.size;
   }
 
   async claim({ id, expires }: UsedProof): Promise<boolean> {
@@ -70,12 +75,19 @@ export class SqlChange implements Change {
     await this.#tx.insertInto('transport_keys').values(row).execute();
   }
 
-  async replaceSecrets(rows: readonly SecretRow[]): Promise<void> {
+  async replaceSecrets(rows: readonly SecretRow[], macKey: Bytes): Promise<void> {
     for (const { kind, name, sealed } of rows) {
       const query = this.#tx.updateTable('secrets').set({ sealed }).where('kind', '=', kind).where('name', '=', name);
       await query.execute();
     }
     await this.#tx.deleteFrom('transport_keys').execute();
+    if ((await renewKeyMacs(this.#tx, this.#macKey, macKey)) !== this.#state.revisions) {
+      throw new IntegrityError('A key in the store is older than the state: it was put back or removed');
+    }
+    await renewAnswerMacs(this.#tx, this.#macKey, macKey);
+    this.#macKey = macKey;
+    // Whoever decided on keys under the old MACs decides anew.
+    this.#changed = true;
   }
 
   /** Writes leaves and state, before the transaction commits. */

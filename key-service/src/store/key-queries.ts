@@ -4,7 +4,7 @@ import { IntegrityError } from '../errors.ts';
 import type { KeyRecord } from '../keys/model.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { Queries } from './engine.ts';
-import { keyOf, rowOf } from './rows.ts';
+import { answerMac, assertAnswer, keyOf, rowOf } from './rows.ts';
 import type { KeyRow } from './tables.ts';
 
 const aliasPrefix = 'alias:';
@@ -49,15 +49,34 @@ export async function selectKeys(
 /** Reads every key, which checks its MAC, and gives the sum of revisions. */
 export async function sumRevisions(db: Queries, macKey: Bytes): Promise<number> {
   let sum = 0;
-  for (let after = ''; ; ) {
-    const rows = await db.selectFrom('keys').selectAll().where('id', '>', after).orderBy('id').limit(500).execute();
-    for (const row of rows) {
-      await complete(db, macKey, row);
-      sum += row.revision;
-    }
-    const last = rows.at(-1);
-    if (!last) return sum;
-    after = last.id;
+  for await (const { revision } of everyKey(db, macKey)) sum += revision;
+  return sum;
+}
+
+/** Checks the MAC of every key under one key and writes it under another; gives the sum of revisions. */
+export async function renewKeyMacs(tx: Queries, from: Bytes, to: Bytes): Promise<number> {
+  let sum = 0;
+  for await (const key of everyKey(tx, from)) {
+    await tx
+      .updateTable('keys')
+      .set({ mac: rowOf(to, key).mac })
+      .where('id', '=', key.id)
+      .execute();
+    sum += key.revision;
+  }
+  return sum;
+}
+
+/** The same for the answers that are kept for idempotency keys. */
+export async function renewAnswerMacs(tx: Queries, from: Bytes, to: Bytes): Promise<void> {
+  for (const { id, body_hash: bodyHash, status, body, mac } of await tx.selectFrom('answers').selectAll().execute()) {
+    const answer = { bodyHash, status, body };
+    assertAnswer(from, id, answer, mac);
+    await tx
+      .updateTable('answers')
+      .set({ mac: answerMac(to, id, answer) })
+      .where('id', '=', id)
+      .execute();
   }
 }
 
@@ -82,6 +101,16 @@ export async function writeKey(tx: Queries, macKey: Bytes, key: KeyRecord): Prom
   if (key.aliases.length === 0) return;
   const rows = key.aliases.map((name) => ({ tenant: key.tenant, name, key_id: key.id }));
   await tx.insertInto('aliases').values(rows).execute();
+}
+
+async function* everyKey(db: Queries, macKey: Bytes): AsyncGenerator<KeyRecord, void> {
+  for (let after = ''; ; ) {
+    const rows = await db.selectFrom('keys').selectAll().where('id', '>', after).orderBy('id').limit(500).execute();
+    for (const row of rows) yield await complete(db, macKey, row);
+    const last = rows.at(-1);
+    if (!last) return;
+    after = last.id;
+  }
 }
 
 async function selectById(db: Queries, macKey: Bytes, tenant: string, id: string): Promise<KeyRecord | undefined> {

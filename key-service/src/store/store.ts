@@ -89,8 +89,13 @@ export interface Change {
   putAnswer(id: string, answer: StoredAnswer, expires: number): Promise<void>;
   transportKeys(): Promise<TransportRow[]>;
   putTransportKey(row: TransportRow): Promise<void>;
-  /** Replaces secrets, and removes all transport keys: they were published under an identity that is no more. */
-  replaceSecrets(rows: readonly SecretRow[]): Promise<void>;
+  /**
+   * Replaces secrets, and removes all transport keys: they were published under an identity that is no more. Every row that has a MAC is checked under the
+   * key of before and gets one under `macKey`, as the last thing that this transaction does to rows. Throws `IntegrityError` for a row that does not fit.
+   */
+  replaceSecrets(rows: readonly SecretRow[], macKey: Bytes): Promise<void>;
+  /** Entries of the log before this transaction. */
+  readonly size: number;
 }
 
 /** The rows of a table, as backups hold them. */

@@ -53,6 +53,9 @@ describe.each(storeKinds)('%s', (kind) => {
     expect(second.body.keys[0].key_id > first.body.keys[0].key_id).toBe(true);
     expect((await admin.call('GET', '/v1/keys?limit=0')).status).toBe(400);
     expect((await admin.call('GET', '/v1/keys?foo=0')).body.detail).toContain('unknown field');
+    const twice = await admin.call('GET', '/v1/keys?limit=1&limit=2');
+    expect([twice.status, twice.body.detail]).toEqual([400, 'limit: occurs twice']);
+    expect((await admin.call('GET', '/v1/keys?limit=1&after=a&after=a')).status).toBe(400);
   });
 
   it('§7.2 of concurrent rotations one wins', async () => {
@@ -60,6 +63,29 @@ describe.each(storeKinds)('%s', (kind) => {
     const replies = await Promise.all(Array.from({ length: 5 }, () => post(key_id, 'rotate', { from_version: 1 })));
     expect(replies.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409, 409]);
     expect((await admin.call('GET', `/v1/keys/${key_id}`)).body.newest_version).toBe(2);
+  });
+
+  it('§7.1 If-Match of a moved alias is about the key that it moves to', async () => {
+    const [holder, target] = [await newKey({ alias: 'moving' }), await newKey()];
+    await post(holder.key_id, 'disable', {});
+    const put = (match: string) =>
+      admin.call('PUT', '/v1/aliases/moving', { key: target.key_id }, { headers: { 'If-Match': match } });
+    const refused = await put('"2"');
+    expect([refused.status, refused.body.revision]).toEqual([412, 1]);
+    expect(await put('"1"')).toMatchObject({ status: 200, body: { key_id: target.key_id, aliases: ['moving'] } });
+    const remove = (match: string) =>
+      admin.call('DELETE', '/v1/aliases/moving', undefined, { headers: { 'If-Match': match } });
+    expect((await remove('"1"')).status).toBe(412);
+    expect((await remove('"2"')).status).toBe(200);
+  });
+
+  it('§7.1 If-Match takes one strong tag or *', async () => {
+    const { key_id } = await newKey();
+    const disable = async (match: string) =>
+      (await admin.call('POST', `/v1/keys/${key_id}/disable`, {}, { headers: { 'If-Match': match } })).status;
+    for (const match of ['W/"1"', '"1", "2"', '1', '"01"', '']) expect(await disable(match), match).toBe(412);
+    expect(await disable('"1"')).toBe(200);
+    expect(await disable('*')).toBe(200);
   });
 
   it('§7.1 If-Match', async () => {

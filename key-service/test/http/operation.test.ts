@@ -67,6 +67,34 @@ describe('OpenAPI', () => {
   });
 });
 
+describe('query strings', () => {
+  const open = ['/.well-known/bulla-key-service', '/healthz', '/readyz', '/metrics', '/openapi.json', '/dev/users'];
+  it.each(open)('§1.3 %s takes none', async (path) => {
+    for (const query of ['?x=1', '?', '?x=1&x=1']) {
+      const response = await fetch(dev.url + path + query);
+      expect(response.status, query).toBe(400);
+      expect(await response.json()).toMatchObject({ code: 'malformed-request', detail: 'This path takes no query' });
+      expect(response.headers.get('dpop-nonce')).not.toBeNull();
+    }
+  });
+
+  it.each(['/v1/token', '/dev/token'])('§1.3 %s takes none', async (path) => {
+    const response = await fetch(`${dev.url}${path}?x=1`, { method: 'POST', body: '{}' });
+    expect([response.status, (await response.json()).code]).toEqual([400, 'malformed-request']);
+  });
+
+  it('§1.3 nor does a path of authenticated callers', async () => {
+    const admin = await signIn('admin@north');
+    const { key_id } = (await admin.call('POST', '/v1/keys', {})).body;
+    for (const path of ['/v1/caller', `/v1/keys/${key_id}`, `/v1/keys/${key_id}/public`, '/v1/audit/checkpoint']) {
+      const reply = await admin.call('GET', `${path}?x=1`);
+      expect([reply.status, reply.body.code], path).toEqual([400, 'malformed-request']);
+    }
+    expect((await admin.call('POST', `/v1/keys/${key_id}/disable?x=1`, {})).status).toBe(400);
+    expect((await admin.call('GET', `/v1/keys/${key_id}`)).body.state).toBe('enabled');
+  });
+});
+
 describe('operation', () => {
   it('§9.2 health and metrics', async () => {
     expect(await (await fetch(`${dev.url}/healthz`)).text()).toBe('ok\n');

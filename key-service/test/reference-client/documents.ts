@@ -11,7 +11,11 @@ export interface Discovery {
   readonly audience: string;
   readonly token_endpoint: string;
   readonly transport_keys: readonly { kid: string; key: string; exp: number }[];
-  readonly audit: { origin: string; verifier_key: string };
+  readonly audit: {
+    origin: string;
+    verifier_key: string;
+    previous_verifier_keys: { verifier_key: string; size: number }[];
+  };
   readonly limits: { items: number; body_bytes: number };
 }
 

@@ -159,7 +159,7 @@ async function verify(config: Config, acknowledged: Acknowledged, from: number):
       if (!key || key.newest < newest) throw new Error(`The key ${id} has lost version ${newest}`);
       if (acknowledged.disabled.has(id) && !key.disabled) throw new Error(`The key ${id} is enabled again`);
     }
-    const log = new AuditLog(store, secrets.log, config.service_id);
+    const log = new AuditLog(store, secrets, config.service_id);
     const size = await log.verifyAll();
     const logged = await loggedRequests(store, size);
     for (const id of acknowledged.requests.slice(from)) {

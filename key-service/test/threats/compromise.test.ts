@@ -2,13 +2,18 @@
 
 import type { JsonWebKey } from 'node:crypto';
 import { createDecipheriv, createECDH, createPrivateKey, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { signCheckpoint } from '../../src/audit/note.ts';
+import type { KeyRecord, VersionState } from '../../src/keys/model.ts';
+import { rowOf } from '../../src/store/rows.ts';
+import type { KeyRow, VersionRow } from '../../src/store/tables.ts';
+import { isContinued, openCheckpoint } from '../reference-client/audit.ts';
 import { wrapOffline } from '../reference-client/client.ts';
-import type { Item } from '../reference-client/documents.ts';
+import type { Discovery, Item } from '../reference-client/documents.ts';
 import {
   concat,
   derive,
@@ -24,7 +29,7 @@ import {
 } from '../reference-client/encodings.ts';
 import { runCommand } from '../reference-client/running-service.ts';
 import { ProofKey, verdict } from './support/raw.ts';
-import { externalUrl, type Key, only, outcome, World } from './support/world.ts';
+import { answers, externalUrl, type Key, only, outcome, World } from './support/world.ts';
 
 /** Opens a secret at rest (§11.1). */
 function openAtRest(rootKey: Uint8Array, kind: string, name: string, sealed: Uint8Array): Buffer {
@@ -70,6 +75,7 @@ let dataKey: Buffer;
 let message: Buffer;
 let stolenDatabase: string;
 let stolenRootKey: Buffer;
+let oldNote: string;
 const offlineKey = randomBytes(32);
 const plaintext = Buffer.from('meet me at the old mill at noon.');
 const key_context = { purpose: 'letters' };
@@ -143,6 +149,14 @@ describe('with both', () => {
     expect(await verdict(world.running.url, { key, token: forgedToken(key.jkt) })).toBe('200 ok');
   });
 
+  it('the thief can write states that the service believes', async () => {
+    const thief = World.create([], {}, readFileSync(world.path('root.key'), 'utf8'));
+    thief.putDatabase(stolenDatabase);
+    forgeKey(thief, key.key_id, { disabled: true });
+    expect(await answers(thief, [['unwrap', online, key.key_id]])).toEqual(['423 key-disabled']);
+    await thief.remove();
+  }, 20_000);
+
   it('the thief can pretend to be the service to whoever pins the old identity', async () => {
     const identity = stolenIdentity();
     expect(thumbprint(identity)).toBe(world.running.pin);
@@ -210,6 +224,7 @@ describe('the recovery', () => {
   it('§12 a new identity: who pins it does not believe the thief', async () => {
     const old = stolenIdentity();
     await world.stop();
+    oldNote = readFileSync(world.path('checkpoint'), 'utf8');
     const { status, output } = world.run('identity rotate');
     await world.start();
     expect(output, 'a command that makes a new identity').not.toMatch(/^bulla-key-service <command>/);
@@ -226,18 +241,144 @@ describe('the recovery', () => {
   });
 });
 
+describe('after the recovery, with what was stolen', () => {
+  let good: string;
+  let checkpoint: string;
+  const putGood = (): void => {
+    world.putDatabase(good);
+    writeFileSync(world.path('checkpoint'), checkpoint);
+  };
+  const putBack = (name: string): void => {
+    const source = new DatabaseSync(world.path('now.sqlite'), { readOnly: true });
+    const row = source.prepare('select sealed from secrets where name = ?').get(name);
+    source.close();
+    world.database((database) => {
+      database.prepare('update secrets set sealed = ? where name = ?').run(row?.['sealed'] as Uint8Array, name);
+    });
+  };
+  const unwrapCompromised = () => answers(world, [['unwrap', online, key.key_id]]);
+
+  beforeAll(async () => {
+    await world.stop();
+    good = world.copyDatabase('recovered.sqlite');
+    checkpoint = readFileSync(world.path('checkpoint'), 'utf8');
+  }, 30_000);
+
+  it('§11.2 a state under the stolen MAC key is found', async () => {
+    forgeKey(world, key.key_id, { state: 'decrypt-only' });
+    expect((await unwrapCompromised())[0]).toMatch(/^(refused|503 unavailable)/);
+    expect(world.run('audit verify').status).toBe(1);
+    putGood();
+    expect(await unwrapCompromised()).toEqual(['423 version-unavailable']);
+  }, 30_000);
+
+  it('§12.4 the stolen MAC key itself, put back as it once lay under the new root key, is refused', async () => {
+    putGood();
+    forgeKey(world, key.key_id, { state: 'decrypt-only' });
+    putBack('rows');
+    expect(await world.refusal()).toMatch(/a recovery replaced/);
+    expect(world.run('audit verify').status).toBe(1);
+    // With the key of the log that went with it, the checkpoint outside is of another key.
+    putBack('ed25519');
+    expect(await world.refusal()).toMatch(/not signed by the log|changed in the store/);
+    putGood();
+  }, 30_000);
+
+  it('§8.5 checkpoints of before are verified with the key that stays published, and only as far as it went', async () => {
+    await world.start();
+    const auditor = world.client('admin@north');
+    const { audit } = await discoveryOf(world);
+    const [previous] = audit.previous_verifier_keys;
+    expect(audit.previous_verifier_keys).toHaveLength(1);
+    const old = openCheckpoint(oldNote, { origin: audit.origin, verifier_key: previous?.verifier_key ?? '' });
+    expect(old.size).toBeLessThanOrEqual(previous?.size ?? 0);
+    expect(() => openCheckpoint(oldNote, audit)).toThrow();
+    const { checkpoint: newest } = await auditor.call<{ checkpoint: string }>('GET', '/v1/audit/checkpoint');
+    const now = openCheckpoint(newest, audit);
+    const path = `/v1/audit/consistency/${old.size}/${now.size}`;
+    const { proof } = await auditor.call<{ proof: string[] }>('GET', path);
+    expect(isContinued(old, now, proof.map(unb64))).toBe(true);
+    await world.stop();
+
+    writeFileSync(world.path('old'), oldNote);
+    expect(world.run('audit verify', '--checkpoint', world.path('old')).status).toBe(0);
+    expect(world.run('audit verify', '--checkpoint', world.path('checkpoint')).status).toBe(0);
+    const forged = signCheckpoint(
+      { origin: audit.origin, size: now.size, root: new Uint8Array(now.root) },
+      createPrivateKey({ key: stolenKey('log'), format: 'jwk' }),
+    );
+    writeFileSync(world.path('forged'), forged);
+    expect(world.run('audit verify', '--checkpoint', world.path('forged'))).toMatchObject({ status: 1 });
+  }, 30_000);
+
+  it('§12.4 a second recovery keeps both keys of before, and the service starts on the checkpoint of before it', async () => {
+    const before = readFileSync(world.path('checkpoint'), 'utf8');
+    expect(world.run('identity rotate').status).toBe(0);
+    expect(readFileSync(world.path('checkpoint'), 'utf8')).not.toBe(before);
+    writeFileSync(world.path('checkpoint'), before);
+    await world.start();
+    expect((await discoveryOf(world)).audit.previous_verifier_keys).toHaveLength(2);
+    await world.stop();
+    expect(world.run('audit verify', '--checkpoint', world.path('old')).status).toBe(0);
+  }, 30_000);
+
+  it('§12.4 a database that was put back is not recovered as if it were the log', () => {
+    world.putDatabase(good);
+    expect(world.run('identity rotate').output).toMatch(/not signed by the log|older than the checkpoint/);
+  });
+});
+
+async function discoveryOf({ running }: World): Promise<Discovery> {
+  const response = await fetch(`${running.url}/.well-known/bulla-key-service`);
+  const { document } = (await response.json()) as { document: string };
+  return JSON.parse(unb64(document.split('.')[1] ?? '').toString());
+}
+
+/** Changes a key in the database as the thief does: with the MAC that fits under the stolen key. */
+function forgeKey(victim: World, id: string, change: { disabled?: boolean; state?: VersionState }): void {
+  victim.database((database) => {
+    const row = database.prepare('select * from keys where id = ?').get(id) as unknown as KeyRow;
+    const versions = database
+      .prepare('select * from key_versions where key_id = ? order by version')
+      .all(id) as unknown as VersionRow[];
+    const names = database.prepare('select name from aliases where key_id = ? order by name').all(id);
+    const forged: KeyRecord = {
+      ...{ id, tenant: row.tenant, description: row.description, disabled: change.disabled ?? row.disabled === 1 },
+      ...{ newest: row.newest, floor: row.floor, created: row.created, revision: row.revision },
+      ...{ maxAgeDays: row.max_age_days, maxUses: row.max_uses, deletion: null },
+      aliases: names.map(({ name }) => String(name)),
+      versions: versions.map(({ version, state, prior_state, created, uses, material, point }) => ({
+        ...{ version, created, uses, material, point, priorState: prior_state as VersionState | null },
+        state: version === 1 && change.state ? change.state : (state as VersionState),
+      })),
+    };
+    const { mac, disabled } = rowOf(new Uint8Array(stolenSecret('mac', 'rows')), forged);
+    database.prepare('update keys set mac = ?, disabled = ? where id = ?').run(mac, disabled, id);
+    const [first] = forged.versions;
+    database
+      .prepare('update key_versions set state = ? where key_id = ? and version = 1')
+      .run(String(first?.state), id);
+  });
+}
+
 function makeRootKey(name: string): string {
   const { status, output } = runCommand(['root-key', 'create', '--out', world.path(name)]);
   if (status !== 0) throw new Error(output);
   return world.path(name);
 }
 
-/** A private key of the service, out of what was stolen. */
-function stolenKey(kind: 'identity' | 'token'): JsonWebKey {
+/** A secret of the service, out of what was stolen. */
+function stolenSecret(kind: string, name: string): Buffer {
   const database = new DatabaseSync(stolenDatabase, { readOnly: true });
-  const row = database.prepare('select name, sealed from secrets where kind = ?').get(kind);
+  const row = database.prepare('select sealed from secrets where kind = ? and name = ?').get(kind, name);
   database.close();
-  return JSON.parse(openAtRest(stolenRootKey, kind, String(row?.['name']), row?.['sealed'] as Uint8Array).toString());
+  return openAtRest(stolenRootKey, kind, name, row?.['sealed'] as Uint8Array);
+}
+
+/** A private key of the service, out of what was stolen. */
+function stolenKey(kind: 'identity' | 'token' | 'log'): JsonWebKey {
+  const names = { identity: 'es384', token: 'es256', log: 'ed25519' } as const;
+  return JSON.parse(stolenSecret(kind, names[kind]).toString());
 }
 
 const stolenIdentity = (): JsonWebKey => stolenKey('identity');
