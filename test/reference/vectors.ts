@@ -1,6 +1,20 @@
 // The shape of test/vectors/*.json and the decoding of its byte strings; nothing here needs Node.
 
-import type { ErrorCode, Pair } from './bytes.ts';
+/** What a reader reports. */
+export type ErrorCode =
+  | 'ERR_NOT_A_MESSAGE'
+  | 'ERR_UNSUPPORTED_VERSION'
+  | 'ERR_UNSUPPORTED_SUITE'
+  | 'ERR_UNSUPPORTED_FEATURE'
+  | 'ERR_LIMIT_EXCEEDED'
+  | 'ERR_TRUNCATED'
+  | 'ERR_MALFORMED'
+  | 'ERR_CONTEXT_MISMATCH'
+  | 'ERR_NO_MATCHING_KEY'
+  | 'ERR_DECRYPTION_FAILED';
+
+/** A name and a value, of a context, a key context or the metadata. */
+export type Pair = readonly [name: string, value: string];
 
 /** Base64url without padding, or pieces of it where a long run of bytes repeats. */
 export type Bytes = string | readonly (string | { readonly repeat: string; readonly times: number })[];

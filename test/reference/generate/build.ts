@@ -1,19 +1,18 @@
 // From the cases of valid.ts to vectors: fills in what is random, runs the reference and notes every value on the way.
 
-import { concat, type Pair } from '../bytes.ts';
-import { encodeBinding, type KeyName } from '../envelope.ts';
-import { encodeText, encryptReference, segmentNonce, splitHalves } from '../message.ts';
+import { createPrivateKey } from 'node:crypto';
+import { concat, encodeText, encrypt, type Key, segmentNonce, sha384, utf8, wrap } from '../bulla.ts';
 import {
   type Bytes,
   decodeBytes,
   type KeyMaterial,
+  type Pair,
   plaintextOf,
   type ValidVector,
   type VectorInput,
   type VectorKey,
   type VectorWrap,
 } from '../vectors.ts';
-import { type ReaderKey, sha384, type Wrap } from '../wrapping.ts';
 import {
   type AES_KEYS,
   base64url,
@@ -24,6 +23,7 @@ import {
   RSA_KEYS,
   random,
 } from './material.ts';
+import { bindingOf, nameOf, splitHalves, writeWrappedKey } from './raw.ts';
 
 /** Messages above this many bytes are told by their digest. */
 const LONGEST_MESSAGE = 16_384;
@@ -65,7 +65,9 @@ export interface Case {
 }
 
 /** What a case says about a wrap: its name, and a value that would otherwise be drawn. */
-type Named = Partial<KeyName & { ephemeralPrivateKey: string; salt: string }>;
+type Named = Partial<
+  Pick<VectorKey, 'keyId' | 'version' | 'serviceId' | 'keyContext'> & { ephemeralPrivateKey: string; salt: string }
+>;
 export const aes = (name: Named = {}, key: keyof typeof AES_KEYS = 'aes-1'): VectorWrap => ({
   method: 'aes',
   key,
@@ -123,7 +125,7 @@ function draw(wrap: VectorWrap, name: string, dataKey: Uint8Array): VectorWrap {
       return { salt: base64url(random(`${name}: salt`, 32)), ...wrap };
     case 'rsa': {
       const jwk = RSA_KEYS[wrap.key as keyof typeof RSA_KEYS].jwk;
-      const encrypted = oaepEncrypt(jwk, encodeBinding('rsa', wrap), dataKey, random(`${name}: OAEP seed`, 48));
+      const encrypted = oaepEncrypt(jwk, bindingOf('rsa', wrap), dataKey, random(`${name}: OAEP seed`, 48));
       return { encryptedKey: base64url(encrypted), ...wrap };
     }
     default:
@@ -133,45 +135,55 @@ function draw(wrap: VectorWrap, name: string, dataKey: Uint8Array): VectorWrap {
 
 const bytesOf = (value: Bytes | undefined): Uint8Array => decodeBytes(value ?? '');
 
-/** A wrap of a vector as the reference takes it. */
-export function toWrap(wrap: VectorWrap, material: Readonly<Record<string, KeyMaterial>>): Wrap {
-  if (wrap.method === 'raw') return { method: 'raw', wrappedKey: bytesOf(wrap.wrappedKey) };
-  if (wrap.method === 'service') return { ...wrap, opaque: bytesOf(wrap.opaque) };
-  const { method, keyId, version = 0, serviceId = '', keyContext = [] } = wrap;
-  const name = { keyId, version, serviceId, keyContext };
-  const { jwk, bytes, passphrase: words = '' } = material[wrap.key] ?? {};
-  switch (method) {
-    case 'aes':
-      return { method, ...name, key: bytesOf(bytes), salt: bytesOf(wrap.salt) };
-    case 'rsa':
-      return { method, ...name, encryptedKey: bytesOf(wrap.encryptedKey) };
-    case 'passphrase':
-      return { method, ...name, passphrase: words, salt: bytesOf(wrap.salt), iterations: wrap.iterations ?? 0 };
-    default: {
-      const publicKey = concat(Uint8Array.of(4), bytesOf(jwk?.x), bytesOf(jwk?.y));
-      return { method, ...name, publicKey, ephemeralPrivateKey: bytesOf(wrap.ephemeralPrivateKey) };
-    }
+type Material = Readonly<Record<string, KeyMaterial>>;
+
+/** The wrapped key of a vector's wrap, with each value on the way to it. */
+export function wrapVector(
+  input: VectorWrap,
+  material: Material,
+  dataKey: Uint8Array,
+): { readonly wrappedKey: Uint8Array } & Readonly<Record<string, Uint8Array>> {
+  if (input.method === 'raw') return { wrappedKey: bytesOf(input.wrappedKey) };
+  if (input.method === 'service') {
+    return { wrappedKey: writeWrappedKey('service', input, { opaque: bytesOf(input.opaque) }) };
   }
+  if (input.method === 'rsa') {
+    const encryptedKey = bytesOf(input.encryptedKey);
+    return { binding: bindingOf('rsa', input), wrappedKey: writeWrappedKey('rsa', input, { encryptedKey }) };
+  }
+  const key = toReaderKey(input, material);
+  if (input.method === 'aes') return wrap(key, { salt: bytesOf(input.salt) }, dataKey);
+  const { jwk } = material[input.key] ?? {};
+  if (input.method === 'passphrase') {
+    return wrap(key, { salt: bytesOf(input.salt), iterations: input.iterations ?? 0 }, dataKey);
+  }
+  const recipient = concat(Uint8Array.of(4), bytesOf(jwk?.x), bytesOf(jwk?.y));
+  return wrap({ ...key, secret: bytesOf(input.ephemeralPrivateKey), recipient }, {}, dataKey);
 }
 
 /** A key of a vector as the reference takes it. */
-export function toReaderKey(key: VectorKey, material: Readonly<Record<string, KeyMaterial>>): ReaderKey {
-  const { method, keyId, serviceId = '', keyContext = [] } = key;
-  const { jwk = { kty: '' }, bytes, passphrase: words = '' } = material[key.key] ?? {};
-  if (method === 'aes') return { method, keyId, serviceId, keyContext, key: bytesOf(bytes) };
-  if (method === 'passphrase') return { method, keyId, serviceId, keyContext, passphrase: words };
-  return { method, keyId, serviceId, keyContext, privateKey: jwk };
+export function toReaderKey(key: VectorKey, material: Material): Key {
+  const { jwk, bytes, passphrase: words } = material[key.key] ?? {};
+  const named = { method: key.method, ...nameOf(key) };
+  if (words !== undefined) return { ...named, secret: utf8(words) };
+  if (jwk?.kty !== 'RSA') return { ...named, secret: bytesOf(bytes ?? jwk?.d) };
+  const privateKey = createPrivateKey({ key: jwk, format: 'jwk' });
+  return { ...named, secret: utf8(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()) };
 }
 
 /** The part of a vector that a writer starts from, as the reference takes it. */
-export function toEncryptInput(vector: VectorInput, material: Readonly<Record<string, KeyMaterial>>) {
+export function toEncryptInput(vector: VectorInput, material: Material) {
+  const dataKey = decodeBytes(vector.dataKey);
+  const wraps = vector.wraps.map((wrap) => wrapVector(wrap, material, dataKey));
   return {
     ...vector,
+    keyUse: vector.keyUse === 'SINGLE' ? 1 : 2,
     plaintext: plaintextOf(vector),
-    dataKey: decodeBytes(vector.dataKey),
+    dataKey,
     salt: decodeBytes(vector.salt),
-    extraHeaderFields: decodeBytes(vector.extraHeaderFields),
-    wraps: vector.wraps.map((wrap) => toWrap(wrap, material)),
+    moreFields: decodeBytes(vector.extraHeaderFields),
+    keys: wraps.map(({ wrappedKey }) => wrappedKey),
+    wraps,
   };
 }
 
@@ -193,14 +205,14 @@ export function buildVector(input: Case): ValidVector {
     extraHeaderFields: pack(input.extraHeaderFields ?? new Uint8Array()),
     wraps: (input.wraps ?? [aes()]).map((wrap, index) => draw(wrap, `${name}, wrap ${index}`, dataKey)),
   };
-  const { message, intermediates } = encryptReference(toEncryptInput(start, MATERIAL));
-  const { wraps, ...values } = intermediates;
+  const encryptInput = toEncryptInput(start, MATERIAL);
+  const { message, intermediates } = encrypt(encryptInput);
   const segments = Math.floor(plaintextOf(start).length / 2 ** start.segmentSizeLog2) + 1;
   return {
     ...start,
     intermediates: {
-      ...(packAll(values) as Omit<ValidVector['intermediates'], 'wraps' | 'nonces'>),
-      wraps: wraps.map(packAll),
+      ...(packAll(intermediates) as Omit<ValidVector['intermediates'], 'wraps' | 'nonces'>),
+      wraps: encryptInput.wraps.map(packAll),
       nonces: Array.from({ length: Math.min(segments, 3) }, (_, index) => base64url(segmentNonce(index))),
     },
     messageLength: message.length,

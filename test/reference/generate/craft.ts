@@ -1,14 +1,22 @@
 // Messages that break a rule: a base message whose every part can be replaced, sealed so that a lax reader would open it.
 
-import { type ErrorCode, encodeMap, type Pair, utf8 } from '../bytes.ts';
-import { encodeBinding, METHODS, type Method, writeWrappedKey } from '../envelope.ts';
-import { frame, sealSegments } from '../message.ts';
-import { type RawField, split } from '../protobuf.ts';
-import type { InvalidVector, VectorKey } from '../vectors.ts';
-import { deriveMessageKeys, gcmSeal, type Wrap, wrap } from '../wrapping.ts';
-import { pack, toWrap } from './build.ts';
+import {
+  deriveMessageKeys,
+  encodeMap,
+  type Field,
+  frame,
+  gcmSeal,
+  lp,
+  METHODS,
+  type Method,
+  sealSegments,
+  split,
+  utf8,
+} from '../bulla.ts';
+import type { ErrorCode, InvalidVector, Pair, VectorKey, VectorWrap } from '../vectors.ts';
+import { pack, wrapVector } from './build.ts';
 import { base64url, EC_KEYS, MATERIAL, type OaepHashes, oaepEncrypt, RSA_KEYS, random } from './material.ts';
-import { encodeFields, len, num, pair } from './raw.ts';
+import { bindingOf, encodeFields, len, num, pair, writeWrappedKey } from './raw.ts';
 
 export interface InvalidCase {
   readonly name: string;
@@ -68,7 +76,7 @@ export const KEYS = {
   passphrase: { method: 'passphrase', key: 'passphrase-1', keyId: 'passphrase' },
 } as const satisfies Record<string, VectorKey>;
 
-export const HEADER: readonly RawField[] = [
+export const HEADER: readonly Field[] = [
   num(1, 1),
   len(2, SALT),
   num(3, 12),
@@ -90,14 +98,16 @@ export function wrapFor(method: keyof typeof KEYS, changes: Partial<VectorKey> =
   const salt = base64url(random(`${name}: salt`, 32));
   const encryptedKey = method === 'rsa' ? base64url(rsaEncrypt(key, data)) : '';
   const filled = { ...key, ephemeralPrivateKey: base64url(ephemeral), salt, encryptedKey, iterations: 600_000 };
-  return cachedWrap(toWrap(filled, MATERIAL), data);
+  return cachedWrap(filled, data);
 }
 
 /** PBKDF2 is slow, and only it needs remembering. */
 const remembered = new Map<string, Uint8Array>();
-function cachedWrap(input: Wrap, data: Uint8Array): Uint8Array {
+function cachedWrap(input: VectorWrap, data: Uint8Array): Uint8Array {
   const name = JSON.stringify([input, data]);
-  const { wrappedKey } = remembered.has(name) ? { wrappedKey: remembered.get(name) } : wrap(input, data);
+  const { wrappedKey } = remembered.has(name)
+    ? { wrappedKey: remembered.get(name) }
+    : wrapVector(input, MATERIAL, data);
   remembered.set(name, wrappedKey ?? new Uint8Array());
   return wrappedKey ?? new Uint8Array();
 }
@@ -105,7 +115,7 @@ function cachedWrap(input: Wrap, data: Uint8Array): Uint8Array {
 export function rsaEncrypt(
   key: VectorKey,
   data: Uint8Array,
-  label = encodeBinding('rsa', key),
+  label = bindingOf('rsa', key),
   hashes: OaepHashes = {},
 ): Uint8Array {
   return oaepEncrypt(RSA_KEYS['rsa-3072'].jwk, label, data, random(`OAEP seed ${base64url(data)}`, 48), hashes);
@@ -138,14 +148,14 @@ export interface Parts {
   readonly wrapped?: readonly Uint8Array[];
   readonly segmentSizeLog2?: number;
   readonly plaintext?: Uint8Array;
-  readonly envelope?: (fields: RawField[]) => Uint8Array;
+  readonly envelope?: (fields: Field[]) => Uint8Array;
   readonly body?: (body: Uint8Array) => Uint8Array;
 }
 
 /** The base message with some parts replaced; whatever follows from them is computed as a writer would. */
 export function craft(parts: Parts = {}): Uint8Array {
   const { envelope, body } = craftHalves(parts);
-  return frame('bulla', envelope, body);
+  return frame('bulla', lp(envelope), body);
 }
 
 export function craftHalves(parts: Parts): { envelope: Uint8Array; body: Uint8Array; messageKey: Uint8Array } {

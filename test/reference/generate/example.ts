@@ -1,10 +1,10 @@
 // The worked example of docs/format.md §10: one valid vector, with every value on the way and its envelope byte by byte.
 
-import { concat } from '../bytes.ts';
-import { split, varint } from '../protobuf.ts';
+import { concat, split } from '../bulla.ts';
 import { decodeBytes, type KeyMaterial, plaintextOf, type ValidVector } from '../vectors.ts';
 import type { Case } from './build.ts';
 import { ecdh } from './build.ts';
+import { varint } from './raw.ts';
 
 export const EXAMPLE: Case = {
   name: 'the worked example',

@@ -1,10 +1,7 @@
 // Invalid vectors of what stands in a header and in wrapped keys: ranges, order, limits, methods.
 
-import { concat, type Pair, utf8 } from '../bytes.ts';
-import { encodeBinding, METHODS, writeWrappedKey } from '../envelope.ts';
-import { type RawField, split } from '../protobuf.ts';
-import type { VectorKey } from '../vectors.ts';
-import { encodeInfo, gcmSeal, hkdf } from '../wrapping.ts';
+import { concat, encodeInfo, type Field, gcmSeal, hkdf, METHODS, split, utf8 } from '../bulla.ts';
+import type { Pair, VectorKey } from '../vectors.ts';
 import {
   craft,
   DATA_KEY,
@@ -17,7 +14,7 @@ import {
   wrapFor,
 } from './craft.ts';
 import { AES_KEYS, EC_KEYS, pkcs1Encrypt, RSA_KEYS, random, sharedSecret, unreducedPoint } from './material.ts';
-import { encodeField, encodeFields, len, num, pair } from './raw.ts';
+import { bindingOf, encodeField, encodeFields, len, num, pair, writeWrappedKey } from './raw.ts';
 
 type Code = InvalidCase['code'];
 const broken =
@@ -39,7 +36,7 @@ const limit = broken('ERR_LIMIT_EXCEEDED');
 const failed = broken('ERR_DECRYPTION_FAILED');
 
 /** The header with all fields of a number replaced. */
-const headerWith = (...fields: RawField[]): Uint8Array => {
+const headerWith = (...fields: Field[]): Uint8Array => {
   const [number = 0] = fields.map((field) => field.number);
   const kept = HEADER.filter((field) => field.number !== number);
   return encodeFields([
@@ -267,7 +264,7 @@ const ecdhWith = (ephemeralKey: Uint8Array): Uint8Array =>
 
 /** What a writer with a broken curve would seal: to the shared secret of a good point of the same X coordinate, or of Bob's. */
 function sealedBehind(ephemeralKey: Uint8Array): Uint8Array {
-  const binding = encodeBinding('ecdh', KEYS.ecdh);
+  const binding = bindingOf('ecdh', KEYS.ecdh);
   const info = encodeInfo('bulla/v1 ecdh', ephemeralKey, EC_KEYS.alice.publicKey, binding);
   const Z = sharedSecret(EC_KEYS.bob.privateKey, EC_KEYS.alice.publicKey);
   return gcmSeal(hkdf(Z, new Uint8Array(), info), new Uint8Array(12), binding, DATA_KEY);
@@ -398,7 +395,7 @@ function negated(): Uint8Array {
 const rsaWith = (encryptedKey: Uint8Array, dataKey = DATA_KEY): Uint8Array =>
   craft({ dataKey, wrapped: [writeWrappedKey('rsa', KEYS.rsa, { encryptedKey })] });
 const forRsa = { keys: [KEYS.rsa] };
-const binding = encodeBinding('rsa', KEYS.rsa);
+const binding = bindingOf('rsa', KEYS.rsa);
 const rsa: InvalidCase[] = [
   ...[0, 1, 31, 33, 64].map((length) => {
     const dataKey = concat(DATA_KEY, DATA_KEY).subarray(0, length);
@@ -426,7 +423,7 @@ const rsa: InvalidCase[] = [
   failed(
     '§7.5',
     'rsa: label of another method',
-    rsaWith(rsaEncrypt(KEYS.rsa, DATA_KEY, encodeBinding('aes', KEYS.rsa))),
+    rsaWith(rsaEncrypt(KEYS.rsa, DATA_KEY, bindingOf('aes', KEYS.rsa))),
     forRsa,
   ),
   failed(
@@ -483,7 +480,7 @@ const services: InvalidCase[] = [
 ];
 
 const aesKek = AES_KEYS['aes-1'];
-const aesBinding = encodeBinding('aes', KEYS.aes);
+const aesBinding = bindingOf('aes', KEYS.aes);
 const aesSalt = random('aes by mistake', 32);
 const aesInfo = encodeInfo('bulla/v1 aes', aesBinding);
 const aesWith = (sealedKey: Uint8Array): Uint8Array =>
@@ -519,9 +516,9 @@ const mistakes: InvalidCase[] = (
     [
       'binding of another method',
       gcmSeal(
-        hkdf(aesKek, aesSalt, encodeInfo('bulla/v1 aes', encodeBinding('rsa', KEYS.aes))),
+        hkdf(aesKek, aesSalt, encodeInfo('bulla/v1 aes', bindingOf('rsa', KEYS.aes))),
         new Uint8Array(12),
-        encodeBinding('rsa', KEYS.aes),
+        bindingOf('rsa', KEYS.aes),
         DATA_KEY,
       ),
     ],

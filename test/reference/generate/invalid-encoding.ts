@@ -1,30 +1,28 @@
 // Invalid vectors of the envelope's encoding: every rule of §2.2 broken in every message of the schema.
 
-import { concat, utf8 } from '../bytes.ts';
-import { METHODS, type Method } from '../envelope.ts';
-import { type RawField, split, varint } from '../protobuf.ts';
+import { concat, type Field, METHODS, type Method, split, utf8 } from '../bulla.ts';
 import type { VectorKey } from '../vectors.ts';
 import { craft, HEADER, type InvalidCase, KEYS, serviceEntry, withMethodBody, wrapFor } from './craft.ts';
 import { random } from './material.ts';
-import { encodeField, encodeFields, len, longVarint, num, pair, tag } from './raw.ts';
+import { encodeField, encodeFields, len, longVarint, num, pair, tag, varint } from './raw.ts';
 
 /** A message of the schema: its right fields, the clause that requires them, and how its bytes are put in place. */
 interface Level {
   readonly name: string;
-  readonly fields: readonly RawField[];
+  readonly fields: readonly Field[];
   readonly embed: (bytes: Uint8Array) => Uint8Array;
   readonly required: Readonly<Record<number, string>>;
   /** Byte fields of a fixed length and the clause of it. */
   readonly fixed?: Readonly<Record<number, string>>;
   readonly repeated?: readonly number[];
   /** Optional fields that are absent, as they would be written. */
-  readonly absent?: readonly RawField[];
+  readonly absent?: readonly Field[];
   readonly unknown: readonly number[];
   readonly keys?: readonly VectorKey[];
 }
 
 /** The last field of a message is replaced by other bytes: a pair, a method. */
-const lastReplaced = (fields: readonly RawField[], value: Uint8Array): Uint8Array =>
+const lastReplaced = (fields: readonly Field[], value: Uint8Array): Uint8Array =>
   encodeFields(fields.map((each, index) => (index === fields.length - 1 ? { ...each, value } : each)));
 
 const aesKey = split(wrapFor('aes'));
@@ -89,8 +87,8 @@ const LEVELS: readonly Level[] = [
   },
 ];
 
-function envelopeFields(): RawField[] {
-  let fields: RawField[] = [];
+function envelopeFields(): Field[] {
+  let fields: Field[] = [];
   craft({
     envelope: (each) => {
       fields = each;
@@ -127,7 +125,7 @@ type Broken = readonly [name: string, clause: string, bytes: Uint8Array];
 
 /** A field with the bytes before its value replaced: another tag, another length. */
 function rewritten(
-  { number, wire, value }: RawField,
+  { number, wire, value }: Field,
   change: { tag?: Uint8Array; prefix?: (length: number) => Uint8Array },
 ): Uint8Array {
   const payload = typeof value === 'bigint' ? varint(value) : value;
@@ -248,7 +246,7 @@ function* malformed({ fields, required, fixed = {}, absent = [], repeated = [] }
 function* unknownFields({ fields, unknown }: Level): Generator<Broken> {
   for (const number of unknown) {
     const place = fields.findIndex((field) => field.number > number);
-    const insert = (field: RawField): Uint8Array =>
+    const insert = (field: Field): Uint8Array =>
       encodeFields(fields.toSpliced(place < 0 ? fields.length : place, 0, field));
     yield [`unknown field ${number} of bytes`, '§2.3', insert(len(number, 'x'))];
     if (number === unknown[0]) yield [`unknown field ${number}, a varint`, '§2.3', insert(num(number, 1))];
@@ -282,7 +280,7 @@ const BAD_UTF8: Readonly<Record<string, readonly number[]>> = {
 };
 
 const latin1 = Uint8Array.of(0x61, 0xe9);
-const replaced = (fields: readonly RawField[], index: number, value: Uint8Array): Uint8Array =>
+const replaced = (fields: readonly Field[], index: number, value: Uint8Array): Uint8Array =>
   encodeFields(fields.with(index, { number: 0, wire: 2, ...fields[index], value }));
 const withServiceId = split(wrapFor('service-ecdh'));
 

@@ -1,10 +1,21 @@
 // Invalid vectors of whole messages: framing, forms, tampering with header, keys and context, and segments.
 
-import { concat, encodeMap, lp, type Pair, u32, utf8 } from '../bytes.ts';
-import { METHODS } from '../envelope.ts';
-import { encodeText, sealSegments, segmentNonce, splitHalves } from '../message.ts';
-import { type RawField, split } from '../protobuf.ts';
-import { deriveMessageKeys, gcmSeal } from '../wrapping.ts';
+import {
+  concat,
+  deriveMessageKeys,
+  encodeMap,
+  encodeText,
+  type Field,
+  gcmSeal,
+  lp,
+  METHODS,
+  sealSegments,
+  segmentNonce,
+  split,
+  u32,
+  utf8,
+} from '../bulla.ts';
+import type { Pair } from '../vectors.ts';
 import {
   CONTEXT,
   craft,
@@ -19,7 +30,7 @@ import {
   wrapFor,
 } from './craft.ts';
 import { random } from './material.ts';
-import { encodeFields, len, num, pair } from './raw.ts';
+import { encodeFields, len, num, pair, splitHalves } from './raw.ts';
 
 const MESSAGE = craft();
 const HALVES = splitHalves(MESSAGE);
@@ -260,7 +271,7 @@ const exchanged = (name: string, header: Uint8Array, context = CONTEXT): Invalid
   input: craft({ envelope: (fields) => encodeFields(fields.with(0, len(1, header))) }),
   context,
 });
-const withField = (index: number, field: RawField): Uint8Array => encodeFields(HEADER.with(index, field));
+const withField = (index: number, field: Field): Uint8Array => encodeFields(HEADER.with(index, field));
 const committed = (name: string, parts: Parts): InvalidCase => ({
   name: `commitment: ${name}`,
   clause: '§5.5',

@@ -1,7 +1,7 @@
 // All that is random or secret in the vectors, derived from names: a SHAKE-256 stream, P-384 and RSA keys, RSA-OAEP.
 
 import { checkPrimeSync, constants, createECDH, createHash, createPublicKey, publicEncrypt } from 'node:crypto';
-import { concat, u32 } from '../bytes.ts';
+import { concat, u32 } from '../bulla.ts';
 import type { Jwk, KeyMaterial } from '../vectors.ts';
 
 /** Bytes that look random and are the same at every run. */

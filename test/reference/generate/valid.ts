@@ -1,11 +1,10 @@
 // The valid vectors: each case shows what its clauses allow, up to every limit that is cheap to reach.
 
-import { concat, type Pair } from '../bytes.ts';
-import { writeWrappedKey } from '../envelope.ts';
-import { varint } from '../protobuf.ts';
+import { concat } from '../bulla.ts';
+import type { Pair } from '../vectors.ts';
 import { aes, type Case, ecdh, passphrase, raw, rsa, service, serviceEcdh } from './build.ts';
 import { base64url, EC_KEYS, type EcKey, ecKeyWith, random, sharedSecret } from './material.ts';
-import { field, tag } from './raw.ts';
+import { field, tag, varint, writeWrappedKey } from './raw.ts';
 
 const S = 4096;
 
