@@ -7,7 +7,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DevService, startDev } from '../../src/dev/dev-service.ts';
 import { devUsers } from '../../src/dev/users.ts';
 import { endpoints } from '../../src/http/app.ts';
-import { createProofKey, TestClient } from '../support/client.ts';
+import { type Bend, createProofKey, TestClient } from '../support/client.ts';
+import { adminRoles, type Harness, startHarness, userRoles } from '../support/harness.ts';
 import { runCommand, writeConfig } from '../support/process.ts';
 
 let folder: string;
@@ -92,6 +93,78 @@ describe('query strings', () => {
     }
     expect((await admin.call('POST', `/v1/keys/${key_id}/disable?x=1`, {})).status).toBe(400);
     expect((await admin.call('GET', `/v1/keys/${key_id}`)).body.state).toBe('enabled');
+  });
+});
+
+describe('§4.3 which answers carry a MAC', () => {
+  let harness: Harness;
+  let client: TestClient;
+  beforeAll(async () => {
+    harness = await startHarness();
+    client = await harness.client([...adminRoles, 'metrics-reader']);
+  });
+  afterAll(() => harness.stop());
+
+  const macOf = async (method: string, path: string, bend: Bend = {}, json?: unknown) => {
+    const { status, headers, macOk } = await client.call(method, path, json, bend);
+    return [status, headers.has('bulla-mac') ? macOk : 'none'];
+  };
+
+  it('all of authenticated requests to endpoints under /v1/ whose proof has bulla_key', async () => {
+    expect(await macOf('GET', '/v1/caller')).toEqual([200, true]);
+    expect(await macOf('GET', '/v1/caller?x=1')).toEqual([400, true]);
+    expect(await macOf('GET', '/v1/keys/key-none')).toEqual([403, true]);
+    expect(await macOf('POST', '/v1/keys', { rawBody: '{' })).toEqual([400, true]);
+    expect(await macOf('GET', '/v1/caller', { noTransport: true })).toEqual([200, 'none']);
+  });
+
+  it('none of any other', async () => {
+    expect(await macOf('GET', '/v1/nothing')).toEqual([404, 'none']);
+    expect(await macOf('PUT', '/v1/caller')).toEqual([405, 'none']);
+    expect(await macOf('GET', '/metrics')).toEqual([200, 'none']);
+    expect(await macOf('POST', '/v1/token', {}, {})).toEqual([401, 'none']);
+    expect(await macOf('GET', '/openapi.json')).toEqual([200, 'none']);
+    expect(await macOf('GET', '/.well-known/bulla-key-service')).toEqual([200, 'none']);
+    expect(await macOf('POST', '/v1/keys', { rawBody: 'x'.repeat(4 * 1024 * 1024 + 1) })).toEqual([413, 'none']);
+    expect(await macOf('GET', '/v1/caller', { claims: { bulla_transport: 'x'.repeat(43) } })).toEqual([401, 'none']);
+    const { proof } = await client.call('GET', '/v1/caller');
+    expect(await macOf('GET', '/v1/caller', { proof })).toEqual([401, 'none']);
+    const user = await harness.client(userRoles);
+    const refused = await user.call('GET', '/metrics');
+    expect([refused.status, refused.headers.has('bulla-mac')]).toEqual([403, false]);
+  });
+
+  it('§3.7 another scheme, no token, a second header', async () => {
+    const check = async (headers: Record<string, string>) =>
+      (await client.call('GET', '/v1/caller', undefined, { headers })).body.check;
+    expect(await check({ Authorization: `Bearer ${client.token}` })).toBe('token-missing');
+    expect(await check({ Authorization: `DPoP ${client.token}, DPoP ${client.token}` })).toBe('token-missing');
+    expect(await check({ Authorization: 'DPoP x', DPoP: 'y' })).toBe('token-malformed');
+    expect(await check({ DPoP: 'a.b.c, a.b.c' })).toBe('proof-malformed');
+    expect(await check({ DPoP: '' })).toBe('proof-missing');
+  });
+
+  it('§8.4 the head and the entries of a request are those before it; consistency from 0 is empty', async () => {
+    const sizeNow = async () =>
+      Number((await client.call('GET', '/v1/audit/checkpoint')).body.checkpoint.split('\n')[1]);
+    const size = await sizeNow();
+    expect(await sizeNow()).toBe(size + 1);
+    const get = async (path: string) => {
+      const { status, body } = await client.call('GET', `/v1/audit/${path}`);
+      return status === 200 ? (body.proof ?? body.entries).length : status;
+    };
+    expect(await get(`consistency/0/${size}`)).toBe(0);
+    expect(await get('consistency/0/0')).toBe(0);
+    expect(await get(`consistency/${size}/${size}`)).toBe(0);
+    expect(await get(`consistency/${size}/${size + 1000}`)).toBe(400);
+    expect(await get(`consistency/2/1`)).toBe(400);
+    expect(await get('inclusion/0/1')).toBe(0);
+    expect(await get('inclusion/1/1')).toBe(400);
+    expect(await get('entries/0/0')).toBe(0);
+    expect(await get('entries/0/1001')).toBe(400);
+    expect(await get('entries/5/4')).toBe(400);
+    expect(await get('entries/900000/900010')).toBe(0);
+    expect(await get('entries/01/2')).toBe(400);
   });
 });
 

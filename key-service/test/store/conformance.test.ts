@@ -201,6 +201,59 @@ describe.each(storeKinds)('%s', (kind) => {
     await expect(store.verifyKeys()).rejects.toThrow(message);
   });
 
+  it('§12.4 gives every row a MAC under a new key, with the new secrets or not at all', async () => {
+    const next = new Uint8Array(32).fill(4);
+    const answer = { bodyHash: 'h', status: 201, body: '{}' };
+    await store.addSecrets([{ kind: 'mac', name: 'rows', sealed: bytes('old') }]);
+    await store.change(async (change) => {
+      for (const id of ['key-a', 'key-b']) await change.putKey(keyRecord(id, { aliases: [`of-${id}`] }));
+      await change.putAnswer('answer', answer, 5000);
+      change.append({ tenant: 'north', bytes: bytes('leaf') });
+    });
+    const before = await store.findKey('north', 'key-a');
+    const { epoch } = await store.head();
+    const renew = (fails: boolean) =>
+      store.change(async (change) => {
+        expect(change.size).toBe(1);
+        await change.replaceSecrets([{ kind: 'mac', name: 'rows', sealed: bytes('new') }], next);
+        change.append({ tenant: '', bytes: bytes('renewed') });
+        if (fails) throw new TypeError('on purpose');
+      });
+    await expect(renew(true)).rejects.toThrow('on purpose');
+    expect(await store.findKey('north', 'key-a')).toEqual(before);
+    await renew(false);
+    // A replica that still has the old key can do nothing more.
+    const works = [
+      () => store.findKey('north', 'key-a'),
+      () => store.verifyKeys(),
+      () => store.head(),
+      () => store.commit([commit()]),
+    ];
+    for (const work of works) await expect(work()).rejects.toThrow('somebody else');
+    store.unlock(next);
+    await store.verifyKeys();
+    expect(await store.findKey('north', 'alias:of-key-a')).toEqual(before);
+    expect(await store.change((change) => change.findAnswer('answer'))).toEqual(answer);
+    expect((await store.secrets()).map(({ sealed }) => sealed)).toEqual([bytes('new')]);
+    expect(await store.head()).toMatchObject({ epoch: epoch + 1, tree: { size: 2 } });
+    expect(await store.commit([commit({ epoch })])).toEqual(['stale']);
+  });
+
+  it('§12.4 gives no MAC to a row that somebody changed', async () => {
+    await store.change((change) => change.putKey(keyRecord('key-a')));
+    const forger = await reopen();
+    forger.unlock(new Uint8Array(32).fill(9));
+    const next = new Uint8Array(32).fill(4);
+    await expect(forger.change((change) => change.replaceSecrets([], next))).rejects.toThrow('somebody else');
+    await forger.close();
+    const removed = store.change((change) => {
+      // Not the whole: as if a key had been put back.
+      return change.putKey(keyRecord('key-b', { revision: 6 })).then(() => change.replaceSecrets([], next));
+    });
+    await expect(removed).rejects.toThrow('older than the state');
+    await store.verifyKeys();
+  });
+
   it('§11.2 finds a key that was put back to an earlier revision', async () => {
     const first = await store.change((change) => change.putKey(keyRecord('key-a')));
     const rows: TableRow[] = [];
