@@ -291,7 +291,8 @@ test('a rotation while both work: neither writes under the old version later tha
   });
   await workInPage(tab, 20);
   const stopNode = workInNode(caching, 20);
-  await wait(1_500);
+  // Between two polls, not at one.
+  await wait(1_750);
   const asked = Date.now();
   await keyManagement(world.admin).rotate(keyId, 1);
   const rotated = Date.now();
@@ -300,7 +301,7 @@ test('a rotation while both work: neither writes under the old version later tha
   const inNode = { ...(await stopNode()), events, counters: caching.cache.counters };
 
   const log = await auditLog(world.admin);
-  const rotation = log.findIndex(({ operation, key }) => operation === 'rotate' && key === keyId);
+  const rotation = log.findIndex(({ operation, key }) => operation === 'rotate-key' && key === keyId);
   expect(rotation).toBeGreaterThan(0);
   const generated = (who: string, version: number, from = 0) =>
     log

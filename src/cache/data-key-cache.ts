@@ -36,6 +36,9 @@ const noEvictions: Record<EvictionReason, number> = {
   ...{ floor: 0, unavailable: 0, invalidated: 0, failed: 0, refreshed: 0 },
 };
 
+/** Keys whose newest versions are remembered. */
+const maxKeys = 10_000;
+
 /** Keeps data keys, for one or several keyrings. */
 export class DataKeyStore implements DataKeyCache {
   /** The options with their defaults. */
@@ -46,6 +49,8 @@ export class DataKeyStore implements DataKeyCache {
   readonly #counters = { hits: 0, misses: 0, joined: 0, bypasses: 0, evictions: { ...noEvictions } };
   /** Rises when something makes data keys unusable: what was asked for before is not kept. */
   #generation = 0;
+  /** The newest versions that were told of, by service and key: an answer that was on its way meanwhile may be older. */
+  readonly #newest = new Map<string, number>();
   #sweep: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: DataKeyCacheOptions) {
@@ -110,6 +115,7 @@ export class DataKeyStore implements DataKeyCache {
       (unavailable === 'for-caller' ? subject.client === teller : subject.client?.url === teller.url) &&
       (id === keyId || (keyId === undefined && subject.key === key));
     if (unavailable !== undefined) this.#generation++;
+    if (keyId !== undefined && change.newestVersion !== undefined) this.#learn(teller, keyId, change.newestVersion);
     this.#evictWhere((entry) => (concerns(entry) ? reasonOf(change, entry) : undefined));
   }
 
@@ -161,7 +167,26 @@ export class DataKeyStore implements DataKeyCache {
     this.#fetch(id, fetch, undefined).catch(() => undefined);
   }
 
+  #learn({ url }: KeyServiceClient, keyId: string, version: number): void {
+    const key = `${url} ${keyId}`;
+    const known = this.#newest.get(key) ?? 0;
+    if (known >= version) return;
+    if (this.#newest.size >= maxKeys) this.#newest.clear();
+    this.#newest.set(key, version);
+  }
+
+  #isRotatedOut({ subject: { operation, client }, keyId, version }: CacheEntry): boolean {
+    return (
+      operation === 'encrypt' && client !== undefined && version < (this.#newest.get(`${client.url} ${keyId}`) ?? 0)
+    );
+  }
+
   #keep(id: string, entry: CacheEntry): void {
+    if (this.#isRotatedOut(entry)) {
+      // Whoever waited for it began before the rotation was known, and may use it.
+      this.#tellEviction(entry, 'rotated');
+      return;
+    }
     const before = this.#entries.get(id);
     if (before !== undefined) this.#evict(id, before, 'refreshed');
     this.#entries.set(id, entry);
@@ -190,8 +215,12 @@ export class DataKeyStore implements DataKeyCache {
     }
   }
 
-  #evict(id: string, { keyId, version }: CacheEntry, reason: EvictionReason): void {
+  #evict(id: string, entry: CacheEntry, reason: EvictionReason): void {
     this.#entries.delete(id);
+    this.#tellEviction(entry, reason);
+  }
+
+  #tellEviction({ keyId, version }: CacheEntry, reason: EvictionReason): void {
     this.#counters.evictions[reason]++;
     emit(this.settings.onEvent, { type: 'cache-eviction', reason, keyId, version });
   }

@@ -17,7 +17,7 @@ const table = 'proof-keys';
 
 /**
  * The proof key of a name from this origin's IndexedDB; made and kept where there is none yet. Its private half cannot be exported, by nobody; a script in the page can
- * still sign with it. Two pages that ask at once get the same key.
+ * still sign with it, and who reads the files of the browser's profile may find it there. Two pages that ask at once get the same key.
  *
  * Rejects with a `TypeError` where there is no IndexedDB, and with what IndexedDB rejects with, for example where the browser keeps nothing.
  */

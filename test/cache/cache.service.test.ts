@@ -6,7 +6,7 @@ import { decrypt, encrypt, inspect, rewrap } from '../../src/index.ts';
 import { serviceKeyring } from '../../src/keyrings/service.ts';
 import { developmentToken, keyManagement } from '../../src/service.ts';
 import { codeOf } from '../support/data.ts';
-import { clientOf, keyContext, newKey, recorder } from '../support/service-client.ts';
+import { clientOf, keyContext, newKey, recorder, through } from '../support/service-client.ts';
 
 const admin = keyManagement(clientOf('admin@north'));
 let keyId: string;
@@ -71,6 +71,32 @@ describe('what the service says', () => {
     // Decrypting goes on with what is cached.
     await decrypt(before, { keyring });
     expect(cache.counters.evictions.floor).toBe(0);
+  });
+
+  test('a data key that was on its way during a rotation is not kept, once the rotation is known', async () => {
+    const id = await newKey();
+    const inner = through();
+    let release: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const client = clientOf('alice@north', {
+      fetch: async (url, init) => {
+        const answer = await inner(url, init);
+        if (url.includes('/generate')) await held;
+        return answer;
+      },
+    });
+    const keyring = cachingKeyring(serviceKeyring({ client, keyId: id, keyContext }), { pollInterval: 0 });
+    const slow = encrypt('x', { keyring });
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await admin.rotate(id, 1);
+    await client.keyDocument(id, { fresh: true });
+    release();
+    expect(versionOf(await slow)).toBe(1);
+    expect(keyring.cache.size).toBe(0);
+    expect(versionOf(await encrypt('x', { keyring }))).toBe(2);
+    expect(keyring.cache.counters.evictions.rotated).toBe(1);
   });
 
   test('polling: rotation, floor and a disabled key reach an idle client', async () => {
