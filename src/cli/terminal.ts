@@ -77,9 +77,10 @@ export function formatBytes(bytes: number): string {
 /** Asks on the terminal that controls the process, whatever standard input is, and shows nothing of the answer. */
 export async function askHidden(question: string): Promise<string> {
   const { input, output, close } = openTerminal();
-  output.write(question);
+  // Before the question: whoever answers at once must not see it either.
   input.setRawMode(true);
   try {
+    output.write(question);
     return await readLine(input);
   } finally {
     input.setRawMode(false);
