@@ -15,7 +15,7 @@ const suites = [
   'test:client:browsers',
   'test:cli',
   'test:large',
-  'test:rewrap',
+  'test:rewrap:short',
   'test:e2e',
   'test:runtimes',
   'test:package',

@@ -67,6 +67,8 @@ export interface Verification {
 
 /** Seconds by which clocks may differ in any case. */
 const leeway = 60;
+/** §2.3: seconds that a transport key may be kept for. */
+const maxTransportKeyLifetime = 86_400;
 const coordinate = 48;
 
 /** `ERR_SERVICE_IDENTITY` */
@@ -179,6 +181,9 @@ async function newestTransportKey(claims: JsonObject, { times }: Verification): 
   if (kid !== (await pointThumbprint(point))) throw untrusted('its transport key has the id of another');
   const expires = integerField(first, 'exp') + leeway;
   if (!times.some((time) => time < expires)) throw untrusted('its transport key has expired');
+  // §2.4: one that is kept for longer is not erased in time.
+  const latest = expires - maxTransportKeyLifetime - 2 * leeway;
+  if (!times.some((time) => time > latest)) throw untrusted('its transport key is to be kept for more than a day');
   return { kid, point };
 }
 

@@ -151,6 +151,11 @@ describe('§2.3 signed documents', () => {
       (claims) => ({ transport_keys: [{ ...firstKey(claims), exp: past }] }),
       'ERR_SERVICE_IDENTITY',
     ],
+    [
+      'a transport key that is kept for two days',
+      (claims) => ({ transport_keys: [{ ...firstKey(claims), exp: past + 3 * 86_400 }] }),
+      'ERR_SERVICE_IDENTITY',
+    ],
   ];
 
   test.each(lies)('%s', async (_what, discovery, code) => {
