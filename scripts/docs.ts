@@ -1,6 +1,7 @@
-// Compiles every TypeScript block of the documentation, and runs those that are marked `ts run`: `npm run test:docs`.
+// Compiles every TypeScript block of the documentation, and runs those that are marked `ts run`, or, against a development key service, `ts run service`:
+// `npm run test:docs`.
 
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -9,14 +10,14 @@ const pages = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', ...globSync('docs/
 
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
-const toRun: string[] = [];
+const toRun: { name: string; withService: boolean }[] = [];
 let count = 0;
 for (const page of pages) {
   const text = readFileSync(page, 'utf8');
   for (const [i, [, mark, code]] of [...text.matchAll(/^```ts(.*)\n([\s\S]*?)^```$/gm)].entries()) {
     const name = `${page.replaceAll(/[/.]/g, '-')}-${i + 1}.ts`;
     writeFileSync(join(folder, name), `${code}\nexport {};\n`);
-    if (mark?.trim() === 'run') toRun.push(name);
+    if (/^ run\b/.test(mark ?? '')) toRun.push({ name, withService: mark === ' run service' });
     count++;
   }
 }
@@ -24,11 +25,50 @@ if (count < 4 || toRun.length === 0) throw new Error('the documentation has lost
 const settings = { extends: '../../tsconfig.json', compilerOptions: { noUnusedLocals: false }, include: ['*.ts'] };
 writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
 execFileSync('npx', ['--no-install', 'tsc', '-p', folder], { stdio: 'inherit' });
-for (const name of toRun) {
-  const output = execFileSync(process.execPath, ['--conditions=bulla-source', join(folder, name)], {
-    encoding: 'utf8',
-  });
-  console.log(`${name}: ${output.trim()}`);
+const service = await startService();
+try {
+  for (const { name, withService } of toRun) {
+    if (withService) service.fillIn(join(folder, name));
+    const output = execFileSync(process.execPath, ['--conditions=bulla-source', join(folder, name)], {
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    console.log(`${name}: ${output.trim()}`);
+  }
+} finally {
+  await service.stop();
 }
 rmSync(folder, { recursive: true });
 console.log(`${count} code blocks compiled, ${toRun.length} run`);
+
+/** A development key service, and how its address and identity get into a block. */
+async function startService() {
+  const bin = 'key-service/bin/bulla-key-service.js';
+  const child: ChildProcess = spawn(process.execPath, [bin, 'dev', '--port', '0', '--data', join(folder, 'service')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = new Promise((done) => child.once('exit', done));
+  let said = '';
+  const { url, pin } = await new Promise<{ url: string; pin: string }>((done, fail) => {
+    child.once('exit', () => fail(new Error(`the key service ended: ${said}`)));
+    child.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk;
+      const [, url] = /url +(\S+)/.exec(said) ?? [];
+      const [, pin] = /identity +([\w-]{43})\s/.exec(said) ?? [];
+      if (url !== undefined && pin !== undefined) done({ url, pin });
+    });
+  });
+  return {
+    fillIn(path: string) {
+      const text = readFileSync(path, 'utf8');
+      const filled = text.replace('http://127.0.0.1:8400', url).replace(/(?<=pin: ')[\w-]{43}/, pin);
+      if (!filled.includes(url) || !filled.includes(pin))
+        throw new Error(`${path} has no address or no pin to fill in`);
+      writeFileSync(path, filled);
+    },
+    async stop() {
+      child.kill();
+      await ended;
+    },
+  };
+}
