@@ -6,6 +6,7 @@ import { assertKeyring, type DataKey, type Keyring, type KeyringOptions, type Un
 import { type ServiceParts, servicePartsOf, setServiceParts } from '../keyrings/service-parts.ts';
 import { assert } from '../lib/assert.ts';
 import { encodeBase64url } from '../lib/base64url.ts';
+import { unavailable } from '../service/token.ts';
 import { type DataKeyCache, DataKeyStore } from './data-key-cache.ts';
 import { CacheEntry } from './entry.ts';
 import type { DataKeyCacheOptions } from './options.ts';
@@ -79,15 +80,16 @@ async function generate({ keyring, cache, parts, watch, scopeOf }: Cached, optio
     cache.bypass('encrypt', parts?.keyId);
     return keyring.generateDataKey(options);
   }
-  const id = `encrypt ${await scopeOf(signal)}`;
+  const scope = await scopeOf(signal);
   const subject = { operation: 'encrypt', client: parts?.client, key: parts?.keyId } as const;
   const entry = await cache.use(
-    id,
+    `encrypt ${scope}`,
     plaintextLength,
     async (shared) => {
       const begun = cache.settings.now();
       const { random } = options;
       const { dataKey, wrappedKeys } = await keyring.generateDataKey({ signal: shared, random });
+      await assertSameUser(scopeOf, scope, shared);
       return new CacheEntry(subject, dataKey, wrappedKeys, begun);
     },
     signal,
@@ -114,7 +116,7 @@ async function unwrap(
   let failure: unknown;
   for (const wrappedKey of ordered) {
     try {
-      const entry = await fetchUnwrapped(cached, ids.get(wrappedKey) as string, wrappedKey, options.signal);
+      const entry = await fetchUnwrapped(cached, scope, ids.get(wrappedKey) as string, wrappedKey, options.signal);
       return { wrappedKey, dataKey: entry.dataKey };
     } catch (error) {
       if (error !== notMine && !(isBullaError(error) && error.code === 'ERR_DECRYPTION_FAILED')) throw error;
@@ -128,7 +130,8 @@ async function unwrap(
 const notMine = Symbol('the wrapped key is for another keyring');
 
 async function fetchUnwrapped(
-  { keyring, cache, parts, watch }: Cached,
+  { keyring, cache, parts, watch, scopeOf }: Cached,
+  scope: string,
   id: string,
   wrappedKey: WrappedKey,
   signal: AbortSignal | undefined,
@@ -138,6 +141,7 @@ async function fetchUnwrapped(
     const begun = cache.settings.now();
     const unwrapped = await keyring.unwrapDataKey([wrappedKey], { signal: shared });
     if (unwrapped === null) throw notMine;
+    await assertSameUser(scopeOf, scope, shared);
     return new CacheEntry(subject, unwrapped.dataKey, [wrappedKey], begun);
   };
   const entry = await cache.use(id, 0, fetch, signal);
@@ -157,6 +161,11 @@ function scopes(parts: ServiceParts | undefined): Cached['scopeOf'] {
     const { tenant, principal } = await client.caller({ signal });
     return JSON.stringify([client.url, tenant, principal, keyId, pairs, mode]);
   };
+}
+
+/** A data key that was asked for with the token of another user, who has signed in since, is neither kept nor given to whoever waits. */
+async function assertSameUser(scopeOf: Cached['scopeOf'], scope: string, signal: AbortSignal): Promise<void> {
+  if ((await scopeOf(signal)) !== scope) throw unavailable('another user has signed in');
 }
 
 /** The wrapped key itself stands where the design has its hash: that is as unique, and takes no turn of the event loop in which others would miss the same flight. */

@@ -46,7 +46,10 @@ export interface KeyServiceClient {
   connect(options?: CallOptions): Promise<ServiceDocument>;
   /** Who the current access token is for. Asks the source of tokens, not the service. */
   caller(options?: CallOptions): Promise<Caller>;
-  /** Forgets the token of a `tokenSource`, for example when the user signs out. */
+  /**
+   * Forgets the token of a `tokenSource` and the documents of keys, when the user signs out. Calls that are under way may still be repeated, with the token of whoever signs in next: abort them, or make a client
+   * for each user.
+   */
   forgetToken(): void;
   /** Makes a data key, straight into a handle. */
   generateDataKey(target: WrapTarget, options?: CallOptions): Promise<ServiceDataKey>;
@@ -111,7 +114,10 @@ export function createKeyServiceClient(options: KeyServiceClientOptions): KeySer
       const { tenant, principal } = await connection.caller(signal);
       return { tenant, principal };
     },
-    forgetToken: () => connection.tokens?.clear(),
+    forgetToken() {
+      connection.tokens?.clear();
+      documents.clear();
+    },
     ...dataKeyMethods(dataPlane(connection, changes)),
     keyDocument: async (key, keyOptions) => documents.get(keyName(key), keyOptions),
     verifyKeyDocument: (document) => documents.verify(document),

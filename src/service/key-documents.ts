@@ -44,8 +44,8 @@ const maxDocuments = 1_000;
 export class KeyDocuments {
   readonly #connection: Connection;
   readonly #changes: KeyChanges;
-  readonly #documents = new Map<string, VerifiedKeyDocument>();
-  readonly #flights = new Map<string, SingleFlight<VerifiedKeyDocument>>();
+  #documents = new Map<string, VerifiedKeyDocument>();
+  #flights = new Map<string, SingleFlight<VerifiedKeyDocument>>();
 
   constructor(connection: Connection, changes: KeyChanges) {
     this.#connection = connection;
@@ -54,12 +54,20 @@ export class KeyDocuments {
 
   /** The document of a key, by id or alias. */
   async get(key: string, { fresh = false, signal }: KeyDocumentOptions = {}): Promise<VerifiedKeyDocument> {
-    const kept = this.#documents.get(key);
+    const documents = this.#documents;
+    const flights = this.#flights;
+    const kept = documents.get(key);
     if (!fresh && kept !== undefined && this.#connection.clock.serviceTime() < kept.expires - renewBefore) return kept;
-    const flight = this.#flights.get(key) ?? new SingleFlight<VerifiedKeyDocument>();
-    this.#flights.set(key, flight);
-    const work = (shared: AbortSignal) => this.#fetch(key, shared).finally(() => this.#flights.delete(key));
+    const flight = flights.get(key) ?? new SingleFlight<VerifiedKeyDocument>();
+    flights.set(key, flight);
+    const work = (shared: AbortSignal) => this.#fetch(key, documents, shared).finally(() => flights.delete(key));
     return flight.join(work, signal);
+  }
+
+  /** Forgets all, also what is on its way: to another user an alias names another key. */
+  clear(): void {
+    this.#documents = new Map();
+    this.#flights = new Map();
   }
 
   /** Verifies a document that was kept elsewhere, against the pin and without a call. */
@@ -70,14 +78,18 @@ export class KeyDocuments {
     return { ...(await verifyKeyDocument(document, key, verification)), signed: { identity: key, document } };
   }
 
-  async #fetch(key: string, signal: AbortSignal): Promise<VerifiedKeyDocument> {
+  async #fetch(
+    key: string,
+    documents: Map<string, VerifiedKeyDocument>,
+    signal: AbortSignal,
+  ): Promise<VerifiedKeyDocument> {
     try {
       const { body } = await call(this.#connection, { method: 'GET', path: `/v1/keys/${key}/public`, signal });
       const { identity } = await this.#connection.discovery.get(signal);
       const document = await this.verify({ identity, document: stringField(body, 'document') });
-      this.#assertFits(key, document);
-      if (this.#documents.size >= maxDocuments) this.#documents.clear();
-      this.#documents.set(key, document);
+      assertFits(key, document, documents.get(key));
+      if (documents.size >= maxDocuments) documents.clear();
+      documents.set(key, document);
       this.#changes.seen(key, document);
       return document;
     } catch (error) {
@@ -86,17 +98,16 @@ export class KeyDocuments {
     }
   }
 
-  /** The document is that of the key that was asked for, and not older than one that was seen before. */
-  #assertFits(key: string, { keyId, serial }: KeyDocument): void {
-    if (isKeyId(key) && keyId !== key) throw badAnswer('the document is that of another key');
-    const before = this.#documents.get(key);
-    if (before?.keyId === keyId && serial < before.serial) {
-      throw untrusted('the document of the key is older than one that was seen before');
-    }
-  }
-
   async #unpinned(): Promise<string> {
     const { identity } = await this.#connection.document(undefined);
     return keyThumbprint(identity);
+  }
+}
+
+/** The document is that of the key that was asked for, and not older than one that was seen before. */
+function assertFits(key: string, { keyId, serial }: KeyDocument, before: KeyDocument | undefined): void {
+  if (isKeyId(key) && keyId !== key) throw badAnswer('the document is that of another key');
+  if (before?.keyId === keyId && serial < before.serial) {
+    throw untrusted('the document of the key is older than one that was seen before');
   }
 }

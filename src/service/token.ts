@@ -72,7 +72,7 @@ export function readToken(text: unknown, { tenant, tenantClaim }: TokenReading):
 /** Keeps the token of a source until it is about to expire or was refused. Failures are not kept. */
 export class TokenCache {
   readonly #source: (refused: string | undefined, signal: AbortSignal) => Promise<AccessToken>;
-  readonly #flight = new SingleFlight<AccessToken>();
+  #flight = new SingleFlight<AccessToken>();
   #current: AccessToken | undefined;
   #refused: string | undefined;
 
@@ -89,9 +89,14 @@ export class TokenCache {
   get(time: number, signal: AbortSignal | undefined): Promise<AccessToken> {
     const current = this.at(time);
     if (current !== undefined) return Promise.resolve(current);
-    return this.#flight.join(async (shared) => {
+    const flight = this.#flight;
+    return flight.join(async (shared) => {
       const token = await this.#source(this.#refused, shared);
-      this.#current = token;
+      // Another user may have signed in meanwhile.
+      if (flight === this.#flight) {
+        this.#current = token;
+        this.#refused = undefined;
+      }
       return token;
     }, signal);
   }
@@ -103,10 +108,11 @@ export class TokenCache {
     this.#refused = token.text;
   }
 
-  /** Forgets the token, for another user. */
+  /** Forgets the token, also one that is on its way, for another user. */
   clear(): void {
     this.#current = undefined;
     this.#refused = undefined;
+    this.#flight = new SingleFlight();
   }
 }
 
