@@ -19,6 +19,7 @@ import {
   type VerifiedKeyDocument,
 } from './key-documents.ts';
 import { type KeyServiceClientOptions, readSettings } from './options.ts';
+import { randomId } from './proof.ts';
 
 /** Options of a single call. */
 export interface CallOptions {
@@ -82,7 +83,7 @@ export interface ServiceRequest {
   readonly body?: object | undefined;
   /** The change is made only in this state of the key, `docs/key-service.md` §7.1. */
   readonly ifMatch?: string | undefined;
-  /** Makes repetitions of a creation one; 1 to 64 characters of `A-Z a-z 0-9 - _` (§7.2). */
+  /** Makes repetitions of a creation one; 1 to 64 characters of `A-Z a-z 0-9 - _` (§7.2). Default: a random one for this call. */
   readonly idempotencyKey?: string | undefined;
   /** Ends the call. */
   readonly signal?: AbortSignal | undefined;
@@ -153,7 +154,8 @@ async function plainCall(connection: Connection, request: ServiceRequest): Promi
   assert(/^\/v1\/[\w\-./:]+(\?[\w\-=&]*)?$/.test(path), 'path', 'a path from /v1/ on');
   const headers = {
     ...(ifMatch === undefined ? {} : { 'If-Match': ifMatch }),
-    ...(idempotencyKey === undefined ? {} : { 'Idempotency-Key': idempotencyKey }),
+    // Where the answer to a creation is lost, its repetition must not be a second one. §7.2: other operations need none, and take no notice.
+    ...(method === 'POST' ? { 'Idempotency-Key': idempotencyKey ?? (await randomId()) } : {}),
   };
   const makeBody = body === undefined ? {} : { body: async () => body };
   return (await call(connection, { method, path, headers, signal, ...makeBody })).body;

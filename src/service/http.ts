@@ -69,7 +69,7 @@ export async function send(fetch: Fetch, { url, signal, maxBytes, ...request }: 
 }
 
 /** What is at the bottom of a failed fetch: in Node the code of the socket or of TLS, in browsers all that they tell. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   const { code, message, cause } = (error ?? {}) as { code?: unknown; message?: unknown; cause?: unknown };
   return cause === undefined ? String(code ?? message) : reasonOf(cause);
 }
@@ -150,6 +150,8 @@ export async function withRetries<Result>(
 
 function isRetryable(error: unknown, maxRetryAfter: number): boolean {
   if (!isBullaError(error) || error.name !== 'KeyServiceError') return false;
+  // Where there is no token, it counts why.
+  if (error.code === 'ERR_TOKEN_UNAVAILABLE') return isRetryable(error.cause, maxRetryAfter);
   return retryable.includes(error.code) && (error.retryAfter ?? 0) <= maxRetryAfter;
 }
 

@@ -2,7 +2,6 @@
 
 import { integerField, type JsonObject } from './answer.ts';
 import type { CallOptions, KeyServiceClient } from './client.ts';
-import { randomId } from './proof.ts';
 
 /** States of a version (§5.2). */
 export type VersionState = 'active' | 'decrypt-only' | 'compromised' | 'disabled' | 'destroy-scheduled' | 'destroyed';
@@ -58,7 +57,7 @@ export interface KeyManagement {
   describe(key: string, options?: CallOptions): Promise<KeyDescription>;
   /** All keys that the caller may see, a page at a time. */
   list(options?: CallOptions): AsyncGenerator<KeyDescription, void, undefined>;
-  /** Makes the next version. Of concurrent rotations from one version one wins; the others are `ERR_SERVICE_CONFLICT`. */
+  /** Makes the next version. Of concurrent rotations from one version one wins; the others are `ERR_SERVICE_CONFLICT`, and so is the repetition of one whose answer was lost. */
   rotate(key: string, fromVersion: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
   /** Without `version` the whole key, else a version that is not active. */
   disable(key: string, version?: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
@@ -90,10 +89,8 @@ export function keyManagement(client: KeyServiceClient): KeyManagement {
     );
   const of = (version: number | undefined) => (version === undefined ? {} : { version });
   return {
-    async create({ idempotencyKey, signal, ...body } = {}) {
-      const key = idempotencyKey ?? (await randomId());
-      return described(client.request({ method: 'POST', path: '/v1/keys', body, signal, idempotencyKey: key }));
-    },
+    create: ({ idempotencyKey, signal, ...body } = {}) =>
+      described(client.request({ method: 'POST', path: '/v1/keys', body, signal, idempotencyKey })),
     describe: (key, { signal } = {}) => described(client.request({ method: 'GET', path: `/v1/keys/${key}`, signal })),
     list: ({ signal } = {}) => listKeys(client, signal),
     rotate: (key, from, options) => change(key, 'rotate', { from_version: from }, options),

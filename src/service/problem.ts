@@ -1,6 +1,7 @@
 /** Problem documents as typed errors, `docs/key-service.md` §1.4, §3.7 and §10. */
 
 import { DecryptionError, KeyServiceError, type KeyServiceErrorCode } from '../errors.ts';
+import type { Bytes } from '../types.ts';
 import { type JsonObject, parseObject } from './answer.ts';
 import type { HttpAnswer } from './http.ts';
 
@@ -66,13 +67,16 @@ export function problemError(status: number, document: JsonObject, source: Probl
 export function answerError({ status, headers, body }: HttpAnswer, requestId: string | undefined): Error {
   const seconds = Number(headers.get('Retry-After') ?? Number.NaN);
   const retryAfter = seconds >= 0 ? seconds : undefined;
-  let problem: JsonObject = {};
+  return problemError(status, objectOf(body), { requestId, retryAfter });
+}
+
+/** The JSON object that a body is, or an empty one: a proxy may have answered in the place of whoever was asked. */
+export function objectOf(body: Bytes): JsonObject {
   try {
-    problem = parseObject(body);
+    return parseObject(body);
   } catch {
-    // A proxy may have answered in the place of the service.
+    return {};
   }
-  return problemError(status, problem, { requestId, retryAfter });
 }
 
 function codeOfStatus(status: number): KeyServiceErrorCode {

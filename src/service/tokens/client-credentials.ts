@@ -1,9 +1,10 @@
 /** Tokens by OAuth client credentials, RFC 6749 §4.4, with `private_key_jwt` (RFC 7523) and DPoP (RFC 9449). */
 
+import { isBullaError } from '../../errors.ts';
 import { assert, assertOptions } from '../../lib/assert.ts';
 import { encodeUtf8 } from '../../lib/utf8.ts';
-import { parseObject } from '../answer.ts';
-import { type Fetch, type HttpAnswer, send } from '../http.ts';
+import { type Fetch, type HttpAnswer, reasonOf, send } from '../http.ts';
+import { answerError, objectOf } from '../problem.ts';
 import { randomId } from '../proof.ts';
 import { type TokenRequest, type TokenSource, unavailable } from '../token.ts';
 import { type SigningKey, signJwt } from './jwt.ts';
@@ -27,7 +28,7 @@ const maxBytes = 65_536;
 
 /**
  * A source of tokens by client credentials, bound to the client's proof key. The nonce that the authorization server may ask for is given once. Throws a `TypeError` that names a
- * wrong option; where the server refuses, calls reject with `ERR_TOKEN_UNAVAILABLE` and its OAuth error.
+ * wrong option; where the server refuses or cannot be asked, calls reject with `ERR_TOKEN_UNAVAILABLE`, which has its OAuth error or what happened.
  */
 export function clientCredentialsToken(options: ClientCredentialsOptions): TokenSource {
   assertOptions(options, ['tokenEndpoint', 'clientId', 'key', 'assertionAudience', 'scope', 'resource']);
@@ -40,14 +41,19 @@ export function clientCredentialsToken(options: ClientCredentialsOptions): Token
   let nonce: string | undefined;
   return async (request) => {
     for (let attempt = 0; ; attempt++) {
-      const answer = await ask(options, request, nonce);
+      const answer = await ask(options, request, nonce).catch((cause) => {
+        if (!isBullaError(cause)) throw cause;
+        throw unavailable(`the authorization server could not be asked (${reasonOf(cause)})`, cause);
+      });
       nonce = answer.headers.get('DPoP-Nonce') ?? nonce;
-      const { access_token: token, error, error_description: description } = parseObject(answer.body);
+      const { access_token: token, error, error_description: description } = objectOf(answer.body);
       if (answer.status === 200 && typeof token === 'string') return token;
       // RFC 9449 §8
       if (error === 'use_dpop_nonce' && attempt === 0) continue;
       throw unavailable(
         `the authorization server answered ${[answer.status, error, description].filter(Boolean).join(' ')}`,
+        // Whether it is worth a repetition.
+        answer.status === 200 ? undefined : answerError(answer, undefined),
       );
     }
   };

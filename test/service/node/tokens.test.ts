@@ -14,7 +14,7 @@ import {
   serviceAccountToken,
   type TokenSource,
 } from '../../../src/service.ts';
-import { audience, signingKey, startService, trusted } from '../../support/configured-service.ts';
+import { audience, freePort, signingKey, startService, trusted } from '../../support/configured-service.ts';
 import { rejection } from '../../support/data.ts';
 import { startIssuer } from './issuer.ts';
 
@@ -111,13 +111,52 @@ describe('clientCredentialsToken', () => {
   });
 
   test('an issuer that is not there, and wrong options', async () => {
-    const source = clientCredentialsToken({ ...options(), tokenEndpoint: 'http://127.0.0.1:9/token' });
-    expect((await rejection(clientWith(source).caller())).code).toMatch(
-      /ERR_SERVICE_UNREACHABLE|ERR_TOKEN_UNAVAILABLE/,
-    );
+    const source = clientCredentialsToken({
+      ...options(),
+      tokenEndpoint: `http://127.0.0.1:${await freePort()}/token`,
+    });
+    expect(await rejection(clientWith(source).caller())).toMatchObject({
+      code: 'ERR_TOKEN_UNAVAILABLE',
+      message: 'There is no access token: the authorization server could not be asked (ECONNREFUSED)',
+      cause: { code: 'ERR_SERVICE_UNREACHABLE' },
+    });
     expect(() => clientCredentialsToken({ ...options(), tokenEndpoint: 'http://issuer.example/token' })).toThrow(
       /^tokenEndpoint/,
     );
+  });
+});
+
+describe('an issuer that is not well', () => {
+  test.each([
+    ['503', 503, '<html>', {}, 'the authorization server answered 503', 2],
+    ['429 with a wait', 429, '{}', { 'Retry-After': '3600' }, 'the authorization server answered 429', 0],
+    ['no JSON', 200, '<html>', {}, 'the authorization server answered 200', 0],
+    ['no token', 200, '{}', {}, 'the authorization server answered 200', 0],
+    ['an error', 400, '{"error":"invalid_scope"}', {}, 'the authorization server answered 400 invalid_scope', 0],
+    [
+      'a redirect',
+      302,
+      '',
+      { Location: '/' },
+      'the authorization server could not be asked (ERR_SERVICE_REDIRECTED)',
+      0,
+    ],
+  ])('%s', async (_what, status, body, headers, message, repeated) => {
+    let asked = 0;
+    const fetchOf = (input: string, init: RequestInit) => {
+      if (!input.startsWith('https://login.example/')) return fetch(input, init);
+      asked++;
+      return Promise.resolve(new Response(status === 302 ? null : body, { status, headers: headers as never }));
+    };
+    const source = clientCredentialsToken({
+      tokenEndpoint: 'https://login.example/token',
+      clientId: 'nightly',
+      key: { jwk: client.privateJwk },
+    });
+    const keyClient = clientWith(source, { fetch: fetchOf, retry: { limit: 2, delay: 1 } });
+    const error = await rejection(keyClient.caller());
+    expect(error).toMatchObject({ code: 'ERR_TOKEN_UNAVAILABLE', message: `There is no access token: ${message}` });
+    expect(asked).toBe(1 + repeated);
   });
 });
 
