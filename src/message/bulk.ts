@@ -50,7 +50,7 @@ export interface BulkReport<Item extends BulkItem> extends BulkProgress {
   /** Whether the end of the items was reached. */
   readonly complete: boolean;
   readonly failures: readonly BulkFailure<Item>[];
-  /** Why it ended early: what a key service that cannot be used rejected with, the reason of the signal, or an error of the source of items. */
+  /** Why it ended early: what a key service that cannot be used rejected with, the reason of the signal, or an error of the source of items or of a callback. */
   readonly stoppedBy: unknown;
 }
 
@@ -164,16 +164,24 @@ class Run<Item extends BulkItem> {
 
   async #do(item: Item, place: { finished: boolean }): Promise<void> {
     try {
+      await this.#outcome(item);
+      place.finished = true;
+      while (this.#order[0]?.finished === true) this.#token = this.#order.shift()?.id;
+      this.#options.onProgress?.(this.#progress());
+    } catch (error) {
+      // Also what a callback threw: where progress cannot be kept, going on is of no use.
+      this.stop(error);
+    }
+  }
+
+  async #outcome(item: Item): Promise<void> {
+    try {
       const changed = await this.#attempt(item);
       this.#counts[changed ? 'done' : 'skipped']++;
     } catch (error) {
-      if (this.#stopped !== undefined) return;
-      if (isBullaError(error) && endsAll.test(error.code)) return this.stop(error);
+      if (this.#stopped !== undefined || (isBullaError(error) && endsAll.test(error.code))) throw error;
       this.#fail({ item, error });
     }
-    place.finished = true;
-    while (this.#order[0]?.finished === true) this.#token = this.#order.shift()?.id;
-    this.#options.onProgress?.(this.#progress());
   }
 
   /** Throttled by a key service, the whole run pauses for as long as it asks for. */

@@ -1,0 +1,160 @@
+// Work on many things, without messages: order, rate, resuming, failures, and callbacks that throw. With a service: test/service/bulk.test.ts.
+
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { KeyServiceError } from '../../src/errors.ts';
+import { type BulkOptions, forAll } from '../../src/message/bulk.ts';
+
+interface Item {
+  readonly id: string;
+}
+
+const itemsOf = (count: number): Item[] => Array.from({ length: count }, (_, i) => ({ id: `${i}`.padStart(5, '0') }));
+const done = async () => true;
+
+describe('by a clock of the test', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'], now: 0 });
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  /** When each item was begun, in milliseconds since the run began; each takes `duration` of them. */
+  async function begun(count: number, options: BulkOptions<Item>, duration = 0) {
+    const start = performance.now();
+    const times: number[] = [];
+    const run = forAll(itemsOf(count), options, async () => {
+      times.push(performance.now() - start);
+      if (duration > 0) await new Promise((resolve) => setTimeout(resolve, duration));
+      return true;
+    });
+    await vi.runAllTimersAsync();
+    expect(await run).toMatchObject({ done: count, complete: true });
+    return times;
+  }
+
+  test.each([1, 7, 40, 1_000])('%i in a second, never more in any second, and no slower', async (perSecond) => {
+    const count = Math.min(3 * perSecond + 5, 2_000);
+    for (const concurrency of [1, 500]) {
+      const times = await begun(count, { perSecond, concurrency });
+      for (const [i, time] of times.entries()) {
+        const earlier = times[i - perSecond];
+        // A timer may be early by less than its resolution.
+        if (earlier !== undefined) expect(time - earlier).toBeGreaterThanOrEqual(999);
+        expect(time).toBeLessThanOrEqual((i * 1_000) / perSecond + 1);
+      }
+    }
+  });
+
+  test('time in which nothing could begin is not made up for', async () => {
+    const times = await begun(10, { perSecond: 10, concurrency: 1 }, 1_000);
+    expect(times).toEqual(Array.from({ length: 10 }, (_, i) => i * 1_000));
+  });
+
+  test('without a rate all begin at once, as many as may', async () => {
+    const times = await begun(10, { concurrency: 4 }, 1_000);
+    expect(times).toEqual([0, 0, 0, 0, 1_000, 1_000, 1_000, 1_000, 2_000, 2_000]);
+  });
+
+  test('throttled, all wait for as long as the service asks, and go on with the same items', async () => {
+    const times: [string, number][] = [];
+    const start = performance.now();
+    const run = forAll(itemsOf(6), { concurrency: 2 }, async ({ id }) => {
+      times.push([id, performance.now() - start]);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      if (performance.now() - start === 10) throw new KeyServiceError('ERR_THROTTLED', 'busy', { retryAfter: 3 });
+      return true;
+    });
+    await vi.runAllTimersAsync();
+    expect(await run).toMatchObject({ done: 6, failed: 0, complete: true });
+    expect(times.slice(0, 4)).toEqual([
+      ['00000', 0],
+      ['00001', 0],
+      ['00000', 3_010],
+      ['00001', 3_010],
+    ]);
+    expect(times.slice(4).every(([, time]) => time >= 3_020)).toBe(true);
+  });
+
+  test('throttled for ever, it ends, and the token says where', async () => {
+    const run = forAll(itemsOf(6), { concurrency: 1 }, async ({ id }) => {
+      if (id === '00003') throw new KeyServiceError('ERR_THROTTLED', 'busy', { retryAfter: 3 });
+      return true;
+    });
+    await vi.runAllTimersAsync();
+    const report = await run;
+    expect(report).toMatchObject({ done: 3, failed: 0, complete: false, resumeToken: '00002' });
+    expect(report.stoppedBy).toMatchObject({ code: 'ERR_THROTTLED' });
+  });
+
+  test('an abort ends the waiting for the rate at once', async () => {
+    const controller = new AbortController();
+    const run = forAll(itemsOf(100), { perSecond: 1, signal: controller.signal }, done);
+    await vi.advanceTimersByTimeAsync(2_500);
+    controller.abort(new Error('enough'));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(await run).toMatchObject({
+      done: 3,
+      complete: false,
+      resumeToken: '00002',
+      stoppedBy: { message: 'enough' },
+    });
+  });
+});
+
+test('the token never passes over what is not finished, in whatever order it ends', async () => {
+  const seen: (string | undefined)[] = [];
+  const finished = new Set<string>();
+  const onProgress = ({ resumeToken }: { resumeToken: string | undefined }) => {
+    for (const { id } of itemsOf(50))
+      if (resumeToken !== undefined && id <= resumeToken) expect(finished).toContain(id);
+    seen.push(resumeToken);
+  };
+  const report = await forAll(itemsOf(50), { concurrency: 10, onProgress }, async ({ id }) => {
+    await new Promise((resolve) => setTimeout(resolve, (Number(id) * 7) % 13));
+    finished.add(id);
+    return true;
+  });
+  expect(report).toMatchObject({ done: 50, resumeToken: '00049' });
+  expect(seen.length).toBe(50);
+});
+
+describe('what throws', () => {
+  const items = async function* (pause: number) {
+    for (const item of itemsOf(20)) {
+      yield item;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  };
+  const boom = new Error('no room for the token');
+  const throwing = () => {
+    throw boom;
+  };
+
+  test.each([
+    ['onProgress', { onProgress: throwing }, done],
+    ['onFailure', { onFailure: throwing }, () => Promise.reject(new Error('one message'))],
+  ])('%s: the run ends with it, and nothing is rejected behind its back', async (_what, options, work) => {
+    for (const concurrency of [1, 5]) {
+      // The source is waited for when it happens.
+      const report = await forAll(items(5), { concurrency, ...options }, work);
+      expect(report).toMatchObject({ complete: false, stoppedBy: boom });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
+
+  test('the source: what was begun is finished, and the error is told', async () => {
+    const source = async function* () {
+      yield* itemsOf(3);
+      throw boom;
+    };
+    const report = await forAll(source(), {}, done);
+    expect(report).toMatchObject({ complete: false, stoppedBy: boom });
+  });
+
+  test('more failures than allowed', async () => {
+    const report = await forAll(itemsOf(20), { concurrency: 1, maxFailures: 2 }, () => Promise.reject(new Error('x')));
+    expect(report).toMatchObject({ failed: 3, complete: false, resumeToken: '00002' });
+    expect(String(report.stoppedBy)).toMatch(/more than 2 messages failed/);
+  });
+});
