@@ -1,4 +1,4 @@
-// 100,000 messages re-wrapped through the service by a process that is killed twice: nothing lost, nothing twice, payloads as they were.
+// 100,000 messages re-wrapped through the service by a process that is killed twice: nothing lost, nothing twice, payloads as they were, and never faster than its rate.
 // `node -C bulla-source test/service/node/rewrap-many.ts [messages]`; with `--worker` it is the process that is killed.
 
 import { spawn } from 'node:child_process';
@@ -13,6 +13,8 @@ import { serviceKeyring } from '../../../src/keyrings/service.ts';
 import { createKeyServiceClient, developmentToken, keyManagement } from '../../../src/service.ts';
 
 const keyContext = { tenant: 'north', purpose: 'rewrap-many' };
+/** Messages begun in a second, at most. */
+const perSecond = 5_000;
 
 interface Job {
   readonly url: string;
@@ -48,17 +50,25 @@ async function work(job: Job): Promise<void> {
     }
   }
   const keyring = keyringOf(job);
+  const begun: number[] = [];
   const report = await rewrapAll(rows(), {
     from: keyring,
     to: keyring,
     concurrency: 2_000,
-    skip: ({ wrappedKeys }) => wrappedKeys[0]?.version === 2,
+    perSecond,
+    skip: ({ wrappedKeys }) => {
+      begun.push(performance.now());
+      return wrappedKeys[0]?.version === 2;
+    },
     write: async (result, { id }) => void update.run(result as Uint8Array, id),
     onProgress: ({ done, skipped, resumeToken }) => {
       if ((done + skipped) % 500 === 0) setToken.run(resumeToken ?? token);
     },
   });
   console.log(`  ${report.done} re-wrapped, ${report.skipped} done already, ${report.failed} failed`);
+  // Timers may be early by a millisecond.
+  const hurried = begun.filter((time, i) => time - (begun[i - perSecond] ?? Number.NEGATIVE_INFINITY) < 999);
+  if (hurried.length > 0) throw new Error(`${hurried.length} messages beyond ${perSecond} in a second`);
   if (!report.complete || report.failed > 0) throw report.stoppedBy ?? report.failures[0]?.error;
 }
 
