@@ -12,11 +12,13 @@ const packages = Object.keys({ ...dependencies, ...peerDependencies });
 const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id === name || id.startsWith(`${name}/`));
 
 // protobufjs asks for `long` to read 64-bit integers, of which the format has none. It would be a quarter of a bundle, and its WebAssembly is a violation of every
-// content security policy without `wasm-unsafe-eval`. protobufjs does without it; but no bundler of a user's would know, so protobufjs is part of the build.
-const withoutLong = {
-  name: 'without-long',
+// content security policy without `wasm-unsafe-eval`. protobufjs does without it; but no bundler of a user's would know, so protobufjs is part of the build, without what it
+// has for floating-point numbers, for bytes that are given as base64 and for remote calls as well.
+const unused = /\/protobufjs\/src\/util\/(aspromise|base64|eventemitter|float)\.js$/;
+const slimProtobuf = {
+  name: 'slim-protobuf',
   resolveId: (id) => (id === 'long' ? id : null),
-  load: (id) => (id === 'long' ? 'export default null;' : null),
+  load: (id) => (id === 'long' ? 'export default null;' : unused.test(id) ? 'module.exports = null;' : null),
 };
 
 /** Where a module goes: npm packs no folder called node_modules. */
@@ -62,7 +64,7 @@ export default [
   {
     input: ['src/lib/platform.ts', 'src/lib/platform-node.ts', ...sources, ...globSync('src/cli/main.ts')],
     external: isExternal,
-    plugins: [withoutLong, nodeResolve({ extensions: ['.ts', '.js'] }), commonjs(), typescript(), notices],
+    plugins: [slimProtobuf, nodeResolve({ extensions: ['.ts', '.js'] }), commonjs(), typescript(), notices],
     output: {
       dir: 'dist',
       format: 'es',
@@ -76,7 +78,7 @@ export default [
     input: 'bulla.min',
     plugins: [
       everything,
-      withoutLong,
+      slimProtobuf,
       nodeResolve({ browser: true, extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'browser'] }),
       commonjs(),
       typescript(),
