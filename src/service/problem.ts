@@ -65,9 +65,14 @@ export function problemError(status: number, document: JsonObject, source: Probl
 
 /** The error of an answer that is none of success, whatever its body is. */
 export function answerError({ status, headers, body }: HttpAnswer, requestId: string | undefined): Error {
-  const seconds = Number(headers.get('Retry-After') ?? Number.NaN);
-  const retryAfter = seconds >= 0 ? seconds : undefined;
-  return problemError(status, objectOf(body), { requestId, retryAfter });
+  return problemError(status, objectOf(body), { requestId, retryAfter: retryAfterOf(headers) });
+}
+
+/** RFC 9110 §10.2.3: seconds, or a date by the clock of whoever answered. */
+function retryAfterOf(headers: Headers): number | undefined {
+  const after = headers.get('Retry-After') || 'none';
+  const date = Date.parse(after) - Date.parse(headers.get('Date') ?? '');
+  return [Number(after), date / 1000].find((seconds) => seconds >= 0);
 }
 
 /** The JSON object that a body is, or an empty one: a proxy may have answered in the place of whoever was asked. */

@@ -261,8 +261,10 @@ describe('tokens and proofs', () => {
     const source = developmentToken('alice@north');
     const refused: unknown[] = [];
     const { onEvent, calls } = recorder();
+    let later = 0;
     const client = clientOf('alice@north', {
       onEvent,
+      now: () => Date.now() + later,
       tokenSource: async (request) => {
         refused.push(request.refused);
         const token = await source(request);
@@ -272,6 +274,10 @@ describe('tokens and proofs', () => {
     await client.generateDataKey({ key: keyId, keyContext });
     expect(refused.map((token) => typeof token)).toEqual(['undefined', 'string']);
     expect(calls('generate')).toBe(1);
+    // The one after it is asked for because of its age.
+    later = 890_000;
+    await client.caller();
+    expect(refused.slice(2)).toEqual([undefined]);
   });
 
   test('a token that stays wrong ends the call', async () => {

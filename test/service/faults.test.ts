@@ -80,6 +80,30 @@ describe('on the way', () => {
     expect(retriesOf(long)).toBe(0);
   });
 
+  test.each([
+    ['7', 7],
+    ['0', 0],
+    ['', undefined],
+    ['-7', undefined],
+    ['soon', undefined],
+    ['Fri, 27 Nov 2026 10:00:30 GMT', 30],
+    ['Fri, 27 Nov 2026 09:59:00 GMT', undefined],
+  ])('Retry-After: %s', async (value, retryAfter) => {
+    const client = clientOf('alice@north', {
+      retry: { limit: 0 },
+      fetch: altered('/data-keys/', {
+        status: () => 503,
+        headers: (headers) => {
+          headers.set('Date', 'Fri, 27 Nov 2026 10:00:00 GMT');
+          headers.set('Retry-After', value);
+          headers.delete('Bulla-MAC');
+        },
+      }),
+    });
+    const error = await rejection(unwrapWith(client));
+    expect(error).toMatchObject({ code: 'ERR_SERVICE_UNAVAILABLE', retryAfter });
+  });
+
   test('§7.2 a creation whose answer is lost is made once', async () => {
     const keys = keyManagement(clientOf('admin@north'));
     for (const create of [
