@@ -130,8 +130,10 @@ export class Connection {
       this.learn(answer);
       if (answer.status === 200) return parseObject(answer.body);
       const error = answerError(answer, undefined);
-      const again = error instanceof KeyServiceError && error.problem === 'use-dpop-nonce' && attempt === 0;
-      if (!again) throw error;
+      // A new nonce and the time of the service have been learned by now; one repetition for each is enough.
+      const again =
+        error instanceof KeyServiceError && (error.problem === 'use-dpop-nonce' || error.check === 'proof-time');
+      if (!again || attempt > 1) throw error;
     }
   }
 }
