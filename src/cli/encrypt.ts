@@ -15,7 +15,7 @@ import { textEncoder } from './text-form.ts';
 /** Encrypts files and pipes. */
 export const encryptCommand: Command = {
   name: 'encrypt',
-  summary: 'encrypts files, for public keys or with a passphrase',
+  summary: 'encrypts files: for public keys, with a passphrase, with a key service',
   synopsis: '[OPTIONS] [FILE...]',
   details: `FILE is written to FILE${extension}, standard input to standard output. Whoever encrypts cannot read the result,
 unless a public key of theirs is among the recipients.`,

@@ -69,7 +69,8 @@ const bullaExitCodes: Record<string, number> = {
 
 const hints: Record<string, string> = {
   ERR_DECRYPTION_FAILED: 'a wrong passphrase, a wrong --context value, or a message that was changed or cut',
-  ERR_NO_MATCHING_KEY: 'bulla inspect shows which keys open it; give one with --key, or --passphrase',
+  ERR_NO_MATCHING_KEY:
+    'bulla inspect shows which keys open it: give one with --key, --passphrase, or --key-service and its --key-context',
   ERR_CONTEXT_MISMATCH: 'give each name with --context name=value',
   ERR_KEYRING_CANNOT: 'encrypting takes a --recipient or a passphrase',
   ERR_SHARED_DATA_KEY: 'decrypt it and encrypt the result',
@@ -77,6 +78,7 @@ const hints: Record<string, string> = {
   ERR_NOT_ALLOWED: 'your role, the key, its alias, or --key-context',
   ERR_KEY_VERSION_UNAVAILABLE: 'an administrator of keys can say more: bulla keys show',
   EEXIST: '--force replaces it',
+  EISDIR: 'rewrap takes the messages in folders with --in-place --recursive',
 };
 
 const words: Record<string, string> = {
@@ -101,6 +103,8 @@ export function describeFailure(error: unknown): Failure {
   if (error instanceof UsageError) return failure(error.code, error.message, exitCodes.usage);
   if (error instanceof FileError) return failure(error.code, error.message, exitCodes.file);
   if (isBullaError(error)) {
+    // The words of a source of ours, which are for whoever wrote the configuration.
+    if (error.cause instanceof FileError) return failure(error.code, error.cause.message, exitCodes.service);
     return failure(error.code, error.message, bullaExitCodes[error.name] ?? exitCodes.unexpected);
   }
   // From an option's value that the SDK refuses: limits of context and metadata, for example.

@@ -3,7 +3,7 @@
 import type { Option } from './arguments.ts';
 import type { Command } from './run.ts';
 
-const introduction = `bulla encrypts files for public keys, or with a passphrase.
+const introduction = `bulla encrypts files for public keys, with a passphrase, or with data keys of a key service.
 
 Usage: bulla COMMAND [OPTIONS] [FILE...]
 `;
@@ -15,6 +15,7 @@ Example:
   bulla keygen --output alice.key               prints bullapk1.…, Alice's public key
   bulla encrypt --recipient bullapk1.… plan.pdf writes plan.pdf.bulla
   bulla decrypt --key alice.key plan.pdf.bulla  writes plan.pdf
+  bulla encrypt --key-service keys.json plan.pdf  the same with a key service, which the file names: docs/cli.md
 `;
 
 const exitCodesText = `

@@ -4,12 +4,14 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import secureDefaults from 'node:tls';
+import type { JWK } from 'jose';
 import type { Keyring } from '../keyrings/keyring.ts';
 import { serviceKeyring } from '../keyrings/service.ts';
+import { assert } from '../lib/assert.ts';
 import { type TlsFetch, tlsFetch } from '../node/tls-fetch.ts';
 import { createKeyServiceClient, type KeyServiceClient } from '../service/client.ts';
 import type { TokenRequest, TokenSource } from '../service/token.ts';
-import { clientCredentialsToken } from '../service/tokens/client-credentials.ts';
+import { type ClientCredentialsOptions, clientCredentialsToken } from '../service/tokens/client-credentials.ts';
 import { developmentToken, exchangedToken } from '../service/tokens/exchange.ts';
 import { serviceAccountToken } from '../service/tokens/service-account.ts';
 import type { Arguments } from './arguments.ts';
@@ -41,7 +43,7 @@ interface TokenConfiguration {
   readonly command?: readonly string[];
   /** With `command`: what it prints is exchanged for a token that is bound. */
   readonly exchange?: boolean;
-  readonly clientCredentials?: { tokenEndpoint: string; clientId: string; keyFile: string; scope?: string };
+  readonly clientCredentials?: Omit<ClientCredentialsOptions, 'key'> & { readonly keyFile: string };
   readonly serviceAccount?: { issuer: string; subject: string; tenant: string; keyFile: string; claims?: object };
   readonly developmentUser?: string;
 }
@@ -51,7 +53,7 @@ const commandTimeout = 60_000;
 
 const opened = new WeakMap<Arguments, ServiceAccess>();
 
-/** The key service that `--key-service` names, one for a call, so that data keys that go from its keys to its keys stay in it. Throws a {@link FileError} for a file that is no configuration, and what the client throws for wrong values. */
+/** The key service that `--key-service` names, one for a call, so that data keys that go from its keys to its keys stay in it. Throws a {@link FileError} for a file that is no configuration. */
 export function openKeyService(args: Arguments): ServiceAccess {
   const access = opened.get(args) ?? open(args);
   opened.set(args, access);
@@ -65,14 +67,16 @@ function open(args: Arguments): ServiceAccess {
   // Of this process, which is the command line's alone; Node itself would speak 1.2.
   secureDefaults.DEFAULT_MIN_VERSION = 'TLSv1.3';
   const development = token.developmentUser !== undefined;
-  const client = createKeyServiceClient({
-    url,
-    pin,
-    // Whoever signs in as a development user talks to a service on loopback; the client refuses any other without a pin.
-    ...(development && pin === undefined && { unsafeUnpinned: true }),
-    ...(tls !== undefined && { fetch: fetchBy(tls, dirname(path)) }),
-    tokenSource: tokenSource(token, dirname(path), path),
-  });
+  const client = inConfiguration(path, () =>
+    createKeyServiceClient({
+      url,
+      pin,
+      // Whoever signs in as a development user talks to a service on loopback; the client refuses any other without a pin.
+      ...(development && pin === undefined && { unsafeUnpinned: true }),
+      ...(tls !== undefined && { fetch: fetchBy(tls, dirname(path)) }),
+      tokenSource: tokenSource(token, dirname(path), path),
+    }),
+  );
   const keyId = () => {
     const given = args.get('service-key') ?? key;
     if (given === undefined) throw new UsageError(`Say which key with --service-key, or with "key" in ${path}`);
@@ -82,13 +86,25 @@ function open(args: Arguments): ServiceAccess {
     client,
     keyId,
     keyring: () =>
-      serviceKeyring({
-        client,
-        keyId: keyId(),
-        keyContext: { ...keyContext, ...args.pairs('key-context') },
-        mode: args.has('offline') ? 'offline' : 'online',
-      }),
+      inConfiguration(args.given('service-key') ? '--service-key' : path, () =>
+        serviceKeyring({
+          client,
+          keyId: keyId(),
+          keyContext: { ...keyContext, ...args.pairs('key-context') },
+          mode: args.has('offline') ? 'offline' : 'online',
+        }),
+      ),
   };
+}
+
+/** A value that the SDK refuses is told with the place where it stands. */
+function inConfiguration<Result>(place: string, make: () => Result): Result {
+  try {
+    return make();
+  } catch (error) {
+    if (!(error instanceof TypeError) || 'code' in error) throw error;
+    throw new FileError('ERR_CONFIGURATION', `${place}: ${error.message}`);
+  }
 }
 
 function fetchBy({ ca, pins }: NonNullable<Configuration['tls']>, folder: string): TlsFetch {
@@ -114,8 +130,13 @@ function readConfiguration(path: string): Configuration {
 
 function tokenSource(token: TokenConfiguration, folder: string, path: string): TokenSource {
   const { command, exchange = false, clientCredentials, serviceAccount, developmentUser } = token;
-  const keyOf = (file: string) => ({ jwk: JSON.parse(readFileSync(resolve(folder, file), 'utf8')) });
+  const keyOf = (file: unknown) => {
+    assert(typeof file === 'string', 'keyFile', 'the name of a file');
+    return { jwk: readJwk(resolve(folder, file)) };
+  };
   if (command !== undefined) {
+    const isCommand = Array.isArray(command) && command.length > 0 && command.every((part) => typeof part === 'string');
+    assert(isCommand, 'token.command', 'an array of a program and its arguments');
     if (!exchange) return (request) => runCommand(command, request);
     return (request) => exchangedToken({ subjectToken: () => runCommand(command, request) })(request);
   }
@@ -132,6 +153,17 @@ function tokenSource(token: TokenConfiguration, folder: string, path: string): T
   throw new FileError('ERR_CONFIGURATION', `"token" in ${path} has none of ${names}`);
 }
 
+function readJwk(path: string): JWK {
+  const text = readFileSync(path, 'utf8');
+  try {
+    const jwk = JSON.parse(text);
+    if (typeof jwk.d === 'string') return jwk;
+  } catch {
+    // Said below, without a word of what stands there.
+  }
+  throw new FileError('ERR_CONFIGURATION', `${path} is no private JWK`);
+}
+
 /** What a command prints. It learns from its environment which key the token must be bound to, and for whom it is. */
 function runCommand(
   command: readonly string[],
@@ -142,7 +174,8 @@ function runCommand(
   const limits = { maxBuffer: maxTokenLength, timeout: commandTimeout };
   return new Promise((done, fail) => {
     // What it printed is not repeated: it may be a token.
-    const failure = () => fail(new FileError('ERR_TOKEN_COMMAND', `The token command ${program} failed`));
+    const failure = () =>
+      fail(new FileError('ERR_TOKEN_COMMAND', `There is no access token: the command ${program} failed`));
     execFile(program, args, { env, signal, ...limits }, (error, stdout) => {
       if (error !== null) failure();
       else done(stdout.trim());

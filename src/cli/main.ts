@@ -62,7 +62,9 @@ try {
 } catch (error) {
   const failure = describeFailure(error);
   sayFailure(failure);
-  if (failure.exitCode === exitCodes.usage) say('bulla: bulla --help says how it is used');
+  const command = commands.find(({ name }) => name === process.argv[2]);
+  const help = command === undefined ? 'bulla --help' : `bulla ${command.name} --help`;
+  if (failure.exitCode === exitCodes.usage) say(`bulla: ${help} says how it is used`);
   process.exitCode = failure.exitCode;
 }
 // Descriptors that were asked for a passphrase, or a pipe that nobody closes, must not keep the process.

@@ -28,7 +28,7 @@ import {
   serviceOptions,
 } from './keys.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
-import { printable } from './terminal.ts';
+import { printable, say } from './terminal.ts';
 import { textEncoder } from './text-form.ts';
 
 /** Replaces wrapped keys. */
@@ -70,6 +70,8 @@ is under the newest version of the key already is passed over: run it again to g
 
   async run(args, signal) {
     const jobs = plan(args);
+    if (jobs.length === 0 && !args.has('json') && !args.has('quiet'))
+      say('bulla: no file in these folders ends in .bulla');
     if (!args.has('text') && !args.has('dry-run')) assertNoTerminal(args, jobs);
     const context = args.all('context').length === 0 ? undefined : args.pairs('context');
     const dropped = args.all('drop');

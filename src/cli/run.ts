@@ -111,7 +111,8 @@ function named({ input, output }: Job) {
 
 /** Says what failed, and on a second line what to do about it. */
 export function sayFailure({ code, message, hint }: Failure, input?: string): void {
-  const where = input === undefined || input === pipe ? '' : `${printable(input)}: `;
+  const named = input === undefined || input === pipe || message.endsWith(`: ${input}`);
+  const where = named ? '' : `${printable(input)}: `;
   say(`bulla: ${where}${printable(message)} (${code})`);
   if (hint !== undefined) say(`bulla: ${hint}`);
 }

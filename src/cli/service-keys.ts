@@ -37,8 +37,11 @@ export const keysCommand: Command = {
   async run(args, signal) {
     const [action = '', ...names] = args.files;
     const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
-    if (perform === undefined) throw new UsageError(`There is no action ${JSON.stringify(action)} of bulla keys`);
-    if (names.length !== perform.names) throw new UsageError(`bulla keys ${action} takes ${perform.names} names`);
+    const all = Object.keys(actions).join(', ');
+    if (action === '') throw new UsageError(`Say what to do: ${all}`);
+    if (perform === undefined)
+      throw new UsageError(`There is no action ${JSON.stringify(action)}: the actions are ${all}`);
+    if (names.length !== perform.names) throw new UsageError(`bulla keys ${action} takes ${takes[perform.names]}`);
     if (args.get('key-service') === undefined) throw new UsageError('Say which key service with --key-service');
     // jose and ky are loaded by whoever needs them.
     const [{ openKeyService }, { keyManagement }] = await Promise.all([
@@ -63,6 +66,8 @@ interface Action {
   readonly names: 0 | 1 | 2;
   run(call: Call): Promise<readonly KeyDescription[]>;
 }
+
+const takes = ['no name', 'a key, and nothing else', 'a name and a key'] as const;
 
 const one = (run: (call: Call, key: string) => Promise<KeyDescription>): Action => ({
   names: 1,

@@ -37,7 +37,7 @@ const sentences: Readonly<Partial<Record<KeyServiceErrorCode, string>>> = {
   ERR_NOT_ALLOWED: 'The key service does not allow this, or has no such key',
   ERR_KEY_DISABLED: 'The key is disabled',
   ERR_KEY_VERSION_UNAVAILABLE: 'The version of the key can no longer be used',
-  ERR_SERVICE_CONFLICT: 'The key is not in the state that the request started from',
+  ERR_SERVICE_CONFLICT: 'The change conflicts with what is there',
   ERR_THROTTLED: 'The key service takes no more requests at the moment',
   ERR_SERVICE_UNAVAILABLE: 'The key service cannot answer at the moment',
 };

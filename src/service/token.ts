@@ -60,7 +60,7 @@ const renewBefore = 30;
 /** The claims of a token that are needed here. Throws `ERR_TOKEN_UNAVAILABLE` for what is no JWT or has no tenant. */
 export function readToken(text: unknown, { tenant, tenantClaim }: TokenReading): AccessToken {
   const claims = claimsOf(text);
-  if (claims === undefined) throw unavailable('what it gave is no JWT');
+  if (claims === undefined) throw unavailable('what its source gave is no JWT');
   const found = tenant ?? claims[tenantClaim];
   if (typeof found !== 'string' || found === '') {
     throw unavailable(`the token has no claim "${tenantClaim}"; give tenant or tenantClaim`);

@@ -160,28 +160,68 @@ test('keys are listed, shown, disabled and enabled', async () => {
 
 test('wrong pins, addresses, tokens and configurations, each in words', async () => {
   const token = { developmentUser: 'alice@north' };
+  const key = 'alias:files';
+  place.write('text.json', 'no JSON');
+  place.write('robot.jwk', '{"d":"x"}');
+  const account = { issuer: 'https://ci.example', subject: 'robot', tenant: 'north' };
   const attempts: [file: string, exitCode: number, says: string][] = [
-    [configure('pin.json', { token, key: 'alias:files', pin: 'A'.repeat(43) }), 8, 'ERR_SERVICE_IDENTITY'],
-    [configure('gone.json', { token, key: 'alias:files', url: 'http://127.0.0.1:9' }), 8, 'ERR_SERVICE_UNREACHABLE'],
-    [configure('user.json', { token: { developmentUser: 'eve@north' }, key: 'alias:files' }), 8, 'ERR_'],
-    [configure('command.json', { token: { command: ['false'] }, key: 'alias:files' }), 8, 'ERR_TOKEN_UNAVAILABLE'],
-    [configure('junk.json', { token: { command: ['echo', 'hush'] }, key: 'alias:files' }), 8, 'ERR_TOKEN_UNAVAILABLE'],
-    [configure('none.json', { key: 'alias:files' }), 7, '"token"'],
+    ['text.json', 7, 'text.json is not JSON'],
+    [configure('pin.json', { token, key, pin: 'A'.repeat(43) }), 8, 'ERR_SERVICE_IDENTITY'],
+    [configure('short.json', { token, key, pin: 'A' }), 7, 'short.json: pin must be a thumbprint'],
+    [configure('gone.json', { token, key, url: 'http://127.0.0.1:9' }), 8, 'ERR_SERVICE_UNREACHABLE'],
+    [configure('plain.json', { token, key, url: 'http://keys.example' }), 7, 'plain.json: url must be https:'],
+    [configure('user.json', { token: { developmentUser: 'eve@north' }, key }), 8, 'ERR_'],
+    [configure('none.json', { key }), 7, '"token"'],
+    [configure('empty.json', { token: {}, key }), 7, '"token" in empty.json has none of'],
     [configure('more.json', { token, colour: 'red' }), 7, '"colour"'],
     [configure('nokey.json', { token }), 2, '--service-key'],
-    [configure('plain.json', { token, key: 'alias:files', url: 'http://keys.example' }), 2, 'url'],
+    [configure('name.json', { token, key: 'files' }), 7, 'name.json: keyId must be the id of a key'],
+    [configure('ca.json', { token, key, tls: { ca: 'none.pem' } }), 7, 'No such file or folder'],
+    [configure('command.json', { token: { command: ['false'] }, key }), 8, 'no access token: the command false failed'],
+    [
+      configure('words.json', { token: { command: 'print-token' }, key }),
+      7,
+      'words.json: token.command must be an array',
+    ],
+    [configure('junk.json', { token: { command: ['echo', 'hush'] }, key }), 8, 'what its source gave is no JWT'],
+    [configure('nofile.json', { token: { serviceAccount: account }, key }), 7, 'nofile.json: keyFile must be the name of a file'],
+    [
+      configure('nokeyfile.json', { token: { serviceAccount: { ...account, keyFile: 'text.json' } }, key }),
+      7,
+      'text.json is no private JWK',
+    ],
+    [
+      configure('extra.json', { token: { serviceAccount: { ...account, keyFile: 'robot.jwk', x: 1 } }, key }),
+      7,
+      'extra.json: unknown option "x"',
+    ],
   ];
-  place.write('text.json', 'no JSON');
-  attempts.push(['text.json', 7, 'not JSON']);
   for (const [file, exitCode, says] of attempts) {
     const outcome = await place.bulla(['encrypt', '-s', file, 'plan', '-o', 'never.bulla']);
     expect([file, outcome.exitCode, outcome.stderr]).toEqual([file, exitCode, expect.stringContaining(says)]);
     expect(outcome.stderr).not.toContain('hush');
   }
   expect(place.names()).not.toContain('never.bulla');
-  expect((await place.bulla(['keys', 'list'])).exitCode).toBe(2);
-  expect((await place.bulla(['keys', 'melt', '-s', 'admin.json'])).exitCode).toBe(2);
-  expect((await place.bulla(['encrypt', '--offline', '-r', 'x', 'plan'])).exitCode).toBe(2);
+  const usage: [args: string[], says: RegExp][] = [
+    [['keys', 'list'], /^bulla: Say which key service with --key-service .*\n.*bulla keys --help/],
+    [['keys'], /^bulla: Say what to do: list, create, show, /],
+    [['keys', 'melt', '-s', 'admin.json'], /^bulla: There is no action "melt": the actions are list, create, /],
+    [['keys', 'show', '-s', 'admin.json'], /^bulla: bulla keys show takes a key, and nothing else/],
+    [['keys', 'list', 'x', '-s', 'admin.json'], /^bulla: bulla keys list takes no name/],
+    [['keys', 'alias', 'x', '-s', 'admin.json'], /^bulla: bulla keys alias takes a name and a key/],
+    [['encrypt', '--offline', '-r', 'x', 'plan'], /--offline goes with --key-service/],
+  ];
+  for (const [args, says] of usage) {
+    expect(await place.bulla(args)).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(says) });
+  }
+  const taken = await place.bulla(['keys', 'create', '--alias', 'files', '-s', 'admin.json']);
+  expect([taken.exitCode, taken.stderr]).toEqual([
+    8,
+    expect.stringContaining('conflicts with what is there (alias-taken)'),
+  ]);
+  mkdirSync(join(place.folder, 'nothing'));
+  const none = await place.ok(['rewrap', '-s', 'alice.json', '-i', '--recursive', 'nothing']);
+  expect(none.stderr).toBe('bulla: no file in these folders ends in .bulla\n');
 });
 
 function linesOf(stdout: Buffer): Record<string, unknown>[] {
