@@ -31,7 +31,8 @@ export const keysCommand: Command = {
     { name: 'key-version', value: 'N', help: 'disable, enable, mark-compromised, schedule-deletion: the version' },
     { name: 'floor', value: 'N', help: 'raise-floor: the lowest version that opens' },
     { name: 'days', value: 'N', help: 'schedule-deletion: 7 to 30' },
-    ...commonOptions.filter(({ name }) => name !== 'quiet'),
+    { name: 'json', help: 'prints one line of JSON for each key' },
+    ...commonOptions.filter(({ name }) => name === 'help'),
   ],
 
   async run(args, signal) {

@@ -184,7 +184,11 @@ test('wrong pins, addresses, tokens and configurations, each in words', async ()
       'words.json: token.command must be an array',
     ],
     [configure('junk.json', { token: { command: ['echo', 'hush'] }, key }), 8, 'what its source gave is no JWT'],
-    [configure('nofile.json', { token: { serviceAccount: account }, key }), 7, 'nofile.json: keyFile must be the name of a file'],
+    [
+      configure('nofile.json', { token: { serviceAccount: account }, key }),
+      7,
+      'nofile.json: keyFile must be the name of a file',
+    ],
     [
       configure('nokeyfile.json', { token: { serviceAccount: { ...account, keyFile: 'text.json' } }, key }),
       7,
