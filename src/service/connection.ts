@@ -3,6 +3,7 @@
 import { KeyServiceError } from '../errors.ts';
 import { concat } from '../lib/bytes.ts';
 import { emit } from '../lib/events.ts';
+import { untilAborted } from '../lib/single-flight.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { type JsonObject, parseObject } from './answer.ts';
 import { ServiceClock } from './clock.ts';
@@ -51,7 +52,8 @@ export class Connection {
   async token(signal: AbortSignal | undefined): Promise<AccessToken> {
     if (this.tokens !== undefined) return this.tokens.get(this.clock.serviceTime(), signal);
     const { token } = this.#options;
-    return readToken(await asked(async () => (typeof token === 'function' ? token() : token)), this.settings);
+    const given = asked(async () => (typeof token === 'function' ? token() : token));
+    return readToken(await untilAborted(given, signal), this.settings);
   }
 
   /** The discovery document for who is not in the middle of a call, with the time limit and the repetitions of one. */

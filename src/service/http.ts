@@ -3,6 +3,7 @@
 import ky from 'ky';
 import { isBullaError, KeyServiceError } from '../errors.ts';
 import { concat } from '../lib/bytes.ts';
+import { untilAborted } from '../lib/single-flight.ts';
 import type { Bytes } from '../types.ts';
 import { badAnswer } from './answer.ts';
 
@@ -127,7 +128,8 @@ export async function withRetries<Result>(
       ...(signal === undefined ? {} : { signal }),
       // ky does the timing and the repeating; what it would send is replaced by an attempt that is signed anew.
       fetch: async (input) => {
-        result = { value: await attempt((input as Request).signal) };
+        const { signal } = input as Request;
+        result = { value: await untilAborted(attempt(signal), signal) };
         return new Response(null);
       },
       retry: {

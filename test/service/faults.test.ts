@@ -1,7 +1,9 @@
 // What a service that lies, hangs, garbles and breaks gets: a typed error that names the cause, nothing released, no endless repetition.
 
 import { beforeAll, describe, expect, test } from 'vitest';
-import { isBullaError } from '../../src/index.ts';
+import { cachingKeyring } from '../../src/cache.ts';
+import { encrypt, isBullaError } from '../../src/index.ts';
+import { serviceKeyring } from '../../src/keyrings/service.ts';
 import {
   developmentToken,
   generateProofKey,
@@ -180,6 +182,33 @@ describe('on the way', () => {
       );
       expect(performance.now() - begun).toBeLessThan(2_000);
     }
+  });
+});
+
+describe('an abort ends the wait at once, also where what is waited for takes no notice of signals', () => {
+  const forever = () => new Promise<never>(() => undefined);
+  test.each<[string, Partial<KeyServiceClientOptions>]>([
+    ['a token function', { token: forever }],
+    ['a source of tokens', { tokenSource: forever, token: undefined }],
+    ['a fetch', { fetch: forever }],
+    ['a fetch of calls', { fetch: (url, init) => (url.includes('/v1/') ? forever() : through()(url, init)) }],
+    ['a proof key', { dpop: forever() }],
+  ])('%s that never answers', async (_what, { token, tokenSource, ...options }) => {
+    const given = token === undefined ? { ...(tokenSource && { tokenSource }) } : { token };
+    const client = clientOf('alice@north', { timeout: 600_000, ...options, ...given });
+    const keyring = cachingKeyring(serviceKeyring({ client, keyId, keyContext }), { pollInterval: 0 });
+    const reason = new Error('enough');
+    for (const work of [
+      (signal: AbortSignal) => client.generateDataKey({ key: keyId, keyContext }, { signal }),
+      (signal: AbortSignal) => client.request({ method: 'GET', path: '/v1/caller', signal }),
+      (signal: AbortSignal) => client.keyDocument(keyId, { fresh: true, signal }),
+      (signal: AbortSignal) => encrypt('x', { keyring, signal }),
+    ]) {
+      const controller = new AbortController();
+      setTimeout(() => controller.abort(reason), 20);
+      await expect(work(controller.signal)).rejects.toBe(reason);
+    }
+    expect(keyring.cache.size).toBe(0);
   });
 });
 
