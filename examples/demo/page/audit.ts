@@ -88,7 +88,8 @@ function parseEntry(index: number, bytes: Uint8Array): AuditEntry {
     operation,
     status,
     items: items.map(
-      ({ n, outcome, version }) => `${n} ${outcome}${version === undefined ? '' : `, version ${version}`}`,
+      ({ n, outcome, version }) =>
+        `${n} ${outcome}${version === undefined ? '' : `, ${operation === 'rewrap' ? 'from ' : ''}version ${version}`}`,
     ),
     denied: status >= 400 || items.some(({ outcome }) => outcome !== 'ok'),
   };

@@ -92,7 +92,7 @@ export class FileView {
     media.setAttribute('aria-label', label);
     // A player that was stopped has no source, and nothing to explain.
     media.addEventListener('error', () => media.hasAttribute('src') && void this.#explainMedia(src));
-    this.#toggle('media', media);
+    this.#toggle('Open', media);
   }
 
   /** A media element says only that it failed; the answer to the same request says why. */
@@ -141,16 +141,20 @@ export class FileView {
       className: 'hint',
       textContent: 'What the envelope says; anyone can read it, and nothing of it has been verified.',
     });
-    this.#toggle('inspection', element('div', { className: 'inspection' }, warning, facts));
+    this.#toggle('Inspect', element('div', { className: 'inspection' }, warning, facts));
   }
 
-  /** Shows something below the buttons, or hides it where it is shown already. */
-  #toggle(what: string, content: Node): void {
+  /** Shows something below the buttons, or hides it where it is shown already. `what` is the text of its button. */
+  #toggle(what: 'Open' | 'Inspect', content: Node): void {
     const isShown = !this.#more.hidden && this.#more.dataset['what'] === what;
     this.close();
     this.#more.replaceChildren(...(isShown ? [] : [content]));
     this.#more.hidden = isShown;
     this.#more.dataset['what'] = what;
+    for (const control of this.#actions.querySelectorAll('button')) {
+      if (!['Open', 'Inspect'].includes(control.textContent)) continue;
+      control.setAttribute('aria-expanded', String(!isShown && control.textContent === what));
+    }
   }
 
   async #work(

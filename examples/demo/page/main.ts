@@ -139,7 +139,7 @@ function showCalls(): void {
   showFacts(byId('calls'), {
     Requests: calls.requests,
     'Data keys': calls.dataKeys,
-    'Cached names': `${hits} from the cache, ${misses} asked for`,
+    'Keys of names': `${hits} from the cache, ${misses} from the service`,
   });
 }
 
