@@ -8,7 +8,7 @@ import { buildDemo } from '../examples/demo/server/build.ts';
 import { startKeyService } from '../examples/demo/server/key-service.ts';
 import { prepareKeys } from '../examples/demo/server/prepare.ts';
 import { startDemoServer } from '../examples/demo/server/server.ts';
-import { type App, test as base, digest, drawPicture, expect } from './fixtures.ts';
+import { type App, test as base, digest, drawPicture, expect, randomFile } from './fixtures.ts';
 import { wav } from './service-worker/wav.ts';
 
 interface Demo {
@@ -229,4 +229,39 @@ test('by the keyboard alone, on a phone, in the dark, and again after a reload',
     .focus();
   await page.keyboard.press('Enter');
   await expect(itemOf(page, 'a note with')).toHaveCount(0);
+});
+
+test('a reload in the middle of storing and of re-wrapping leaves whole files and no others', async ({
+  seen,
+  page,
+  demo,
+  scratch,
+}) => {
+  await signIn(page, 'Alice');
+  await expect(page.locator('#key')).toContainText('active');
+  const before = (await readdir(demo.store)).length;
+  await expect(fileItems(page)).toHaveCount(before);
+  await page.locator('#file').setInputFiles(await randomFile(scratch, 'large.bin', 50_000_000));
+  await expect(page.locator('[data-state="working"] .state')).toHaveText(/[1-9] %|Storing/);
+  await page.reload();
+  await expect(page.locator('#key')).toContainText('active');
+  await expect.poll(async () => (await readdir(demo.store)).filter((name) => name.startsWith('.draft'))).toEqual([]);
+  await expect(fileItems(page)).toHaveCount(before);
+
+  const notes = Array.from({ length: 8 }, (_, i) => join(scratch, `note ${i}.txt`));
+  for (const note of notes) await writeFile(note, note);
+  await upload(page, ...notes);
+  await page.getByRole('button', { name: 'Rotate and re-wrap all' }).click();
+  await expect(page.locator('#rewrap-words')).toHaveText(/Re-wrapped [1-9]|re-wrapped under/);
+  await page.reload();
+  for (const i of notes.keys()) await expect(itemOf(page, `note ${i}.txt`)).toHaveAttribute('data-state', 'done');
+  await page.getByRole('button', { name: 'Rotate and re-wrap all' }).click();
+  await expect(page.locator('#rewrap-words')).toHaveText(/re-wrapped under version/);
+  await expect
+    .poll(async () => new Set(await page.locator('[data-state="done"] .state').allTextContents()).size)
+    .toBe(1);
+  const saved = await seen.download('note 7.txt', () =>
+    page.getByRole('button', { name: 'Download note 7.txt' }).click(),
+  );
+  expect(await readFile(saved, 'utf8')).toBe(notes[7]);
 });

@@ -9,7 +9,7 @@ import { describeKey, rewrapFiles, rotateKey } from './rotation.ts';
 import { remember, signedIn } from './session.ts';
 import { listFiles, type StoredFile } from './store.ts';
 import { upload } from './upload-view.ts';
-import { count, errorWords } from './words.ts';
+import { count, errorWords, versionWords } from './words.ts';
 
 const people = [
   { user: 'alice@north', name: 'Alice', tenant: 'north' },
@@ -128,7 +128,7 @@ async function showKey(): Promise<void> {
   showFacts(byId('key'), {
     Id: key_id,
     'Newest version': newest_version,
-    Versions: versions.map(({ version, state }) => `${version} ${state}`).join(', '),
+    Versions: versionWords(versions),
   });
 }
 

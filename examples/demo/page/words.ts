@@ -28,6 +28,17 @@ export function errorWords(error: unknown): string {
   return `It did not work: ${error instanceof Error ? error.message : String(error)}.`;
 }
 
+/** `1 to 3 decrypt-only, 4 active` */
+export function versionWords(versions: readonly { readonly version: number; readonly state: string }[]): string {
+  const runs: { first: number; last: number; state: string }[] = [];
+  for (const { version, state } of versions) {
+    const run = runs.at(-1);
+    if (run?.state === state) run.last = version;
+    else runs.push({ first: version, last: version, state });
+  }
+  return runs.map(({ first, last, state }) => `${first === last ? first : `${first} to ${last}`} ${state}`).join(', ');
+}
+
 const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
 
 /** A size as people say it. */
