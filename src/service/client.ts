@@ -49,7 +49,7 @@ export interface KeyServiceClient {
   caller(options?: CallOptions): Promise<Caller>;
   /**
    * Forgets the token of a `tokenSource` and the documents of keys, when the user signs out. Calls that are under way may still be repeated, with the token of whoever signs in next: abort them, or make a client
-   * for each user.
+   * for each user. A cache keeps the data keys of who signed out, for them alone, until they expire: `invalidate()` it to drop them at once.
    */
   forgetToken(): void;
   /** Makes a data key, straight into a handle. */

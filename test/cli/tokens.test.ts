@@ -1,8 +1,10 @@
 // Where the command line gets tokens in production: a program, the same with an exchange, and client credentials; a real issuer and a service that trusts it.
 
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startIssuer } from '../service/node/issuer.ts';
-import { type ConfiguredService, signingKey, startService, trusted } from '../support/configured-service.ts';
+import { createAuthority, createCertificate, pinOf } from '../support/certificates.ts';
+import { type ConfiguredService, freePort, signingKey, startService, trusted } from '../support/configured-service.ts';
 import { Workplace } from './command.ts';
 
 const account = await signingKey('ci-1');
@@ -82,4 +84,31 @@ test('a token that is bound to another key, or not exchanged, is refused in word
   const file = configure('legacy.json', { command: program('https://legacy.example', 'urn:exchange') });
   const refused = await place.bulla(['encrypt', '-s', file, '-f', 'plan']);
   expect([refused.exitCode, refused.stderr]).toEqual([8, expect.stringContaining('ERR_TOKEN_REFUSED')]);
+});
+
+test('over TLS, with an authority of its own and a pinned key; a wrong one of either is refused', async () => {
+  const authority = createAuthority(place.folder, 'authority');
+  createAuthority(place.folder, 'other');
+  const own = createCertificate(place.folder, 'authority', 'own', 'DNS:localhost');
+  const port = await freePort();
+  const tls = { cert: join(place.folder, 'own.pem'), key: join(place.folder, 'own.key') };
+  const secure = await startService([trusted('https://ci.example', { jwks: { keys: [account.publicJwk] } })], {
+    external_url: `https://localhost:${port}`,
+    listen: { host: '127.0.0.1', port, tls },
+  });
+  try {
+    const about = { issuer: 'https://ci.example', subject: 'admin', tenant: 'north', keyFile: 'account.jwk' };
+    const attempt = async (ca: string, pins: string[]) => {
+      const { url, pin } = secure;
+      const token = { serviceAccount: { ...about, claims: { roles: ['key-administrator'] } } };
+      place.write('tls.json', JSON.stringify({ url, pin, tls: { ca, pins }, token }));
+      const { exitCode, stderr } = await place.bulla(['keys', 'list', '-s', 'tls.json']);
+      return [exitCode, /\(ERR_\w+\)/.exec(stderr)?.[0]];
+    };
+    expect(await attempt('authority.pem', [pinOf(own.cert)])).toEqual([0, undefined]);
+    expect(await attempt('authority.pem', [pinOf(authority.cert)])).toEqual([8, '(ERR_SERVICE_IDENTITY)']);
+    expect(await attempt('other.pem', [pinOf(own.cert)])).toEqual([8, '(ERR_SERVICE_UNREACHABLE)']);
+  } finally {
+    await secure.stop();
+  }
 });
