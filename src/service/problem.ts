@@ -70,7 +70,7 @@ export function answerError({ status, headers, body }: HttpAnswer, requestId: st
 
 /** RFC 9110 §10.2.3: seconds, or a date by the clock of whoever answered. */
 function retryAfterOf(headers: Headers): number | undefined {
-  const after = headers.get('Retry-After') || 'none';
+  const after = headers.get('Retry-After') || '?';
   const date = Date.parse(after) - Date.parse(headers.get('Date') ?? '');
   return [Number(after), date / 1000].find((seconds) => seconds >= 0);
 }
