@@ -17,7 +17,7 @@ export interface DataKeyCacheOptions {
   readonly refreshAhead?: boolean | undefined;
   /**
    * Milliseconds between two looks at the signed documents of the keys that data keys are cached for, so that a rotation, a disabled key or a raised floor reaches a client that asks for nothing else;
-   * 0 for none. Who may not read a document keeps no data key beyond a look. An unreachable service does not evict: `maxAge` does. Default: 60,000.
+   * 0 for none. A single version that is disabled or compromised does not stand in them: its data keys stay until `maxAge`. Who may not read a document keeps no data key beyond a look. An unreachable service does not evict: `maxAge` does. Default: 60,000.
    */
   readonly pollInterval?: number | undefined;
   /** The clock, in milliseconds since 1970. Default: `Date.now`. */
