@@ -2,15 +2,10 @@
 
 import { tagLength } from '../crypto/aes-gcm.ts';
 import { magicAndVersion } from '../envelope/framing.ts';
-import { assert, assertFunction } from '../lib/assert.ts';
+import { assert, assertFunction, assertOptions } from '../lib/assert.ts';
 import { type SegmentPipe, sealingPipe } from '../stream/transform.ts';
 import type { Bytes } from '../types.ts';
-import {
-  assertEncryptionOptions,
-  beginEncryption,
-  type Encryption,
-  type EncryptionOptions,
-} from './begin-encryption.ts';
+import { beginEncryption, type Encryption, type EncryptionOptions, encryptionOptionNames } from './begin-encryption.ts';
 import { frameEnvelope } from './forms.ts';
 import { deferred, progressCounter, workStream } from './pipe-stream.ts';
 
@@ -37,7 +32,7 @@ export interface EncryptStream extends TransformStream<Uint8Array, Bytes> {
  * await file.stream().pipeThrough(encryptStream({ keyring })).pipeTo(destination);
  */
 export function encryptStream(options: EncryptStreamOptions): EncryptStream {
-  assertEncryptionOptions(options, 'detached', 'onProgress');
+  assertOptions(options, [...encryptionOptionNames, 'detached', 'onProgress']);
   return sealingStream(() => beginEncryption(options), options);
 }
 

@@ -4,7 +4,7 @@ import { segmentsInFlight } from '#platform';
 import { tagLength } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import { DecryptionError } from '../errors.ts';
-import type { Bytes } from '../types.ts';
+import type { Awaitable, Bytes } from '../types.ts';
 import { Chunker } from './chunker.ts';
 import { assertIndex } from './geometry.ts';
 import { InFlight } from './in-flight.ts';
@@ -25,7 +25,7 @@ export interface PipeOutput {
   fail(error: unknown): void;
 }
 
-type Work = (index: number, piece: Bytes) => Promise<Bytes>;
+type Work = (index: number, piece: Bytes) => Awaitable<Bytes>;
 
 /** Seals plaintext. Rejects with `ERR_LIMIT_EXCEEDED` when it grows too long (§6.7). */
 export function sealingPipe(key: AeadKey, segmentSize: number, output: PipeOutput): SegmentPipe {
@@ -53,7 +53,7 @@ function segmentPipe(pieceSize: number, { emit, fail }: PipeOutput, work: Work):
   // One more than are in flight: the one that is being filled.
   const chunker = new Chunker(pieceSize, segmentsInFlight + 1);
   let index = 0;
-  const add = (piece: Bytes) => queue.add(async () => work(index++, piece));
+  const add = (piece: Bytes) => queue.add(() => work(index++, piece));
   return {
     async write(chunk) {
       chunker.push(chunk);

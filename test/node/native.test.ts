@@ -6,7 +6,7 @@ import { sha384 } from '../../src/crypto/digest.ts';
 import { deriveAead, deriveBytes, importSecret } from '../../src/crypto/hkdf.ts';
 import { verifyMac } from '../../src/crypto/hmac.ts';
 import { nativeAeadOf, nativeSecretOf, secretHandle } from '../../src/crypto/keys.ts';
-import type { Bytes } from '../../src/types.ts';
+import type { Awaitable, Bytes } from '../../src/types.ts';
 import { pattern, viewAtOffset } from '../support/data.ts';
 
 const { subtle } = globalThis.crypto;
@@ -137,7 +137,7 @@ describe('the seam of Node', () => {
         (['seal', 'open'] as const).map((use) => deriveAead(secret, pattern(32), pattern(9), use)),
       );
       const buffer = pattern(length);
-      const sealed: Promise<Bytes>[] = [];
+      const sealed: Awaitable<Bytes>[] = [];
       for (let i = 0; i < 6; i++) {
         buffer.fill(i);
         sealed.push(sealByHandle(sealing as never, pattern(12, i), buffer));
