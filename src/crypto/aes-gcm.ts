@@ -1,6 +1,6 @@
 /** AES-256-GCM with 96-bit nonces and 128-bit tags, SP 800-38D; other sizes are out of reach. */
 
-import { native } from '#platform';
+import { inTurn, native } from '#platform';
 import { DecryptionError } from '../errors.ts';
 import { viewOf } from '../lib/bytes.ts';
 import type { NativeAead } from '../lib/native.ts';
@@ -31,7 +31,7 @@ export function seal(key: AeadKey, nonce: Bytes, plaintext: Bytes, additionalDat
 }
 
 function sealBySubtle(key: AeadKey, algorithm: AesGcmParams, plaintext: Bytes): Promise<Bytes> {
-  return withSubtle((subtle) => subtle.encrypt(algorithm, cryptoKeyOf(key), plaintext)).then(viewOf);
+  return withSubtle((subtle) => subtle.encrypt(algorithm, cryptoKeyOf(key), plaintext)).then(handOn);
 }
 
 /** The plaintext of a ciphertext with its tag. Throws, or rejects with, `ERR_DECRYPTION_FAILED`. */
@@ -43,7 +43,11 @@ export function open(key: AeadKey, nonce: Bytes, sealed: Bytes, additionalData: 
 }
 
 function openBySubtle(key: AeadKey, algorithm: AesGcmParams, sealed: Bytes): Promise<Bytes> {
-  return withSubtle((subtle) => subtle.decrypt(algorithm, cryptoKeyOf(key), sealed)).then(viewOf, fail);
+  return withSubtle((subtle) => subtle.decrypt(algorithm, cryptoKeyOf(key), sealed)).then(handOn, fail);
+}
+
+function handOn(result: ArrayBuffer): Awaitable<Bytes> {
+  return inTurn(viewOf(result));
 }
 
 function openNatively(key: NativeAead, nonce: Bytes, sealed: Bytes, additionalData: Bytes): Awaitable<Bytes> {
