@@ -2,8 +2,9 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import type { Awaitable, Bytes } from '../types.ts';
-import { release, writeFully } from './file-io.ts';
+import { writeFully } from './file-io.ts';
 import type { PinnedFile } from './file-source.ts';
+import { release } from './memory.ts';
 
 /** One side of the work. */
 export interface Side<File> {
