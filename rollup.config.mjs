@@ -1,6 +1,6 @@
 // Builds dist/: modules that mirror src/, and one minified file for pages without a bundler.
 
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import commonjs from '@rollup/plugin-commonjs';
 import nodeResolve from '@rollup/plugin-node-resolve';
 import terser from '@rollup/plugin-terser';
@@ -11,26 +11,21 @@ const sources = Object.values(subpaths).flatMap((target) => target['bulla-source
 const packages = Object.keys({ ...dependencies, ...peerDependencies });
 const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id === name || id.startsWith(`${name}/`));
 
-// protobufjs asks for `long` to read 64-bit integers, of which the format has none. It would be a quarter of a bundle, and its WebAssembly is a violation of every
-// content security policy without `wasm-unsafe-eval`. protobufjs does without it; but no bundler of a user's would know, so protobufjs is part of the build.
-const withoutLong = {
-  name: 'without-long',
+// The part of protobufjs that the format has use for is built into dist/: no 64-bit integers, floats, base64 or remote calls. All of it would be a third of a bundle; and its `long` has
+// WebAssembly, a violation of every content security policy without `wasm-unsafe-eval`, which no bundler of a user's would leave out.
+const unused = /^long$|\/protobufjs\/src\/util\/(aspromise|base64|eventemitter|float|longbits)\.js$/;
+const slimProtobuf = {
+  name: 'slim-protobuf',
   resolveId: (id) => (id === 'long' ? id : null),
-  load: (id) => (id === 'long' ? 'export default null;' : null),
+  load: (id) => (unused.test(id) ? 'export default null;' : null),
 };
-
-/** Where a module goes: npm packs no folder called node_modules. */
-const fileName = ({ name }) => `${name.replace('node_modules', 'vendor')}.js`;
 
 /** What the licence of the code in the build asks for. */
 const notices = {
   name: 'notices',
   writeBundle() {
     const license = readFileSync('node_modules/protobufjs/LICENSE', 'utf8');
-    writeFileSync(
-      'dist/THIRD-PARTY-NOTICES',
-      `Files in vendor/, and parts of bulla.min.js, are of protobufjs:\n\n${license}`,
-    );
+    writeFileSync('dist/THIRD-PARTY-NOTICES', `Parts of the code are of protobufjs:\n\n${license}`);
   },
 };
 
@@ -60,15 +55,19 @@ const everything = {
 
 export default [
   {
-    input: ['src/lib/platform.ts', 'src/lib/platform-node.ts', ...sources, ...globSync('src/cli/main.ts')],
+    input: Object.fromEntries(
+      ['./src/lib/platform.ts', './src/lib/platform-node.ts', './src/cli/main.ts', ...sources].map((source) => [
+        source.replace(/^\.\/src\/|\.ts$/g, ''),
+        source,
+      ]),
+    ),
     external: isExternal,
-    plugins: [withoutLong, nodeResolve({ extensions: ['.ts', '.js'] }), commonjs(), typescript(), notices],
+    plugins: [slimProtobuf, nodeResolve({ extensions: ['.ts', '.js'] }), commonjs(), typescript(), notices],
     output: {
       dir: 'dist',
       format: 'es',
-      preserveModules: true,
-      preserveModulesRoot: 'src',
-      entryFileNames: fileName,
+      chunkFileNames: 'chunks/[name]-[hash].js',
+      hoistTransitiveImports: false,
       sourcemap: true,
     },
   },
@@ -76,7 +75,7 @@ export default [
     input: 'bulla.min',
     plugins: [
       everything,
-      withoutLong,
+      slimProtobuf,
       nodeResolve({ browser: true, extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'browser'] }),
       commonjs(),
       typescript(),
