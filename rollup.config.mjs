@@ -7,7 +7,10 @@ import terser from '@rollup/plugin-terser';
 import esbuild from 'rollup-plugin-esbuild';
 
 const { exports: subpaths, dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
-const sources = Object.values(subpaths).flatMap((target) => target['bulla-source'] ?? []);
+const worker = './src/segment-worker.ts';
+const sources = Object.values(subpaths)
+  .flatMap((target) => target['bulla-source'] ?? [])
+  .filter((source) => source !== worker);
 const packages = Object.keys({ ...dependencies, ...peerDependencies });
 const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id === name || id.startsWith(`${name}/`));
 
@@ -31,6 +34,8 @@ const notices = {
 
 const typescript = () => esbuild({ target: 'es2022', tsconfig: false });
 
+const minify = terser({ module: true, ecma: 2020, compress: { passes: 2 } });
+
 /** What runs in browsers and needs no key service and no worker. */
 const isLocal = (source) =>
   !/^\.\/src\/(node|service|service-worker|cache|bulk|keyrings\/(service|observed))\.ts$/.test(source);
@@ -53,6 +58,12 @@ const everything = {
   },
 };
 
+/** In src/ the worker's script is TypeScript. */
+const builtWorker = {
+  name: 'built-worker',
+  renderChunk: (code) => ({ code: code.replace('./segment-worker.ts', './segment-worker.js'), map: null }),
+};
+
 export default [
   {
     input: Object.fromEntries(
@@ -62,7 +73,14 @@ export default [
       ]),
     ),
     external: isExternal,
-    plugins: [slimProtobuf, nodeResolve({ extensions: ['.ts', '.js'] }), commonjs(), typescript(), notices],
+    plugins: [
+      slimProtobuf,
+      nodeResolve({ extensions: ['.ts', '.js'] }),
+      commonjs(),
+      typescript(),
+      builtWorker,
+      notices,
+    ],
     output: {
       dir: 'dist',
       format: 'es',
@@ -79,8 +97,19 @@ export default [
       nodeResolve({ browser: true, extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'browser'] }),
       commonjs(),
       typescript(),
-      terser({ module: true, ecma: 2020, compress: { passes: 2 } }),
+      builtWorker,
+      minify,
     ],
     output: { file: 'dist/bulla.min.js', format: 'es', sourcemap: true },
+  },
+  {
+    // One file without imports, which can be served from anywhere.
+    input: worker,
+    plugins: [
+      nodeResolve({ browser: true, extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'browser'] }),
+      typescript(),
+      minify,
+    ],
+    output: { file: 'dist/segment-worker.js', format: 'es', sourcemap: true },
   },
 ];

@@ -8,35 +8,33 @@ import type { Awaitable, Bytes } from '../types.ts';
 import { Chunker } from './chunker.ts';
 import { assertIndex } from './geometry.ts';
 import { InFlight } from './in-flight.ts';
+import type { PipeOutput, SegmentPipe, SegmentWorkers } from './pipe.ts';
 import { openSegment, sealSegment } from './segments.ts';
-
-/** Turns chunks of one side into segments of the other. */
-export interface SegmentPipe {
-  /** Takes a chunk; resolves when there is room for more. */
-  write(chunk: Bytes): Promise<void>;
-  /** Takes the end; resolves when the last segment is out. */
-  end(): Promise<void>;
-}
-
-/** Where results go. */
-export interface PipeOutput {
-  emit(result: Bytes): void;
-  /** Hears of a failure at once, also while nothing is written. */
-  fail(error: unknown): void;
-}
 
 type Work = (index: number, piece: Bytes) => Awaitable<Bytes>;
 
-/** Seals plaintext. Rejects with `ERR_LIMIT_EXCEEDED` when it grows too long (§6.7). */
-export function sealingPipe(key: AeadKey, segmentSize: number, output: PipeOutput): SegmentPipe {
+/** Seals plaintext, by workers where there are some. Rejects with `ERR_LIMIT_EXCEEDED` when it grows too long (§6.7). */
+export function sealingPipe(
+  key: AeadKey,
+  segmentSize: number,
+  output: PipeOutput,
+  workers: SegmentWorkers | undefined,
+): SegmentPipe {
+  if (workers !== undefined) return workers.pipe({ direction: 'seal', key, segmentSize }, output);
   return segmentPipe(segmentSize, output, (index, piece) => {
     assertIndex(index, segmentSize);
     return sealSegment(key, index, piece);
   });
 }
 
-/** Opens a body. Rejects with `ERR_DECRYPTION_FAILED`, after an authentic prefix at most. */
-export function openingPipe(key: AeadKey, segmentSize: number, output: PipeOutput): SegmentPipe {
+/** Opens a body, by workers where there are some. Rejects with `ERR_DECRYPTION_FAILED`, after an authentic prefix at most. */
+export function openingPipe(
+  key: AeadKey,
+  segmentSize: number,
+  output: PipeOutput,
+  workers: SegmentWorkers | undefined,
+): SegmentPipe {
+  if (workers !== undefined) return workers.pipe({ direction: 'open', key, segmentSize }, output);
   return segmentPipe(segmentSize + tagLength, output, (index, piece) => {
     // §6.3, §6.5: without a last segment of its own, the body is cut.
     if (piece.byteLength < tagLength) throw new DecryptionError();
