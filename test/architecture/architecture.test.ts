@@ -18,8 +18,8 @@ const layers = [
   ['service'],
   ['keyrings'],
   ['cache', 'message'],
-  ['index.ts', 'service.ts', 'cache.ts', 'bulk.ts', 'node', 'service-worker', 'workers'],
-  ['node.ts', 'service-worker.ts', 'workers.ts', 'segment-worker.ts'],
+  ['index.ts', 'service.ts', 'cache.ts', 'bulk.ts', 'files', 'node', 'service-worker', 'workers'],
+  ['files.ts', 'node.ts', 'service-worker.ts', 'workers.ts', 'segment-worker.ts'],
   ['cli'],
 ];
 const placeOf = (path: string) => path.split('/')[0] as string;
