@@ -1,42 +1,40 @@
 // Builds dist/: modules that mirror src/, and one minified file for pages without a bundler.
 
-import { globSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import commonjs from '@rollup/plugin-commonjs';
 import nodeResolve from '@rollup/plugin-node-resolve';
 import terser from '@rollup/plugin-terser';
 import esbuild from 'rollup-plugin-esbuild';
 
 const { exports: subpaths, dependencies, peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
-const sources = Object.values(subpaths).flatMap((target) => target['bulla-source'] ?? []);
+const worker = './src/segment-worker.ts';
+const sources = Object.values(subpaths)
+  .flatMap((target) => target['bulla-source'] ?? [])
+  .filter((source) => source !== worker);
 const packages = Object.keys({ ...dependencies, ...peerDependencies });
 const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id === name || id.startsWith(`${name}/`));
 
-// protobufjs asks for `long` to read 64-bit integers, of which the format has none. It would be a quarter of a bundle, and its WebAssembly is a violation of every
-// content security policy without `wasm-unsafe-eval`. protobufjs does without it; but no bundler of a user's would know, so protobufjs is part of the build, without what it
-// has for floating-point numbers, for bytes that are given as base64 and for remote calls as well.
-const unused = /\/protobufjs\/src\/util\/(aspromise|base64|eventemitter|float)\.js$/;
+// The part of protobufjs that the format has use for is built into dist/: no 64-bit integers, floats, base64 or remote calls. All of it would be a third of a bundle; and its `long` has
+// WebAssembly, a violation of every content security policy without `wasm-unsafe-eval`, which no bundler of a user's would leave out.
+const unused = /^long$|\/protobufjs\/src\/util\/(aspromise|base64|eventemitter|float|longbits)\.js$/;
 const slimProtobuf = {
   name: 'slim-protobuf',
   resolveId: (id) => (id === 'long' ? id : null),
-  load: (id) => (id === 'long' ? 'export default null;' : unused.test(id) ? 'module.exports = null;' : null),
+  load: (id) => (unused.test(id) ? 'export default null;' : null),
 };
-
-/** Where a module goes: npm packs no folder called node_modules. */
-const fileName = ({ name }) => `${name.replace('node_modules', 'vendor')}.js`;
 
 /** What the licence of the code in the build asks for. */
 const notices = {
   name: 'notices',
   writeBundle() {
     const license = readFileSync('node_modules/protobufjs/LICENSE', 'utf8');
-    writeFileSync(
-      'dist/THIRD-PARTY-NOTICES',
-      `Files in vendor/, and parts of bulla.min.js, are of protobufjs:\n\n${license}`,
-    );
+    writeFileSync('dist/THIRD-PARTY-NOTICES', `Parts of the code are of protobufjs:\n\n${license}`);
   },
 };
 
 const typescript = () => esbuild({ target: 'es2022', tsconfig: false });
+
+const minify = terser({ module: true, ecma: 2020, compress: { passes: 2 } });
 
 /** What runs in browsers and needs no key service and no worker. */
 const isLocal = (source) =>
@@ -60,17 +58,34 @@ const everything = {
   },
 };
 
+/** In src/ the worker's script is TypeScript. */
+const builtWorker = {
+  name: 'built-worker',
+  renderChunk: (code) => ({ code: code.replace('./segment-worker.ts', './segment-worker.js'), map: null }),
+};
+
 export default [
   {
-    input: ['src/lib/platform.ts', 'src/lib/platform-node.ts', ...sources, ...globSync('src/cli/main.ts')],
+    input: Object.fromEntries(
+      ['./src/lib/platform.ts', './src/lib/platform-node.ts', './src/cli/main.ts', ...sources].map((source) => [
+        source.replace(/^\.\/src\/|\.ts$/g, ''),
+        source,
+      ]),
+    ),
     external: isExternal,
-    plugins: [slimProtobuf, nodeResolve({ extensions: ['.ts', '.js'] }), commonjs(), typescript(), notices],
+    plugins: [
+      slimProtobuf,
+      nodeResolve({ extensions: ['.ts', '.js'] }),
+      commonjs(),
+      typescript(),
+      builtWorker,
+      notices,
+    ],
     output: {
       dir: 'dist',
       format: 'es',
-      preserveModules: true,
-      preserveModulesRoot: 'src',
-      entryFileNames: fileName,
+      chunkFileNames: 'chunks/[name]-[hash].js',
+      hoistTransitiveImports: false,
       sourcemap: true,
     },
   },
@@ -82,8 +97,19 @@ export default [
       nodeResolve({ browser: true, extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'browser'] }),
       commonjs(),
       typescript(),
-      terser({ module: true, ecma: 2020, compress: { passes: 2 } }),
+      builtWorker,
+      minify,
     ],
     output: { file: 'dist/bulla.min.js', format: 'es', sourcemap: true },
+  },
+  {
+    // One file without imports, which can be served from anywhere.
+    input: worker,
+    plugins: [
+      nodeResolve({ browser: true, extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'browser'] }),
+      typescript(),
+      minify,
+    ],
+    output: { file: 'dist/segment-worker.js', format: 'es', sourcemap: true },
   },
 ];

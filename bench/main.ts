@@ -14,7 +14,7 @@ const { values } = parseArgs({
     /** Less of everything: says whether it works, and roughly how fast. */
     quick: { type: 'boolean', default: false },
     /** Some of the sections. */
-    only: { type: 'string', default: 'streams,messages,files,import,chromium' },
+    only: { type: 'string', default: 'streams,messages,files,import,service,chromium' },
     /** Some of the versions of Node. */
     node: { type: 'string', default: '20,24' },
     json: { type: 'string', default: join(here, 'results.json') },
@@ -39,6 +39,10 @@ if (sections.includes('import')) {
 if (sections.includes('files')) {
   const { files } = await import('./sections/files.ts');
   found.push(...(await files(process.execPath, quick)));
+}
+if (sections.includes('service')) {
+  const { unwraps } = await import('./sections/service.ts');
+  found.push(...(await unwraps(quick)));
 }
 if (sections.includes('chromium')) {
   const { inChromium } = await import('./sections/chromium.ts');

@@ -259,7 +259,8 @@ test('progress grows from nothing to all, and is said', async ({ app, scratch })
   await app.save(job);
   const seen = await app.page.evaluate(() => (globalThis as unknown as { seen: number[] }).seen);
   expect(seen.at(-1)).toBe(1);
-  expect(new Set(seen).size).toBeGreaterThan(20);
+  // Workers hand back 2 MiB at a time.
+  expect(new Set(seen).size).toBeGreaterThanOrEqual(8);
   expect(seen).toEqual([...seen].sort((a, b) => a - b));
   await expect(app.page.locator('#status')).toHaveText(/notes\.bin\.bulla is ready to be saved/);
 });

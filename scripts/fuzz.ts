@@ -19,7 +19,7 @@ const { values } = parseArgs({
 });
 const [count, seed, seconds] = [values.count, values.seed, values.seconds].map(Number) as [number, number, number];
 const segmentSize = 4096;
-const paths = ['decrypt', 'stream', 'open', 'inspect', 'rewrap'] as const;
+const paths = ['decrypt', 'stream', 'workers', 'open', 'inspect', 'rewrap'] as const;
 
 const outcomes = new Map<string, number>();
 const targets = await makeTargets();

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { extname, join, resolve } from 'node:path';
 import { chromium } from 'playwright';
-import { build } from 'vite';
+import { build, createServer as createDevelopmentServer } from 'vite';
 import { findBrowsers } from './browsers.ts';
 
 const root = resolve(import.meta.dirname, '..');
@@ -27,6 +27,19 @@ const code = await decrypt(message, { keyring }).catch((error) => isBullaError(e
 export const result = new TextDecoder().decode(plaintext) + ' ' + code;
 `;
 const expected = 'attack at dawn ERR_CONTEXT_MISMATCH';
+
+/** What a page does besides: a blob there and back, by workers. */
+const page = `
+import { aesKeyring } from 'bulla/keyrings/aes';
+import { decryptBlob, encryptBlob } from 'bulla/files';
+import { createWorkerPool } from 'bulla/workers';
+import { result } from './program.js';
+const keyring = aesKeyring({ keyId: 'k', key: new Uint8Array(32) });
+const workers = createWorkerPool();
+const message = await encryptBlob(new Blob([new Uint8Array(3_000_000)]), { keyring, workers });
+const { plaintext } = await decryptBlob(message, { keyring, workers });
+document.title = result + (plaintext.size === 3_000_000 ? '' : ' and a blob of ' + plaintext.size + ' bytes');
+`;
 
 try {
   const tarball = join(folder, run('npm', ['pack', '--silent', '--pack-destination', folder], root).trim());
@@ -50,20 +63,31 @@ try {
   writeFileSync(join(project, 'main.js'), "import { result } from './program.js';\nconsole.log(result);\n");
   assertResult('Node', run('node', ['main.js'], project).trim());
 
-  writeFileSync(join(project, 'page.js'), "import { result } from './program.js';\ndocument.title = result;\n");
-  const html = (script: string) => `<!doctype html><title>…</title><script type="module" src="${script}"></script>`;
+  writeFileSync(join(project, 'page.js'), page);
+  const html = (script: string) =>
+    `<!doctype html><title>waiting</title><script type="module" src="${script}"></script>`;
   writeFileSync(join(project, 'index.html'), html('/page.js'));
+  const development = await createDevelopmentServer({
+    root: project,
+    logLevel: 'error',
+    server: { host: '127.0.0.1', port: 0, hmr: false },
+  });
+  await development.listen();
+  assertResult('Vite, development server', await titleAt(development.resolvedUrls?.local[0] as string));
+  await development.close();
+
   await build({ root: project, logLevel: 'error', build: { target: 'es2022' } });
   assertResult('Vite', await titleOf(join(project, 'dist')));
 
   const plain = join(folder, 'plain');
   mkdirSync(plain);
-  cpSync(join(project, 'node_modules/bulla/dist/bulla.min.js'), join(plain, 'bulla.min.js'));
-  const imports = /^import (.*) from 'bulla.*';$/gm;
-  writeFileSync(
-    join(plain, 'page.js'),
-    `${program.replace(imports, "import $1 from './bulla.min.js';")}\ndocument.title = result;`,
-  );
+  for (const name of ['bulla.min.js', 'segment-worker.js']) {
+    cpSync(join(project, 'node_modules/bulla/dist', name), join(plain, name));
+  }
+  const fromFile = (text: string) =>
+    text.replace(/^import (.*) from 'bulla.*';$/gm, "import $1 from './bulla.min.js';");
+  writeFileSync(join(plain, 'program.js'), fromFile(program));
+  writeFileSync(join(plain, 'page.js'), fromFile(page));
   writeFileSync(join(plain, 'index.html'), html('/page.js'));
   assertResult('plain module script', await titleOf(plain));
 
@@ -101,6 +125,16 @@ async function titleOf(site: string): Promise<string> {
     }
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  try {
+    return await titleAt(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
+}
+
+/** Opens a page in Chromium, and gives the title that its script sets. */
+async function titleAt(url: string): Promise<string> {
   const browser = await chromium.launch((await findBrowsers()).chromium);
   try {
     const page = await browser.newPage();
@@ -110,13 +144,11 @@ async function titleOf(site: string): Promise<string> {
       'console',
       (message) => message.type() === 'error' && !message.text().includes('favicon') && errors.push(message.text()),
     );
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    await page.waitForFunction(() => document.title !== '…', undefined, { timeout: 20_000 });
+    await page.goto(url);
+    await page.waitForFunction(() => document.title !== 'waiting', undefined, { timeout: 20_000 });
     if (errors.some((text) => !text.includes('404'))) throw new Error(errors.join('\n'));
     return await page.title();
   } finally {
     await browser.close();
-    server.close();
-    server.closeAllConnections();
   }
 }

@@ -180,6 +180,15 @@ export class CryptoUnavailableError extends BullaError<'ERR_CRYPTO_UNAVAILABLE'>
   }
 }
 
+/** A worker could not be started, broke down, or was closed, with what the runtime says of it in the message. */
+export class WorkerError extends BullaError<'ERR_WORKER_FAILED'> {
+  override readonly name = 'WorkerError';
+
+  constructor(message: string) {
+    super('ERR_WORKER_FAILED', message);
+  }
+}
+
 /** Every error that this package throws, told apart by `code`. Wrong arguments are `TypeError`s; an abort throws the signal's reason. */
 export type AnyBullaError =
   | MessageFormatError
@@ -188,7 +197,8 @@ export type AnyBullaError =
   | KeyError
   | SourceError
   | KeyServiceError
-  | CryptoUnavailableError;
+  | CryptoUnavailableError
+  | WorkerError;
 
 /**
  * Whether something that was caught comes from bulla; narrows to the union that `switch (error.code)` takes apart. Works without

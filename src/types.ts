@@ -3,6 +3,9 @@
 /** Bytes in memory of their own: what this package returns. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
+/** What may be there at once, so that nobody waits a turn of the event loop for it. */
+export type Awaitable<Value> = Value | Promise<Value>;
+
 /**
  * A map from names to values that must be given again to decrypt. Bound to the message by its key schedule; values never leave the
  * client, names stand in the header. At most 64 pairs, names of 1 to 256 and values of at most 8,192 bytes of UTF-8 (`docs/format.md` §2.4, §4.4).

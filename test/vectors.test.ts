@@ -1,4 +1,4 @@
-// The SDK agrees with the independent reference on every vector of test/vectors/: one-shot, streamed, byte by byte, and by random access.
+// The SDK agrees with the independent reference on every vector of test/vectors/: one-shot, streamed, byte by byte, by workers, and by random access.
 
 import { describe, expect, test } from 'vitest';
 import { webcrypto } from '#platform';
@@ -15,6 +15,7 @@ import {
 } from './reference/vectors.ts';
 import { collect, fastKeyring, streamOf, viewAtOffset } from './support/data.ts';
 import { keyringOf } from './support/vector-keyrings.ts';
+import { segmentWorkers } from './support/workers.ts';
 import invalidVectors from './vectors/invalid.json' with { type: 'json' };
 import validVectors from './vectors/valid.json' with { type: 'json' };
 
@@ -31,6 +32,10 @@ function contextOf(pairs: InvalidVector['context']): Context {
 
 function throughStream(message: Uint8Array, keyring: Keyring, context: Context, ...sizes: number[]): Promise<Bytes> {
   return collect(streamOf(message, ...sizes).pipeThrough(decryptStream({ keyring, context })));
+}
+
+function byWorkers(message: Uint8Array, keyring: Keyring, context: Context): Promise<Bytes> {
+  return collect(streamOf(message, 4_111).pipeThrough(decryptStream({ keyring, context, workers: segmentWorkers() })));
 }
 
 test('there are as many vectors as promised', () => {
@@ -63,6 +68,7 @@ describe('a valid message', () => {
       const keyring = await keyringOf(keys);
       const sizes = message.length <= smallMessage ? [1] : [1, 4_111, 17, 65_537];
       expect(equal(await throughStream(message, keyring, context, ...sizes), plaintext)).toBe(true);
+      expect(equal(await byWorkers(message, keyring, context), plaintext)).toBe(true);
       const opened = await open(message, { keyring, context });
       expect(opened.size).toBe(plaintext.length);
       const [from, to] = [Math.floor(plaintext.length / 3), Math.ceil((plaintext.length * 2) / 3)];
@@ -107,6 +113,7 @@ function attempts(vector: InvalidVector, keyring: Keyring, context: Context): ((
       () => decrypt(bytes, options),
       () => throughStream(bytes, keyring, context, Math.max(1, bytes.length)),
       () => throughStream(bytes, keyring, context, ...sizes),
+      () => byWorkers(bytes, keyring, context),
       () => open(bytes, options).then(readAll),
     ];
   }

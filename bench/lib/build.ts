@@ -47,6 +47,7 @@ export async function bundleForPage(entry: string): Promise<string> {
     mainFields: ['browser', 'module', 'main'],
     inject: [join(bench, 'lib', 'buffer-shim.ts')],
     define: { global: 'globalThis' },
+    nodePaths: [join(bench, 'aws-browser', 'node_modules')],
     plugins: [own(false)],
   });
   return outfile;

@@ -1,5 +1,8 @@
 // What is encrypted: bytes in memory, as chunks and as streams.
 
+/** What small messages are bound to, by bulla and by the AWS Encryption SDK alike; the other peers have no such thing. */
+export const messageContext = { table: 'people', row: '4711' };
+
 /** Chunks of 1 MiB that cycle through 32 MiB of noise: more than the caches of a processor hold. */
 export function chunksOf(bytes: number): Uint8Array<ArrayBuffer>[] {
   const size = 2 ** 20;

@@ -33,3 +33,12 @@ function highWater(pid: number | undefined): number {
     return 0;
   }
 }
+
+/** Milliseconds of processor time that a process has used, all of its threads and user and system together. */
+export function processorTime(pid: number): number {
+  // proc(5): utime and stime are the 14th and 15th fields, in ticks of 10 ms; the second one may have spaces in it.
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}

@@ -10,6 +10,7 @@ import {
   RawAesKeyringNode,
   RawAesWrappingSuiteIdentifier,
 } from '@aws-crypto/client-node';
+import { messageContext } from '../lib/payload.ts';
 
 const { encrypt, encryptStream, decrypt, decryptStream } = buildClient(
   CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT,
@@ -36,13 +37,13 @@ export function aws({ signed, frameLength, cached = false }: AwsOptions, unencry
         backingMaterials: keyring,
         cache: getLocalCryptographicMaterialsCache(1000),
         maxAge: 300_000,
-        maxMessagesEncrypted: 10_000,
+        maxMessagesEncrypted: 2 ** 30,
       })
     : keyring;
   const options = { ...(signed ? {} : { suiteId: unsigned }), ...(frameLength === undefined ? {} : { frameLength }) };
   return {
     async encrypt(plaintext: Uint8Array): Promise<Uint8Array> {
-      const plain = { ...options, plaintextLength: plaintext.byteLength };
+      const plain = { ...options, plaintextLength: plaintext.byteLength, encryptionContext: messageContext };
       return (await encrypt(materials, plaintext, plain)).result;
     },
     async decrypt(message: Uint8Array): Promise<Uint8Array> {

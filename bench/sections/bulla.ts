@@ -4,17 +4,22 @@ import { decrypt, decryptMany, decryptStream, encrypt, encryptMany, encryptStrea
 import { cachingKeyring } from 'bulla/cache';
 import { aesKeyring } from 'bulla/keyrings/aes';
 import { ecdhKeyring, generateEcdhKey } from 'bulla/keyrings/ecdh';
-import { collect, drain, makeNoise, rechunked, streamOf } from '../lib/payload.ts';
+import type { SegmentWorkers } from 'bulla/workers';
+import { collect, drain, makeNoise, messageContext, rechunked, streamOf } from '../lib/payload.ts';
 import type { Candidate } from '../lib/rounds.ts';
 
-/** Both ways through a stream in memory, with the default segments. */
-export async function bullaStreams(chunks: readonly Uint8Array[]): Promise<{ encrypt: Candidate; decrypt: Candidate }> {
+/** Both ways through a stream in memory, with the default segments; by workers where there are some. */
+export async function bullaStreams(
+  chunks: readonly Uint8Array[],
+  workers?: SegmentWorkers,
+): Promise<{ encrypt: Candidate; decrypt: Candidate }> {
   const keyring = aesKeyring({ keyId: 'bench', key: makeNoise(32) });
   const message = rechunked(await collect(streamOf(chunks).pipeThrough(encryptStream({ keyring }))));
-  const name = 'bulla';
+  const name = workers === undefined ? 'bulla' : 'bulla, 2 workers';
+  const kind = 'bulla';
   return {
-    encrypt: { name, kind: 'bulla', run: () => drain(streamOf(chunks).pipeThrough(encryptStream({ keyring }))) },
-    decrypt: { name, kind: 'bulla', run: () => drain(streamOf(message).pipeThrough(decryptStream({ keyring }))) },
+    encrypt: { name, kind, run: () => drain(streamOf(chunks).pipeThrough(encryptStream({ keyring, workers }))) },
+    decrypt: { name, kind, run: () => drain(streamOf(message).pipeThrough(decryptStream({ keyring, workers }))) },
   };
 }
 
@@ -46,7 +51,7 @@ export async function bullaMessages(
   const cached = cachingKeyring(aesKeyring({ keyId: 'bench', key: makeNoise(32) }), { maxMessages: 2 ** 30 });
   const key = await generateEcdhKey();
   const ecdh = ecdhKeyring({ recipients: [key.publicKey], privateKeys: [key] });
-  const context = { table: 'people', row: '4711' };
+  const context = messageContext;
   const message = await encrypt(plaintext, { keyring: cached, context });
   const toPublicKey = await encrypt(plaintext, { keyring: ecdh, context });
   const seal = () => encrypt(plaintext, { keyring: cached, context });

@@ -1,33 +1,39 @@
-// Chromium: a page of its own, and the memory of its process while much streams through it.
+// Chromium: pages of their own, and the memory of a page while much streams through it.
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { dirname, join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright';
 import { findBrowsers } from '../../scripts/browsers.ts';
 import { bundleForPage } from '../lib/build.ts';
 import { summary } from '../lib/rounds.ts';
 import type { Section } from '../lib/table.ts';
 
-/** All that is measured in a page. */
+const worker = join(dirname(dirname(import.meta.dirname)), 'dist', 'segment-worker.js');
+
+/** All that is measured in pages. */
 export async function inChromium(quick: boolean): Promise<Section[]> {
-  const script = readFileSync(await bundleForPage('page'));
-  const server = createServer(({ url }, response) => {
-    response.setHeader('Content-Type', url === '/page.js' ? 'text/javascript' : 'text/html');
-    response.end(url === '/page.js' ? script : '<!doctype html><script type="module" src="page.js"></script>');
+  const scripts = new Map<string, string>();
+  for (const name of ['page', 'memory-page']) scripts.set(`/${name}.js`, await bundleForPage(name));
+  scripts.set('/segment-worker.js', worker);
+  const server = createServer(({ url = '/' }, response) => {
+    const script = scripts.get(url);
+    response.setHeader('Content-Type', script === undefined ? 'text/html' : 'text/javascript');
+    const page = `<!doctype html><link rel="icon" href="data:,"><script type="module" src="${url}.js"></script>`;
+    response.end(script === undefined ? page : readFileSync(script));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const site = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const browser = await chromium.launch((await findBrowsers()).chromium);
   try {
-    const page = await browser.newPage();
-    page.on('pageerror', (error) => console.error(error));
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    await page.waitForFunction('globalThis.streams !== undefined');
+    const page = await openPage(browser, `${site}/page`, 'streams');
     const sections: Section[] = [
       ...((await page.evaluate(`streams(${quick})`)) as Section[]),
       ...((await page.evaluate(`messages(${quick})`)) as Section[]),
-      await memory(browser, page, quick),
     ];
+    await page.close();
+    sections.push(await memory(browser, `${site}/memory-page`, quick));
     return sections.map((section) => ({ ...section, title: `Chromium ${browser.version()}: ${section.title}` }));
   } finally {
     await browser.close();
@@ -35,21 +41,44 @@ export async function inChromium(quick: boolean): Promise<Section[]> {
   }
 }
 
-/** The resident memory of the page's process, before and while a stream runs. */
-async function memory(browser: Browser, page: Page, quick: boolean): Promise<Section> {
+async function openPage(browser: Browser, url: string, ready: string): Promise<Page> {
+  const page = await browser.newPage();
+  page.on('pageerror', (error) => console.error(error));
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable');
+  await page.exposeFunction('mainThreadTime', async () => {
+    const { metrics } = await session.send('Performance.getMetrics');
+    return (metrics.find(({ name }) => name === 'TaskDuration')?.value ?? 0) * 1000;
+  });
+  await page.goto(url);
+  await page.waitForFunction(`globalThis.${ready} !== undefined`);
+  return page;
+}
+
+/** The resident memory of a page's process while a stream runs; each time in a page of its own. */
+async function memory(browser: Browser, url: string, quick: boolean): Promise<Section> {
   const session = await browser.newBrowserCDPSession();
-  const { processInfo } = await session.send('SystemInfo.getProcessInfo');
-  const renderers = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
-  const resident = () => Math.max(...renderers.map((id) => megabytesOf(id)));
   const rows = [];
-  for (const mebibytes of quick ? [64, 256] : [256, 1024]) {
-    const seen: number[] = [];
-    const timer = setInterval(() => seen.push(resident()), 20);
-    await page.evaluate(`through(${mebibytes * 2 ** 20})`);
-    clearInterval(timer);
-    rows.push({ name: `${mebibytes} MiB`, kind: 'bulla' as const, ...summary(seen) });
+  for (const byWorkers of [false, true]) {
+    for (const mebibytes of quick ? [64, 256] : [256, 1024, 4096]) {
+      const page = await openPage(browser, url, 'through');
+      const { processInfo } = await session.send('SystemInfo.getProcessInfo');
+      const renderers = processInfo.filter(({ type }) => type === 'renderer').map(({ id }) => id);
+      const resident = () => Math.max(...renderers.map((id) => megabytesOf(id)));
+      await page.evaluate(`through(${2 ** 25}, ${byWorkers})`);
+      const seen: number[] = [];
+      const timer = setInterval(() => seen.push(resident()), 10);
+      await page.evaluate(`through(${mebibytes * 2 ** 20}, ${byWorkers})`);
+      clearInterval(timer);
+      await page.close();
+      rows.push({
+        name: `${mebibytes} MiB${byWorkers ? ', 2 workers' : ''}`,
+        kind: 'bulla' as const,
+        ...summary(seen),
+      });
+    }
   }
-  return { title: 'memory of the page while a stream runs', unit: 'MB', rows, lessIsBetter: true };
+  return { title: 'memory of a page while a stream runs', unit: 'MB', rows, lessIsBetter: true };
 }
 
 function megabytesOf(pid: number): number {

@@ -1,10 +1,11 @@
 // What is measured inside one Node: streams in memory and small messages. Started by main.ts for each version, with a JSON of options; prints a JSON of sections.
 
+import { spawnSync } from 'node:child_process';
 import nodeCrypto from 'node:crypto';
 import { bareLoops } from '../lib/bare.ts';
 import { bareNode, bareSubtle } from '../lib/bare-message.ts';
 import { chunksOf, makeNoise, rechunked } from '../lib/payload.ts';
-import { type Candidate, interleave } from '../lib/rounds.ts';
+import { type Candidate, interleave, type Measured, summary } from '../lib/rounds.ts';
 import type { Section } from '../lib/table.ts';
 import { aws } from '../peers/aws.ts';
 import { portablePeers } from '../peers/portable.ts';
@@ -58,18 +59,26 @@ async function streams(): Promise<Section[]> {
     decrypts.push(peer(portable.name, most, () => portable.decryptSealed(sealed as never)));
   }
   const size = `${bytes / 2 ** 20} MiB through a stream in memory`;
+  const [sealing, opening] = [await interleave(encrypts, rounds, report), await interleave(decrypts, rounds, report)];
+  const limit = opensslSpeed(rounds);
   return [
-    {
-      title: `${title}: ${size}, encrypt`,
-      unit: 'MB/s',
-      rows: inMegabytes(await interleave(encrypts, rounds, report)),
-    },
-    {
-      title: `${title}: ${size}, decrypt`,
-      unit: 'MB/s',
-      rows: inMegabytes(await interleave(decrypts, rounds, report)),
-    },
+    { title: `${title}: ${size}, encrypt`, unit: 'MB/s', rows: inMegabytes([...sealing, ...limit]) },
+    { title: `${title}: ${size}, decrypt`, unit: 'MB/s', rows: inMegabytes(opening) },
   ];
+}
+
+/** What AES-256-GCM alone does with one piece of memory over and over, by the command of OpenSSL; nothing where there is none. */
+function opensslSpeed(times: number): Measured[] {
+  const args = ['speed', '-elapsed', '-seconds', '1', '-bytes', '262144', '-evp', 'aes-256-gcm', '-mr'];
+  const rates = Array.from({ length: times }, () => {
+    const { stdout } = spawnSync('openssl', args, { encoding: 'utf8' });
+    return Number(/^\+F:\d+:AES-256-GCM:([\d.]+)$/m.exec(stdout ?? '')?.[1]);
+  });
+  if (rates.some(Number.isNaN)) {
+    console.error('there is no openssl command here that measures AES-256-GCM');
+    return [];
+  }
+  return [{ name: 'openssl speed', kind: 'limit', ...summary(rates) }];
 }
 
 function inMegabytes<Row extends { median: number; least: number; most: number; rounds: readonly number[] }>(

@@ -1,9 +1,8 @@
 // Files in, blobs out: what the page does with the SDK.
 
-import { decryptStream, encryptStream } from './bulla.min.js';
+import { createWorkerPool, decryptBlob, encryptBlob } from './bulla.min.js';
 
 const suffix = '.bulla';
-const flushAt = 16 * 2 ** 20;
 const pictureTypes = {
   avif: 'image/avif',
   bmp: 'image/bmp',
@@ -31,26 +30,27 @@ export function plainName(name) {
   return plain === '' ? 'decrypted' : plain;
 }
 
+const workers = createWorkerPool();
+
 /**
  * Encrypts a file, a few segments at a time.
  *
  * @param {File} file
- * @param {import('../../src/index.ts').EncryptStreamOptions} options
+ * @param {import('../../src/files.ts').EncryptBlobOptions} options
  */
 export async function encryptFile(file, options) {
-  return { blob: await collect(file.stream().pipeThrough(encryptStream({ ...options, ...typeOf(file) }))) };
+  return { blob: await encryptBlob(file, { ...options, workers }) };
 }
 
 /**
- * Decrypts a message. The blob exists only when the stream has ended well: before that the plaintext may lack its end.
+ * Decrypts a message. The blob exists only when all of it is authentic.
  *
  * @param {File} file
- * @param {import('../../src/index.ts').DecryptStreamOptions} options
+ * @param {import('../../src/files.ts').DecryptBlobOptions} options
  */
 export async function decryptFile(file, options) {
-  const stream = decryptStream(options);
-  const blob = await collect(file.stream().pipeThrough(stream));
-  return { blob, header: await stream.header };
+  const { plaintext, header } = await decryptBlob(file, { ...options, workers });
+  return { blob: plaintext, header };
 }
 
 /** The media type of a picture that browsers can draw, by what its message says or by its name; `undefined` for anything else. */
@@ -58,31 +58,4 @@ export function pictureType(name, contentType) {
   const known = Object.values(pictureTypes);
   if (known.includes(contentType)) return contentType;
   return pictureTypes[name.slice(name.lastIndexOf('.') + 1).toLowerCase()];
-}
-
-/** Content types of more than 256 bytes are refused by the format, and no use to anybody. */
-function typeOf({ type }) {
-  return type !== '' && type.length <= 256 ? { contentType: type } : {};
-}
-
-/**
- * Reads a stream to its end. Blobs may live on disk, so large results are handed over piece by piece. Their type is always the same: a blob URL of
- * somebody's HTML, opened in a tab, would otherwise be a page of this origin.
- */
-async function collect(stream) {
-  const type = 'application/octet-stream';
-  const blobs = [];
-  let parts = [];
-  let size = 0;
-  const reader = stream.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return new Blob([...blobs, ...parts], { type });
-    parts.push(value);
-    size += value.byteLength;
-    if (size < flushAt) continue;
-    blobs.push(new Blob(parts));
-    parts = [];
-    size = 0;
-  }
 }

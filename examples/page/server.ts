@@ -20,6 +20,7 @@ interface Served {
 const here = (name: string, type: string): Served => ({ file: new URL(name, import.meta.url), type });
 const script = 'text/javascript; charset=utf-8';
 const library = new URL('../../dist/bulla.min.js', import.meta.url);
+const worker = new URL('../../dist/segment-worker.js', import.meta.url);
 
 const files = new Map<string, Served>([
   ['/', here('index.html', 'text/html; charset=utf-8')],
@@ -29,6 +30,7 @@ const files = new Map<string, Served>([
     (name) => [`/${name}.js`, here(`${name}.js`, script)] as const,
   ),
   ['/bulla.min.js', { file: library, type: script }],
+  ['/segment-worker.js', { file: worker, type: script }],
 ]);
 
 const headers = {

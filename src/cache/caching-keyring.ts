@@ -1,12 +1,13 @@
 /** A keyring in front of another one that lets messages share data keys, within limits. */
 
-import { encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
+import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
 import { isBullaError } from '../errors.ts';
 import { assertKeyring, type DataKey, type Keyring, type KeyringOptions, type Unwrapped } from '../keyrings/keyring.ts';
 import { type ServiceParts, servicePartsOf, setServiceParts } from '../keyrings/service-parts.ts';
 import { assert } from '../lib/assert.ts';
-import { encodeBase64url } from '../lib/base64url.ts';
+import { bytesToKey } from '../lib/bytes.ts';
 import { unavailable } from '../service/token.ts';
+import type { Awaitable } from '../types.ts';
 import { type DataKeyCache, DataKeyStore } from './data-key-cache.ts';
 import { CacheEntry } from './entry.ts';
 import type { DataKeyCacheOptions } from './options.ts';
@@ -58,7 +59,7 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
       : { rewrapDataKey: (keys, from, rewrapOptions) => rewrapDataKey.call(keyring, keys, from, rewrapOptions) }),
     async rejectDataKey(wrappedKey) {
       // Without a token it is not known whose entry that is; there is none that could be used either.
-      const scope = await scopeOf(undefined).catch(() => undefined);
+      const scope = await Promise.resolve(scopeOf(undefined)).catch(() => undefined);
       if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
     },
   };
@@ -71,7 +72,7 @@ interface Cached {
   readonly cache: DataKeyStore;
   readonly parts: ServiceParts | undefined;
   readonly watch: Watch;
-  readonly scopeOf: (signal: AbortSignal | undefined) => Promise<string>;
+  readonly scopeOf: (signal: AbortSignal | undefined) => Awaitable<string>;
 }
 
 async function generate({ keyring, cache, parts, watch, scopeOf }: Cached, options: KeyringOptions = {}) {
@@ -80,8 +81,8 @@ async function generate({ keyring, cache, parts, watch, scopeOf }: Cached, optio
     cache.bypass('encrypt', parts?.keyId);
     return keyring.generateDataKey(options);
   }
+  signal?.throwIfAborted();
   const scope = await scopeOf(signal);
-  const subject = { operation: 'encrypt', client: parts?.client, key: parts?.keyId } as const;
   const entry = await cache.use(
     `encrypt ${scope}`,
     plaintextLength,
@@ -90,7 +91,8 @@ async function generate({ keyring, cache, parts, watch, scopeOf }: Cached, optio
       const { random } = options;
       const { dataKey, wrappedKeys } = await keyring.generateDataKey({ signal: shared, random });
       await assertSameUser(scopeOf, scope, shared);
-      return new CacheEntry(subject, dataKey, wrappedKeys, begun);
+      const subject = { operation: 'encrypt', client: parts?.client, key: parts?.keyId } as const;
+      return new CacheEntry(subject, dataKey, wrappedKeys.map(encodedWrappedKey), begun);
     },
     signal,
   );
@@ -104,19 +106,20 @@ async function unwrap(
   wrappedKeys: readonly WrappedKey[],
   options: KeyringOptions = {},
 ): Promise<Unwrapped<DataKey> | null> {
-  const { cache, parts, scopeOf } = cached;
+  const { cache, parts, watch, scopeOf } = cached;
+  options.signal?.throwIfAborted();
   const own = parts === undefined ? undefined : (await parts.own(wrappedKeys, options)).map((key) => key.wrappedKey);
   const usable = own ?? wrappedKeys.filter(({ wrapping }) => wrapping.method !== 'unknown');
   if (usable.length === 0) return null;
   const scope = await scopeOf(options.signal);
+  const candidates = usable.map((wrappedKey) => ({ wrappedKey, id: decryptId(scope, wrappedKey) }));
   // What is at hand first: it needs no call.
-  const ids = new Map(usable.map((wrappedKey) => [wrappedKey, decryptId(scope, wrappedKey)]));
-  const isHere = (wrappedKey: WrappedKey) => cache.has(ids.get(wrappedKey) as string);
-  const ordered = [...usable.filter(isHere), ...usable.filter((wrappedKey) => !isHere(wrappedKey))];
+  candidates.sort((a, b) => Number(cache.has(b.id)) - Number(cache.has(a.id)));
   let failure: unknown;
-  for (const wrappedKey of ordered) {
+  for (const { wrappedKey, id } of candidates) {
     try {
-      const entry = await fetchUnwrapped(cached, scope, ids.get(wrappedKey) as string, wrappedKey, options.signal);
+      const entry = await fetchUnwrapped(cached, scope, id, wrappedKey, options.signal);
+      watch.schedule();
       return { wrappedKey, dataKey: entry.dataKey };
     } catch (error) {
       if (error !== notMine && !(isBullaError(error) && error.code === 'ERR_DECRYPTION_FAILED')) throw error;
@@ -129,31 +132,29 @@ async function unwrap(
 
 const notMine = Symbol('the wrapped key is for another keyring');
 
-async function fetchUnwrapped(
-  { keyring, cache, parts, watch, scopeOf }: Cached,
+function fetchUnwrapped(
+  { keyring, cache, parts, scopeOf }: Cached,
   scope: string,
   id: string,
   wrappedKey: WrappedKey,
   signal: AbortSignal | undefined,
-): Promise<CacheEntry> {
-  const subject = { operation: 'decrypt', client: parts?.client, key: parts?.keyId } as const;
+): Awaitable<CacheEntry> {
   const fetch = async (shared: AbortSignal) => {
     const begun = cache.settings.now();
     const unwrapped = await keyring.unwrapDataKey([wrappedKey], { signal: shared });
     if (unwrapped === null) throw notMine;
     await assertSameUser(scopeOf, scope, shared);
+    const subject = { operation: 'decrypt', client: parts?.client, key: parts?.keyId } as const;
     return new CacheEntry(subject, unwrapped.dataKey, [wrappedKey], begun);
   };
-  const entry = await cache.use(id, 0, fetch, signal);
-  watch.schedule();
-  return entry;
+  return cache.use(id, 0, fetch, signal);
 }
 
 /** Whose data keys these are: service, tenant, principal, key and key context; another keyring is another scope. The principal is asked for each time, because another user may have signed in. */
 function scopes(parts: ServiceParts | undefined): Cached['scopeOf'] {
   if (parts === undefined) {
     const own = `keyring ${++keyrings}`;
-    return async () => own;
+    return () => own;
   }
   const { client, keyId, keyContext, mode } = parts;
   const pairs = Object.entries(keyContext).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -170,5 +171,5 @@ async function assertSameUser(scopeOf: Cached['scopeOf'], scope: string, signal:
 
 /** The wrapped key itself stands where the design has its hash: that is as unique, and takes no turn of the event loop in which others would miss the same flight. */
 function decryptId(scope: string, wrappedKey: WrappedKey): string {
-  return `decrypt ${scope} ${encodeBase64url(encodeWrappedKey(wrappedKey))}`;
+  return `decrypt ${scope} ${bytesToKey(encodeWrappedKey(wrappedKey))}`;
 }

@@ -4,6 +4,7 @@ import { type EvictionReason, emit } from '../lib/events.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import type { KeyServiceClient } from '../service/client.ts';
 import type { KeyChange } from '../service/key-changes.ts';
+import type { Awaitable } from '../types.ts';
 import type { CacheEntry } from './entry.ts';
 import { type CacheSettings, type DataKeyCacheOptions, readCacheSettings } from './options.ts';
 
@@ -74,18 +75,27 @@ export class DataKeyStore implements DataKeyCache {
   }
 
   /** The entry of an id that can be used for so many bytes, from the cache or by `fetch`, which runs once however many wait. Failures are not kept. */
-  async use(id: string, bytes: number, fetch: FetchEntry, signal: AbortSignal | undefined): Promise<CacheEntry> {
+  use(id: string, bytes: number, fetch: FetchEntry, signal: AbortSignal | undefined): Awaitable<CacheEntry> {
+    return this.#hit(id, bytes, fetch) ?? this.#miss(id, bytes, fetch, signal);
+  }
+
+  #hit(id: string, bytes: number, fetch: FetchEntry): CacheEntry | undefined {
+    const cached = this.#take(id, bytes);
+    if (cached === undefined) return undefined;
+    this.#count('hit', cached);
+    if (this.settings.refreshAhead && cached.isOld(this.settings)) this.#refresh(id, fetch);
+    return cached;
+  }
+
+  async #miss(id: string, bytes: number, fetch: FetchEntry, signal: AbortSignal | undefined): Promise<CacheEntry> {
     for (;;) {
-      signal?.throwIfAborted();
-      const cached = this.#take(id, bytes);
-      if (cached !== undefined) {
-        this.#count('hit', cached);
-        if (this.settings.refreshAhead && cached.isOld(this.settings)) this.#refresh(id, fetch);
-        return cached;
-      }
       const { entry, outcome } = await this.#fetch(id, fetch, signal);
       if (outcome === 'miss') entry.takeFirst(bytes);
-      else if (!entry.take(bytes, this.settings)) continue;
+      else if (!entry.take(bytes, this.settings)) {
+        const hit = this.#hit(id, bytes, fetch);
+        if (hit !== undefined) return hit;
+        continue;
+      }
       this.#count(outcome, entry);
       return entry;
     }

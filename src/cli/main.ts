@@ -2,6 +2,7 @@
 /** The command line `bulla`; `docs/cli.md`. */
 
 import { readFileSync } from 'node:fs';
+import { keepReleasedMemory } from '../node/memory.ts';
 import { parseArguments } from './arguments.ts';
 import { decryptCommand } from './decrypt.ts';
 import { encryptCommand } from './encrypt.ts';
@@ -34,6 +35,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   const command = commandOf(name);
   const parsed = parseArguments(args, command.options);
   if (parsed.has('help')) return print(commandHelp(command));
+  keepReleasedMemory();
   const signal = interruption();
   return command.run(parsed, signal);
 }

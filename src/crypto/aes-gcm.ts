@@ -1,8 +1,10 @@
 /** AES-256-GCM with 96-bit nonces and 128-bit tags, SP 800-38D; other sizes are out of reach. */
 
-import { native } from '#platform';
+import { inTurn, native } from '#platform';
 import { DecryptionError } from '../errors.ts';
-import type { Bytes } from '../types.ts';
+import { viewOf } from '../lib/bytes.ts';
+import type { NativeAead } from '../lib/native.ts';
+import type { Awaitable, Bytes } from '../types.ts';
 import {
   type AeadKey,
   cryptoKeyOf,
@@ -22,24 +24,43 @@ export const nonceLength = 12;
 const none = new Uint8Array(0);
 
 /** The ciphertext with its tag behind it. The caller must never use a nonce twice with one key. */
-export async function seal(key: AeadKey, nonce: Bytes, plaintext: Bytes, additionalData: Bytes = none): Promise<Bytes> {
+export function seal(key: AeadKey, nonce: Bytes, plaintext: Bytes, additionalData: Bytes = none): Awaitable<Bytes> {
   const algorithm = parameters(nonce, additionalData);
   const own = nativeAeadOf(key);
-  if (own !== undefined) return own.seal(nonce, plaintext, additionalData);
-  return new Uint8Array(await withSubtle((subtle) => subtle.encrypt(algorithm, cryptoKeyOf(key), plaintext)));
+  return own === undefined ? sealBySubtle(key, algorithm, plaintext) : own.seal(nonce, plaintext, additionalData);
 }
 
-/** The plaintext of a ciphertext with its tag. Throws `ERR_DECRYPTION_FAILED`. */
-export async function open(key: AeadKey, nonce: Bytes, sealed: Bytes, additionalData: Bytes = none): Promise<Bytes> {
+function sealBySubtle(key: AeadKey, algorithm: AesGcmParams, plaintext: Bytes): Promise<Bytes> {
+  return withSubtle((subtle) => subtle.encrypt(algorithm, cryptoKeyOf(key), plaintext)).then(handOn);
+}
+
+/** The plaintext of a ciphertext with its tag. Throws, or rejects with, `ERR_DECRYPTION_FAILED`. */
+export function open(key: AeadKey, nonce: Bytes, sealed: Bytes, additionalData: Bytes = none): Awaitable<Bytes> {
   const algorithm = parameters(nonce, additionalData);
-  if (sealed.byteLength < tagLength) throw new DecryptionError();
+  if (sealed.byteLength < tagLength) return fail();
   const own = nativeAeadOf(key);
+  return own === undefined ? openBySubtle(key, algorithm, sealed) : openNatively(own, nonce, sealed, additionalData);
+}
+
+function openBySubtle(key: AeadKey, algorithm: AesGcmParams, sealed: Bytes): Promise<Bytes> {
+  return withSubtle((subtle) => subtle.decrypt(algorithm, cryptoKeyOf(key), sealed)).then(handOn, fail);
+}
+
+function handOn(result: ArrayBuffer): Awaitable<Bytes> {
+  return inTurn(viewOf(result));
+}
+
+function openNatively(key: NativeAead, nonce: Bytes, sealed: Bytes, additionalData: Bytes): Awaitable<Bytes> {
   try {
-    if (own !== undefined) return await own.open(nonce, sealed, additionalData);
-    return new Uint8Array(await withSubtle((subtle) => subtle.decrypt(algorithm, cryptoKeyOf(key), sealed)));
+    const opened = key.open(nonce, sealed, additionalData);
+    return opened instanceof Promise ? opened.catch(fail) : opened;
   } catch {
-    throw new DecryptionError();
+    return fail();
   }
+}
+
+function fail(): never {
+  throw new DecryptionError();
 }
 
 /** Opens a sealed secret straight into a handle, without its bytes becoming visible where the platform can do that. Throws `ERR_DECRYPTION_FAILED`. */
@@ -57,7 +78,8 @@ export async function openSecret(key: AeadKey, nonce: Bytes, sealed: Bytes, addi
   }
 }
 
+/** Tags have 128 bits where nothing else is said (Web Cryptography §27.4), and what is not said costs a small message no time. */
 function parameters(iv: Bytes, additionalData: Bytes): AesGcmParams {
   if (iv.byteLength !== nonceLength) throw new TypeError('an AES-GCM nonce must have 12 bytes');
-  return { name: 'AES-GCM', iv, additionalData, tagLength: tagLength * 8 };
+  return additionalData.byteLength === 0 ? { name: 'AES-GCM', iv } : { name: 'AES-GCM', iv, additionalData };
 }

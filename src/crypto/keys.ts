@@ -54,6 +54,11 @@ export function nativeSecretHandle(key: NativeSecret): SecretKey {
   return key as unknown as SecretKey;
 }
 
+/** The same of an AEAD key. */
+export function nativeAeadHandle(key: NativeAead): AeadKey {
+  return key as unknown as AeadKey;
+}
+
 /**
  * The handle on a secret whose bytes are overwritten. Throws `ERR_DECRYPTION_FAILED` when they are not `length` bytes, where one is given. For platforms that hide no key from the code
  * that runs in them; elsewhere a secret never becomes bytes.

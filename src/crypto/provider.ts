@@ -1,12 +1,19 @@
-/** Calls into SubtleCrypto that begin at once. */
+/** Calls into the platform's WebCrypto that begin at once. */
 
 import { webcrypto } from '#platform';
+import type { Awaitable } from '../types.ts';
+
+/** Calls `use` with the platform's WebCrypto, without a turn of the event loop in between where it is loaded. */
+export function withCrypto<Result>(use: (crypto: Crypto) => Awaitable<Result>): Awaitable<Result> {
+  const provider = webcrypto();
+  return provider instanceof Promise ? provider.then(use) : use(provider);
+}
 
 /**
- * Calls `use` with the platform's SubtleCrypto, without a turn of the event loop in between where it is loaded. SubtleCrypto copies its inputs when
- * it is called (Web Cryptography §14.3), so a caller may use its buffers again as soon as this returns.
+ * The same with SubtleCrypto, which copies its inputs when it is called (Web Cryptography §14.3): a caller may use its buffers again as soon as this
+ * returns.
  */
-export async function withSubtle<Result>(use: (subtle: SubtleCrypto) => Promise<Result>): Promise<Result> {
+export function withSubtle<Result>(use: (subtle: SubtleCrypto) => Promise<Result>): Promise<Result> {
   const provider = webcrypto();
-  return use((provider instanceof Promise ? await provider : provider).subtle);
+  return provider instanceof Promise ? provider.then(({ subtle }) => use(subtle)) : use(provider.subtle);
 }

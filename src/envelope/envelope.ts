@@ -7,43 +7,31 @@ import { commitmentLength } from '../schedule/message-keys.ts';
 import type { Bytes } from '../types.ts';
 import { bulla } from './generated/bulla.js';
 import { decodeHeader, type HeaderFields } from './header.ts';
-import { assertCanonical, type MessageRules, malformed } from './wire.ts';
+import { assertCanonical, malformed, messageRules } from './wire.ts';
 import { decodeWrappedKey, encodeWrappedKey, type WrappedKey } from './wrapped-key.ts';
-
-/** A wrapped key with its bytes, which are kept as they came: re-wrapping carries along what it does not know. */
-export interface WrappedKeyEntry extends WrappedKey {
-  readonly bytes: Bytes;
-}
 
 /** What stands in front of the segments. */
 export interface Envelope {
   readonly header: HeaderFields;
   /** The header as sent or received: what is hashed. */
   readonly headerBytes: Bytes;
-  readonly keys: readonly WrappedKeyEntry[];
+  readonly keys: readonly WrappedKey[];
   readonly commitment: Bytes;
 }
 
-const rules: MessageRules = {
-  known: {
-    1: { name: 'header', type: 'bytes', required: true, limit: maxHeaderLength },
-    2: { name: 'keys', type: 'bytes', required: true, repeated: maxWrappedKeys, limit: maxWrappedKeyLength },
-    3: { name: 'commitment', type: 'bytes', required: true, least: commitmentLength, most: commitmentLength },
-  },
-};
-
-/** A wrapped key as an entry of an envelope. */
-export function wrappedKeyEntry(key: WrappedKey): WrappedKeyEntry {
-  return { ...key, bytes: encodeWrappedKey(key) };
-}
+const rules = messageRules({
+  1: { name: 'header', type: 'bytes', required: true, limit: maxHeaderLength },
+  2: { name: 'keys', type: 'bytes', required: true, repeated: maxWrappedKeys, limit: maxWrappedKeyLength },
+  3: { name: 'commitment', type: 'bytes', required: true, least: commitmentLength, most: commitmentLength },
+});
 
 /** The bytes of an envelope. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` for wrapped keys that cannot stand together (§8.6). */
-export function encodeEnvelope(headerBytes: Bytes, keys: readonly WrappedKeyEntry[], commitment: Bytes): Bytes {
+export function encodeEnvelope(headerBytes: Bytes, keys: readonly WrappedKey[], commitment: Bytes): Bytes {
   if (keys.length > maxWrappedKeys) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `A message has at most ${maxWrappedKeys} wrapped keys`);
   }
   assertOnePassphrase(keys);
-  const entries = keys.map(({ bytes }) => bytes);
+  const entries = keys.map(encodeWrappedKey);
   const bytes = copy(bulla.v1.Envelope.encode({ header: headerBytes, keys: entries, commitment }).finish());
   if (bytes.byteLength > maxEnvelopeLength) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `The envelope would have more than ${maxEnvelopeLength} bytes`);
@@ -51,23 +39,21 @@ export function encodeEnvelope(headerBytes: Bytes, keys: readonly WrappedKeyEntr
   return bytes;
 }
 
-/** The parts of an envelope, all of them checked. Throws a {@link MessageFormatError}. */
+/** The parts of an envelope, all of them checked. They are views of a copy: what becomes of `bytes` afterwards does not reach them. Throws a {@link MessageFormatError}. */
 export function decodeEnvelope(bytes: Bytes): Envelope {
-  assertCanonical(bytes, rules, 'envelope');
-  const envelope = bulla.v1.Envelope.decode(bytes);
-  const headerBytes = copy(envelope.header);
+  const own = copy(bytes);
+  assertCanonical(own, rules, 'envelope');
+  const envelope = bulla.v1.Envelope.decode(own);
+  const headerBytes = envelope.header as Bytes;
   const header = decodeHeader(headerBytes);
-  const keys = envelope.keys.map((key) => {
-    const entry = copy(key);
-    return { ...decodeWrappedKey(entry), bytes: entry };
-  });
+  const keys = envelope.keys.map((key) => decodeWrappedKey(key as Bytes));
   assertOnePassphrase(keys);
-  return { header, headerBytes, keys, commitment: copy(envelope.commitment) };
+  return { header, headerBytes, keys, commitment: envelope.commitment as Bytes };
 }
 
 // §8.6: several would let a message stall its reader, and test guesses.
 function assertOnePassphrase(keys: readonly WrappedKey[]): void {
-  if (keys.filter(({ wrapping }) => wrapping.method === 'passphrase').length > 1) {
+  if (keys.length > 1 && keys.filter(({ wrapping }) => wrapping.method === 'passphrase').length > 1) {
     throw malformed('envelope', 'has more than one wrapped key of the method passphrase');
   }
 }

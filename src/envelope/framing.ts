@@ -2,7 +2,7 @@
 
 import { MessageFormatError } from '../errors.ts';
 import { decodeBase64url, encodeBase64url } from '../lib/base64url.ts';
-import { concat, readU32, u32 } from '../lib/bytes.ts';
+import { concat, copy, readU32, u32 } from '../lib/bytes.ts';
 import { maxEnvelopeLength } from '../lib/limits.ts';
 import type { Bytes } from '../types.ts';
 import { malformed } from './wire.ts';
@@ -14,6 +14,11 @@ const version = 1;
 const magics = { message: 'bulla', envelope: 'bulle', body: 'bullb' } as const satisfies Record<Form, string>;
 const codes = (text: string) => Array.from(text, (character) => character.charCodeAt(0));
 const codesOf = { message: codes(magics.message), envelope: codes(magics.envelope), body: codes(magics.body) };
+const preambles = {
+  message: Uint8Array.of(...codesOf.message, version),
+  envelope: Uint8Array.of(...codesOf.envelope, version),
+  body: Uint8Array.of(...codesOf.body, version),
+};
 const textPrefixes = { message: 'bulla1.', envelope: 'bulle1.' } as const;
 
 /** Bytes of a magic. */
@@ -25,12 +30,12 @@ export const preambleLength = 10;
 
 /** Magic, version and length, to be followed by an envelope of that length. */
 export function encodePreamble(form: 'message' | 'envelope', envelopeLength: number): Bytes {
-  return concat(magicAndVersion(form), u32(envelopeLength));
+  return concat(preambles[form], u32(envelopeLength));
 }
 
 /** Magic and version of a form; of a detached body that is the whole preamble. */
 export function magicAndVersion(form: Form): Bytes {
-  return Uint8Array.from([...codesOf[form], version]);
+  return copy(preambles[form]);
 }
 
 /** The form that bytes begin like, or `undefined`. */

@@ -15,7 +15,7 @@ import { encodeUtf8 } from '../lib/utf8.ts';
 import { saltLength } from '../schedule/message-keys.ts';
 import type { Bytes, KeyUse, MessageHeader } from '../types.ts';
 import { bulla } from './generated/bulla.js';
-import { assertCanonical, type FieldRule, type MessageRules, malformed } from './wire.ts';
+import { assertCanonical, type FieldRule, malformed, messageRules } from './wire.ts';
 
 /** What a header is made from; names and metadata ascending by UTF-8 bytes. */
 export interface HeaderFields {
@@ -34,15 +34,15 @@ const { Header, KeyUse: WireKeyUse } = bulla.v1;
 
 /** The rules of a name-value pair: metadata here, key context in a wrapped key. */
 export function pairRule(name: string, valueLimit: number): FieldRule {
-  const known = {
+  const fields = messageRules({
     1: { name: 'name', type: 'string', required: true, limit: maxNameLength },
     2: { name: 'value', type: 'string', limit: valueLimit },
-  } as const;
-  return { name, type: 'message', repeated: maxPairs, fields: { known } };
+  });
+  return { name, type: 'message', repeated: maxPairs, fields };
 }
 
-const rules: MessageRules = {
-  known: {
+const rules = messageRules(
+  {
     1: { name: 'suite', type: 'uint32', required: true },
     2: { name: 'salt', type: 'bytes', required: true, least: saltLength, most: saltLength },
     3: {
@@ -58,8 +58,8 @@ const rules: MessageRules = {
     7: { name: 'content_type', type: 'string', limit: maxNameLength },
     8: pairRule('metadata', maxValueLength),
   },
-  admits: (number) => (number >= 1024 ? 'any' : undefined),
-};
+  (number) => (number >= 1024 ? 'any' : undefined),
+);
 
 /** The bytes of a header. Throws `ERR_LIMIT_EXCEEDED` when there are too many. */
 export function encodeHeader(fields: HeaderFields): Bytes {
@@ -86,15 +86,10 @@ export function decodeHeader(bytes: Bytes): HeaderFields {
   assertCanonical(bytes, rules, 'header');
   const header = Header.decode(bytes);
   assertAscending(header.contextNames, 'header', 'context_names');
-  const metadata = header.metadata.map(({ name, value }) => [name ?? '', value ?? ''] as const);
-  assertAscending(
-    metadata.map(([name]) => name),
-    'header',
-    'metadata',
-  );
+  const metadata = readPairs(header.metadata, 'header', 'metadata');
   return {
     suite: suiteById(header.suite),
-    salt: copy(header.salt),
+    salt: header.salt as Bytes,
     segmentSizeLog2: header.segmentSizeLog2,
     created: header.created,
     keyUse: header.keyUse === WireKeyUse.KEY_USE_SHARED ? 'shared' : 'single',
@@ -117,8 +112,21 @@ export function publicHeader(fields: HeaderFields): MessageHeader {
   };
 }
 
+/** Name-value pairs that {@link pairRule} has let through, in their order. */
+export function readPairs(
+  pairs: readonly { readonly name?: string | null; readonly value?: string | null }[],
+  what: string,
+  field: string,
+): [name: string, value: string][] {
+  const read = pairs.map(({ name, value }): [string, string] => [name ?? '', value ?? '']);
+  const names = read.map(([name]) => name);
+  assertAscending(names, what, field);
+  return read;
+}
+
 /** §3.3, §3.4: names strictly ascending by their UTF-8 bytes. */
-export function assertAscending(names: readonly string[], what: string, field: string): void {
+function assertAscending(names: readonly string[], what: string, field: string): void {
+  if (names.length < 2) return;
   let previous: Uint8Array | undefined;
   for (const name of names) {
     const bytes = encodeUtf8(name, field);

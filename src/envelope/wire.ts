@@ -4,7 +4,7 @@
  */
 
 import { MessageFormatError, type MessageFormatErrorCode } from '../errors.ts';
-import { decodeUtf8 } from '../lib/utf8.ts';
+import { isUtf8 } from '../lib/utf8.ts';
 
 /** What a field must be. Numbers are bounds of a `uint32`'s value, or of the length in bytes of anything else. */
 export interface FieldRule {
@@ -25,11 +25,21 @@ export interface FieldRule {
   readonly fields?: MessageRules;
 }
 
-/** The fields of a message by number, and which unknown ones are let through (§2.3). */
+/** The fields of a message by number, and which unknown ones are let through (§2.3). Made by {@link messageRules}. */
 export interface MessageRules {
-  readonly known: { readonly [number: number]: FieldRule };
-  /** `any`: of any wire type, and repeatable; `bytes`: length-delimited, and once. Default: none is let through. */
-  readonly admits?: (number: number) => 'any' | 'bytes' | undefined;
+  readonly known: Readonly<Record<number, FieldRule>>;
+  /** The numbers of the required ones. */
+  readonly required: readonly number[];
+  readonly admits: (number: number) => 'any' | 'bytes' | undefined;
+}
+
+/** Rules of a message. `admits` lets unknown fields through; `any`: of any wire type, and repeatable; `bytes`: length-delimited, and once. Default: none. */
+export function messageRules(
+  known: Readonly<Record<number, FieldRule>>,
+  admits: MessageRules['admits'] = () => undefined,
+): MessageRules {
+  const numbers = Object.keys(known).map(Number);
+  return { known, required: numbers.filter((number) => known[number]?.required), admits };
 }
 
 const varint = 0;
@@ -38,11 +48,12 @@ const lengthDelimited = 2;
 const fixed32 = 5;
 const maxFieldNumber = 2 ** 29 - 1;
 
-/** Throws `ERR_MALFORMED`, `ERR_LIMIT_EXCEEDED` or `ERR_UNSUPPORTED_FEATURE` unless bytes are canonical and obey the rules; returns the numbers of the fields. */
-export function assertCanonical(bytes: Uint8Array, rules: MessageRules, what: string): ReadonlySet<number> {
+/** Throws `ERR_MALFORMED`, `ERR_LIMIT_EXCEEDED` or `ERR_UNSUPPORTED_FEATURE` unless bytes are canonical and obey the rules; returns the numbers of the fields, ascending. */
+export function assertCanonical(bytes: Uint8Array, rules: MessageRules, what: string): readonly number[] {
   const cursor = new Cursor(bytes, what);
-  const counts = new Map<number, number>();
+  const numbers: number[] = [];
   let previous = 0;
+  let count = 0;
   while (!cursor.atEnd) {
     const tag = cursor.varint();
     const number = Math.floor(tag / 8);
@@ -50,23 +61,25 @@ export function assertCanonical(bytes: Uint8Array, rules: MessageRules, what: st
     if (number < 1 || number > maxFieldNumber) throw malformed(what, 'has an invalid field number');
     const rule = rules.known[number];
     if (number < previous) throw malformed(what, 'has its fields in another order');
-    const admitted = rule === undefined ? rules.admits?.(number) : undefined;
-    const mayRepeat = rule?.repeated !== undefined || admitted === 'any';
-    if (number === previous && !mayRepeat) throw malformed(what, `repeats field ${number}`);
+    const admitted = rule === undefined ? rules.admits(number) : undefined;
+    if (number !== previous) {
+      numbers.push(number);
+      count = 0;
+    } else if (rule?.repeated === undefined && admitted !== 'any') {
+      throw malformed(what, `repeats field ${number}`);
+    }
     previous = number;
     if (rule === undefined) {
       checkUnknown(cursor, number, wireType, admitted, what);
     } else {
-      const count = (counts.get(number) ?? 0) + 1;
-      if (count > (rule.repeated ?? 1)) throw limitExceeded(what, `has more than ${rule.repeated} ${rule.name}`);
+      if (++count > (rule.repeated ?? 1)) throw limitExceeded(what, `has more than ${rule.repeated} ${rule.name}`);
       checkField(cursor, wireType, rule, what);
     }
-    counts.set(number, (counts.get(number) ?? 0) + 1);
   }
-  for (const [number, rule] of Object.entries(rules.known)) {
-    if (rule.required && !counts.has(Number(number))) throw malformed(what, `lacks its ${rule.name}`);
+  for (const number of rules.required) {
+    if (!numbers.includes(number)) throw malformed(what, `lacks its ${rules.known[number]?.name}`);
   }
-  return new Set(counts.keys());
+  return numbers;
 }
 
 /** §2.3, §7.4: a field of a later version, where there may be one, is canonical all the same. */
@@ -101,7 +114,7 @@ function checkField(cursor: Cursor, wireType: number, rule: FieldRule, what: str
     return;
   }
   const content = cursor.bytes(size);
-  if (type === 'string' && decodeUtf8(content) === undefined) throw malformed(what, `has a ${name} that is not UTF-8`);
+  if (type === 'string' && !isUtf8(content)) throw malformed(what, `has a ${name} that is not UTF-8`);
   if (rule.fields !== undefined) assertCanonical(content, rule.fields, `${what} ${name}`);
 }
 
@@ -123,15 +136,17 @@ class Cursor {
   /** A minimal varint of at most 64 bits (§2.2a); exact up to 2^53, which is far beyond every bound. */
   varint(): number {
     let value = 0;
+    let scale = 1;
     for (let i = 0; i < 10; i++) {
       const byte = this.#bytes[this.#at];
       if (byte === undefined) throw malformed(this.#what, 'ends inside a field');
       this.#at++;
-      value += (byte & 0x7f) * 2 ** (7 * i);
+      value += (byte & 0x7f) * scale;
       if (byte < 0x80) {
         if ((byte === 0 && i > 0) || (i === 9 && byte > 1)) break;
         return value;
       }
+      scale *= 128;
     }
     throw malformed(this.#what, 'has a varint that is not minimal');
   }

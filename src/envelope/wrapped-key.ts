@@ -15,10 +15,10 @@ import {
 } from '../lib/limits.ts';
 import { sortPairs } from '../schedule/map.ts';
 import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
-import type { Bytes } from '../types.ts';
+import type { Bytes, KeyContext } from '../types.ts';
 import { bulla } from './generated/bulla.js';
-import { assertAscending, pairRule } from './header.ts';
-import { assertCanonical, type FieldRule, type MessageRules, malformed } from './wire.ts';
+import { pairRule, readPairs } from './header.ts';
+import { assertCanonical, type FieldRule, malformed, messageRules } from './wire.ts';
 
 const sealedKeyLength = 48;
 const wrapSaltLength = 32;
@@ -38,27 +38,47 @@ export interface WrappedKey extends KeyIdentity {
   readonly wrapping: Wrapping;
 }
 
+/** A wrapped key that remembers its bytes, as they came: re-wrapping carries along what it does not know. Whoever changes one in a copy has the copy encoded anew. */
+class EncodedKey implements WrappedKey {
+  readonly keyId: string;
+  readonly version: number;
+  readonly serviceId: string;
+  readonly keyContext: KeyContext;
+  readonly wrapping: Wrapping;
+  readonly #bytes: Bytes;
+
+  constructor({ keyId, version, serviceId, keyContext }: KeyIdentity, wrapping: Wrapping, bytes: Bytes) {
+    this.keyId = keyId;
+    this.version = version;
+    this.serviceId = serviceId;
+    this.keyContext = keyContext;
+    this.wrapping = wrapping;
+    this.#bytes = bytes;
+  }
+
+  static bytesOf(key: WrappedKey): Bytes | undefined {
+    return #bytes in key ? key.#bytes : undefined;
+  }
+}
+
 const { WrappedKey: WireWrappedKey } = bulla.v1;
 
-const sealedKeyRule = (name = 'sealed_key'): FieldRule => exactly(name, sealedKeyLength);
-const ecdhFields = { known: { 1: exactly('ephemeral_key', pointLength), 2: sealedKeyRule() } };
-const aesFields = { known: { 1: exactly('salt', wrapSaltLength), 2: sealedKeyRule() } };
-const rsaFields: MessageRules = {
-  known: { 1: { name: 'encrypted_key', type: 'bytes', required: true, least: minRsaBits / 8, most: maxRsaBits / 8 } },
-};
-const passphraseFields: MessageRules = {
-  known: {
-    1: exactly('salt', wrapSaltLength),
-    2: { name: 'iterations', type: 'uint32', required: true, least: minIterations, limit: maxIterations },
-    3: sealedKeyRule(),
-  },
-};
-const serviceFields: MessageRules = {
-  known: { 1: { name: 'opaque', type: 'bytes', required: true, limit: maxOpaqueLength } },
-};
+const sealedKey = exactly('sealed_key', sealedKeyLength);
+const salt = exactly('salt', wrapSaltLength);
+const ecdhFields = messageRules({ 1: exactly('ephemeral_key', pointLength), 2: sealedKey });
+const aesFields = messageRules({ 1: salt, 2: sealedKey });
+const rsaFields = messageRules({
+  1: { name: 'encrypted_key', type: 'bytes', required: true, least: minRsaBits / 8, most: maxRsaBits / 8 },
+});
+const passphraseFields = messageRules({
+  1: salt,
+  2: { name: 'iterations', type: 'uint32', required: true, least: minIterations, limit: maxIterations },
+  3: sealedKey,
+});
+const serviceFields = messageRules({ 1: { name: 'opaque', type: 'bytes', required: true, limit: maxOpaqueLength } });
 
-const rules: MessageRules = {
-  known: {
+const rules = messageRules(
+  {
     1: { name: 'key_id', type: 'string', required: true, limit: maxNameLength },
     2: { name: 'version', type: 'uint32' },
     3: { name: 'service_id', type: 'string', limit: maxNameLength },
@@ -70,11 +90,20 @@ const rules: MessageRules = {
     20: { name: 'passphrase', type: 'message', fields: passphraseFields },
     21: { name: 'service', type: 'message', fields: serviceFields },
   },
-  admits: (number) => (number >= 22 && number <= 127 ? 'bytes' : undefined),
-};
+  (number) => (number >= 22 && number <= 127 ? 'bytes' : undefined),
+);
 
 /** The bytes of a wrapped key. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` where the parts are not of this format: a keyring may be anybody's. */
 export function encodeWrappedKey(key: WrappedKey): Bytes {
+  return EncodedKey.bytesOf(key) ?? encode(key);
+}
+
+/** The same wrapped key, to be encoded no more: a copy, which changes to `key` do not reach. Throws as {@link encodeWrappedKey} does. */
+export function encodedWrappedKey(key: WrappedKey): WrappedKey {
+  return EncodedKey.bytesOf(key) === undefined ? decodeWrappedKey(encode(key)) : key;
+}
+
+function encode(key: WrappedKey): Bytes {
   const pairs = sortPairs(key.keyContext, 'keyContext', maxKeyContextValueLength);
   const bytes = copy(
     WireWrappedKey.encode({
@@ -89,32 +118,22 @@ export function encodeWrappedKey(key: WrappedKey): Bytes {
   return bytes;
 }
 
-/** The parts of a wrapped key. Throws `ERR_MALFORMED`, `ERR_LIMIT_EXCEEDED` or `ERR_UNSUPPORTED_FEATURE`. */
+/** The parts of a wrapped key, whose bytes are kept. Throws `ERR_MALFORMED`, `ERR_LIMIT_EXCEEDED` or `ERR_UNSUPPORTED_FEATURE`. */
 export function decodeWrappedKey(bytes: Bytes): WrappedKey {
   if (bytes.byteLength > maxWrappedKeyLength) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `A wrapped key has more than ${maxWrappedKeyLength} bytes`);
   }
-  const methods = [...assertCanonical(bytes, rules, 'wrapped key')].filter((number) => number >= 16);
+  const methods = assertCanonical(bytes, rules, 'wrapped key').filter((number) => number >= 16);
   if (methods.length !== 1) throw malformed('wrapped key', 'must have one method');
   const key = WireWrappedKey.decode(bytes);
-  const pairs = key.keyContext.map(({ name, value }) => [name ?? '', value ?? ''] as const);
-  assertAscending(
-    pairs.map(([name]) => name),
-    'wrapped key',
-    'key_context',
-  );
+  const { keyId, version, serviceId } = key;
+  const keyContext = Object.fromEntries(readPairs(key.keyContext, 'wrapped key', 'key_context'));
   const wrapping = readMethod(key, methods[0] as number);
   const needsService = wrapping.method === 'service' || wrapping.method === 'service-ecdh';
-  if (wrapping.method !== 'unknown' && needsService !== (key.serviceId !== '')) {
+  if (wrapping.method !== 'unknown' && needsService !== (serviceId !== '')) {
     throw malformed('wrapped key', needsService ? 'lacks its service_id' : 'must not have a service_id');
   }
-  return {
-    keyId: key.keyId,
-    version: key.version,
-    serviceId: key.serviceId,
-    keyContext: Object.fromEntries(pairs),
-    wrapping,
-  };
+  return new EncodedKey({ keyId, version, serviceId, keyContext }, wrapping, bytes);
 }
 
 function readMethod(key: bulla.v1.WrappedKey & bulla.v1.WrappedKey.$Shape, field: number): Wrapping {

@@ -70,7 +70,7 @@ export function localKeyring({ name, wrap, opener }: LocalKeys): Keyring {
 const zeroNonce = new Uint8Array(nonceLength);
 
 /** `seal(k, aad, data key)` of `docs/format.md` §8. */
-export function sealDataKey(wrappingKey: AeadKey, binding: Bytes, dataKey: Bytes): Promise<Bytes> {
+export async function sealDataKey(wrappingKey: AeadKey, binding: Bytes, dataKey: Bytes): Promise<Bytes> {
   return seal(wrappingKey, zeroNonce, dataKey, binding);
 }
 

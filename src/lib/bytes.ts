@@ -34,6 +34,22 @@ export function copy(bytes: Uint8Array): Bytes {
   return new Uint8Array(bytes);
 }
 
+/** The bytes in a buffer, which are not copied. */
+export function viewOf(buffer: ArrayBuffer): Bytes {
+  return new Uint8Array(buffer);
+}
+
+/** A string that stands for bytes in a `Map`: a character for each of them. */
+export function bytesToKey(bytes: Uint8Array): string {
+  const most = 4096;
+  let key = '';
+  // Not more at once than a call takes arguments; and spread, a typed array would be iterated over.
+  for (let at = 0; at < bytes.byteLength; at += most) {
+    key += Reflect.apply(String.fromCharCode, undefined, bytes.subarray(at, at + most));
+  }
+  return key;
+}
+
 /** Whether two byte strings are equal, in time that depends on their lengths alone. */
 export function equalConstantTime(a: Uint8Array, b: Uint8Array): boolean {
   if (a.byteLength !== b.byteLength) return false;

@@ -9,8 +9,9 @@ import {
   hkdfSync,
   type KeyObject,
 } from 'node:crypto';
-import type { Bytes } from '../types.ts';
+import type { Awaitable, Bytes } from '../types.ts';
 import type { NativeAead, NativeCrypto, NativeSecret } from './native.ts';
+import { turnTaker } from './turns.ts';
 
 const tagLength = 16;
 
@@ -19,6 +20,10 @@ const tagLength = 16;
  * and touching new pages costs more than AES, so that for this thread the copy takes about as long as sealing (`docs/performance.md`). Above, others would wait too long.
  */
 const syncLength = 2 ** 20 + tagLength;
+
+const { setImmediate } = globalThis;
+/** Hands results on, now and then after a turn of the event loop. */
+export const takeTurns = turnTaker({ slice: 1, nextTurn: (resume) => setImmediate(resume) });
 
 /** As {@link NativeCrypto} says. */
 export const nodeCrypto: NativeCrypto = {
@@ -67,7 +72,7 @@ class NodeAead implements NativeAead {
     this.#usage = usage;
   }
 
-  seal(nonce: Bytes, plaintext: Bytes, additionalData: Bytes): Bytes | Promise<Bytes> {
+  seal(nonce: Bytes, plaintext: Bytes, additionalData: Bytes): Awaitable<Bytes> {
     this.#assertFor('encrypt');
     if (plaintext.byteLength > syncLength) return this.#bySubtle(nonce, plaintext, additionalData);
     const cipher = createCipheriv('aes-256-gcm', this.#key, nonce);
@@ -75,10 +80,10 @@ class NodeAead implements NativeAead {
     const sealed = withRoom(cipher.update(plaintext), tagLength);
     cipher.final();
     sealed.set(cipher.getAuthTag(), plaintext.byteLength);
-    return inTurn(sealed);
+    return takeTurns(sealed);
   }
 
-  open(nonce: Bytes, sealed: Bytes, additionalData: Bytes): Bytes | Promise<Bytes> {
+  open(nonce: Bytes, sealed: Bytes, additionalData: Bytes): Awaitable<Bytes> {
     this.#assertFor('decrypt');
     if (sealed.byteLength > syncLength) return this.#bySubtle(nonce, sealed, additionalData);
     const end = sealed.byteLength - tagLength;
@@ -93,7 +98,7 @@ class NodeAead implements NativeAead {
       plaintext.fill(0);
       throw error;
     }
-    return inTurn(plaintext);
+    return takeTurns(plaintext);
   }
 
   #assertFor(usage: 'encrypt' | 'decrypt'): void {
@@ -148,16 +153,3 @@ function withRoom(buffer: Buffer, more: number): Bytes {
 }
 
 const worthMoving = 2 ** 14;
-
-// A loop of small calls would never let the event loop go on: after this much (half a millisecond), one turn for all others.
-const turnAfter = 2 ** 20;
-const costOfCall = 2 ** 14;
-const { setImmediate } = globalThis;
-let sinceTurn = 0;
-
-function inTurn(result: Bytes): Bytes | Promise<Bytes> {
-  sinceTurn += result.byteLength + costOfCall;
-  if (sinceTurn < turnAfter) return result;
-  sinceTurn = 0;
-  return new Promise((resolve) => setImmediate(resolve, result));
-}

@@ -2,7 +2,7 @@
  * What a platform may have besides WebCrypto: the same primitives, faster for small inputs. Bytes are the same either way; a key never leaves the backend that made it.
  */
 
-import type { Bytes } from '../types.ts';
+import type { Awaitable, Bytes } from '../types.ts';
 
 /** Primitives of a platform's own. Inputs are taken, and may be used again, when a call returns. */
 export interface NativeCrypto {
@@ -25,7 +25,7 @@ export interface NativeSecret {
 
 /** AES-256-GCM with a tag of 16 bytes, SP 800-38D. A key for one direction refuses the other with a `TypeError`. */
 export interface NativeAead {
-  seal(nonce: Bytes, plaintext: Bytes, additionalData: Bytes): Bytes | Promise<Bytes>;
+  seal(nonce: Bytes, plaintext: Bytes, additionalData: Bytes): Awaitable<Bytes>;
   /** Throws, or rejects, when the tag is wrong; nothing of the plaintext is given out then. */
-  open(nonce: Bytes, sealed: Bytes, additionalData: Bytes): Bytes | Promise<Bytes>;
+  open(nonce: Bytes, sealed: Bytes, additionalData: Bytes): Awaitable<Bytes>;
 }

@@ -2,7 +2,7 @@
 
 import { CryptoUnavailableError } from '../errors.ts';
 import type { NativeCrypto } from './native.ts';
-import { nodeCrypto } from './native-node.ts';
+import { nodeCrypto, takeTurns } from './native-node.ts';
 
 let fallback: Crypto | undefined;
 
@@ -28,6 +28,9 @@ async function loadFallback(): Promise<Crypto> {
 /** Faster primitives besides WebCrypto; where Node has no WebCrypto, its replacement does everything. */
 export const native: NativeCrypto | undefined =
   (globalThis.crypto as Crypto | undefined)?.subtle === undefined ? undefined : nodeCrypto;
+
+/** Hands results on, now and then after a turn of the event loop: `@peculiar/webcrypto` works on the calling thread, as the primitives of `node:crypto` do. */
+export const inTurn = takeTurns;
 
 /** How many segments to have in work at once: as many as libuv has threads by default. */
 export const segmentsInFlight = 4;

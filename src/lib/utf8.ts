@@ -36,10 +36,21 @@ function encodeAscii(text: string): Bytes | undefined {
 
 /** The string of well-formed UTF-8, a byte order mark included, or `undefined`. */
 export function decodeUtf8(bytes: Uint8Array): string | undefined {
-  if (bytes.byteLength <= shortLength && bytes.every((byte) => byte < 0x80)) return String.fromCharCode(...bytes);
+  if (isShortAscii(bytes)) return String.fromCharCode(...bytes);
   try {
     return decoder.decode(bytes);
   } catch {
     return undefined;
   }
+}
+
+/** Whether bytes are well-formed UTF-8. */
+export function isUtf8(bytes: Uint8Array): boolean {
+  return isShortAscii(bytes) || decodeUtf8(bytes) !== undefined;
+}
+
+function isShortAscii(bytes: Uint8Array): boolean {
+  if (bytes.byteLength > shortLength) return false;
+  for (let i = 0; i < bytes.byteLength; i++) if ((bytes[i] as number) >= 0x80) return false;
+  return true;
 }

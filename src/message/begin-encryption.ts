@@ -3,10 +3,10 @@
 import type { AeadKey } from '../crypto/keys.ts';
 import { randomBytes } from '../crypto/random.ts';
 import { defaultSuite } from '../crypto/suites.ts';
-import { encodeEnvelope, wrappedKeyEntry } from '../envelope/envelope.ts';
+import { encodeEnvelope } from '../envelope/envelope.ts';
 import { encodeHeader } from '../envelope/header.ts';
 import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
-import { assert, assertFunction, assertOptions, assertSignal } from '../lib/assert.ts';
+import { assert, assertFunction, assertSignal } from '../lib/assert.ts';
 import { maxNameLength, maxSegmentSizeLog2, maxValueLength, minSegmentSizeLog2 } from '../lib/limits.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { encodeMap, sortPairs } from '../schedule/map.ts';
@@ -89,11 +89,6 @@ export async function beginEncryption(options: EncryptionOptions, plaintextLengt
   });
   const transcript = { suite: defaultSuite, salt, header, context: encodeMap(contextPairs) };
   const { messageKey, commitment } = await deriveMessageKeys(dataKey, transcript, 'seal');
-  const envelope = encodeEnvelope(header, wrappedKeys.map(wrappedKeyEntry), commitment);
+  const envelope = encodeEnvelope(header, wrappedKeys, commitment);
   return { envelope, messageKey, segmentSize };
-}
-
-/** Throws a `TypeError` for an option that no way to encrypt has, besides those named. */
-export function assertEncryptionOptions(options: unknown, ...further: readonly string[]): void {
-  assertOptions(options, [...encryptionOptionNames, ...further]);
 }

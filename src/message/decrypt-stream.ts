@@ -2,7 +2,8 @@
 
 import { assertForm, bodyPreambleLength, preambleLength, readPreamble, truncated } from '../envelope/framing.ts';
 import { assertFunction, assertOptions } from '../lib/assert.ts';
-import { openingPipe, type SegmentPipe } from '../stream/transform.ts';
+import { assertWorkers, type SegmentPipe, type SegmentWorkers } from '../stream/pipe.ts';
+import { openingPipe } from '../stream/transform.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
 import { beginDecryption, type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
 import { Collector } from './collector.ts';
@@ -15,6 +16,8 @@ export interface DecryptStreamOptions extends DecryptionOptions {
   readonly envelope?: Uint8Array | string | undefined;
   /** Told the plaintext bytes released so far, after each segment. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Threads that do the work, made by `createWorkerPool` of `bulla/workers`. Default: none, the calling thread does it. */
+  readonly workers?: SegmentWorkers | undefined;
 }
 
 /** A stream from a message to its plaintext. */
@@ -35,9 +38,10 @@ export interface DecryptStream extends TransformStream<Uint8Array, Bytes> {
  * const { contentType } = await stream.header;
  */
 export function decryptStream(options: DecryptStreamOptions): DecryptStream {
-  assertOptions(options, [...decryptionOptionNames, 'envelope', 'onProgress']);
-  const { envelope, onProgress, signal } = options;
+  assertOptions(options, [...decryptionOptionNames, 'envelope', 'onProgress', 'workers']);
+  const { envelope, onProgress, signal, workers } = options;
   assertFunction(onProgress, 'onProgress');
+  assertWorkers(workers);
   const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
   const header = deferred<MessageHeader>();
   const count = progressCounter(onProgress);
@@ -49,7 +53,7 @@ export function decryptStream(options: DecryptStreamOptions): DecryptStream {
     const begin = async (envelopeBytes: Bytes): Promise<SegmentPipe> => {
       const decryption = await beginDecryption(envelopeBytes, options);
       header.resolve(decryption.header);
-      return openingPipe(decryption.messageKey, decryption.segmentSize, { emit: release, fail });
+      return openingPipe(decryption.messageKey, decryption.segmentSize, { emit: release, fail }, workers);
     };
     return { ...messageReader(begin, given), failed: header.reject };
   }, signal);

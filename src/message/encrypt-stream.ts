@@ -2,15 +2,11 @@
 
 import { tagLength } from '../crypto/aes-gcm.ts';
 import { magicAndVersion } from '../envelope/framing.ts';
-import { assert, assertFunction } from '../lib/assert.ts';
-import { type SegmentPipe, sealingPipe } from '../stream/transform.ts';
+import { assert, assertFunction, assertOptions } from '../lib/assert.ts';
+import { assertWorkers, type SegmentPipe, type SegmentWorkers } from '../stream/pipe.ts';
+import { sealingPipe } from '../stream/transform.ts';
 import type { Bytes } from '../types.ts';
-import {
-  assertEncryptionOptions,
-  beginEncryption,
-  type Encryption,
-  type EncryptionOptions,
-} from './begin-encryption.ts';
+import { beginEncryption, type Encryption, type EncryptionOptions, encryptionOptionNames } from './begin-encryption.ts';
 import { frameEnvelope } from './forms.ts';
 import { deferred, progressCounter, workStream } from './pipe-stream.ts';
 
@@ -20,6 +16,8 @@ export interface EncryptStreamOptions extends EncryptionOptions {
   readonly detached?: boolean | undefined;
   /** Told the plaintext bytes sealed so far, after each segment. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Threads that do the work, made by `createWorkerPool` of `bulla/workers`. Default: none, the calling thread does it. */
+  readonly workers?: SegmentWorkers | undefined;
 }
 
 /** A stream from plaintext to a message. */
@@ -37,17 +35,23 @@ export interface EncryptStream extends TransformStream<Uint8Array, Bytes> {
  * await file.stream().pipeThrough(encryptStream({ keyring })).pipeTo(destination);
  */
 export function encryptStream(options: EncryptStreamOptions): EncryptStream {
-  assertEncryptionOptions(options, 'detached', 'onProgress');
+  assertOptions(options, [...encryptionOptionNames, 'detached', 'onProgress', 'workers']);
   return sealingStream(() => beginEncryption(options), options);
 }
 
 /** The stream of an encryption that begins when the stream starts. */
 export function sealingStream(
   begin: () => Promise<Encryption>,
-  { detached = false, onProgress, signal }: Pick<EncryptStreamOptions, 'detached' | 'onProgress' | 'signal'>,
+  {
+    detached = false,
+    onProgress,
+    signal,
+    workers,
+  }: Pick<EncryptStreamOptions, 'detached' | 'onProgress' | 'signal' | 'workers'>,
 ): EncryptStream {
   assert(typeof detached === 'boolean', 'detached', 'a boolean');
   assertFunction(onProgress, 'onProgress');
+  assertWorkers(workers);
   const envelopeReady = deferred<Bytes>();
   const count = progressCounter(onProgress);
   const stream = workStream(({ emit, fail }) => {
@@ -61,7 +65,7 @@ export function sealingStream(
           emit(sealed);
           count(sealed.byteLength - tagLength);
         };
-        pipe = sealingPipe(messageKey, segmentSize, { emit: release, fail });
+        pipe = sealingPipe(messageKey, segmentSize, { emit: release, fail }, workers);
       },
       write: (chunk) => pipe.write(chunk),
       end: () => pipe.end(),

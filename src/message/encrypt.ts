@@ -1,13 +1,13 @@
 /** Encrypts what is in memory to one message. */
 
 import { magicAndVersion } from '../envelope/framing.ts';
-import { assert } from '../lib/assert.ts';
+import { assert, assertOptions } from '../lib/assert.ts';
 import { asBytes } from '../lib/bytes.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { geometryOfPlaintext } from '../stream/geometry.ts';
 import { sealAll } from '../stream/segments.ts';
 import type { Bytes } from '../types.ts';
-import { assertEncryptionOptions, beginEncryption, type EncryptionOptions } from './begin-encryption.ts';
+import { beginEncryption, type EncryptionOptions, encryptionOptionNames } from './begin-encryption.ts';
 import { type DetachedMessage, frameEnvelope } from './forms.ts';
 
 /** Options of {@link encrypt}. */
@@ -15,6 +15,8 @@ export interface EncryptOptions extends EncryptionOptions {
   /** `true` gives envelope and body apart. Default: `false`. */
   readonly detached?: boolean | undefined;
 }
+
+const optionNames = [...encryptionOptionNames, 'detached'];
 
 /**
  * Encrypts bytes, or the UTF-8 bytes of a string, to a message (`docs/format.md`).
@@ -36,7 +38,7 @@ export async function encrypt(
 ): Promise<Bytes>;
 export async function encrypt(data: Uint8Array | string, options: EncryptOptions): Promise<Bytes | DetachedMessage> {
   const plaintext = typeof data === 'string' ? encodeUtf8(data, 'data') : asBytes(data, 'data');
-  assertEncryptionOptions(options, 'detached');
+  assertOptions(options, optionNames);
   const { detached = false, signal } = options;
   assert(typeof detached === 'boolean', 'detached', 'a boolean');
 

@@ -1,14 +1,13 @@
 /** Arrays of small messages: one data key for all of them, and each wrapped key unwrapped once. */
 
-import type { WrappedKeyEntry } from '../envelope/envelope.ts';
-import { encodeWrappedKey } from '../envelope/wrapped-key.ts';
+import { encodedWrappedKey, encodeWrappedKey } from '../envelope/wrapped-key.ts';
 import type { DataKey, GeneratedDataKey, Keyring, KeyringOptions, Unwrapped } from '../keyrings/keyring.ts';
 import { assertKeyring } from '../keyrings/keyring.ts';
 import { assert, assertOptions, assertSignal } from '../lib/assert.ts';
-import { encodeBase64url } from '../lib/base64url.ts';
+import { bytesToKey, concatPrefixed } from '../lib/bytes.ts';
 import type { Bytes, Context } from '../types.ts';
 import { type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
-import { assertEncryptionOptions, type EncryptionOptions } from './begin-encryption.ts';
+import { type EncryptionOptions, encryptionOptionNames } from './begin-encryption.ts';
 import { type Decrypted, decrypt } from './decrypt.ts';
 import { encrypt } from './encrypt.ts';
 import type { Message } from './forms.ts';
@@ -48,7 +47,7 @@ const maxUnwrapped = 1_000;
  * const messages = await encryptMany(items, { keyring });
  */
 export async function encryptMany(items: readonly PlaintextItem[], options: EncryptionOptions): Promise<Bytes[]> {
-  assertEncryptionOptions(options);
+  assertOptions(options, encryptionOptionNames);
   assertItems(items, ['data', 'context']);
   assertKeyring(options.keyring, 'keyring');
   const keyring = items.length > 1 ? sharing(options.keyring) : options.keyring;
@@ -108,13 +107,17 @@ async function forEach<Item, Result>(
 /** A keyring whose data keys serve several messages. */
 function sharing(keyring: Keyring): Keyring {
   let current: { readonly key: Promise<GeneratedDataKey>; messages: number; bytes: number } | undefined;
+  const generate = async (options: KeyringOptions): Promise<GeneratedDataKey> => {
+    const generated = await keyring.generateDataKey(options);
+    return { ...generated, wrappedKeys: generated.wrappedKeys.map(encodedWrappedKey) };
+  };
   return {
     ...delegating(keyring),
     async generateDataKey(options: KeyringOptions = {}) {
       const { plaintextLength = 0 } = options;
       const fits =
         current !== undefined && current.messages < maxMessages && current.bytes + plaintextLength <= maxBytes;
-      if (!fits) current = { key: keyring.generateDataKey(options), messages: 0, bytes: 0 };
+      if (!fits) current = { key: generate(options), messages: 0, bytes: 0 };
       const chosen = current as NonNullable<typeof current>;
       chosen.messages++;
       chosen.bytes += plaintextLength;
@@ -132,9 +135,7 @@ function unwrappingOnce(keyring: Keyring): Keyring {
   return {
     ...delegating(keyring),
     unwrapDataKey(wrappedKeys, options) {
-      const id = wrappedKeys
-        .map((key) => encodeBase64url((key as WrappedKeyEntry).bytes ?? encodeWrappedKey(key)))
-        .join();
+      const id = bytesToKey(concatPrefixed(...wrappedKeys.map(encodeWrappedKey)));
       const before = known.get(id);
       if (before !== undefined) return before;
       if (known.size >= maxUnwrapped) known.clear();

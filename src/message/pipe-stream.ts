@@ -2,7 +2,7 @@
 
 import { segmentsInFlight } from '#platform';
 import { asBytes } from '../lib/bytes.ts';
-import type { PipeOutput } from '../stream/transform.ts';
+import type { PipeOutput } from '../stream/pipe.ts';
 import type { Bytes } from '../types.ts';
 
 /** What turns the chunks of a stream into others. */

@@ -3,6 +3,7 @@
 import { toText } from '../envelope/framing.ts';
 import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
 import { assertFunction, assertOptions } from '../lib/assert.ts';
+import type { SegmentWorkers } from '../stream/pipe.ts';
 import type { Bytes, Context, MessageHeader, RandomSource } from '../types.ts';
 import { beginEncryption, type EncryptionOptions } from './begin-encryption.ts';
 import { decrypt } from './decrypt.ts';
@@ -23,6 +24,8 @@ export interface ReencryptOptions {
   readonly newContext?: Context | undefined;
   /** Told the plaintext bytes done so far, where a stream is re-encrypted. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
+  /** Threads that do the work of a stream, made by `createWorkerPool` of `bulla/workers`. Default: none, the calling thread does it. */
+  readonly workers?: SegmentWorkers | undefined;
   /** Ends the work; what was called rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** See {@link EncryptionOptions.now}. */
@@ -30,6 +33,8 @@ export interface ReencryptOptions {
   /** See {@link EncryptionOptions.random}. */
   readonly random?: RandomSource | undefined;
 }
+
+const optionNames = ['from', 'to', 'context', 'newContext', 'onProgress', 'workers', 'signal', 'now', 'random'];
 
 /**
  * Encrypts a message anew, under a data key that `to` makes, and gives back the form it was given; of a stream it gives a stream. Content type, metadata
@@ -52,7 +57,7 @@ export function reencrypt(
   message: ReadableStream<Uint8Array> | Message,
   options: ReencryptOptions,
 ): ReadableStream<Bytes> | Promise<Message> {
-  assertOptions(options, ['from', 'to', 'context', 'newContext', 'onProgress', 'signal', 'now', 'random']);
+  assertOptions(options, optionNames);
   assertKeyring(options.from, 'from');
   assertKeyring(options.to, 'to');
   assertFunction(options.onProgress, 'onProgress');
@@ -72,10 +77,10 @@ async function reencryptMessage(message: Message, options: ReencryptOptions): Pr
 }
 
 function reencryptStream(message: ReadableStream<Uint8Array>, options: ReencryptOptions): ReadableStream<Bytes> {
-  const { from, context, signal, onProgress } = options;
-  const opening = decryptStream({ keyring: from, context, signal });
+  const { from, context, signal, onProgress, workers } = options;
+  const opening = decryptStream({ keyring: from, context, signal, workers });
   const begin = async () => beginEncryption(renewed(await opening.header, options));
-  return message.pipeThrough(opening).pipeThrough(sealingStream(begin, { onProgress, signal }));
+  return message.pipeThrough(opening).pipeThrough(sealingStream(begin, { onProgress, signal, workers }));
 }
 
 function renewed(header: MessageHeader, options: ReencryptOptions): EncryptionOptions {

@@ -1,13 +1,7 @@
 /** Re-wrapping: other wrapped keys for the same data key. Header, commitment and segments stay as they are; `docs/format.md` §7.5. */
 
 import { importSecret } from '../crypto/hkdf.ts';
-import {
-  decodeEnvelope,
-  type Envelope,
-  encodeEnvelope,
-  type WrappedKeyEntry,
-  wrappedKeyEntry,
-} from '../envelope/envelope.ts';
+import { decodeEnvelope, type Envelope, encodeEnvelope } from '../envelope/envelope.ts';
 import { formOf, toText } from '../envelope/framing.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { DecryptionError, KeyError } from '../errors.ts';
@@ -103,18 +97,11 @@ export async function rewrapEnvelope(bytes: Bytes, options: RewrapOptions): Prom
       'The data key of the message opens other messages too, so it must not go to another key: encrypt the message anew',
     );
   }
-  return encodeEnvelope(
-    envelope.headerBytes,
-    editKeys(envelope.keys, old, added.map(wrappedKeyEntry)),
-    envelope.commitment,
-  );
-
-  function editKeys(keys: readonly WrappedKeyEntry[], target: WrappedKey, entries: readonly WrappedKeyEntry[]) {
-    return keys.flatMap((key) => {
-      if (key === target) return keep ? [key, ...entries] : entries;
-      return drop(wrappedKeyInfo(key)) ? [] : [key];
-    });
-  }
+  const keys = envelope.keys.flatMap((key) => {
+    if (key === old) return keep ? [key, ...added] : added;
+    return drop(wrappedKeyInfo(key)) ? [] : [key];
+  });
+  return encodeEnvelope(envelope.headerBytes, keys, envelope.commitment);
 }
 
 /** What `to` makes of what `from` opens; by a key service that holds both where there is one, so that the data key does not leave it. */

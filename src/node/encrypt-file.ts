@@ -2,8 +2,8 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { magicAndVersion } from '../envelope/framing.ts';
-import { assert, assertFunction } from '../lib/assert.ts';
-import { assertEncryptionOptions, beginEncryption, type EncryptionOptions } from '../message/begin-encryption.ts';
+import { assert, assertFunction, assertOptions } from '../lib/assert.ts';
+import { beginEncryption, type EncryptionOptions, encryptionOptionNames } from '../message/begin-encryption.ts';
 import { frameEnvelope } from '../message/forms.ts';
 import { geometryOfPlaintext, sealedOffset } from '../stream/geometry.ts';
 import { sealSegment } from '../stream/segments.ts';
@@ -46,7 +46,7 @@ export async function encryptFile(
   to: string | URL,
   options: EncryptFileOptions,
 ): Promise<EncryptedFile> {
-  assertEncryptionOptions(options, ...atomicFileOptionNames, 'detached', 'onProgress');
+  assertOptions(options, [...encryptionOptionNames, ...atomicFileOptionNames, 'detached', 'onProgress']);
   const { detached = false, onProgress } = options;
   assert(typeof detached === 'boolean', 'detached', 'a boolean');
   assertFunction(onProgress, 'onProgress');

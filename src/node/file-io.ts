@@ -1,7 +1,6 @@
-/** Positional I/O on file handles that does all it is asked for, and the early release of memory. */
+/** Positional I/O on file handles that does all it is asked for. */
 
 import type { FileHandle } from 'node:fs/promises';
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { SourceError } from '../errors.ts';
 
 /** Fills a buffer from a position on. Throws `ERR_SOURCE_CHANGED` where the file ends before, and `ERR_SOURCE_UNREADABLE`. */
@@ -52,28 +51,4 @@ export function sourceChanged(): SourceError {
 export function unreadable(cause: unknown): SourceError {
   const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
   return new SourceError('ERR_SOURCE_UNREADABLE', `The file could not be read (${code})`, { cause });
-}
-
-type Transferable = ArrayBuffer & { transfer?: (length: number) => ArrayBuffer };
-
-const closedPort = createClosedPort();
-
-/**
- * Gives memory back at once that whoever calls this owns alone: the arrays and all others on their buffers are empty afterwards. Results of SubtleCrypto are fresh
- * memory; left to the garbage collector they double the peak, and touching new pages costs more than AES.
- */
-export function release(arrays: readonly Uint8Array<ArrayBuffer>[]): void {
-  for (const { buffer } of arrays) {
-    const { transfer } = buffer as Transferable;
-    // Node 20 has no transfer: a message that cannot arrive detaches and frees just as well.
-    if (transfer !== undefined) transfer.call(buffer, 0);
-    else if (buffer.byteLength > 0) closedPort.postMessage(null, [buffer]);
-  }
-}
-
-function createClosedPort(): MessagePort {
-  const { port1, port2 } = new MessageChannel();
-  port2.close();
-  port1.unref();
-  return port1;
 }

@@ -1,9 +1,10 @@
 /** From file to file, segment by segment: a few lanes that each read, seal or open, and write, at positions that the format fixes. */
 
 import type { FileHandle } from 'node:fs/promises';
-import type { Bytes } from '../types.ts';
-import { release, writeFully } from './file-io.ts';
+import type { Awaitable, Bytes } from '../types.ts';
+import { writeFully } from './file-io.ts';
 import type { PinnedFile } from './file-source.ts';
+import { release } from './memory.ts';
 
 /** One side of the work. */
 export interface Side<File> {
@@ -23,7 +24,7 @@ export interface LaneWork {
   /** Segments in all, at least one. */
   readonly count: number;
   /** Seals or opens a segment. It has taken its input when it returns, and its result is in memory of its own. */
-  readonly convert: (index: number, segment: Bytes) => Promise<Bytes>;
+  readonly convert: (index: number, segment: Bytes) => Awaitable<Bytes>;
   /** Told how many segments' bytes were written, on the side that was read, after each batch. */
   readonly onBatch: (bytes: number) => void;
   readonly signal: AbortSignal | undefined;
@@ -75,7 +76,7 @@ async function convertBatch(work: LaneWork, first: number, end: number, buffer: 
   const batch = buffer.subarray(0, Math.min(end * from.segmentLength, from.length) - start);
   await from.file.readInto(batch, from.offset + start);
   const results = await Promise.all(
-    Array.from({ length: end - first }, (_, i) =>
+    Array.from({ length: end - first }, async (_, i) =>
       convert(first + i, batch.subarray(i * from.segmentLength, (i + 1) * from.segmentLength)),
     ),
   );

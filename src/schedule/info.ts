@@ -3,7 +3,7 @@
 import { sha384 } from '../crypto/digest.ts';
 import type { Suite } from '../crypto/suites.ts';
 import { concat, concatPrefixed } from '../lib/bytes.ts';
-import type { Bytes } from '../types.ts';
+import type { Awaitable, Bytes } from '../types.ts';
 
 const ascii = new TextEncoder();
 /** `label || 0x00` of the few labels there are. */
@@ -27,7 +27,7 @@ export const wrappingLabels = {
 } as const;
 
 /** The digest of fields that `info` strings end with; computed once where several labels share it. */
-export function digestFields(...fields: readonly Bytes[]): Promise<Bytes> {
+export function digestFields(...fields: readonly Bytes[]): Awaitable<Bytes> {
   return sha384(concatPrefixed(...fields));
 }
 

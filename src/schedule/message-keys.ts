@@ -36,11 +36,11 @@ export async function deriveMessageKeys(
   use: 'seal' | 'open',
 ): Promise<MessageKeys> {
   const digest = await digestFields(header, context);
-  const [messageKey, commitment] = await Promise.all([
-    deriveAead(dataKey, salt, info(messageKeyLabel(suite), digest), use),
-    deriveBytes(dataKey, salt, info(commitmentLabel(suite), digest), commitmentLength),
-  ]);
-  return { messageKey, commitment };
+  // Both begin before either is waited for; and one after the other waits less than Promise.all does (Chromium: 2 µs of 17).
+  const messageKey = deriveAead(dataKey, salt, info(messageKeyLabel(suite), digest), use);
+  const commitment = deriveBytes(dataKey, salt, info(commitmentLabel(suite), digest), commitmentLength);
+  if (commitment instanceof Promise) commitment.catch(() => {});
+  return { messageKey: await messageKey, commitment: await commitment };
 }
 
 /** The commitment alone, for whoever checks a data key without opening the message. */

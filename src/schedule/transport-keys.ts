@@ -55,7 +55,7 @@ export async function responseKeys(
   return {
     verify: (mac, status, body) =>
       verifyMac(agreed, salt, info(labels.responseMac, digest), mac, concat(u16(status), body)),
-    sealKey: () => deriveAead(agreed, salt, info(labels.responseSeal, digest), 'unwrap'),
+    sealKey: async () => deriveAead(agreed, salt, info(labels.responseSeal, digest), 'unwrap'),
   };
 }
 

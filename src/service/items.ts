@@ -111,6 +111,6 @@ export function isKeyName(key: unknown): key is string {
   return typeof key === 'string' && (isKeyId(key) || /^alias:[a-z0-9][a-z0-9._-]{0,62}$/.test(key));
 }
 
-function keyContextDigest(keyContext: KeyContext): Promise<Bytes> {
+async function keyContextDigest(keyContext: KeyContext): Promise<Bytes> {
   return sha384(encodeMap(sortPairs(keyContext, 'keyContext', maxKeyContextValueLength)));
 }

@@ -1,5 +1,7 @@
 /** Work on several segments at once, never more than a few, with results handed on in order and as soon as they are there. */
 
+import type { Awaitable } from '../types.ts';
+
 /** Starts work while there is room, and hands results to `consume` in the order in which the work was added. */
 export class InFlight<Result> {
   readonly #capacity: number;
@@ -17,9 +19,10 @@ export class InFlight<Result> {
   }
 
   /** Waits for room, and starts. Rejects when earlier work failed. */
-  async add(start: () => Promise<Result>): Promise<void> {
+  async add(start: () => Awaitable<Result>): Promise<void> {
     while (this.#pending.length >= this.#capacity) await this.#pending[0];
-    const result = start();
+    // What fails at once must not overtake what was begun before it.
+    const result = (async () => start())();
     result.catch(() => {});
     const consumed = this.#last.then(() => result).then(this.#consume);
     this.#last = consumed;
@@ -39,7 +42,7 @@ export async function forEachInOrder<Result>(
   first: number,
   end: number,
   capacity: number,
-  work: (index: number) => Promise<Result>,
+  work: (index: number) => Awaitable<Result>,
   consume: (result: Result, index: number) => void,
 ): Promise<void> {
   let next = first;

@@ -3,17 +3,17 @@
 import { segmentsInFlight } from '#platform';
 import { nonceLength, open, seal, tagLength } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
-import type { Bytes } from '../types.ts';
+import type { Awaitable, Bytes } from '../types.ts';
 import { type Geometry, geometryOfBody, sealedOffset } from './geometry.ts';
 import { forEachInOrder } from './in-flight.ts';
 
 /** Seals the segment of an index (§6.2); a message key must seal each index once. */
-export function sealSegment(key: AeadKey, index: number, plaintext: Bytes): Promise<Bytes> {
+export function sealSegment(key: AeadKey, index: number, plaintext: Bytes): Awaitable<Bytes> {
   return seal(key, nonce(index), plaintext);
 }
 
 /** Opens the segment of an index. Throws `ERR_DECRYPTION_FAILED` (§6.4). */
-export function openSegment(key: AeadKey, index: number, sealed: Bytes): Promise<Bytes> {
+export function openSegment(key: AeadKey, index: number, sealed: Bytes): Awaitable<Bytes> {
   return open(key, nonce(index), sealed);
 }
 

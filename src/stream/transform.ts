@@ -4,39 +4,37 @@ import { segmentsInFlight } from '#platform';
 import { tagLength } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import { DecryptionError } from '../errors.ts';
-import type { Bytes } from '../types.ts';
+import type { Awaitable, Bytes } from '../types.ts';
 import { Chunker } from './chunker.ts';
 import { assertIndex } from './geometry.ts';
 import { InFlight } from './in-flight.ts';
+import type { PipeOutput, SegmentPipe, SegmentWorkers } from './pipe.ts';
 import { openSegment, sealSegment } from './segments.ts';
 
-/** Turns chunks of one side into segments of the other. */
-export interface SegmentPipe {
-  /** Takes a chunk; resolves when there is room for more. */
-  write(chunk: Bytes): Promise<void>;
-  /** Takes the end; resolves when the last segment is out. */
-  end(): Promise<void>;
-}
+type Work = (index: number, piece: Bytes) => Awaitable<Bytes>;
 
-/** Where results go. */
-export interface PipeOutput {
-  emit(result: Bytes): void;
-  /** Hears of a failure at once, also while nothing is written. */
-  fail(error: unknown): void;
-}
-
-type Work = (index: number, piece: Bytes) => Promise<Bytes>;
-
-/** Seals plaintext. Rejects with `ERR_LIMIT_EXCEEDED` when it grows too long (§6.7). */
-export function sealingPipe(key: AeadKey, segmentSize: number, output: PipeOutput): SegmentPipe {
+/** Seals plaintext, by workers where there are some. Rejects with `ERR_LIMIT_EXCEEDED` when it grows too long (§6.7). */
+export function sealingPipe(
+  key: AeadKey,
+  segmentSize: number,
+  output: PipeOutput,
+  workers: SegmentWorkers | undefined,
+): SegmentPipe {
+  if (workers !== undefined) return workers.pipe({ direction: 'seal', key, segmentSize }, output);
   return segmentPipe(segmentSize, output, (index, piece) => {
     assertIndex(index, segmentSize);
     return sealSegment(key, index, piece);
   });
 }
 
-/** Opens a body. Rejects with `ERR_DECRYPTION_FAILED`, after an authentic prefix at most. */
-export function openingPipe(key: AeadKey, segmentSize: number, output: PipeOutput): SegmentPipe {
+/** Opens a body, by workers where there are some. Rejects with `ERR_DECRYPTION_FAILED`, after an authentic prefix at most. */
+export function openingPipe(
+  key: AeadKey,
+  segmentSize: number,
+  output: PipeOutput,
+  workers: SegmentWorkers | undefined,
+): SegmentPipe {
+  if (workers !== undefined) return workers.pipe({ direction: 'open', key, segmentSize }, output);
   return segmentPipe(segmentSize + tagLength, output, (index, piece) => {
     // §6.3, §6.5: without a last segment of its own, the body is cut.
     if (piece.byteLength < tagLength) throw new DecryptionError();
@@ -53,7 +51,7 @@ function segmentPipe(pieceSize: number, { emit, fail }: PipeOutput, work: Work):
   // One more than are in flight: the one that is being filled.
   const chunker = new Chunker(pieceSize, segmentsInFlight + 1);
   let index = 0;
-  const add = (piece: Bytes) => queue.add(async () => work(index++, piece));
+  const add = (piece: Bytes) => queue.add(() => work(index++, piece));
   return {
     async write(chunk) {
       chunker.push(chunk);

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { assertCanonical, type MessageRules } from '../../src/envelope/wire.ts';
+import { assertCanonical, messageRules } from '../../src/envelope/wire.ts';
 
-const rules: MessageRules = {
-  known: {
+const rules = messageRules(
+  {
     1: { name: 'number', type: 'uint32' },
     2: { name: 'bytes', type: 'bytes', required: true, least: 2, most: 3 },
     3: { name: 'strings', type: 'string', repeated: 2, limit: 4 },
-    4: { name: 'inner', type: 'message', fields: { known: { 1: { name: 'number', type: 'uint32', limit: 9 } } } },
+    4: { name: 'inner', type: 'message', fields: messageRules({ 1: { name: 'number', type: 'uint32', limit: 9 } }) },
   },
-  admits: (number) => (number >= 1024 ? 'any' : number >= 512 ? 'bytes' : undefined),
-};
+  (number) => (number >= 1024 ? 'any' : number >= 512 ? 'bytes' : undefined),
+);
 const bytesField = [0x12, 0x02, 1, 2];
 const check = (...bytes: readonly number[]) => assertCanonical(Uint8Array.from(bytes), rules, 'thing');
 const codeOf = (...bytes: readonly number[]) => {

@@ -9,7 +9,7 @@ import { type Target, torture } from '../support/torture.ts';
 
 const context = { id: '4711' };
 const plaintext = pattern(3 * s + 100);
-const paths = ['decrypt', 'stream', 'open', 'inspect', 'rewrap'] as const;
+const paths = ['decrypt', 'stream', 'workers', 'open', 'inspect', 'rewrap'] as const;
 let target: Target;
 let bodyStart: number;
 
@@ -32,7 +32,7 @@ describe('a changed message', () => {
     const offsets = [0, 1, s - 1, s, s + 15, s + 16, 2 * s, 3 * (s + 16), 3 * (s + 16) + 99, 3 * (s + 16) + 115];
     for (const offset of offsets) {
       const mutant = flipBit(target.message, (bodyStart + offset) * 8 + (offset % 8));
-      for (const path of ['decrypt', 'stream'] as const) {
+      for (const path of ['decrypt', 'stream', 'workers'] as const) {
         expect(await torture(mutant, target, path), `${path} at ${offset}`).toBe('ERR_DECRYPTION_FAILED');
       }
     }
@@ -53,7 +53,7 @@ describe('a changed message', () => {
 
   test('§1.4 nothing can be appended', async () => {
     for (const extra of [1, 15, 16, 17, s, s + 16, 2 * (s + 16)]) {
-      for (const path of ['decrypt', 'stream', 'open'] as const) {
+      for (const path of ['decrypt', 'stream', 'workers', 'open'] as const) {
         expect(await torture(join(target.message, pattern(extra)), target, path)).toBe('ERR_DECRYPTION_FAILED');
       }
     }
@@ -92,7 +92,7 @@ describe('a changed message', () => {
     const preamble = one.body.subarray(0, 6);
     for (const [i, segments] of bodies.entries()) {
       const mutant = attach({ envelope: one.envelope, body: join(preamble, ...segments) });
-      for (const path of ['decrypt', 'stream'] as const) {
+      for (const path of ['decrypt', 'stream', 'workers'] as const) {
         expect(await torture(mutant, { ...target, plaintext }, path), `${path} ${i}`).toBe('ERR_DECRYPTION_FAILED');
       }
       const opened = await torture(mutant, target, 'open');

@@ -97,6 +97,21 @@ describe('streams', () => {
     expect((await decrypt(await message, { keyring })).plaintext).toEqual(data);
   });
 
+  test('from memory to memory, others have their turn meanwhile', async () => {
+    const keyring = fastKeyring();
+    const chunk = new Uint8Array(2 ** 20);
+    let left = 64;
+    const source = new ReadableStream<Uint8Array>({
+      pull: (controller) => (left-- > 0 ? controller.enqueue(chunk) : controller.close()),
+    });
+    const turns: string[] = [];
+    const timer = setInterval(() => turns.push('timer'), 0);
+    const sealed = source.pipeThrough(encryptStream({ keyring }));
+    for (const reader = sealed.getReader(); !(await reader.read()).done; );
+    clearInterval(timer);
+    expect(turns).toContain('timer');
+  });
+
   test('back-pressure: a reader that waits holds the writer up', async () => {
     let pulled = 0;
     const endless = new ReadableStream<Uint8Array>({

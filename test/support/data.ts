@@ -48,6 +48,15 @@ export function streamOf(bytes: Uint8Array, ...sizes: readonly number[]): Readab
   });
 }
 
+/** Throws where bytes differ, and says where: a comparison of large arrays by `toEqual` takes minutes when they do. */
+export function assertSameBytes(actual: Uint8Array, expected: Uint8Array): void {
+  if (actual.byteLength !== expected.byteLength) {
+    throw new Error(`${actual.byteLength} bytes instead of ${expected.byteLength}`);
+  }
+  const at = actual.findIndex((byte, i) => byte !== expected[i]);
+  if (at >= 0) throw new Error(`byte ${at} is ${actual[at]} instead of ${expected[at]}`);
+}
+
 /** All bytes of a stream. */
 export async function collect(stream: ReadableStream<Uint8Array>): Promise<Bytes> {
   const parts: Uint8Array[] = [];

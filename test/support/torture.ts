@@ -2,8 +2,10 @@
 
 import { decrypt, decryptStream, detach, inspect, isBullaError, open, rewrap } from '../../src/index.ts';
 import type { Keyring } from '../../src/keyrings/keyring.ts';
+import type { SegmentWorkers } from '../../src/stream/pipe.ts';
 import type { Bytes } from '../../src/types.ts';
 import { collect, streamOf } from './data.ts';
+import { segmentWorkers } from './workers.ts';
 
 /** The codes that a hostile message may end in. */
 const expected = new Set([
@@ -31,7 +33,7 @@ export interface Target {
 export async function torture(
   mutant: Bytes,
   target: Target,
-  path: 'decrypt' | 'stream' | 'open' | 'inspect' | 'rewrap',
+  path: 'decrypt' | 'stream' | 'workers' | 'open' | 'inspect' | 'rewrap',
 ): Promise<string> {
   const { keyring, context, plaintext } = target;
   try {
@@ -39,7 +41,7 @@ export async function torture(
     else if (path === 'rewrap') assertSameBody(await rewrap(mutant, { from: keyring, to: keyring, context }), mutant);
     else if (path === 'decrypt') assertSame((await decrypt(mutant, { keyring, context })).plaintext, plaintext);
     else if (path === 'open') assertSame(await (await open(mutant, { keyring, context })).read(), plaintext);
-    else await tortureStream(mutant, target);
+    else await tortureStream(mutant, target, path === 'workers' ? segmentWorkers() : undefined);
   } catch (error) {
     if (isBullaError(error) && expected.has(error.code)) return error.code;
     throw new Error(`${path} of a mutant ended in something else than a typed error`, { cause: error });
@@ -47,9 +49,13 @@ export async function torture(
   return 'opened';
 }
 
-async function tortureStream(mutant: Bytes, { keyring, context, plaintext }: Target): Promise<void> {
+async function tortureStream(
+  mutant: Bytes,
+  { keyring, context, plaintext }: Target,
+  workers: SegmentWorkers | undefined,
+): Promise<void> {
   const released: Uint8Array[] = [];
-  const stream = decryptStream({ keyring, context });
+  const stream = decryptStream({ keyring, context, workers });
   const tap = new TransformStream<Uint8Array, Uint8Array>({
     transform(chunk, controller) {
       released.push(chunk);

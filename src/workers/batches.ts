@@ -1,0 +1,68 @@
+/** Segments as a stream by other threads, in batches that are worth the way there and back. */
+
+import { tagLength } from '../crypto/aes-gcm.ts';
+import { DecryptionError } from '../errors.ts';
+import { assertIndex } from '../stream/geometry.ts';
+import { InFlight } from '../stream/in-flight.ts';
+import type { PipeOutput, PipeWork, SegmentPipe } from '../stream/pipe.ts';
+import type { Bytes } from '../types.ts';
+import { type ConvertedBatch, type SegmentBatch, segmentsOf } from './batch.ts';
+
+/** What a batch holds at most, unless a single segment is longer. Larger ones gain nothing and make a page wait for its memory. */
+const batchLength = 2 ** 21;
+
+/** Who converts batches. */
+export interface BatchConverter {
+  /** Batches that are worth having in work at once. */
+  readonly batchesInFlight: number;
+  /** Seals or opens the segments of a batch, whose buffer is transferred. Rejects with `ERR_WORKER_FAILED`. */
+  convert(batch: SegmentBatch): Promise<ConvertedBatch>;
+}
+
+/** A pipe by batches. Fails as the pipes of `transform.ts` do, and with `ERR_WORKER_FAILED`. */
+export function batchPipe(
+  converter: BatchConverter,
+  { direction, key, segmentSize }: PipeWork,
+  { emit, fail }: PipeOutput,
+): SegmentPipe {
+  const pieceLength = direction === 'seal' ? segmentSize : segmentSize + tagLength;
+  const perBatch = Math.max(1, Math.floor(batchLength / pieceLength));
+  const capacity = perBatch * pieceLength;
+  const spare: ArrayBuffer[] = [];
+  const take = ({ results, complete, buffer }: ConvertedBatch) => {
+    spare.push(buffer);
+    for (const result of results) if (result.byteLength > 0) emit(result);
+    if (!complete) throw new DecryptionError();
+  };
+  const queue = new InFlight<ConvertedBatch>(converter.batchesInFlight, take, fail);
+  let current: Bytes | undefined;
+  let filled = 0;
+  let first = 0;
+
+  const send = (isLast: boolean) => {
+    const buffer = current?.buffer ?? new ArrayBuffer(0);
+    const batch: SegmentBatch = { direction, key, first, pieceLength, isLast, buffer, length: filled };
+    assertIndex(first + segmentsOf(batch) - 1, segmentSize);
+    first += perBatch;
+    current = undefined;
+    filled = 0;
+    return queue.add(() => converter.convert(batch));
+  };
+
+  return {
+    async write(chunk) {
+      for (let rest = chunk; rest.byteLength > 0; ) {
+        current ??= new Uint8Array(spare.pop() ?? new ArrayBuffer(capacity));
+        const part = rest.subarray(0, capacity - filled);
+        current.set(part, filled);
+        filled += part.byteLength;
+        rest = rest.subarray(part.byteLength);
+        if (filled === capacity) await send(false);
+      }
+    },
+    async end() {
+      await send(true);
+      await queue.drain();
+    },
+  };
+}
