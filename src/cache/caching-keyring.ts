@@ -57,6 +57,7 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
     ...(rewrapDataKey === undefined
       ? {}
       : { rewrapDataKey: (keys, from, rewrapOptions) => rewrapDataKey.call(keyring, keys, from, rewrapOptions) }),
+    segmentFailed: (wrappedKey) => keyring.segmentFailed?.(wrappedKey),
     async rejectDataKey(wrappedKey) {
       // Without a token it is not known whose entry that is; there is none that could be used either.
       const scope = await Promise.resolve(scopeOf(undefined)).catch(() => undefined);

@@ -35,6 +35,9 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     async rejectDataKey(wrappedKey) {
       await Promise.all(keyrings.map((keyring) => keyring.rejectDataKey?.(wrappedKey)));
     },
+    segmentFailed(wrappedKey) {
+      for (const keyring of keyrings) keyring.segmentFailed?.(wrappedKey);
+    },
   };
 }
 

@@ -75,6 +75,9 @@ export interface Keyring {
 
   /** Is told that the data key in a wrapped key is not that of the message: a keyring that kept it forgets it. Must not reject. */
   rejectDataKey?(wrappedKey: WrappedKey): Promise<void>;
+
+  /** Is told, once for a message, that a segment did not open although the data key is that of the message: it was changed behind its envelope. Must not throw. */
+  segmentFailed?(wrappedKey: WrappedKey): void;
 }
 
 const methods = ['generateDataKey', 'wrapDataKey', 'unwrapDataKey', 'unwrapDataKeyBytes'] as const;

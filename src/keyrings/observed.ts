@@ -10,8 +10,8 @@ import { servicePartsOf, setServiceParts } from './service-parts.ts';
 export type { BullaEvent, DecryptEvent, DecryptionFailedEvent, EncryptEvent, OnEvent } from '../lib/events.ts';
 
 /**
- * A keyring that tells when messages are encrypted, opened, and fail to open: because no key is allowed or at hand, the data key does not unwrap, or it is not that of the message. A segment that was
- * changed fails later; what was called rejects then, and the keyring does not hear of it.
+ * A keyring that tells when messages are encrypted, opened, and fail to open: because no key is allowed or at hand, the data key does not unwrap, it is not that of the message, or a segment was
+ * changed. Of the segments of one message it tells once.
  *
  * @example
  * let failures = 0;
@@ -37,6 +37,10 @@ export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
     async rejectDataKey(wrappedKey) {
       tellFailure(onEvent, 'ERR_DECRYPTION_FAILED', [wrappedKey]);
       await keyring.rejectDataKey?.(wrappedKey);
+    },
+    segmentFailed(wrappedKey) {
+      tellFailure(onEvent, 'ERR_DECRYPTION_FAILED', [wrappedKey]);
+      keyring.segmentFailed?.(wrappedKey);
     },
   };
   const parts = servicePartsOf(keyring);

@@ -3,7 +3,7 @@
 import type { AeadKey } from '../crypto/keys.ts';
 import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
 import { publicHeader } from '../envelope/header.ts';
-import { ContextMismatchError, DecryptionError, KeyError } from '../errors.ts';
+import { ContextMismatchError, DecryptionError, isBullaError, KeyError } from '../errors.ts';
 import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
 import { assertSignal } from '../lib/assert.ts';
 import { equalConstantTime } from '../lib/bytes.ts';
@@ -30,6 +30,8 @@ export interface Decryption {
   readonly header: MessageHeader;
   readonly messageKey: AeadKey;
   readonly segmentSize: number;
+  /** Tells the keyring, the first time, when what segments failed with says that the message was changed. */
+  readonly failed: (error: unknown) => void;
 }
 
 /**
@@ -51,7 +53,13 @@ export async function beginDecryption(envelopeBytes: Bytes, options: DecryptionO
     throw new DecryptionError();
   }
   const segmentSize = 2 ** envelope.header.segmentSizeLog2;
-  return { header: publicHeader(envelope.header), messageKey, segmentSize };
+  let told = false;
+  const failed = (error: unknown) => {
+    if (told || !isBullaError(error) || error.code !== 'ERR_DECRYPTION_FAILED') return;
+    told = true;
+    keyring.segmentFailed?.(unwrapped.wrappedKey);
+  };
+  return { header: publicHeader(envelope.header), messageKey, segmentSize, failed };
 }
 
 /** The transcript of a message under a context. Throws `ERR_CONTEXT_MISMATCH` when the names differ (§3.7). */

@@ -5,7 +5,7 @@ import { assertFunction, assertOptions } from '../lib/assert.ts';
 import { assertWorkers, type SegmentPipe, type SegmentWorkers } from '../stream/pipe.ts';
 import { openingPipe } from '../stream/transform.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
-import { beginDecryption, type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
+import { beginDecryption, type Decryption, type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
 import { Collector } from './collector.ts';
 import { detachedEnvelope } from './forms.ts';
 import { deferred, progressCounter, workStream } from './pipe-stream.ts';
@@ -50,12 +50,17 @@ export function decryptStream(options: DecryptStreamOptions): DecryptStream {
       emit(plaintext);
       count(plaintext.byteLength);
     };
+    let decryption: Decryption | undefined;
     const begin = async (envelopeBytes: Bytes): Promise<SegmentPipe> => {
-      const decryption = await beginDecryption(envelopeBytes, options);
+      decryption = await beginDecryption(envelopeBytes, options);
       header.resolve(decryption.header);
       return openingPipe(decryption.messageKey, decryption.segmentSize, { emit: release, fail }, workers);
     };
-    return { ...messageReader(begin, given), failed: header.reject };
+    const failed = (reason: unknown) => {
+      header.reject(reason);
+      decryption?.failed(reason);
+    };
+    return { ...messageReader(begin, given), failed };
   }, signal);
   return Object.assign(stream, { header: header.promise });
 }

@@ -29,6 +29,11 @@ export interface Decrypted {
 export async function decrypt(message: Message, options: DecryptOptions): Promise<Decrypted> {
   assertOptions(options, decryptionOptionNames);
   const { envelope, body } = messageParts(message);
-  const { header, messageKey, segmentSize } = await beginDecryption(envelope, options);
-  return { plaintext: await openAll(messageKey, body, segmentSize, options.signal), header };
+  const { header, messageKey, segmentSize, failed } = await beginDecryption(envelope, options);
+  try {
+    return { plaintext: await openAll(messageKey, body, segmentSize, options.signal), header };
+  } catch (error) {
+    failed(error);
+    throw error;
+  }
 }

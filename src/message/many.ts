@@ -153,5 +153,6 @@ function delegating(keyring: Keyring): Keyring {
     unwrapDataKey: (keys, options) => keyring.unwrapDataKey(keys, options),
     unwrapDataKeyBytes: (keys, options) => keyring.unwrapDataKeyBytes(keys, options),
     rejectDataKey: async (wrappedKey) => keyring.rejectDataKey?.(wrappedKey),
+    segmentFailed: (wrappedKey) => keyring.segmentFailed?.(wrappedKey),
   };
 }

@@ -51,9 +51,9 @@ export async function open(source: SourceInput, options: OpenOptions): Promise<O
   const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
   const opened = await openSource(source, signal);
   const { envelopeBytes, bodyOffset } = await readFront(opened, given, signal);
-  const { header, messageKey, segmentSize } = await beginDecryption(envelopeBytes, options);
+  const { header, messageKey, segmentSize, failed } = await beginDecryption(envelopeBytes, options);
   const geometry = geometryOfBody(opened.size - bodyOffset, segmentSize);
-  const reader = new SegmentReader(opened, bodyOffset, messageKey, geometry, signal);
+  const reader = new SegmentReader(opened, bodyOffset, messageKey, geometry, failed, signal);
   // §6.6: until the last segment has opened, the length is a claim.
   await reader.readKept(geometry.count - 1, geometry.count);
   return new RandomAccess(reader, header);
@@ -79,15 +79,24 @@ class SegmentReader {
   readonly #source: Source;
   readonly #bodyOffset: number;
   readonly #key: AeadKey;
+  readonly #failed: (error: unknown) => void;
   readonly #signal: AbortSignal | undefined;
   /** Plaintexts by index, the one used last at the end. */
   readonly #kept = new Map<number, Bytes>();
 
-  constructor(source: Source, bodyOffset: number, key: AeadKey, geometry: Geometry, signal: AbortSignal | undefined) {
+  constructor(
+    source: Source,
+    bodyOffset: number,
+    key: AeadKey,
+    geometry: Geometry,
+    failed: (error: unknown) => void,
+    signal: AbortSignal | undefined,
+  ) {
     this.#source = source;
     this.#bodyOffset = bodyOffset;
     this.#key = key;
     this.geometry = geometry;
+    this.#failed = failed;
     this.#signal = signal;
   }
 
@@ -113,16 +122,16 @@ class SegmentReader {
     const length = Math.min(sealedOffset(end, segmentSize), bodyLength) - start;
     const sealed = await readExactly(this.#source, this.#bodyOffset + start, length, this.#signal);
     const opened: Bytes[] = [];
-    await forEachInOrder(
-      0,
-      end - first,
-      segmentsInFlight,
-      (i) => {
-        const at = sealedOffset(i, segmentSize);
-        return openSegment(this.#key, first + i, sealed.subarray(at, at + segmentSize + tagLength));
-      },
-      (plaintext) => opened.push(plaintext),
-    );
+    const openAt = (i: number) => {
+      const at = sealedOffset(i, segmentSize);
+      return openSegment(this.#key, first + i, sealed.subarray(at, at + segmentSize + tagLength));
+    };
+    try {
+      await forEachInOrder(0, end - first, segmentsInFlight, openAt, (plaintext) => opened.push(plaintext));
+    } catch (error) {
+      this.#failed(error);
+      throw error;
+    }
     return opened;
   }
 }

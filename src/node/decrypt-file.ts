@@ -57,7 +57,7 @@ async function openTo(source: PinnedFile, target: FileHandle, options: DecryptFi
   const { envelope, onProgress, signal } = options;
   const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
   const { envelopeBytes, bodyOffset } = await readFront(source, given, signal);
-  const { header, messageKey, segmentSize } = await beginDecryption(envelopeBytes, options);
+  const { header, messageKey, segmentSize, failed } = await beginDecryption(envelopeBytes, options);
   const { count, plaintextLength, bodyLength } = geometryOfBody(source.size - bodyOffset, segmentSize);
   const sealedLength = sealedOffset(1, segmentSize);
   let done = 0;
@@ -71,6 +71,9 @@ async function openTo(source: PinnedFile, target: FileHandle, options: DecryptFi
       onProgress?.(done, plaintextLength);
     },
     signal,
+  }).catch((error) => {
+    failed(error);
+    throw error;
   });
   await source.assertUnchanged();
   signal?.throwIfAborted();

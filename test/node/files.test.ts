@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { attach, decrypt, encrypt, open } from '../../src/index.ts';
+import { observedKeyring } from '../../src/keyrings/observed.ts';
 import { decryptFile, encryptFile, fileSource, rewrapFile } from '../../src/node.ts';
 import { codeOf, fastKeyring, rejection, s } from '../support/data.ts';
 
@@ -97,6 +98,18 @@ describe('encryptFile and decryptFile', () => {
       expect(await codeOf(decryptFile(at('message'), at('again'), { keyring }))).toBe('ERR_DECRYPTION_FAILED');
       expect(names()).toEqual(before);
     }
+  });
+
+  test('an observer hears of a segment that was changed', async () => {
+    writeFileSync(at('plain'), randomBytes(3 * s));
+    await encryptFile(at('plain'), at('message'), { keyring, segmentSize: s });
+    const message = readFileSync(at('message'));
+    message.writeUInt8(message.readUInt8(message.length - 1) ^ 1, message.length - 1);
+    writeFileSync(at('message'), message);
+    const events: string[] = [];
+    const observed = observedKeyring(keyring, ({ type }) => void events.push(type));
+    expect(await codeOf(decryptFile(at('message'), at('back'), { keyring: observed }))).toBe('ERR_DECRYPTION_FAILED');
+    expect(events).toEqual(['decrypt', 'decryption-failed']);
   });
 
   test('a file that exists is kept unless overwrite is set; what fails does not touch it', async () => {
