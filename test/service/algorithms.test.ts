@@ -54,7 +54,8 @@ interface Parameters {
 /** An algorithm with what of it can be weak. */
 function wordsOf(operation: string, given: string | Parameters): string {
   const parameters = typeof given === 'string' ? { name: given } : given;
-  const { name, hash, namedCurve, length, iv, tagLength } = parameters;
+  // Web Cryptography §29.4: where a tag has no length, it has 128 bits.
+  const { name, hash, namedCurve, length, iv, tagLength = 128 } = parameters;
   if (operation === 'digest') return `digest ${name}`;
   if (name === 'AES-GCM' && iv !== undefined) return `AES-GCM nonce of ${iv.byteLength}, tag of ${tagLength}`;
   if (name === 'AES-GCM' && length !== undefined) return `AES-GCM key of ${length}`;
