@@ -1,6 +1,7 @@
 /** Files in pages: blobs in and blobs out, and saving to disk. */
 
 export {
+  type BlobSource,
   type DecryptBlobOptions,
   type DecryptedBlob,
   type DetachedBlob,

@@ -5,7 +5,7 @@ import { maxNameLength } from '../lib/limits.ts';
 import { type DecryptStreamOptions, decryptStream } from '../message/decrypt-stream.ts';
 import { type EncryptStreamOptions, encryptStream } from '../message/encrypt-stream.ts';
 import type { DetachedMessage } from '../message/forms.ts';
-import type { Bytes, MessageHeader } from '../types.ts';
+import type { MessageHeader } from '../types.ts';
 import { blobOf } from './collect.ts';
 
 /** Options of {@link encryptBlob}. */
@@ -27,8 +27,11 @@ export interface DecryptedBlob {
   readonly header: MessageHeader;
 }
 
+/** What there is to encrypt or decrypt: a blob, a file that somebody chose, or a stream such as the body of a response. */
+export type BlobSource = Blob | ReadableStream<Uint8Array<ArrayBuffer>>;
+
 /**
- * Encrypts a blob, or a file that somebody chose, to a blob that can be larger than memory. The media type of the blob becomes the message's `contentType`, unless that is given.
+ * Encrypts a blob, a file or a stream to a blob that can be larger than memory. The media type of a blob becomes the message's `contentType`, unless that is given.
  *
  * Rejects with what `encryptStream` errors with, and with what the browser says of a file that cannot be read.
  *
@@ -37,41 +40,47 @@ export interface DecryptedBlob {
  * await fetch(uploadUrl, { method: 'PUT', body: message });
  */
 export async function encryptBlob(
-  blob: Blob,
+  source: BlobSource,
   options: EncryptBlobOptions & { readonly detached: true },
 ): Promise<DetachedBlob>;
 export async function encryptBlob(
-  blob: Blob,
+  source: BlobSource,
   options: EncryptBlobOptions & { readonly detached?: false | undefined },
 ): Promise<Blob>;
-export async function encryptBlob(blob: Blob, options: EncryptBlobOptions): Promise<Blob | DetachedBlob> {
-  assertBlob(blob, 'blob');
-  const contentType = options.contentType ?? contentTypeOf(blob);
+export async function encryptBlob(source: BlobSource, options: EncryptBlobOptions): Promise<Blob | DetachedBlob> {
+  const plaintext = streamOf(source, 'source');
+  const contentType = options.contentType ?? contentTypeOf(source);
   const stream = encryptStream({ ...options, contentType });
-  const message = await blobOf(blob.stream().pipeThrough(stream));
+  const message = await blobOf(plaintext.pipeThrough(stream));
   return options.detached === true ? { envelope: await stream.envelope, body: message } : message;
 }
 
 /**
- * Decrypts a message, or with `envelope` a detached body, from a blob to a blob. The blob is there when all of it is authentic, and not before.
+ * Decrypts a message, or with `envelope` a detached body, from a blob or a stream to a blob. The blob is there when all of it is authentic, and not before.
  *
  * Rejects with what `decryptStream` errors with, and with what the browser says of a file that cannot be read.
  *
  * @example
  * const { plaintext, header } = await decryptBlob(input.files[0], { keyring });
  */
-export async function decryptBlob(message: Blob, options: DecryptBlobOptions): Promise<DecryptedBlob> {
-  assertBlob(message, 'message');
+export async function decryptBlob(message: BlobSource, options: DecryptBlobOptions): Promise<DecryptedBlob> {
+  const sealed = streamOf(message, 'message');
   const stream = decryptStream(options);
-  const plaintext = await blobOf(message.stream().pipeThrough(stream as TransformStream<Bytes, Bytes>));
+  const plaintext = await blobOf(sealed.pipeThrough(stream));
   return { plaintext, header: await stream.header };
 }
 
-function assertBlob(value: unknown, name: string): void {
-  assert(typeof (value as Partial<Blob> | null)?.stream === 'function', name, 'a Blob or a File');
+function streamOf(source: BlobSource, name: string): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const { stream, pipeThrough } = (source ?? {}) as Partial<Blob & ReadableStream>;
+  assert(typeof stream === 'function' || typeof pipeThrough === 'function', name, 'a Blob, a File or a ReadableStream');
+  return isBlob(source) ? source.stream() : source;
+}
+
+function isBlob(source: BlobSource): source is Blob {
+  return typeof (source as Partial<Blob>).stream === 'function';
 }
 
 /** What is longer is no media type, and no message may have it. */
-function contentTypeOf({ type }: Blob): string | undefined {
-  return type.length <= maxNameLength ? type : undefined;
+function contentTypeOf(source: BlobSource): string | undefined {
+  return isBlob(source) && source.type.length <= maxNameLength ? source.type : undefined;
 }

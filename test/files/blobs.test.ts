@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { decryptBlob, encryptBlob } from '../../src/files.ts';
 import { decrypt, encrypt, inspect } from '../../src/index.ts';
-import { assertSameBytes, codeOf, fastKeyring, flipBit, pattern, rejection, s } from '../support/data.ts';
+import type { Bytes } from '../../src/types.ts';
+import { assertSameBytes, codeOf, fastKeyring, flipBit, pattern, rejection, s, streamOf } from '../support/data.ts';
 import { segmentWorkers } from '../support/workers.ts';
 
 const keyring = fastKeyring();
@@ -37,6 +38,13 @@ describe('blobs', () => {
     expect(header.contentType).toBe('text/html');
   });
 
+  test('from a stream', async () => {
+    const data = pattern(3 * s);
+    const message = await encryptBlob(streamOf(data, 1000) as ReadableStream<Bytes>, { keyring, context });
+    const { plaintext } = await decryptBlob(message.stream(), { keyring, context });
+    assertSameBytes(await bytesOf(plaintext), data);
+  });
+
   test('§1.5 detached', async () => {
     const data = pattern(2 * s);
     const { envelope, body } = await encryptBlob(new Blob([data]), { keyring, detached: true, segmentSize: s });
@@ -65,7 +73,7 @@ describe('blobs that fail', () => {
 
   test('what is no blob, and a wrong option, are refused by name', async () => {
     const wrong = new Uint8Array(1) as unknown as Blob;
-    expect((await rejection(encryptBlob(wrong, { keyring }))).message).toMatch(/^blob must be a Blob/);
+    expect((await rejection(encryptBlob(wrong, { keyring }))).message).toMatch(/^source must be a Blob/);
     expect((await rejection(decryptBlob(wrong, { keyring }))).message).toMatch(/^message must be a Blob/);
     expect((await rejection(encryptBlob(new Blob([]), { keyring, key: 1 } as never))).message).toMatch(/"key"/);
   });

@@ -1,7 +1,9 @@
 // The ciphertext store, and what is done with it: encrypt and put, list, open names, get and decrypt.
 
-import { decrypt, decryptStream, detach, encrypt, encryptStream, type Inspection, inspect, open, toText } from 'bulla';
+import { decrypt, detach, encrypt, type Inspection, inspect, open, toText } from 'bulla';
+import { decryptBlob, encryptBlob } from 'bulla/files';
 import { serviceKeyring } from 'bulla/keyrings/service';
+import { createWorkerPool } from 'bulla/workers';
 import type { Account } from './account.ts';
 
 /** A message in the store. */
@@ -25,6 +27,9 @@ interface ListedFile {
   readonly front: string;
   readonly name: string;
 }
+
+/** Files are large, and the page is to answer meanwhile. */
+const workers = createWorkerPool();
 
 /** What a file is encrypted for, besides the key: a message in the place of another one does not open. */
 const fileContext = (id: string) => ({ file: id });
@@ -50,9 +55,7 @@ export async function storeFile(
 ): Promise<string> {
   const id = crypto.randomUUID();
   const name = toText(await encrypt(file.name, { keyring: names, context: nameContext(id), signal }));
-  const contentType = file.type === '' || file.type.length > 256 ? undefined : file.type;
-  const stream = encryptStream({ keyring, context: fileContext(id), contentType, onProgress, signal });
-  const message = await new Response(file.stream().pipeThrough(stream)).blob();
+  const message = await encryptBlob(file, { keyring, context: fileContext(id), onProgress, workers, signal });
   await ask(`/store/${id}`, { method: 'PUT', headers: { 'X-Name': name }, body: message, signal });
   return id;
 }
@@ -71,9 +74,8 @@ export async function fetchFile(
   signal: AbortSignal,
 ): Promise<Blob> {
   const { body } = await ask(`/store/${id}`, { signal });
-  const stream = decryptStream({ keyring, context: fileContext(id), onProgress, signal });
-  const plaintext = (body as ReadableStream<Uint8Array>).pipeThrough(stream);
-  return new Response(plaintext, { headers: { 'Content-Type': 'application/octet-stream' } }).blob();
+  const message = body as ReadableStream<Uint8Array<ArrayBuffer>>;
+  return (await decryptBlob(message, { keyring, context: fileContext(id), onProgress, workers, signal })).plaintext;
 }
 
 /** Asks the key service for the data key of somebody else's file, as its envelope names it. Rejects, unless tenants are not apart. */
