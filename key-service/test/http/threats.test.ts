@@ -3,7 +3,7 @@
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { exportJWK } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Bend, createProofKey, type Reply, TestClient } from '../support/client.ts';
 import {
   adminRoles,
@@ -22,7 +22,7 @@ let alice: TestClient;
 let keyId: string;
 
 beforeAll(async () => {
-  harness = await startHarness({ kind: 'postgres' });
+  harness = await startHarness();
   alice = await harness.client(userRoles, { sub: 'alice' });
   keyId = (await (await harness.client(adminRoles)).call('POST', '/v1/keys', {})).body.key_id;
 });
@@ -146,7 +146,7 @@ describe('proofs', () => {
     const both = await Promise.all([generate({ proof }), generate({ proof })]);
     expect(both.map(({ status }) => status).sort()).toEqual([200, 401]);
     const { database, rootKey, issuer } = harness;
-    const replica = await startHarness({ kind: 'postgres', database, rootKey, issuer, externalUrl: harness.url });
+    const replica = await startHarness({ database, rootKey, issuer, externalUrl: harness.url });
     const there = new TestClient(replica.url, alice.proofKey, 'north', fetch, harness.url);
     there.token = alice.token;
     expectRefused(await generate({ proof }, there), 'proof-replayed');
@@ -361,7 +361,7 @@ describe('limits', () => {
 describe('the store as a whole', () => {
   it('a canary appears in no log, error, metric or row', async () => {
     const canary = `canary${randomBytes(9).toString('hex')}`;
-    const database = await newDatabase('sqlite');
+    const database = await newDatabase(inject('storeKind'));
     const other = await startHarness({ database, config: { metrics: { anonymous: true } } });
     const admin = await other.client(adminRoles);
     const client = await other.client(userRoles);

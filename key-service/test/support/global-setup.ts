@@ -12,5 +12,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 declare module 'vitest' {
   export interface ProvidedContext {
     postgresUrl: string;
+    /** The store of tests that do not choose one themselves. */
+    storeKind: 'sqlite' | 'postgres';
   }
 }

@@ -14,11 +14,19 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
+/** Options of {@link startPostgres}. */
+export interface PostgresServerOptions {
+  /** `true` starts a server here in any case. Default: `DATABASE_URL` wins. */
+  readonly own?: boolean;
+  /** Where its files are. Default: a new folder, removed at the end. */
+  readonly folder?: string;
+}
+
 /** Fails, and skips nothing, where there is no PostgreSQL. */
-export async function startPostgres({ own = false } = {}): Promise<PostgresServer> {
+export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
   const given = process.env['DATABASE_URL'];
-  if (given !== undefined && !own) return { url: given, restart: undefined, stop: async () => undefined };
-  const folder = await mkdtemp(join(tmpdir(), 'bulla-pg-'));
+  if (given !== undefined && !options.own) return { url: given, restart: undefined, stop: async () => undefined };
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'bulla-pg-')));
   await chmod(folder, 0o755);
   const port = await freePort();
   const EmbeddedPostgres = await loadEmbedded();
@@ -40,7 +48,7 @@ export async function startPostgres({ own = false } = {}): Promise<PostgresServe
     restart: { stop: () => server.stop(), start: () => server.start() },
     async stop() {
       await server.stop();
-      await rm(folder, { recursive: true, force: true });
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
 }
