@@ -3,6 +3,7 @@
 import type * as z from 'zod';
 import { tenantOfEntry } from '../audit/entry.ts';
 import { Problem } from '../errors.ts';
+import { requestView } from '../keys/key-cache.ts';
 import { type KeyRecord, versionOf } from '../keys/model.ts';
 import { encodeBase64url } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
@@ -67,7 +68,7 @@ const publicKey = endpoint({
   response: documentResponse,
   status: 200,
   async run({ service, caller, parameters }) {
-    const view = await service.keys.view();
+    const view = requestView(await service.keys.view());
     const key = await view.find(caller.tenant, parameters['key'] ?? '');
     if (!key || !service.authorizer.allowsKey(caller, 'read-public-key', key)) throw new Problem('not-allowed');
     if (key.disabled) throw new Problem('key-disabled');
@@ -80,7 +81,7 @@ const publicKey = endpoint({
       ...{ newest_version: key.newest, floor: key.floor },
       keys: [{ version: active.version, key: encodeBase64url(active.point) }],
     });
-    return { status: 200, body: { document }, key: key.id, epoch: view.epoch };
+    return { status: 200, body: { document }, key: key.id, epoch: view.epoch, keys: view.keys() };
   },
 });
 

@@ -103,8 +103,9 @@ async function answerAccepted(
       const result = await service.queue.submit(commitOf(service, endpoint, accepted, decided));
       if (result === 'replayed') throw replayed();
       if (result === 'limited') throw limited(service);
-      if (result === 'stale') service.keys.reset();
-      else return toResponse(service, problem ? problemAnswer(problem) : (outcome as Answer), session);
+      if (result === 'stale' || result === 'late') service.keys.reset(outcome?.epoch);
+      if (result !== 'stale')
+        return toResponse(service, problem ? problemAnswer(problem) : (outcome as Answer), session);
     }
     throw new StoreError('The keys change too fast');
   } catch (error) {
@@ -170,6 +171,7 @@ function commitOf(
   const window = Math.floor(seconds(clock) / windowSeconds) * windowSeconds;
   return {
     epoch: outcome?.epoch,
+    keys: outcome?.keys,
     proof: proof.used,
     use: { principal, window, items: weight, limit: config.limits.items_per_minute },
     entry: encodeEntry({ ...who, operation: endpoint.operation, status, ...what }),

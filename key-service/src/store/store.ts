@@ -55,18 +55,27 @@ export interface LogEntry {
   readonly bytes: Bytes;
 }
 
+/** A key as it was when something was decided on it. */
+export interface KeyRevision {
+  readonly tenant: string;
+  readonly id: string;
+  readonly revision: number;
+}
+
 /** A request of the data plane that wants to be recorded before it is answered, §11.3. */
 export interface Commit {
   /** The epoch it was decided on; `undefined` where no key was looked at. */
   readonly epoch: number | undefined;
+  /** All that it was decided on, where every key was found: while these keys are the same, a newer epoch changes nothing. */
+  readonly keys?: readonly KeyRevision[] | undefined;
   readonly proof: UsedProof | undefined;
   readonly use: WindowUse | undefined;
   readonly entry: LogEntry;
   readonly uses: readonly { readonly keyId: string; readonly version: number; readonly count: number }[];
 }
 
-/** `stale`: decide anew; `replayed`, `limited`: refuse; only `committed` may be answered. */
-export type CommitResult = 'committed' | 'stale' | 'replayed' | 'limited';
+/** `stale`: decide anew; `replayed`, `limited`: refuse; only `committed` and `late` may be answered. `late`: other keys have changed, so look keys up anew. */
+export type CommitResult = 'committed' | 'late' | 'stale' | 'replayed' | 'limited';
 
 /** A stored answer to a request with an idempotency key. */
 export interface StoredAnswer {

@@ -192,6 +192,27 @@ describe.each(storeKinds)('%s', (kind) => {
     });
   });
 
+  it('§11.3 an administrator who changes keys all the time holds up nobody else', async () => {
+    const south = await harness.client(adminRoles, { tenant: 'south' });
+    const { key_id } = (await south.call('POST', '/v1/keys', {})).body;
+    let running = true;
+    const change = async () => {
+      const client = await harness.client(adminRoles, { tenant: 'south' });
+      let changes = 0;
+      for (; running; changes += 1) await client.call('POST', `/v1/keys/${key_id}/disable`, {});
+      return changes;
+    };
+    const churn = Promise.all([change(), change(), change()]);
+    const statuses: number[] = [];
+    for (let i = 0; i < 30; i += 1) {
+      statuses.push((await alice.call('POST', path('generate-data-key'), { items: [{}] })).status);
+    }
+    running = false;
+    const changes = (await churn).reduce((sum, count) => sum + count);
+    expect(changes).toBeGreaterThan(10);
+    expect(new Set(statuses)).toEqual(new Set([200]));
+  });
+
   it('§6.4 another key of the same tenant does not unwrap', async () => {
     const made = await generate();
     const { result } = await unwrapOne(unwrapItem(made), alice, await newKey());
