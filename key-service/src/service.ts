@@ -65,6 +65,8 @@ export interface Service {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Whether the store can be written. Throws `StoreError`. */
+  ready(): Promise<void>;
   /** Writes the checkpoint outside the database, where one is configured. */
   exportCheckpoint(): Promise<void>;
   /** Ends the timers, waits for what was accepted, and closes the store. */
@@ -79,7 +81,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   await assertTrusted(config, store, log);
   const settings = { audience: audienceOf(config), clock };
   const tenants = [...new Set(config.issuers.flatMap((issuer) => issuer.tenants))];
-  const exchange = await createTokenIssuer(secrets.token, { ...settings, issuer: config.external_url, tenants });
+  const roles = [...new Set(config.issuers.flatMap((issuer) => issuer.roles.flatMap((rule) => rule.roles)))];
+  const exchange = await createTokenIssuer(secrets.token, { ...settings, issuer: config.external_url, tenants, roles });
   const dev = devUsers && (await createDev(secrets, config, devUsers, clock));
   const issuers = [...config.issuers.map(issuerOptions), exchange.options, ...(dev ? [dev.issuer.options] : [])];
   const nonces = new Nonces(secrets.nonceMac, clock);
@@ -95,6 +98,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     identity: await createIdentity(secrets.identity),
     transport: new TransportKeys(store, rootKey, clock),
     metrics: createMetrics(),
+    ready: createReadiness(store, clock),
   };
   const exportCheckpoint = async () => {
     if (config.checkpoint_file !== undefined) await log.export(config.checkpoint_file);
@@ -112,6 +116,25 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   };
 }
 
+// Asking writes, and anybody may ask: a write answers all who ask within a second. That the store fails is not remembered.
+function createReadiness(store: Store, clock: Clock): () => Promise<void> {
+  let until = 0;
+  let asking: Promise<void> | undefined;
+  const ask = async (): Promise<void> => {
+    try {
+      await store.ping();
+      until = clock() + 1000;
+    } finally {
+      asking = undefined;
+    }
+  };
+  return async () => {
+    if (clock() < until) return;
+    asking ??= ask();
+    await asking;
+  };
+}
+
 async function assertTrusted(config: Config, store: Store, log: AuditLog): Promise<void> {
   await store.verifyKeys();
   const note = config.checkpoint_file === undefined ? undefined : readCheckpointFile(config.checkpoint_file);
@@ -123,6 +146,7 @@ async function createDev(secrets: Secrets, config: Config, users: readonly DevUs
     issuer: `${config.external_url}/dev`,
     audience: audienceOf(config),
     tenants: [...new Set(users.map(({ tenant }) => tenant))],
+    roles: [...new Set(users.flatMap(({ roles }) => roles))],
     clock,
   });
   return { issuer, users };

@@ -15,10 +15,15 @@ export async function readBody(request: Request): Promise<Bytes> {
   if (!request.body) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let total = 0;
-  for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
-    total += chunk.byteLength;
-    if (total > maxBodyBytes) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
+      total += chunk.byteLength;
+      if (total > maxBodyBytes) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    // Nobody is there any more to read this; it is no failure of the service.
+    throw error instanceof Problem ? error : new Problem('malformed-request', 'The body broke off');
   }
   return concat(...chunks);
 }

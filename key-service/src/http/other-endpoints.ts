@@ -13,7 +13,7 @@ import { type Call, type Endpoint, endpoint } from './endpoint.ts';
 import { allowedKey, keyForChange, recordedChange } from './recorded-change.ts';
 import {
   aliasBody,
-  aliasName,
+  aliasPath,
   callerResponse,
   checkpointResponse,
   documentResponse,
@@ -33,7 +33,7 @@ const setAlias = endpoint<z.infer<typeof aliasBody>>({
   response: keyResponse,
   status: 200,
   run(call) {
-    const name = validate(call.parameters['name'], aliasName);
+    const name = aliasOf(call);
     const asked = { alias: name, key: call.body.key };
     return recordedChange(call, { operation: 'set-alias', change: asked }, async (change) => {
       const key = await keyForChange(call, change, 'set-alias', call.body.key);
@@ -53,7 +53,7 @@ const removeAlias = endpoint({
   response: keyResponse,
   status: 200,
   run(call) {
-    const name = validate(call.parameters['name'], aliasName);
+    const name = aliasOf(call);
     return recordedChange(call, { operation: 'remove-alias', change: { alias: name } }, async (change) => {
       return takeAlias(change, await keyForChange(call, change, 'remove-alias', `alias:${name}`), name);
     });
@@ -173,6 +173,10 @@ export const otherEndpoints: readonly Endpoint[] = [
   inclusion,
   consistency,
 ];
+
+function aliasOf({ parameters: { name } }: Call): string {
+  return validate({ name }, aliasPath).name;
+}
 
 type Change = Parameters<Parameters<typeof recordedChange>[2]>[0];
 

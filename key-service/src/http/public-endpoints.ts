@@ -20,6 +20,7 @@ import {
 import type { Service } from '../service.ts';
 import { parseBody, readBody, validate } from './body.ts';
 import type { Incoming } from './pipeline.ts';
+import { rateLimited, windowUse } from './rates.ts';
 import { replayed } from './recorded-change.ts';
 import type { Answer } from './respond.ts';
 import { devTokenBody, discoveryResponse, tokenForm, tokenResponse } from './schemas.ts';
@@ -86,8 +87,8 @@ const ready: PublicEndpoint = {
   path: '/readyz',
   operation: 'ready',
   summary: 'The store can be written',
-  async run({ store }) {
-    await store.ping();
+  async run({ ready: assertReady }) {
+    await assertReady();
     return { status: 200, body: 'ready\n', headers: plain };
   },
 };
@@ -97,15 +98,16 @@ const metrics: PublicEndpoint = {
   path: '/metrics',
   operation: 'metrics',
   summary: 'Metrics for Prometheus',
-  async run(service, { request, path }) {
+  async run(service, { request, path, trace }) {
     if (!service.config.metrics.anonymous) {
       const url = service.config.external_url + path;
       const { caller, proof } = await service.authenticator.authenticate({
-        method: 'GET',
+        method: request.method,
         url,
         headers: request.headers,
       });
       checkBody(proof, await readBody(request));
+      trace.request = proof.requestId;
       const allowed = service.authorizer.allowsService(caller, 'read-metrics');
       await record(service, { ...caller, proof, operation: 'read-metrics', status: allowed ? 200 : 403 });
       if (!allowed) throw new Problem('not-allowed');
@@ -181,11 +183,12 @@ export const publicEndpoints: readonly PublicEndpoint[] = [
 ];
 
 // §9.4: a proof without `ath`.
-async function proven(service: Service, { request, path }: Incoming): Promise<{ proof: Proof; body: Bytes }> {
+async function proven(service: Service, { request, path, trace }: Incoming): Promise<{ proof: Proof; body: Bytes }> {
   const target = { method: request.method, url: service.config.external_url + path, token: undefined };
   const proof = await service.proofs.verify(request.headers.get('dpop'), target);
   const body = await readBody(request);
   checkBody(proof, body);
+  trace.request = proof.requestId;
   return { proof, body };
 }
 
@@ -200,7 +203,9 @@ interface Recorded {
 async function record(service: Service, { principal, tenant, proof, operation, status }: Recorded): Promise<void> {
   const who = { time: service.clock(), tenant, principal, proofKey: proof.keyThumbprint, request: proof.requestId };
   const entry = encodeEntry({ ...who, operation, status });
-  const result = await service.queue.submit({ epoch: undefined, proof: proof.used, use: undefined, entry, uses: [] });
+  const use = windowUse(service, principal);
+  const result = await service.queue.submit({ epoch: undefined, proof: proof.used, use, entry, uses: [] });
+  if (result === 'limited') throw rateLimited(service);
   if (result !== 'committed') throw replayed();
 }
 

@@ -7,6 +7,7 @@ import type { Engine, Queries } from './engine.ts';
 import { selectKey } from './key-queries.ts';
 import { appendEntries, readState, writeState } from './state.ts';
 import type { Commit, CommitResult, KeyRevision } from './store.ts';
+import type { Tables } from './tables.ts';
 
 /** Keys of one request that are read again where the epoch is over. */
 const maxRereads = 8;
@@ -106,14 +107,10 @@ async function useWindows(tx: Queries, commits: ReadonlySet<Commit>): Promise<Se
     wanted.set(id, entry);
   }
   if (wanted.size === 0) return new Set();
-  const rows = await tx
-    .insertInto('windows')
-    .values([...wanted.values()].map(({ principal, started, items }) => ({ principal, started, items })))
-    .onConflict((conflict) =>
-      conflict.columns(['principal', 'started']).doUpdateSet({ items: sql<number>`windows.items + excluded.items` }),
-    )
-    .returningAll()
-    .execute();
+  const rows = await addToWindows(
+    tx,
+    [...wanted.values()].map(({ principal, started, items }) => ({ principal, started, items })),
+  );
   const limited = new Set<Commit>();
   for (const { principal, started, items } of rows) {
     const entry = wanted.get(`${started} ${principal}`);
@@ -124,6 +121,18 @@ async function useWindows(tx: Queries, commits: ReadonlySet<Commit>): Promise<Se
     }
   }
   return limited;
+}
+
+/** Adds items to the windows of principals, and gives what these then hold. */
+export function addToWindows(tx: Queries, rows: readonly Tables['windows'][]): Promise<Tables['windows'][]> {
+  return tx
+    .insertInto('windows')
+    .values([...rows])
+    .onConflict((conflict) =>
+      conflict.columns(['principal', 'started']).doUpdateSet({ items: sql<number>`windows.items + excluded.items` }),
+    )
+    .returningAll()
+    .execute();
 }
 
 async function countUses(tx: Queries, commits: readonly Commit[]): Promise<void> {

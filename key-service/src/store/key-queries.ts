@@ -2,6 +2,7 @@
 
 import { IntegrityError } from '../errors.ts';
 import type { KeyRecord } from '../keys/model.ts';
+import { isReference } from '../keys/references.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { Queries } from './engine.ts';
 import { answerMac, assertAnswer, keyOf, rowOf } from './rows.ts';
@@ -16,6 +17,7 @@ export async function selectKey(
   tenant: string,
   reference: string,
 ): Promise<KeyRecord | undefined> {
+  if (!isReference(reference)) return undefined;
   if (!reference.startsWith(aliasPrefix)) return selectById(db, macKey, tenant, reference);
   const name = reference.slice(aliasPrefix.length);
   const alias = await db

@@ -88,6 +88,8 @@ export interface StoredAnswer {
 export interface Change {
   /** Records the proof. `false` where it was used before. */
   claim(proof: UsedProof): Promise<boolean>;
+  /** Counts what a principal uses. `false` where that is more than its window has. */
+  use(use: WindowUse): Promise<boolean>;
   /** The key as it is now. */
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
   /** Writes a key with its versions and aliases, as its next revision, and gives it back. */

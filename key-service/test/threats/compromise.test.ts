@@ -390,7 +390,7 @@ function forgedToken(jkt: string): string {
   const claims = world.north.claims('thief@north', jkt, {
     iss: externalUrl,
     roles: ['decryptor'],
-    bulla_principal: 'thief',
+    bulla_principal: `${externalUrl}|thief`,
   });
   return signJws(header, claims, createPrivateKey({ key: stolenKey('token'), format: 'jwk' }));
 }
