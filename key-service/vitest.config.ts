@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 /** What does not itself run on both stores, and does not open the database file: these files run once for each store. */
 const onBothStores = [
   'test/threats/{tokens,proofs,tenants,transport}.test.ts',
-  'test/http/{oddities,operation,threats}.test.ts',
+  'test/http/{limits,oddities,operation,threats}.test.ts',
 ];
 
 // biome-ignore lint/style/noDefaultExport: Vitest takes the default export

@@ -1,7 +1,9 @@
 /** What attackers try with tokens, proofs and answers, each with the answer it gets; `docs/key-service.md` §3 and §4. */
 
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
 import { exportJWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { type Bend, createProofKey, type Reply, TestClient } from '../support/client.ts';
@@ -279,9 +281,41 @@ describe('§9.4 token exchange', () => {
     ['another audience', { aud: audience }, 'token-audience'],
     ['expired', { exp: 1000 }, 'token-expired'],
     ['bound to another key', { cnf: { jkt: 'x' } }, 'token-binding'],
+    ['bound to a certificate', { cnf: { 'x5t#S256': 'x' } }, 'token-binding'],
+    ['bound to what is no string', { cnf: { jkt: ['x'] } }, 'token-binding'],
+    ['bound to nothing', { cnf: null }, 'token-binding'],
   ])('refuses a token: %s', async (_, claims, check) => {
     const client = new TestClient(harness.url, await createProofKey(), 'north');
     expectRefused(await exchange(client, form(await long(claims))), check);
+  });
+
+  it('makes nobody more, and nobody somebody else: roles and attributes are those of before', async () => {
+    const roles = [
+      { claim: 'roles', value: 'batch', roles: ['x-batch'] },
+      { claim: 'roles', value: 'admin', roles: ['key-administrator'] },
+    ];
+    const policies = join(harness.database.folder, 'policies.cedar');
+    const isOurs = 'principal.issuer == "https://issuer.test" && principal.subject == "batch"';
+    writeFileSync(
+      policies,
+      `permit (principal in Bulla::Role::"x-batch", action == Bulla::Action::"generate-data-key", resource) when { ${isOurs} };
+      permit (principal in Bulla::Role::"key-administrator", action == Bulla::Action::"create-key", resource);`,
+    );
+    const issuers = [{ ...issuerConfig(harness.issuer.jwk), roles }];
+    const other = await startHarness({ config: { issuers, policies }, issuer: harness.issuer });
+    const { key_id } = (await (await other.client(['admin'])).call('POST', '/v1/keys', {})).body;
+    const client = new TestClient(other.url, await createProofKey(), 'north');
+    client.token = (await exchange(client, form(await long({ roles: ['batch'] })))).body.access_token;
+    expect((await client.call('GET', '/v1/caller')).body.roles).toEqual(['x-batch']);
+    const made = await client.call('POST', `/v1/keys/${key_id}/generate-data-key`, { items: [{}] });
+    expect(made.body.results[0].problem).toBeUndefined();
+    // Asked for more than the subject token gives: a member that the form does not have.
+    for (const more of ['scope', 'audience', 'resource', 'actor_token', 'requested_token_type'])
+      expect((await exchange(client, form(await long(), { [more]: 'x' }))).body).toMatchObject({
+        error: 'invalid_request',
+        errors: [{ path: more }],
+      });
+    await other.stop();
   });
 
   it('says what is malformed', async () => {
@@ -324,37 +358,6 @@ describe('§4 answers on the way', () => {
     const reply = await alice.call('POST', path(), { items: [] });
     expect(reply.status).toBe(400);
     expect(reply.macOk).toBe(true);
-  });
-});
-
-describe('limits', () => {
-  it('413 with the limit, before the body is read whole', async () => {
-    const rawBody = 'x'.repeat(4 * 1024 * 1024 + 1);
-    const reply = await generate({ rawBody });
-    expect(reply.body).toMatchObject({ status: 413, code: 'too-large', limit: 4_194_304 });
-  });
-
-  it('429 by items, shared by replicas, with Retry-After', async () => {
-    const other = await startHarness({ config: { limits: { items_per_minute: 50 } } });
-    const admin = await other.client(adminRoles);
-    const key = (await admin.call('POST', '/v1/keys', {})).body.key_id;
-    const client = await other.client(userRoles);
-    const items = Array.from({ length: 40 }, () => ({}));
-    const call = () => client.call('POST', `/v1/keys/${key}/generate-data-key`, { items });
-    expect((await call()).status).toBe(200);
-    const refused = await call();
-    expect(refused.body).toMatchObject({ status: 429, code: 'rate-limited' });
-    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
-    expect((await admin.call('GET', '/v1/caller')).status).toBe(200);
-    await other.stop();
-  });
-
-  it('429 for an address whose tokens and proofs fail too often', async () => {
-    const other = await startHarness({ config: { limits: { failed_authentications_per_minute: 3 } } });
-    const statuses: number[] = [];
-    for (let i = 0; i < 5; i += 1) statuses.push((await fetch(`${other.url}/v1/caller`)).status);
-    expect(statuses).toEqual([401, 401, 401, 429, 429]);
-    await other.stop();
   });
 });
 
