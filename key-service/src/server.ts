@@ -1,7 +1,7 @@
 /** The Node server around the handler: TLS 1.3, or plain HTTP on loopback; limits of time and headers; a shutdown that finishes what was accepted. */
 
 import { readFileSync } from 'node:fs';
-import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type RequestListener } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
@@ -31,9 +31,7 @@ export async function startServer(app: App, listen: Config['listen']): Promise<R
     },
     { overrideGlobalObjects: false },
   );
-  const server = tls
-    ? createHttpsServer({ ...limits, minVersion: 'TLSv1.3', cert: readPem(tls.cert), key: readPem(tls.key) }, listener)
-    : createHttpServer(limits, listener);
+  const server = tls ? createTlsServer(tls, listener) : createHttpServer(limits, listener);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(new OperatorError(`The service cannot listen on ${host}:${port}: ${error.code}`));
@@ -52,6 +50,15 @@ export async function startServer(app: App, listen: Config['listen']): Promise<R
       clearTimeout(timer);
     },
   };
+}
+
+function createTlsServer({ cert, key }: NonNullable<Config['listen']['tls']>, listener: RequestListener) {
+  const files = { cert: readPem(cert), key: readPem(key) };
+  try {
+    return createHttpsServer({ ...limits, minVersion: 'TLSv1.3', ...files }, listener);
+  } catch (error) {
+    throw new OperatorError(`The TLS files ${cert} and ${key} do not make a server: ${(error as Error).message}`);
+  }
 }
 
 function readPem(file: string): string {

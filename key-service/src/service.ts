@@ -1,6 +1,5 @@
 /** The service put together: everything that the endpoints work with. */
 
-import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { AuditLog, readCheckpointFile } from './audit/audit-log.ts';
 import { Authenticator } from './auth/authenticator.ts';
@@ -16,7 +15,7 @@ import { runUpkeep } from './keys/upkeep.ts';
 import { type Clock, seconds } from './lib/clock.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { Authorizer } from './policies/authorizer.ts';
-import { shippedRoles } from './policies/policy-set.ts';
+import { readPolicies, shippedRoles } from './policies/policy-set.ts';
 import type { RootKey } from './root-key/root-key.ts';
 import { openSecrets, type Secrets } from './root-key/secrets.ts';
 import { CommitQueue } from './store/commit-queue.ts';
@@ -94,7 +93,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     keys: new KeyCache(store),
     materials: new Materials(rootKey),
     authenticator: new Authenticator(tokens, proofs),
-    authorizer: new Authorizer(config.policies === undefined ? shippedRoles : readFileSync(config.policies, 'utf8')),
+    authorizer: new Authorizer(config.policies === undefined ? shippedRoles : readPolicies(config.policies)),
     identity: await createIdentity(secrets.identity),
     transport: new TransportKeys(store, rootKey, clock),
     metrics: createMetrics(),
@@ -103,6 +102,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const exportCheckpoint = async () => {
     if (config.checkpoint_file !== undefined) await log.export(config.checkpoint_file);
   };
+  // One that cannot be written would be noticed at the next change of a key, or when it is needed.
+  await exportCheckpoint();
   const stop = startTimers(parts, exportCheckpoint);
   return {
     ...parts,

@@ -8,7 +8,8 @@ import { type Config, readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
 import { openSecrets } from '../root-key/secrets.ts';
-import { fingerprint, operatorEntry, readOptions, withStore } from './with-store.ts';
+import { readOptions } from './options.ts';
+import { fingerprint, operatorEntry, withStore } from './with-store.ts';
 
 export async function backupCommand(args: string[]): Promise<void> {
   const options = {

@@ -66,7 +66,7 @@ export function toProblem({ logger, metrics }: Service, error: unknown): Problem
     return error;
   }
   if (error instanceof StoreError) {
-    logger.error({ err: error, cause: causeOf(error) }, 'the store failed');
+    logger.error({ err: error }, 'the store failed');
     return new Problem('unavailable', undefined, { retry_after: 1 });
   }
   if (error instanceof IntegrityError) {
@@ -195,10 +195,4 @@ function commitOf(
     entry: encodeEntry({ ...who, operation: endpoint.operation, status, ...what }),
     uses: outcome?.uses ?? [],
   };
-}
-
-function causeOf(error: StoreError): string | undefined {
-  const { cause } = error;
-  // The message of a database error may hold values of a row; its code does not.
-  return cause instanceof Error ? String((cause as NodeJS.ErrnoException).code ?? cause.name) : undefined;
 }

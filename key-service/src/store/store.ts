@@ -105,6 +105,8 @@ export interface Change {
    * key of before and gets one under `macKey`, as the last thing that this transaction does to rows. Throws `IntegrityError` for a row that does not fit.
    */
   replaceSecrets(rows: readonly SecretRow[], macKey: Bytes): Promise<void>;
+  /** Replaces every sealed secret. Their number. */
+  reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number>;
   /** Entries of the log before this transaction. */
   readonly size: number;
 }
@@ -149,8 +151,6 @@ export interface Store {
   entries(from: number, to: number): Promise<{ index: number; hash: Bytes; entry: Bytes; tenant: string }[]>;
   /** Forgets what has expired: proofs, windows, answers, transport keys. */
   expire(now: number): Promise<void>;
-  /** Replaces every sealed secret, in one transaction. */
-  reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number>;
   /** Hands out every row of one state of the database, waiting for each to be taken. */
   dump(write: (row: TableRow) => Promise<void>): Promise<void>;
   /** Fills an empty database. */
