@@ -223,7 +223,21 @@ describe('what works says so', () => {
     expect((await run('root-key rotate', '--new', at('sub/key'))).stdout).toMatch(/^8 secrets sealed anew/);
     writeFileSync(at('root.key'), readFileSync(at('sub/key')));
     expect((await run('audit verify')).stdout).toBe('the log is whole: 2 entries\n');
-    writeFileSync(at('some.cedar'), 'permit (principal, action == Bulla::Action::"unwrap", resource);');
-    expect((await run('policies check', at('some.cedar'))).stdout).toMatch(/fit the schema/);
+  });
+
+  it('§12.3 policies check', async () => {
+    const check = async (policy: string) => {
+      writeFileSync(at('some.cedar'), policy);
+      const { code, stdout, stderr } = await run('policies check', at('some.cedar'));
+      return `${code} ${stdout}${stderr}`;
+    };
+    const unwrap =
+      'permit (principal in Bulla::Role::"x-batch", action == Bulla::Action::"unwrap", resource is Bulla::Key)';
+    expect(await check(`${unwrap} when { context.keyContext.hasTag("purpose") };`)).toMatch(/^0 .*fit the schema/);
+    expect(await check('')).toMatch(/^0 /);
+    expect(await check('permit (principal, action == Bulla::Action::"unwarp", resource);')).toMatch(/^1 .*unwarp/s);
+    expect(await check(`${unwrap} when { context.bogus };`)).toMatch(/^1 .*bogus/s);
+    expect(await check(`${unwrap} when { context.keyContext.getTag("purpose") == "x" };`)).toMatch(/^1 .*purpose/s);
+    expect(await check('permit (principal')).toMatch(/^1 /);
   });
 });

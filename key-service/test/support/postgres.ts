@@ -66,9 +66,18 @@ async function loadEmbedded() {
 }
 
 /** A new, empty database on the server; `drop` removes it. */
-export async function createDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
+export function createDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
+  return makeDatabase(serverUrl, '');
+}
+
+/** A copy of a database that nobody is connected to. */
+export function copyDatabase(serverUrl: string, url: string): Promise<{ url: string; drop(): Promise<void> }> {
+  return makeDatabase(serverUrl, `template ${new URL(url).pathname.slice(1)}`);
+}
+
+async function makeDatabase(serverUrl: string, options: string): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `bulla_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
-  await query(serverUrl, `create database ${name}`);
+  await query(serverUrl, `create database ${name} ${options}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => query(serverUrl, `drop database if exists ${name} with (force)`) };
