@@ -50,6 +50,8 @@ export interface Endpoint<B = unknown> {
   readonly summary: string;
   readonly body?: z.ZodType<B>;
   readonly query?: z.ZodType;
+  /** Headers that it takes beside those of every request. */
+  readonly headers?: readonly ('If-Match' | 'Idempotency-Key')[];
   readonly response: z.ZodType;
   readonly status: number;
   /** Whether the proof must carry the claims of the transport. */

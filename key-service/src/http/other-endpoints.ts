@@ -29,6 +29,7 @@ const setAlias = endpoint<z.infer<typeof aliasBody>>({
   path: '/v1/aliases/{name}',
   operation: 'set-alias',
   summary: 'Sets or moves an alias',
+  headers: ['If-Match'],
   body: aliasBody,
   response: keyResponse,
   status: 200,
@@ -50,6 +51,7 @@ const removeAlias = endpoint({
   path: '/v1/aliases/{name}',
   operation: 'remove-alias',
   summary: 'Removes an alias',
+  headers: ['If-Match'],
   response: keyResponse,
   status: 200,
   run(call) {

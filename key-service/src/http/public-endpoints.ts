@@ -34,6 +34,8 @@ export interface PublicEndpoint {
   readonly body?: { readonly type: string; readonly schema: z.ZodType };
   readonly response?: z.ZodType;
   readonly onlyDev?: boolean;
+  /** `proof` alone, or the token, too, where the configuration does not free it. Default: none. */
+  readonly needs?: 'proof' | 'token';
   run(service: Service, incoming: Incoming): Promise<Answer>;
 }
 
@@ -98,6 +100,7 @@ const metrics: PublicEndpoint = {
   path: '/metrics',
   operation: 'metrics',
   summary: 'Metrics for Prometheus',
+  needs: 'token',
   async run(service, { request, path, trace }) {
     if (!service.config.metrics.anonymous) {
       const url = service.config.external_url + path;
@@ -121,6 +124,7 @@ const token: PublicEndpoint = {
   method: 'POST',
   path: '/v1/token',
   operation: 'exchange-token',
+  needs: 'proof',
   summary: 'Exchanges a token of an issuer for a short-lived bound one (RFC 8693)',
   body: { type: 'application/x-www-form-urlencoded', schema: tokenForm },
   response: tokenResponse,
@@ -144,6 +148,7 @@ const devToken: PublicEndpoint = {
   method: 'POST',
   path: '/dev/token',
   operation: 'dev-token',
+  needs: 'proof',
   summary: 'A token for a development user',
   body: { type: 'application/json', schema: devTokenBody },
   response: tokenResponse,

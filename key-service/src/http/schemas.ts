@@ -76,6 +76,8 @@ export const problem = z
     status: z.int(),
     code: z.string(),
     detail: z.string().optional(),
+    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    check: z.string().optional(),
   })
   .openapi('Problem');
 
@@ -111,7 +113,7 @@ const newKey = {
     .string()
     .max(256)
     .refine(wellFormed, 'has an unpaired surrogate')
-    .regex(/^\P{Cc}*$/u, 'has a control character')
+    .refine((text) => !/\p{Cc}/u.test(text), 'has a control character')
     .optional(),
   rotation: rotationPolicy.optional(),
 };
