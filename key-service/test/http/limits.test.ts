@@ -1,7 +1,10 @@
 /** Limits of size, rate and number, and who is spared; `docs/key-service.md` §1.3, §3.6, §6.1 and §9.2. */
 
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createApp } from '../../src/http/app.ts';
+import { startServer } from '../../src/server.ts';
 import { StoreError } from '../../src/store/store.ts';
 import { createProofKey, TestClient } from '../support/client.ts';
 import { adminRoles, type Harness, type HarnessOptions, startHarness, userRoles } from '../support/harness.ts';
@@ -131,6 +134,58 @@ describe('requests in flight', () => {
     for (const { half } of waiting) half.end('}');
     expect(await Promise.all(waiting.map(({ status }) => status))).toEqual([201, 201]);
     expect((await fetch(`${url}/openapi.json`)).status).toBe(200);
+  });
+});
+
+describe('time', () => {
+  it('a head or a body that does not end gets 408, and holds up nobody', async () => {
+    const { service, client } = await start({});
+    const admin = await client(adminRoles);
+    const slow = await startServer(
+      createApp(service),
+      { host: '127.0.0.1', port: 0 },
+      { headers: 200, request: 400, interval: 50 },
+    );
+    const send = (text: string) =>
+      new Promise<string>((resolve) => {
+        const socket = connect(slow.port, '127.0.0.1', () => socket.write(text));
+        let answer = '';
+        socket.on('data', (data) => {
+          answer += data.toString();
+        });
+        socket.on('close', () => resolve(answer));
+      });
+    const { proof } = await admin.makeProof('POST', '/v1/keys', Buffer.from('{}'));
+    const head = `POST /v1/keys HTTP/1.1\r\nHost: x\r\nAuthorization: DPoP ${admin.token}\r\nDPoP: ${proof}\r\nContent-Length: 2\r\n\r\n{`;
+    const answers = Promise.all([send('GET /healthz HTTP/1.1\r\nHost: x\r\nX: '), send(head)]);
+    expect((await fetch(`http://127.0.0.1:${slow.port}/healthz`)).status).toBe(200);
+    for (const answer of await answers) expect(answer).toMatch(/^(HTTP\/1\.1 408 .*)?$/s);
+    expect((await create(admin)).status).toBe(201);
+    await slow.close(0);
+  });
+});
+
+describe('a fault of the service itself', () => {
+  it('500: a problem with a MAC, and no word of what it was but in the log', async () => {
+    const { client, logs } = await start(
+      {},
+      {
+        wrapStore: (store) =>
+          new Proxy(store, {
+            get(target, name) {
+              const value = Reflect.get(target, name, target);
+              if (name === 'listKeys') return () => Promise.reject(new TypeError('a secret detail'));
+              return typeof value === 'function' ? value.bind(target) : value;
+            },
+          }),
+      },
+    );
+    const reply = await (await client(adminRoles)).call('GET', '/v1/keys');
+    expect([reply.status, reply.macOk]).toEqual([500, true]);
+    expect(reply.body).toEqual({
+      ...{ type: 'urn:bulla:problem:internal-error', title: 'The service failed', status: 500, code: 'internal-error' },
+    });
+    expect(logs.filter((line) => line.includes('a secret detail'))).toHaveLength(1);
   });
 });
 
