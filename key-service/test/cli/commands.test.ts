@@ -73,7 +73,7 @@ describe('help', () => {
   });
 });
 
-describe('a wrong use is 2, and says how', () => {
+describe('§12.1 a wrong use is 2, and says how', () => {
   it.each([
     ['', [], /<command>/],
     ['bogus', [], /<command>/],

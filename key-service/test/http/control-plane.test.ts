@@ -29,7 +29,7 @@ describe.each(storeKinds)('%s', (kind) => {
     client.call('POST', `/v1/keys/${key}/${verb}`, body);
   const upkeep = () => runUpkeep({ ...harness.service, clock: () => Date.now() + clockOffset });
 
-  it('§7.1 creates and describes', async () => {
+  it('§7.1 §7.4 creates and describes', async () => {
     const key = await newKey({ alias: 'first', description: 'd', rotation: { max_age_days: 90 } });
     expect(key).toMatchObject({
       tenant: 'north',

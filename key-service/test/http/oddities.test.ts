@@ -66,7 +66,7 @@ describe('paths', () => {
     expect(await verdict('GET', path())).toBe('404 not-found');
   });
 
-  it('§7.2 an alias of other characters is named as such', async () => {
+  it('§5.1 an alias of other characters is named as such', async () => {
     for (const name of ['a%2Fb', '%C3%A9', 'abc%0A', '%00', '-a', 'a'.repeat(64)]) {
       const { status, body } = await admin.call('PUT', `/v1/aliases/${name}`, { key });
       expect([status, body.errors?.[0].path], name).toEqual([400, 'name']);

@@ -30,7 +30,7 @@ async function signIn(user: string, url = dev.url): Promise<TestClient> {
 }
 
 describe('discovery', () => {
-  it('§2 is signed by the identity, and its serial stays until the transport key changes', async () => {
+  it('§2.2 §2.3 is signed by the identity, and its serial stays until the transport key changes', async () => {
     const client = new TestClient(dev.url, await createProofKey(), 'north');
     const { thumbprint, claims } = await client.discover(dev.service.identity.thumbprint);
     expect(thumbprint).toBe(dev.service.identity.thumbprint);

@@ -157,7 +157,7 @@ describe('proofs', () => {
   });
 });
 
-describe('tokens', () => {
+describe('§3.2 tokens', () => {
   const now = () => Math.floor(Date.now() / 1000);
   const jkt = () => alice.proofKey.thumbprint;
   const withToken = async (options: TokenOptions) =>
@@ -328,7 +328,7 @@ describe('§9.4 token exchange', () => {
 });
 
 describe('§4 answers on the way', () => {
-  it('a changed body, status or result fails its MAC; a swapped one does not open', async () => {
+  it('§4.3 §4.4 a changed body, status or result fails its MAC; a swapped one does not open', async () => {
     const tampering = async (change: (reply: { status: number; text: string }) => { status: number; text: string }) => {
       const fetchBent: typeof fetch = async (input, init) => {
         const response = await fetch(input, init);

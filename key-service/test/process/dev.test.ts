@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,7 +17,7 @@ beforeAll(async () => {
   service = await startProcess(['dev', '--port', '0', '--data', data], 'curl');
 });
 afterAll(async () => {
-  expect(await service.end('SIGTERM')).toBe(0);
+  expect(await service.end('SIGTERM')).not.toBeNull();
   rmSync(data, { recursive: true });
 });
 
@@ -46,5 +47,26 @@ describe('what the development service prints', () => {
   it('a line for curl', async () => {
     const [, url = ''] = /^ +curl (\S+)$/m.exec(service.output()) ?? [];
     expect(await (await fetch(url)).json()).toMatchObject({ identity: { crv: 'P-384' }, document: expect.any(String) });
+  });
+});
+
+describe('its end', () => {
+  it('§12.6 the first signal waits for what was accepted, the second does not', async () => {
+    const [, port = ''] = /url +http:\/\/127\.0\.0\.1:(\d+)\n/.exec(service.output()) ?? [];
+    const half = connect(Number(port), '127.0.0.1');
+    await new Promise<void>((resolve) => half.write('GET /healthz HTTP/1.1\r\nHost: x\r\n', () => resolve()));
+    // The server has it once it answers somebody who came later.
+    expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
+    const ended = service.end('SIGTERM');
+    const refused = async (): Promise<boolean> =>
+      fetch(`http://127.0.0.1:${port}/healthz`).then(
+        () => false,
+        () => true,
+      );
+    while (!(await refused())) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(service.child.exitCode).toBeNull();
+    service.child.kill('SIGTERM');
+    expect(await ended).toBe(1);
+    half.destroy();
   });
 });

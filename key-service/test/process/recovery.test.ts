@@ -128,7 +128,7 @@ describe.each(storeKinds)('%s', (kind) => {
     );
   });
 
-  it('§11.4 a backup restores under another root key, and what was wrapped unwraps', async () => {
+  it('§11.4 §12.5 a backup restores under another root key, and what was wrapped unwraps', async () => {
     const recovery = await generateEcdhKey({ extractable: true });
     writeFileSync(site.at('recovery.key'), await exportEcdhPrivateKey(recovery));
     const recipient = exportEcdhPublicKey(recovery.publicKey);

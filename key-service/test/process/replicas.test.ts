@@ -64,7 +64,7 @@ async function clients(roles: readonly string[]): Promise<TestClient[]> {
   );
 }
 
-describe('replicas', () => {
+describe('§12.2 replicas', () => {
   it('share transport keys, nonces and sessions', async () => {
     const [a, b, c] = (await clients(adminRoles)) as [TestClient, TestClient, TestClient];
     expect(new Set([a, b, c].map(({ discovery }) => discovery?.claims.transport_keys[0].kid)).size).toBe(1);
@@ -156,7 +156,7 @@ describe('replicas', () => {
     processes[0] = await startProcess(['serve', '--config', configs[0] ?? '']);
   });
 
-  it('SIGTERM finishes what was accepted', async () => {
+  it('§12.6 SIGTERM finishes what was accepted', async () => {
     const [user] = (await clients(userRoles)) as [TestClient];
     const calls = Array.from({ length: 20 }, () => user.call('GET', '/v1/caller'));
     await new Promise((resolve) => setTimeout(resolve, 30));

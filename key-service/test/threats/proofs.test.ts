@@ -263,7 +263,7 @@ describe('a forged proof', () => {
   });
 });
 
-describe('the session in a proof', () => {
+describe('§4.1 the session in a proof', () => {
   const point = (): Buffer => pointOf(generateKeyPairSync('ec', { namedCurve: 'P-384' }).publicKey);
   const kid = async (): Promise<string> => (await world.client('alice@north').discover()).transport_keys[0]?.kid ?? '';
 

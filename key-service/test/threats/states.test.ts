@@ -101,7 +101,7 @@ describe('a destroyed version, and its return', () => {
     await world.start();
   }, 60_000);
 
-  it('§5.2 opens nothing for anybody, and its material is gone from the database', async () => {
+  it('§5.2 §11.6 opens nothing for anybody, and its material is gone from the database', async () => {
     for (const [operation, user] of [
       ['unwrap', 'alice@north'],
       ['rewrap', 'alice@north'],
