@@ -2,7 +2,6 @@
 
 import { createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { exportJWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -10,7 +9,6 @@ import { type Bend, createProofKey, type Reply, TestClient } from '../support/cl
 import {
   adminRoles,
   audience,
-  createTestIssuer,
   type Harness,
   issuerConfig,
   newDatabase,
@@ -207,40 +205,6 @@ describe('§3.2 tokens', () => {
     const claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
     const changed = Buffer.from(JSON.stringify({ ...claims, tenant: 'south' })).toString('base64url');
     expectRefused(await generate({ token: `${header}.${changed}.${signature}` }), 'token-signature');
-  });
-
-  it('§3.7 an issuer that is down is 503, and works when it is back, with keys that roll over', async () => {
-    const remote = await createTestIssuer();
-    let keys: object[] = [remote.jwk];
-    let server: Server | undefined;
-    const start = (port: number) =>
-      new Promise<Server>((resolve) => {
-        const made = createServer((_, response) =>
-          response.setHeader('Content-Type', 'application/json').end(JSON.stringify({ keys })),
-        );
-        made.listen(port, '127.0.0.1', () => resolve(made));
-      });
-    server = await start(0);
-    const { port } = server.address() as { port: number };
-    await new Promise((resolve) => server?.close(resolve));
-    const { jwks: _, ...base } = issuerConfig(remote.jwk) as { jwks: object };
-    const issuers = [{ ...base, jwks_uri: `http://127.0.0.1:${port}/jwks` }];
-    const other = await startHarness({ config: { issuers }, issuer: remote });
-    const client = await other.client(userRoles);
-    const down = await client.call('GET', '/v1/caller');
-    expect(down.status).toBe(503);
-    expect(down.body.code).toBe('issuer-unavailable');
-    expect(down.headers.get('retry-after')).toBe('5');
-    server = await start(port);
-    expect((await client.call('GET', '/v1/caller')).status).toBe(200);
-    const next = await createTestIssuer();
-    keys = [remote.jwk, { ...next.jwk, kid: 'test-2' }];
-    client.token = await next.token({ roles: userRoles, jkt: client.proofKey.thumbprint, header: { kid: 'test-2' } });
-    await new Promise((resolve) => setTimeout(resolve, 5100));
-    expect((await client.call('GET', '/v1/caller')).status).toBe(200);
-    await other.stop();
-    server.closeAllConnections();
-    server.close();
   });
 });
 

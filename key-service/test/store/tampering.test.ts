@@ -25,7 +25,11 @@ const bytesOf = (value: unknown): Buffer => Buffer.from(value as Uint8Array);
 
 async function setEntry(sql: Sql, index: number, rehash: boolean): Promise<void> {
   const [row] = await sql('select entry from audit_leaves where idx = ?', index);
-  const entry = Buffer.from(bytesOf(row?.['entry']).toString().replace('|one', '|two'));
+  const entry = Buffer.from(
+    bytesOf(row?.['entry'])
+      .toString()
+      .replace(/"principal":"[^"]*/, '$&x'),
+  );
   await sql('update audit_leaves set entry = ? where idx = ?', entry, index);
   if (rehash) await sql('update audit_leaves set hash = ? where idx = ?', leafHash(entry), index);
 }
@@ -64,11 +68,20 @@ const logEdits: [string, Edit][] = [
       await rebuild(sql);
     },
   ],
+  [
+    'the last entry edited, the tree computed anew',
+    async (sql) => {
+      const [last] = await sql('select max(idx) as idx from audit_leaves');
+      await setEntry(sql, Number(last?.['idx']), true);
+      await rebuild(sql);
+    },
+  ],
   ['the last entry cut', statements('delete from audit_leaves where idx = (select max(idx) from audit_leaves)')],
   [
     'entries cut, the head set back',
     statements('delete from audit_leaves where idx >= 8', 'update state set size = 8'),
   ],
+  ['an entry in the middle cut', statements('delete from audit_leaves where idx = 4')],
   [
     'an entry cut, those behind it moved up',
     statements(
@@ -110,6 +123,14 @@ const rowEdits: [string, Name, (ids: Ids) => string[]][] = [
     'compromised',
     ({ compromised }) => [`update key_versions set state = 'active' where key_id = '${compromised}' and version = 1`],
   ],
+  [
+    'a compromised version made decrypt-only',
+    'compromised',
+    ({ compromised }) => [
+      `update key_versions set state = 'decrypt-only' where key_id = '${compromised}' and version = 1`,
+    ],
+  ],
+  ['another newest version', 'low', ({ low }) => [`update keys set newest = 1 where id = '${low}'`]],
   ['a lower floor', 'low', ({ low }) => [`update keys set floor = 1 where id = '${low}'`]],
   ['a disabled key enabled', 'disabled', ({ disabled }) => [`update keys set disabled = 0 where id = '${disabled}'`]],
   ['a key of another tenant', 'foreign', ({ foreign }) => [`update keys set tenant = 'north' where id = '${foreign}'`]],

@@ -138,12 +138,16 @@ const edits: [string, (database: DatabaseSync) => void][] = [
 ];
 
 describe('audit verify', () => {
-  it.each(edits)('%s: found, even without a checkpoint', (_, edit) => {
-    world.database(edit);
-    const { status, output } = world.run('audit verify');
-    expect(status, output).toBe(1);
-    expect(output).not.toMatch(/ at .*\.ts:\d+/);
-  });
+  // All of them, on both stores: test/store/tampering.test.ts.
+  it.each(edits.filter(([name]) => /computed anew|nothing left/.test(name)))(
+    '%s: found, even without a checkpoint',
+    (_, edit) => {
+      world.database(edit);
+      const { status, output } = world.run('audit verify');
+      expect(status, output).toBe(1);
+      expect(output).not.toMatch(/ at .*\.ts:\d+/);
+    },
+  );
 
   it('the log as it was is whole', () => {
     expect(world.run('audit verify').output).toMatch(/whole/);
