@@ -13,6 +13,7 @@ import {
   maxContextNameBytes,
   maxContextPairs,
   maxContextValueBytes,
+  maxFormBytes,
   maxItems,
   maxTokenSeconds,
   proofSeconds,
@@ -191,7 +192,7 @@ export const publicEndpoints: readonly PublicEndpoint[] = [
 async function proven(service: Service, { request, path, trace }: Incoming): Promise<{ proof: Proof; body: Bytes }> {
   const target = { method: request.method, url: service.config.external_url + path, token: undefined };
   const proof = await service.proofs.verify(request.headers.get('dpop'), target);
-  const body = await readBody(request);
+  const body = await readBody(request, maxFormBytes);
   checkBody(proof, body);
   trace.request = proof.requestId;
   return { proof, body };

@@ -3,6 +3,7 @@
 import { LruMap } from '../lib/lru.ts';
 import type { KeyRevision, Store } from '../store/store.ts';
 import type { KeyRecord } from './model.ts';
+import { isReference } from './references.ts';
 
 type Found = { readonly key: KeyRecord | undefined };
 
@@ -70,6 +71,7 @@ export class KeyCache {
     return {
       epoch,
       find: async (tenant, reference) => {
+        if (!isReference(reference)) return undefined;
         const id = `${tenant}\n${reference}`;
         let finding = found.get(id);
         if (!finding) {

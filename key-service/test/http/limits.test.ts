@@ -32,6 +32,17 @@ describe('size', () => {
   });
 });
 
+describe('size at the token endpoint', () => {
+  it('413 with a limit of its own: anybody may send there', async () => {
+    const { url } = await start({});
+    const client = new TestClient(url, await createProofKey(), 'north');
+    const bend = { token: '', noTransport: true, headers: { 'Content-Type': 'application/x-www-form-urlencoded' } };
+    const send = (rawBody: string) => client.call('POST', '/v1/token', undefined, { ...bend, rawBody });
+    expect((await send('x'.repeat(32_769))).body).toMatchObject({ status: 413, code: 'too-large', limit: 32_768 });
+    expect((await send('x'.repeat(32_768))).status).toBe(400);
+  });
+});
+
 describe('the rate of a principal', () => {
   it('counts items, over all replicas: 429 with Retry-After', async () => {
     const limits = { items_per_minute: 50 };
