@@ -14,8 +14,9 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['bulla-source'], externalConditions: ['bulla-source'] } },
   test: {
     globalSetup: ['test/support/global-setup.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Far above what a test takes: a machine that is busy with something else must not fail it.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     maxWorkers: 2,
     execArgv: ['-C', 'bulla-source'],
     projects: [

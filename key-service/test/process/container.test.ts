@@ -70,7 +70,7 @@ beforeAll(async () => {
       },
     }),
   );
-}, 120_000);
+});
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('what is in the image', () => {

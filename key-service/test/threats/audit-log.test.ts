@@ -23,7 +23,7 @@ beforeAll(async () => {
   await world.stop();
   good = world.copyDatabase('good.sqlite');
   copyFileSync(world.path('checkpoint'), world.path('good.checkpoint'));
-}, 30_000);
+});
 
 beforeEach(() => {
   world.putDatabase(good);
@@ -199,7 +199,7 @@ describe('a client that kept a checkpoint', () => {
     expect(other.size).toBeGreaterThanOrEqual(seen.size);
     expect(await forked.verifyConsistency(kept, other)).toBe(true);
     expect(await forked.verifyConsistency(seen, other)).toBe(false);
-  }, 20_000);
+  });
 });
 
 describe('a checkpoint', () => {
@@ -235,5 +235,5 @@ describe('a checkpoint', () => {
     expect(await world.refusal()).not.toBe('');
     world.configure();
     await other.remove();
-  }, 20_000);
+  });
 });

@@ -99,7 +99,7 @@ describe('a destroyed version, and its return', () => {
     await world.stop();
     await world.later(8, () => (materials()[0] as { material: unknown }).material === null);
     await world.start();
-  }, 60_000);
+  });
 
   it('§5.2 §11.6 opens nothing for anybody, and its material is gone from the database', async () => {
     for (const [operation, user] of [
@@ -132,7 +132,7 @@ describe('a destroyed version, and its return', () => {
     expect(output).toMatch(/cut|older/);
     world.putDatabase(now);
     await world.start();
-  }, 20_000);
+  });
 
   it('§11.2 nor the rows of before alone in the database of now', async () => {
     await world.stop();
@@ -160,7 +160,7 @@ describe('a destroyed version, and its return', () => {
     }
     world.putDatabase(now);
     await world.start();
-  }, 30_000);
+  });
 });
 
 describe('§11.5 a database that went another way', () => {
@@ -185,7 +185,7 @@ describe('§11.5 a database that went another way', () => {
     expect(await world.refusal()).toMatch(/does not continue the checkpoint/);
     const { status, output } = world.run('audit verify', '--checkpoint', world.path('kept'));
     expect([status, output]).toEqual([1, expect.stringMatching(/does not continue the checkpoint/)]);
-  }, 30_000);
+  });
 
   it('an older backup is not restored beside a newer checkpoint, unless the operator says so', async () => {
     const world = await newWorld();
@@ -212,5 +212,5 @@ describe('§11.5 a database that went another way', () => {
     expect(await world.refusal()).not.toBe('');
     const accepted = restore('--accept-rollback');
     expect(accepted.status, accepted.output).toBe(0);
-  }, 60_000);
+  });
 });
