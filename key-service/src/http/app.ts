@@ -30,8 +30,13 @@ export const endpoints: readonly Endpoint[] = [...keyEndpoints, ...otherEndpoint
 
 /** The handler over a service. CORS is on for the configured origins, or those given. */
 export function createApp(service: Service, origins: AllowedOrigins | undefined = service.config.cors?.origins): App {
-  const hono = new Hono<{ Bindings: Trace }>();
+  const hono = new Hono<{ Bindings: Bindings }>();
   if (origins) hono.use(corsFor(origins));
+  // Behind CORS: a page must be able to read that it is to wait.
+  hono.use(async ({ env: { trace, wait } }, next) => {
+    if (wait === undefined) return next();
+    return failure(service, trace, new Problem('rate-limited', undefined, { retry_after: wait }));
+  });
   const open = publicEndpoints.filter(({ onlyDev }) => !onlyDev || service.dev);
   const api = JSON.stringify(describeApi(service.config.external_url, endpoints, open));
   const methods = new Map<string, string[]>();
@@ -41,7 +46,7 @@ export function createApp(service: Service, origins: AllowedOrigins | undefined 
     hono.on(method, pattern, (context) => {
       const { raw: request } = context.req;
       const path = new URL(request.url).pathname;
-      return handle({ request, path, parameters: context.req.param(), trace: context.env });
+      return handle({ request, path, parameters: context.req.param(), trace: context.env.trace });
     });
   };
   for (const endpoint of endpoints) {
@@ -62,14 +67,20 @@ export function createApp(service: Service, origins: AllowedOrigins | undefined 
   );
   for (const [pattern, allowed] of methods) {
     const Allow = [...new Set(allowed)].join(', ');
-    hono.all(pattern, ({ env }) => failure(service, env, new Problem('method-not-allowed'), { Allow }));
+    hono.all(pattern, ({ env }) => failure(service, env.trace, new Problem('method-not-allowed'), { Allow }));
   }
-  hono.notFound(({ env }) => failure(service, env, new Problem('not-found')));
-  hono.onError((error, { env }) => failure(service, env, toProblem(service, error)));
-  return { fetch: limited(service, async (request, trace) => hono.fetch(request, trace)) };
+  hono.notFound(({ env }) => failure(service, env.trace, new Problem('not-found')));
+  hono.onError((error, { env }) => failure(service, env.trace, toProblem(service, error)));
+  return { fetch: limited(service, async (request, bindings) => hono.fetch(request, bindings)) };
 }
 
-type Fetch = (request: Request, trace: Trace) => Promise<Response>;
+interface Bindings {
+  readonly trace: Trace;
+  /** Seconds to come back after, for a request that is not let in. */
+  readonly wait: number | undefined;
+}
+
+type Fetch = (request: Request, bindings: Bindings) => Promise<Response>;
 
 // Whoever watches over the service asks at the worst of times: no limit may make it look dead.
 const unlimited = /^https?:\/\/[^/]*\/(healthz|readyz)$/;
@@ -78,18 +89,20 @@ function limited(service: Service, fetch: Fetch): App['fetch'] {
   const { limits } = service.config;
   const failures = new RateLimiterMemory({ points: limits.failed_authentications_per_minute, duration: 60 });
   let inFlight = 0;
+  const waitOf = async (request: Request, address: string | undefined): Promise<number | undefined> => {
+    if (unlimited.test(request.url)) return undefined;
+    if (inFlight >= limits.requests_in_flight) return 1;
+    const spent = address === undefined ? null : await failures.get(address);
+    return spent && spent.remainingPoints <= 0 ? Math.ceil(spent.msBeforeNext / 1000) : undefined;
+  };
   return async (request, { address } = {}) => {
     const started = service.clock();
     const trace: Trace = {};
-    if (!unlimited.test(request.url)) {
-      if (inFlight >= limits.requests_in_flight) return busy(service, trace, 1);
-      const spent = address === undefined ? null : await failures.get(address);
-      if (spent && spent.remainingPoints <= 0) return busy(service, trace, Math.ceil(spent.msBeforeNext / 1000));
-    }
+    const wait = await waitOf(request, address);
     inFlight += 1;
     service.metrics.inFlight.set(inFlight);
     try {
-      const response = await fetch(request, trace);
+      const response = await fetch(request, { trace, wait });
       const { status } = response;
       // A nonce that has become too old is how every client gets its next one.
       const failed = status === 401 && trace.code !== 'use-dpop-nonce';
@@ -101,10 +114,6 @@ function limited(service: Service, fetch: Fetch): App['fetch'] {
       service.metrics.inFlight.set(inFlight);
     }
   };
-}
-
-function busy(service: Service, trace: Trace, seconds: number): Response {
-  return failure(service, trace, new Problem('rate-limited', undefined, { retry_after: seconds }));
 }
 
 async function guarded(

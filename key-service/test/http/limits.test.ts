@@ -110,6 +110,20 @@ describe('an address whose tokens and proofs fail too often', () => {
     );
   });
 
+  it('§1.5 a page of a configured origin can read how long to wait', async () => {
+    const origin = 'https://app.example';
+    const limits = { failed_authentications_per_minute: 1 };
+    const { url } = await start(limits, { config: { limits, cors: { origins: [origin] } } });
+    const ask = () => fetch(`${url}/v1/caller`, { headers: { Origin: origin } });
+    expect((await ask()).status).toBe(401);
+    const { status, headers } = await ask();
+    expect([status, headers.get('access-control-allow-origin')]).toEqual([429, origin]);
+    expect(headers.get('access-control-expose-headers')).toContain('Retry-After');
+    expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+    const preflight = { Origin: origin, 'Access-Control-Request-Method': 'POST' };
+    expect((await fetch(`${url}/v1/keys`, { method: 'OPTIONS', headers: preflight })).status).toBe(204);
+  });
+
   it('§3.6 a nonce that is too old is no failure', async () => {
     const { client } = await start({ failed_authentications_per_minute: 3 });
     const alice = await client(userRoles);
