@@ -22,7 +22,9 @@ export async function runUpkeep(parts: UpkeepParts): Promise<number> {
   const failures: unknown[] = [];
   for (const { id, tenant } of await parts.store.dueKeys(seconds(parts.clock))) {
     try {
-      // The state is looked at again under the lock: another replica may have been first.
+      // Most of what waits is a deletion whose day has not come: that is no reason to lock the state.
+      if (!isDue(await parts.store.findKey(tenant, id), seconds(parts.clock))) continue;
+      // Looked at again under the lock: another replica may have been first.
       if (await parts.store.change((change) => maintain(parts, change, tenant, id))) changes += 1;
     } catch (error) {
       // A key that somebody changed in the store must not keep the others from being rotated and destroyed.
@@ -32,6 +34,10 @@ export async function runUpkeep(parts: UpkeepParts): Promise<number> {
   if (changes > 0) parts.keys.reset();
   if (failures.length > 0) throw failures[0];
   return changes;
+}
+
+function isDue(key: KeyRecord | undefined, now: number): boolean {
+  return key !== undefined && (destroyDue(key, now) !== undefined || isRotationDue(key, now));
 }
 
 async function maintain(parts: UpkeepParts, change: Change, tenant: string, id: string): Promise<boolean> {
