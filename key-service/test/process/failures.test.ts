@@ -1,5 +1,8 @@
 /** A full disk and a database that goes away: 503, nothing released, and recovery by itself. */
 
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Harness, newDatabase, type StoreKind, startHarness, storeKinds } from '../support/harness.ts';
@@ -94,5 +97,36 @@ describe('PostgreSQL', () => {
     }
     expect(status).toBe(200);
     expect((await fetch(`${harness.url}/readyz`)).status).toBe(200);
+  });
+
+  it('a database that says nothing: 503 in bounded time and no data key; afterwards it works again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'bulla-frozen-'));
+    cleanUp.push(() => rmSync(folder, { recursive: true }));
+    const server = await startPostgres({ own: true, folder });
+    cleanUp.push(() => server.stop());
+    const config = { postgres: (await createDatabase(server.url)).url };
+    const harness = await startHarness({ database: { config, folder, remove: async () => undefined } });
+    cleanUp.push(() => harness.stop());
+    const key = (await (await harness.client(adminRoles)).call('POST', '/v1/keys', {})).body.key_id;
+    const user = await harness.client(userRoles);
+    const generate = () => user.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] });
+    expect((await generate()).status).toBe(200);
+    const [main = ''] = readFileSync(join(folder, 'data/postmaster.pid'), 'utf8').split('\n');
+    const processes = [main, ...execFileSync('pgrep', ['-P', main], { encoding: 'utf8' }).trim().split('\n')];
+    const signal = (name: NodeJS.Signals) => {
+      for (const each of processes) process.kill(Number(each), name);
+    };
+    signal('SIGSTOP');
+    try {
+      const reply = await generate();
+      expect([reply.status, reply.body.code]).toEqual([503, 'unavailable']);
+      expect(reply.raw.toString()).not.toContain('sealed_key');
+      expect((await fetch(`${harness.url}/healthz`)).status).toBe(200);
+    } finally {
+      signal('SIGCONT');
+    }
+    let reply = await generate();
+    for (let i = 0; i < 50 && reply.status !== 200; i += 1) reply = await generate();
+    expect(reply.status).toBe(200);
   });
 });
