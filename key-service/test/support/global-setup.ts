@@ -4,7 +4,7 @@ import type { TestProject } from 'vitest/node';
 import { startPostgres } from './postgres.ts';
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startPostgres();
+  const server = await startPostgres({ hasty: true });
   project.provide('postgresUrl', server.url);
   return () => server.stop();
 }
