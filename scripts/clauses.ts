@@ -1,24 +1,39 @@
-// Lists numbered clauses of docs/format.md that no test names, and names that no clause has: `npm run test:clauses`.
+// Lists numbered clauses of docs/format.md and docs/key-service.md that no test names, and names that no clause has: `npm run test:clauses`.
 
 import { globSync, readFileSync } from 'node:fs';
 
-const specification = readFileSync('docs/format.md', 'utf8');
-const clauses = [...specification.matchAll(/^\*\*(\d+\.\d+)\*\*/gm)].map(([, clause]) => clause as string);
-
-// Titles of tests, and the clauses that vectors name, which become titles.
-const named = new Set<string>();
-// The tests of the service's client name clauses of docs/key-service.md.
-for (const path of globSync('test/**/*.test.ts').filter((name) => !/service/.test(name))) {
-  for (const [, clause] of readFileSync(path, 'utf8').matchAll(/§(\d+\.\d+)/g)) named.add(clause as string);
-}
-for (const path of globSync('test/vectors/*.json')) {
-  for (const [, clause] of readFileSync(path, 'utf8').matchAll(/"§?(\d+\.\d+)[a-h]?"/g)) named.add(clause as string);
+/** Reads the clauses that files name. */
+function namedIn(paths: readonly string[], pattern: RegExp): string[] {
+  return paths.flatMap((path) =>
+    [...readFileSync(path, 'utf8').matchAll(pattern)].map(([, clause]) => clause as string),
+  );
 }
 
-const untested = clauses.filter((clause) => !named.has(clause));
-const unknown = [...named].filter((clause) => !clauses.includes(clause) && Number(clause.split('.')[0]) <= 9);
-console.log(
-  `${clauses.length} clauses, ${untested.length} without a test${untested.length > 0 ? `: ${untested.join(', ')}` : ''}`,
+/** Prints what is missing of a specification with so many clauses at least. */
+function check(specification: string, names: readonly string[], least: number): void {
+  const clauses = [...readFileSync(specification, 'utf8').matchAll(/^\*\*(\d+\.\d+)\*\*/gm)].map(
+    ([, clause]) => clause as string,
+  );
+  const named = new Set(names);
+  const untested = clauses.filter((clause) => !named.has(clause));
+  const missing = untested.length > 0 ? `: ${untested.join(', ')}` : '';
+  console.log(`${specification}: ${clauses.length} clauses, ${untested.length} without a test${missing}`);
+  if (clauses.length < least || untested.length > 0) process.exitCode = 1;
+  const last = Number(clauses.at(-1)?.split('.')[0]);
+  const unknown = [...named].filter((clause) => !clauses.includes(clause) && Number(clause.split('.')[0]) <= last);
+  if (unknown.length > 0) console.log(`named in tests, but no clause of ${specification}: ${unknown.join(', ')}`);
+}
+
+const clause = /§(\d+\.\d+)/g;
+// The tests of the service's client name clauses of docs/key-service.md; clauses that vectors name become titles of tests.
+const isOfService = (path: string): boolean => /service/.test(path);
+const tests = globSync('test/**/*.test.ts');
+const inTests = namedIn(
+  tests.filter((path) => !isOfService(path)),
+  clause,
 );
-if (clauses.length < 40 || untested.length > 0) process.exitCode = 1;
-if (unknown.length > 0) console.log(`named in tests, but no clause: ${unknown.join(', ')}`);
+const inVectors = namedIn(globSync('test/vectors/*.json'), /"§?(\d+\.\d+)[a-h]?"/g);
+check('docs/format.md', [...inTests, ...inVectors], 40);
+
+const ofService = [...tests.filter(isOfService), ...globSync('key-service/test/**/*.test.ts')];
+check('docs/key-service.md', namedIn(ofService, clause), 60);

@@ -36,6 +36,10 @@ The demonstration is at ${demo.url}
 Key service   ${url}, identity ${pin}
 Ciphertext    ${resolve(values.data, 'store')}
 
+A tour of the key service's protocol, in another terminal:
+
+  npm run example -w key-service -- --url ${url} --identity ${pin}
+
 Ctrl-C ends it. What was stored is there at the next start; delete ${values.data} to begin anew.`);
   const stopped = new Promise<'stopped'>((done) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done('stopped'));

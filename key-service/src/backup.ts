@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { ReadableStream, TransformStream } from 'node:stream/web';
 import { decryptStream, encryptStream, isBullaError } from 'bulla';
 import { type EcdhPrivateKey, type EcdhPublicKey, ecdhKeyring } from 'bulla/keyrings/ecdh';
@@ -162,8 +162,11 @@ async function writeFile(out: string, stream: ReadableStream<Uint8Array>): Promi
   try {
     for await (const chunk of stream) await file.write(chunk);
     await file.sync();
-  } finally {
     await file.close();
+    await rename(temporary, out);
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    await rm(temporary, { force: true });
+    throw error;
   }
-  await rename(temporary, out);
 }

@@ -1,5 +1,6 @@
 /** The configuration of the service: a JSON file, checked before anything starts. */
 
+import { createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import * as z from 'zod';
@@ -9,6 +10,9 @@ import { OperatorError } from './errors.ts';
 
 const tenant = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
 const loopback = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
+/** How a connection string begins. */
+export const postgresPattern = /^(postgres(ql)?|socket):/;
+const origin = z.string().refine(isOrigin, 'must be an origin: scheme, host and port, without a slash at the end');
 const url = z.url().refine(isSafeUrl, 'must be https, or http on loopback, without query and trailing slash');
 
 const issuerSchema = z.strictObject({
@@ -33,10 +37,10 @@ const issuerSchema = z.strictObject({
   exchange_audience: z.string().min(1).optional(),
 });
 
-const rootKeySchema = z.union([
-  z.strictObject({ file: z.string().min(1) }),
-  z.strictObject({ env: z.string().min(1) }),
-]);
+const rootKeySchema = z.union(
+  [z.strictObject({ file: z.string().min(1) }), z.strictObject({ env: z.string().min(1) })],
+  'must be { "file" } or { "env" }',
+);
 
 const limitsSchema = z.strictObject({
   items_per_minute: z.int().positive().default(600_000),
@@ -53,18 +57,21 @@ const configSchema = z.strictObject({
     port: z.int().min(0).max(65_535),
     tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1) }).optional(),
   }),
-  store: z.union([
-    z.strictObject({ sqlite: z.string().min(1) }),
-    z.strictObject({ postgres: z.string().min(1) }),
-    z.strictObject({ postgres_env: z.string().min(1) }),
-  ]),
+  store: z.union(
+    [
+      z.strictObject({ sqlite: z.string().min(1) }),
+      z.strictObject({ postgres: z.string().regex(postgresPattern, 'must begin with postgres:') }),
+      z.strictObject({ postgres_env: z.string().min(1) }),
+    ],
+    'must be { "sqlite" }, { "postgres": "postgres://…" } or { "postgres_env" }',
+  ),
   root_key: rootKeySchema,
   previous_root_keys: z.array(rootKeySchema).default([]),
   issuers: z.array(issuerSchema),
   policies: z.string().min(1).optional(),
   operator_tenant: tenant.optional(),
   checkpoint_file: z.string().min(1).optional(),
-  cors: z.strictObject({ origins: z.array(z.url()).min(1) }).optional(),
+  cors: z.strictObject({ origins: z.array(origin).min(1) }).optional(),
   metrics: z.strictObject({ anonymous: z.boolean() }).default({ anonymous: false }),
   log_level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
   limits: limitsSchema.default(limitsSchema.parse({})),
@@ -104,6 +111,9 @@ export function parseConfig(value: unknown): Config {
     throw new OperatorError('Anonymous metrics are for a service on loopback only');
   }
   for (const issuer of config.issuers) assertIssuer(issuer);
+  const names = [config.external_url, `${config.external_url}/dev`, ...config.issuers.map(({ issuer }) => issuer)];
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new OperatorError(`The issuer ${twice} stands twice, or is the service itself`);
   return config;
 }
 
@@ -117,15 +127,34 @@ export function audienceOf({ audience, external_url }: Config): string {
   return audience ?? external_url;
 }
 
-function assertIssuer({ issuer, jwks, jwks_uri, roles: rules }: IssuerConfig): void {
+function assertIssuer({ issuer, jwks, jwks_uri, roles: rules, ...exchange }: IssuerConfig): void {
   if ((jwks === undefined) === (jwks_uri === undefined)) {
     throw new OperatorError(`The issuer ${issuer} needs jwks or jwks_uri, one of them`);
   }
   const symmetric = jwks?.keys.some((key) => key['kty'] === 'oct' || 'd' in key);
   if (symmetric) throw new OperatorError(`The issuer ${issuer} has a secret key in jwks: it takes public ones`);
+  for (const key of jwks?.keys ?? []) {
+    if (!isPublicKey(key))
+      throw new OperatorError(`The issuer ${issuer} has a key in jwks without kid, or that is none`);
+  }
+  if (exchange.exchange_only && exchange.exchange_audience === undefined) {
+    throw new OperatorError(`The issuer ${issuer} is for exchange only, and has no exchange_audience`);
+  }
   const known: readonly string[] = roles;
   const unknown = rules.flatMap((rule) => rule.roles).filter((role) => !known.includes(role) && !role.startsWith('x-'));
   if (unknown.length > 0) throw new OperatorError(`There is no role ${unknown[0]}; roles of your own start with x-`);
+}
+
+function isPublicKey(jwk: Readonly<Record<string, unknown>>): boolean {
+  try {
+    return typeof jwk['kid'] === 'string' && createPublicKey({ key: jwk, format: 'jwk' }).type === 'public';
+  } catch {
+    return false;
+  }
+}
+
+function isOrigin(text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text;
 }
 
 function isSafeUrl(text: string): boolean {

@@ -25,8 +25,10 @@ export function createLogger(level: Config['log_level']): Logger {
   );
 }
 
-// Never `cause` or further members: drivers put values of rows there.
+// Of `cause` the code alone, and no further members: drivers put values of rows there.
 function errorFields(error: unknown): object {
   if (!(error instanceof Error)) return { type: typeof error };
-  return { type: error.name, message: error.message, stack: error.stack };
+  const { name: type, message, stack, cause } = error;
+  const code = (cause as { code?: unknown } | undefined)?.code;
+  return { type, message, stack, ...(typeof code === 'string' ? { cause: code.slice(0, 64) } : {}) };
 }

@@ -1,6 +1,6 @@
 /** The store and the root key that a configuration names. */
 
-import type { Config } from './config.ts';
+import { type Config, postgresPattern } from './config.ts';
 import { OperatorError } from './errors.ts';
 import type { RootKey } from './root-key/root-key.ts';
 import { softwareRootKey } from './root-key/software.ts';
@@ -16,6 +16,7 @@ export function openStore({ store }: Pick<Config, 'store'>): Store {
   if ('postgres' in store) return new SqlStore(postgresEngine(store.postgres));
   const url = process.env[store.postgres_env];
   if (url === undefined) throw new OperatorError(`The environment has no ${store.postgres_env} for the database`);
+  if (!postgresPattern.test(url)) throw new OperatorError(`What ${store.postgres_env} holds is no postgres://…`);
   return new SqlStore(postgresEngine(url));
 }
 

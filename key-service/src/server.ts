@@ -1,8 +1,8 @@
 /** The Node server around the handler: TLS 1.3, or plain HTTP on loopback; limits of time and headers; a shutdown that finishes what was accepted. */
 
 import { readFileSync } from 'node:fs';
-import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
-import { createServer as createHttpsServer } from 'node:https';
+import { createServer as createHttpServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { createServer as createHttpsServer, type ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { getRequestListener } from '@hono/node-server';
 import { type Config, isLoopback } from './config.ts';
@@ -16,12 +16,32 @@ export interface RunningServer {
   close(graceMs?: number): Promise<void>;
 }
 
-const limits = { maxHeaderSize: 32 * 1024, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 65_000 };
+/** Milliseconds that a client may take. */
+export interface ServerTimeouts {
+  /** For the head of a request. Default: 10 s. */
+  readonly headers?: number;
+  /** For a whole request. Default: 30 s. */
+  readonly request?: number;
+  /** How often that is looked at. Default: 5 s. */
+  readonly interval?: number;
+}
+
 const defaultGrace = 15_000;
 
 /** Listens as configured. Throws `OperatorError` for plain HTTP on an address that is not loopback, and for a port in use. */
-export async function startServer(app: App, listen: Config['listen']): Promise<RunningServer> {
+export async function startServer(
+  app: App,
+  listen: Config['listen'],
+  { headers = 10_000, request = 30_000, interval = 5000 }: ServerTimeouts = {},
+): Promise<RunningServer> {
   const { host, port, tls } = listen;
+  const limits = {
+    maxHeaderSize: 32 * 1024,
+    headersTimeout: headers,
+    requestTimeout: request,
+    connectionsCheckingInterval: interval,
+    keepAliveTimeout: 65_000,
+  };
   if (!tls && !isLoopback(host))
     throw new OperatorError(`Without TLS the service listens on loopback only, not on ${host}`);
   const listener = getRequestListener(
@@ -32,7 +52,7 @@ export async function startServer(app: App, listen: Config['listen']): Promise<R
     { overrideGlobalObjects: false },
   );
   const server = tls
-    ? createHttpsServer({ ...limits, minVersion: 'TLSv1.3', cert: readPem(tls.cert), key: readPem(tls.key) }, listener)
+    ? createTlsServer({ ...limits, handshakeTimeout: headers }, tls, listener)
     : createHttpServer(limits, listener);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -52,6 +72,19 @@ export async function startServer(app: App, listen: Config['listen']): Promise<R
       clearTimeout(timer);
     },
   };
+}
+
+function createTlsServer(
+  limits: ServerOptions,
+  { cert, key }: NonNullable<Config['listen']['tls']>,
+  listener: RequestListener,
+) {
+  const files = { cert: readPem(cert), key: readPem(key) };
+  try {
+    return createHttpsServer({ ...limits, minVersion: 'TLSv1.3', ...files }, listener);
+  } catch (error) {
+    throw new OperatorError(`The TLS files ${cert} and ${key} do not make a server: ${(error as Error).message}`);
+  }
 }
 
 function readPem(file: string): string {

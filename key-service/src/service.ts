@@ -1,6 +1,5 @@
 /** The service put together: everything that the endpoints work with. */
 
-import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { AuditLog, readCheckpointFile } from './audit/audit-log.ts';
 import { Authenticator } from './auth/authenticator.ts';
@@ -16,7 +15,7 @@ import { runUpkeep } from './keys/upkeep.ts';
 import { type Clock, seconds } from './lib/clock.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { Authorizer } from './policies/authorizer.ts';
-import { shippedRoles } from './policies/policy-set.ts';
+import { readPolicies, shippedRoles } from './policies/policy-set.ts';
 import type { RootKey } from './root-key/root-key.ts';
 import { openSecrets, type Secrets } from './root-key/secrets.ts';
 import { CommitQueue } from './store/commit-queue.ts';
@@ -65,6 +64,8 @@ export interface Service {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Whether the store can be written. Throws `StoreError`. */
+  ready(): Promise<void>;
   /** Writes the checkpoint outside the database, where one is configured. */
   exportCheckpoint(): Promise<void>;
   /** Ends the timers, waits for what was accepted, and closes the store. */
@@ -79,7 +80,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   await assertTrusted(config, store, log);
   const settings = { audience: audienceOf(config), clock };
   const tenants = [...new Set(config.issuers.flatMap((issuer) => issuer.tenants))];
-  const exchange = await createTokenIssuer(secrets.token, { ...settings, issuer: config.external_url, tenants });
+  const roles = [...new Set(config.issuers.flatMap((issuer) => issuer.roles.flatMap((rule) => rule.roles)))];
+  const exchange = await createTokenIssuer(secrets.token, { ...settings, issuer: config.external_url, tenants, roles });
   const dev = devUsers && (await createDev(secrets, config, devUsers, clock));
   const issuers = [...config.issuers.map(issuerOptions), exchange.options, ...(dev ? [dev.issuer.options] : [])];
   const nonces = new Nonces(secrets.nonceMac, clock);
@@ -91,14 +93,17 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     keys: new KeyCache(store),
     materials: new Materials(rootKey),
     authenticator: new Authenticator(tokens, proofs),
-    authorizer: new Authorizer(config.policies === undefined ? shippedRoles : readFileSync(config.policies, 'utf8')),
+    authorizer: new Authorizer(config.policies === undefined ? shippedRoles : readPolicies(config.policies)),
     identity: await createIdentity(secrets.identity),
     transport: new TransportKeys(store, rootKey, clock),
     metrics: createMetrics(),
+    ready: createReadiness(store, clock),
   };
   const exportCheckpoint = async () => {
     if (config.checkpoint_file !== undefined) await log.export(config.checkpoint_file);
   };
+  // One that cannot be written would be noticed at the next change of a key, or when it is needed.
+  await exportCheckpoint();
   const stop = startTimers(parts, exportCheckpoint);
   return {
     ...parts,
@@ -109,6 +114,25 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       await exportCheckpoint().catch((error) => logger.error({ err: error }, 'checkpoint not written'));
       await store.close();
     },
+  };
+}
+
+// Asking writes, and anybody may ask: a write answers all who ask within a second. That the store fails is not remembered.
+function createReadiness(store: Store, clock: Clock): () => Promise<void> {
+  let until = 0;
+  let asking: Promise<void> | undefined;
+  const ask = async (): Promise<void> => {
+    try {
+      await store.ping();
+      until = clock() + 1000;
+    } finally {
+      asking = undefined;
+    }
+  };
+  return async () => {
+    if (clock() < until) return;
+    asking ??= ask();
+    await asking;
   };
 }
 
@@ -123,6 +147,7 @@ async function createDev(secrets: Secrets, config: Config, users: readonly DevUs
     issuer: `${config.external_url}/dev`,
     audience: audienceOf(config),
     tenants: [...new Set(users.map(({ tenant }) => tenant))],
+    roles: [...new Set(users.flatMap(({ roles }) => roles))],
     clock,
   });
   return { issuer, users };

@@ -4,7 +4,6 @@ import { createPublicKey, type KeyObject, randomUUID } from 'node:crypto';
 import { calculateJwkThumbprint, exportJWK, SignJWT } from 'jose';
 import { type Clock, seconds } from '../lib/clock.ts';
 import { maxTokenSeconds } from '../lib/limits.ts';
-import { roles as roleNames } from './caller.ts';
 import type { IssuerOptions } from './issuers.ts';
 
 /** Who a token is for. */
@@ -34,17 +33,19 @@ export interface TokenIssuer {
   issue(subject: TokenSubject): Promise<IssuedToken>;
 }
 
-/** An issuer named `issuer` for `audience` and these tenants. */
+/** An issuer named `issuer` for `audience`, these tenants and these roles. */
 export async function createTokenIssuer(
   privateKey: KeyObject,
   settings: {
     readonly issuer: string;
     readonly audience: string;
     readonly tenants: readonly string[];
+    /** The roles that it may write into tokens. */
+    readonly roles: readonly string[];
     readonly clock: Clock;
   },
 ): Promise<TokenIssuer> {
-  const { issuer, audience, tenants, clock } = settings;
+  const { issuer, audience, tenants, roles: granted, clock } = settings;
   const publicJwk = await exportJWK(createPublicKey(privateKey));
   const kid = await calculateJwkThumbprint(publicJwk);
   return {
@@ -55,7 +56,8 @@ export async function createTokenIssuer(
       algorithms: ['ES256'],
       tenantClaim: 'tenant',
       tenants,
-      roles: serviceRoles,
+      // The service writes the names of roles into its own tokens, and believes only those.
+      roles: granted.map((role) => ({ claim: 'roles', value: role, roles: [role] })),
       exchangeOnly: false,
       exchangeAudience: undefined,
       principalClaim,
@@ -85,6 +87,3 @@ export async function createTokenIssuer(
 }
 
 const principalClaim = 'bulla_principal';
-
-// The service writes the names of roles into its own tokens, and believes only those.
-const serviceRoles = roleNames.map((role) => ({ claim: 'roles', value: role, roles: [role] }));

@@ -122,10 +122,20 @@ function readClaims(claims: Readonly<Record<string, unknown>>, issuer: Issuer, u
   if (use === 'access' && proofKey === undefined) {
     throw notAuthenticated('token-unbound', 'The token is not bound to a proof key');
   }
+  // Bound to a certificate, say: an exchange must not set it free.
+  if (proofKey === undefined && cnf !== undefined) {
+    throw notAuthenticated('token-binding', 'The token is bound to something else than a proof key');
+  }
+  const principal = issuer.principalClaim === undefined ? `${issuer.issuer}|${sub}` : claims[issuer.principalClaim];
+  const [, name, subject] = /^(.+)\|([^|]+)$/.exec(String(principal)) ?? [];
+  if (name === undefined || subject === undefined) {
+    throw notAuthenticated('token-claims', 'The token does not say whom it stands for');
+  }
   return {
-    issuer: issuer.issuer,
-    subject: sub,
-    principal: issuer.principalClaim === undefined ? `${issuer.issuer}|${sub}` : String(claims[issuer.principalClaim]),
+    // Those of the principal: policies see the same after an exchange as before.
+    issuer: name,
+    subject,
+    principal: `${name}|${subject}`,
     tenant,
     roles: rolesOf(issuer, claims),
     expires: Number(exp),

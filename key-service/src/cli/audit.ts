@@ -4,10 +4,12 @@ import { writeFileSync } from 'node:fs';
 import { readCheckpointFile } from '../audit/audit-log.ts';
 import { OperatorError } from '../errors.ts';
 import { verifySecrets } from '../root-key/sealed-rows.ts';
-import { readOptions, withStore } from './with-store.ts';
+import { readOptions, UsageError } from './options.ts';
+import { withStore } from './with-store.ts';
 
 export async function auditCommand([verb, ...args]: string[]): Promise<void> {
   const options = { config: { type: 'string' }, checkpoint: { type: 'string' }, out: { type: 'string' } } as const;
+  if (verb !== 'verify' && verb !== 'checkpoint') throw new UsageError('audit verify|checkpoint');
   const { values } = readOptions(args, options, ['config']);
   await withStore(values.config ?? '', async ({ log, store, rootKey }) => {
     if (verb === 'checkpoint') {
@@ -16,7 +18,6 @@ export async function auditCommand([verb, ...args]: string[]): Promise<void> {
       else writeFileSync(values.out, note);
       return;
     }
-    if (verb !== 'verify') throw new OperatorError('audit verify|checkpoint');
     const note = values.checkpoint === undefined ? undefined : readCheckpointFile(values.checkpoint);
     if (values.checkpoint !== undefined && note === undefined) throw new OperatorError('There is no such checkpoint');
     const size = await log.verifyAll(note === undefined ? undefined : log.open(note));

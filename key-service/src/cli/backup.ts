@@ -8,7 +8,8 @@ import { type Config, readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
 import { openSecrets } from '../root-key/secrets.ts';
-import { fingerprint, operatorEntry, readOptions, withStore } from './with-store.ts';
+import { readOptions } from './options.ts';
+import { fingerprint, operatorEntry, withStore } from './with-store.ts';
 
 export async function backupCommand(args: string[]): Promise<void> {
   const options = {
@@ -43,8 +44,8 @@ export async function restoreCommand(args: string[]): Promise<void> {
   const { values } = readOptions(args, options, ['config', 'in', 'key-file']);
   const { importEcdhPrivateKey } = await import('bulla/keyrings/ecdh');
   const config = readConfig(values.config ?? '');
-  const key = await importEcdhPrivateKey(readText(values['key-file'] ?? '').trim()).catch(() => {
-    throw new OperatorError('--key-file holds a private key: bullask1.…');
+  const key = await importEcdhPrivateKey(withoutComments(readText(values['key-file'] ?? ''))).catch(() => {
+    throw new OperatorError('--key-file holds a private key, as `bulla keygen` writes it: bullask1.…');
   });
   const shown = values.checkpoint ?? config.checkpoint_file;
   const note = shown === undefined ? undefined : readCheckpointFile(shown);
@@ -94,6 +95,11 @@ function readText(file: string): string {
   } catch (error) {
     throw new OperatorError(`The file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
+}
+
+function withoutComments(text: string): string {
+  const lines = text.split('\n').filter((line) => !line.startsWith('#'));
+  return lines.join('\n').trim();
 }
 
 function sizeOf(note: string): number {

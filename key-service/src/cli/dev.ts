@@ -3,9 +3,8 @@
 import { resolve } from 'node:path';
 import { startDev } from '../dev/dev-service.ts';
 import { devUsers } from '../dev/users.ts';
-import { OperatorError } from '../errors.ts';
+import { readOptions, UsageError } from './options.ts';
 import { untilStopped } from './until-stopped.ts';
-import { readOptions } from './with-store.ts';
 
 export async function devCommand(args: string[]): Promise<void> {
   const { values } = readOptions(args, {
@@ -15,7 +14,7 @@ export async function devCommand(args: string[]): Promise<void> {
     'log-level': { type: 'string', default: 'warn' },
   });
   const port = Number(values.port);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new OperatorError('--port is a number up to 65535');
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError('--port is a number up to 65535');
   const logLevel = values['log-level'] as 'warn';
   const data = resolve(values.data);
   const dev = await startDev({ host: values.host, port, data, logLevel });

@@ -1,13 +1,13 @@
 /** `identity show` and `identity rotate`. */
 
 import { AuditLog, readCheckpointFile } from '../audit/audit-log.ts';
-import { OperatorError } from '../errors.ts';
 import { openSecrets, replacementSecrets } from '../root-key/secrets.ts';
 import { createIdentity } from '../transport/identity.ts';
-import { type OpenedStore, operatorEntry, readOptions, withStore } from './with-store.ts';
+import { readOptions, UsageError } from './options.ts';
+import { type OpenedStore, operatorEntry, withStore } from './with-store.ts';
 
 export async function identityCommand([verb, ...args]: string[]): Promise<void> {
-  if (verb !== 'show' && verb !== 'rotate') throw new OperatorError('identity show|rotate');
+  if (verb !== 'show' && verb !== 'rotate') throw new UsageError('identity show|rotate');
   const { values } = readOptions(args, { config: { type: 'string' } }, ['config']);
   await withStore(values.config ?? '', async (opened) => {
     const thumbprint = verb === 'show' ? await thumbprintOf(opened) : await rotate(opened);

@@ -7,7 +7,7 @@ import { openRootKey, openStore } from '../open-store.ts';
 import { createSecrets, openSecrets } from '../root-key/secrets.ts';
 import { createRootKeyFile } from '../root-key/sources.ts';
 import { createIdentity } from '../transport/identity.ts';
-import { readOptions } from './with-store.ts';
+import { readOptions } from './options.ts';
 
 export async function initCommand(args: string[]): Promise<void> {
   const options = { config: { type: 'string' }, 'create-root-key': { type: 'boolean', default: false } } as const;

@@ -1,20 +1,15 @@
 /** `keys`: keys on the database itself, for who has the root key; each change is a leaf of the log. */
 
+import type { Config } from '../config.ts';
 import { OperatorError, Problem } from '../errors.ts';
 import { createKeyId, disable, enable, rotate } from '../keys/changes.ts';
 import { describeKey } from '../keys/describe.ts';
 import { Materials } from '../keys/materials.ts';
 import type { KeyRecord } from '../keys/model.ts';
+import { aliasNamePattern } from '../keys/references.ts';
 import type { Change } from '../store/store.ts';
-import { type OpenedStore, operatorEntry, readOptions, withStore } from './with-store.ts';
-
-const usage = `keys list     --config <file> --tenant <tenant>
-keys describe --config <file> --tenant <tenant> --key <id or alias:name>
-keys create   --config <file> --tenant <tenant> [--alias <name>]
-keys rotate   --config <file> --tenant <tenant> --key <id or alias:name>
-keys disable  --config <file> --tenant <tenant> --key <id or alias:name>
-keys enable   --config <file> --tenant <tenant> --key <id or alias:name>
-`;
+import { readOptions, UsageError } from './options.ts';
+import { type OpenedStore, operatorEntry, withStore } from './with-store.ts';
 
 interface Values {
   readonly tenant: string;
@@ -24,26 +19,32 @@ interface Values {
 
 type Verb = (opened: OpenedStore, values: Values) => Promise<unknown>;
 
-const verbs: Readonly<Record<string, Verb>> = {
-  list: async ({ store }, { tenant }) => (await store.listKeys(tenant, '', 1000)).map(describeKey),
-  describe: async ({ store }, { tenant, key }) => describeKey(found(await store.findKey(tenant, key))),
-  create: createKey,
-  rotate: (opened, values) =>
-    changeKey(opened, values, 'rotate-key', async (key) => {
-      const next = await new Materials(opened.rootKey).create(key, key.newest + 1, now());
-      return rotate(key, key.newest, next);
-    }),
-  disable: (opened, values) => changeKey(opened, values, 'disable-key', async (key) => disable(key, undefined)),
-  enable: (opened, values) => changeKey(opened, values, 'enable-key', async (key) => enable(key, undefined)),
-};
+const verbs: ReadonlyMap<string, Verb> = new Map(
+  Object.entries<Verb>({
+    list: async ({ store, config }, { tenant }) => {
+      assertTenant(config, tenant);
+      const keys: KeyRecord[] = [];
+      for (;;) {
+        const page = await store.listKeys(tenant, keys.at(-1)?.id ?? '', 1000);
+        if (page.length === 0) return keys.map(describeKey);
+        keys.push(...page);
+      }
+    },
+    describe: async ({ store }, { tenant, key }) => describeKey(found(await store.findKey(tenant, key))),
+    create: createKey,
+    rotate: (opened, values) =>
+      changeKey(opened, values, 'rotate-key', async (key) => {
+        const next = await new Materials(opened.rootKey).create(key, key.newest + 1, now());
+        return rotate(key, key.newest, next);
+      }),
+    disable: (opened, values) => changeKey(opened, values, 'disable-key', async (key) => disable(key, undefined)),
+    enable: (opened, values) => changeKey(opened, values, 'enable-key', async (key) => enable(key, undefined)),
+  }),
+);
 
-export async function keysCommand([verb = '--help', ...args]: string[]): Promise<void> {
-  const run = verbs[verb];
-  if (!run) {
-    process.stdout.write(usage);
-    if (verb !== '--help') process.exitCode = 2;
-    return;
-  }
+export async function keysCommand([verb = '', ...args]: string[]): Promise<void> {
+  const run = verbs.get(verb);
+  if (!run) throw new UsageError(`keys ${[...verbs.keys()].join('|')}`);
   const options = {
     config: { type: 'string' },
     tenant: { type: 'string' },
@@ -62,8 +63,10 @@ export async function keysCommand([verb = '--help', ...args]: string[]): Promise
 }
 
 async function createKey({ store, rootKey, config }: OpenedStore, { tenant, alias }: Values) {
-  const tenants = config.issuers.flatMap((issuer) => issuer.tenants);
-  if (!tenants.includes(tenant)) throw new OperatorError('No issuer speaks for this tenant');
+  assertTenant(config, tenant);
+  if (alias !== undefined && !aliasNamePattern.test(alias)) {
+    throw new UsageError('--alias is a name of 1 to 63 characters a-z 0-9 . _ -');
+  }
   const owner = { id: createKeyId(), tenant };
   const first = await new Materials(rootKey).create(owner, 1, now());
   return store.change(async (change) => {
@@ -89,6 +92,11 @@ async function changeKey(
 async function saved(change: Change, key: KeyRecord, operation: string) {
   change.append(operatorEntry(key.tenant, operation, { newest_version: key.newest }, key.id));
   return describeKey(await change.putKey(key));
+}
+
+function assertTenant({ issuers }: Config, tenant: string): void {
+  if (issuers.some((issuer) => issuer.tenants.includes(tenant))) return;
+  throw new OperatorError(`No issuer speaks for the tenant ${tenant}`);
 }
 
 function found(key: KeyRecord | undefined): KeyRecord {

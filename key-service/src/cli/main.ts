@@ -8,72 +8,71 @@ import { devCommand } from './dev.ts';
 import { identityCommand } from './identity.ts';
 import { initCommand, migrateCommand } from './init.ts';
 import { keysCommand } from './keys.ts';
+import { UsageError } from './options.ts';
 import { policiesCommand } from './policies.ts';
 import { rootKeyCommand } from './root-key.ts';
 import { serveCommand } from './serve.ts';
+import { usage } from './usage.ts';
 
-const usage = `bulla-key-service <command>
+const commands: ReadonlyMap<string, (args: string[]) => Promise<void>> = new Map(
+  Object.entries({
+    dev: devCommand,
+    serve: serveCommand,
+    init: initCommand,
+    migrate: migrateCommand,
+    keys: keysCommand,
+    backup: backupCommand,
+    restore: restoreCommand,
+    identity: identityCommand,
+    'root-key': rootKeyCommand,
+    audit: auditCommand,
+    policies: policiesCommand,
+  }),
+);
 
-  dev [--port 8400] [--host 127.0.0.1] [--data .bulla-dev]     a service for development, on loopback
-  serve --config <file>                                         the service
-  init --config <file> [--create-root-key]                      makes schema, identity and secrets
-  migrate --config <file>                                       brings the schema up to date
-  keys list|describe|create|rotate|disable|enable ...           keys, on the database: see \`keys --help\`
-  backup --config <file> --recipient <bullapk1...> --out <file> a backup to recovery public keys
-  restore --config <file> --in <file> --key-file <file>         into an empty database
-          [--checkpoint <file>] [--accept-rollback]
-  identity show|rotate --config <file>                          the thumbprint to pin; a new identity
-  root-key create --out <file>                                  a new root key
-  root-key rotate --config <file> --new <file>                  seals everything under another root key
-  audit verify --config <file> [--checkpoint <file>]            checks the whole log
-  audit checkpoint --config <file> [--out <file>]               the signed head of the log
-  policies check <file>                                         checks a policy file before it is loaded
-`;
-
-const commands: Readonly<Record<string, (args: string[]) => Promise<void>>> = {
-  dev: devCommand,
-  serve: serveCommand,
-  init: initCommand,
-  migrate: migrateCommand,
-  keys: keysCommand,
-  backup: backupCommand,
-  restore: restoreCommand,
-  identity: identityCommand,
-  'root-key': rootKeyCommand,
-  audit: auditCommand,
-  policies: policiesCommand,
-};
+const help = ['--help', '-h', 'help'];
 
 /** Runs a command. Sets the exit code: 0, 1 for what went wrong, 2 for a wrong use. */
-export async function main([name, ...args]: string[]): Promise<void> {
-  const command = name === undefined ? undefined : commands[name];
+export async function main([name = '', ...args]: string[]): Promise<void> {
+  const command = commands.get(name);
   if (!command) {
-    const asked = name === undefined || name === '--help' || name === 'help';
-    (asked ? process.stdout : process.stderr).write(usage);
-    process.exitCode = asked && name !== undefined ? 0 : 2;
+    const asked = help.includes(name);
+    (asked ? process.stdout : process.stderr).write(usage());
+    process.exitCode = asked ? 0 : 2;
+    return;
+  }
+  if (args.some((arg) => help.slice(0, 2).includes(arg))) {
+    process.stdout.write(usage(name));
     return;
   }
   try {
     await command(args);
   } catch (error) {
-    process.exitCode = report(error);
+    process.exitCode = report(name, error);
   }
 }
 
-function report(error: unknown): number {
-  if (error instanceof OperatorError) {
-    process.stderr.write(`${error.message}\n`);
-    return 1;
-  }
-  if (error instanceof StoreError) {
-    const { cause } = error;
-    process.stderr.write(`${error.message}${cause instanceof Error ? `: ${cause.message}` : ''}\n`);
-    return 1;
-  }
-  if (error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
-    process.stderr.write(`${error.message}\n`);
+function report(command: string, error: unknown): number {
+  if (error instanceof UsageError) {
+    process.stderr.write(`${error.message}\n\n${usage(command)}`);
     return 2;
   }
-  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  process.stderr.write(`${describe(error)}\n`);
   return 1;
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error instanceof OperatorError) return error.message;
+  if (error instanceof StoreError) {
+    const { cause } = error;
+    return cause instanceof Error ? `${error.message}: ${messageOf(cause)}` : error.message;
+  }
+  // The system says no: a file that cannot be written, say. Anything else is a fault of the program, which its stack helps to find.
+  return 'syscall' in error ? error.message : String(error.stack);
+}
+
+// The error of a connection that was tried at several addresses has no message of its own.
+function messageOf(error: Error): string {
+  return error.message || String((error as NodeJS.ErrnoException).code ?? error.name);
 }

@@ -6,8 +6,8 @@ import { createLogger } from '../logger.ts';
 import { openRootKey, openStore } from '../open-store.ts';
 import { startServer } from '../server.ts';
 import { createService } from '../service.ts';
+import { readOptions } from './options.ts';
 import { untilStopped } from './until-stopped.ts';
-import { readOptions } from './with-store.ts';
 
 export async function serveCommand(args: string[]): Promise<void> {
   const { values } = readOptions(args, { config: { type: 'string' } }, ['config']);

@@ -2,11 +2,9 @@
 
 import { createHash } from 'node:crypto';
 import { userInfo } from 'node:os';
-import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 import { AuditLog } from '../audit/audit-log.ts';
 import { encodeEntry } from '../audit/entry.ts';
 import { type Config, readConfig } from '../config.ts';
-import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
 import type { RootKey } from '../root-key/root-key.ts';
 import { openSecrets, type Secrets } from '../root-key/secrets.ts';
@@ -19,20 +17,6 @@ export interface OpenedStore {
   readonly rootKey: RootKey;
   readonly secrets: Secrets;
   readonly log: AuditLog;
-}
-
-/** The values of options; `required` ones must be given. */
-export function readOptions<T extends ParseArgsOptionsConfig>(
-  args: string[],
-  options: T,
-  required: readonly (keyof T & string)[] = [],
-) {
-  const parsed = parseArgs({ args, options, allowPositionals: true, strict: true });
-  const values = parsed.values as Record<string, string | boolean | string[] | undefined>;
-  for (const name of required) {
-    if (values[name] === undefined) throw new OperatorError(`--${name} is missing`);
-  }
-  return parsed;
 }
 
 /** Opens the store of a configuration, runs `work`, and closes it. */

@@ -8,6 +8,7 @@ import { Problem, type ProblemDocument } from '../errors.ts';
 import type { KeyView } from '../keys/key-cache.ts';
 import type { Materials } from '../keys/materials.ts';
 import type { KeyRecord } from '../keys/model.ts';
+import { isReference } from '../keys/references.ts';
 import { wrapDataKey } from '../keys/wrapping.ts';
 import { type Bytes, encodeBase64url } from '../lib/bytes.ts';
 import type { Authorizer } from '../policies/authorizer.ts';
@@ -92,7 +93,8 @@ export async function runBatch(
       if (!(error instanceof Problem)) throw error;
       outcome.results.push({ problem: error.toJSON() });
       const version = 'version' in item ? item.version : undefined;
-      outcome.records.push({ key: item.key, version, context, outcome: error.code });
+      const key = isReference(item.key) ? item.key : undefined;
+      outcome.records.push({ key, version, context, outcome: error.code });
     }
   }
   outcome.uses.push(...counts.values());

@@ -5,20 +5,25 @@ import { Problem } from '../errors.ts';
 import { type Bytes, concat, decodeUtf8 } from '../lib/bytes.ts';
 import { maxBodyBytes } from '../lib/limits.ts';
 
-const tooLarge = (): Problem =>
-  new Problem('too-large', `A body has at most ${maxBodyBytes} bytes`, { limit: maxBodyBytes });
+const tooLarge = (limit: number): Problem =>
+  new Problem('too-large', `A body here has at most ${limit} bytes`, { limit });
 
 /** The whole body; nothing beyond the limit is read. */
-export async function readBody(request: Request): Promise<Bytes> {
+export async function readBody(request: Request, limit: number = maxBodyBytes): Promise<Bytes> {
   const length = request.headers.get('content-length');
-  if (length !== null && Number(length) > maxBodyBytes) throw tooLarge();
+  if (length !== null && Number(length) > limit) throw tooLarge(limit);
   if (!request.body) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let total = 0;
-  for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
-    total += chunk.byteLength;
-    if (total > maxBodyBytes) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
+      total += chunk.byteLength;
+      if (total > limit) throw tooLarge(limit);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    // Nobody is there any more to read this; it is no failure of the service.
+    throw error instanceof Problem ? error : new Problem('malformed-request', 'The body broke off');
   }
   return concat(...chunks);
 }

@@ -4,6 +4,7 @@ import { z } from '@hono/zod-openapi';
 import { runBatch } from '../data-plane/batch.ts';
 import type { DataItem, DataOperation } from '../data-plane/requests.ts';
 import { Problem } from '../errors.ts';
+import { requestView } from '../keys/key-cache.ts';
 import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
 import { type Call, type Endpoint, endpoint, type Outcome } from './endpoint.ts';
 import { batch, batchResponse, itemShapes, keyReference, requestSalt } from './schemas.ts';
@@ -65,7 +66,7 @@ export const dataEndpoints: readonly Endpoint[] = (Object.keys(itemShapes) as Da
 async function run(operation: DataOperation, call: Call<RawBatch>): Promise<Outcome> {
   const { service, caller, session, body } = call;
   if (!session) throw new TypeError('The data plane needs a session');
-  const view = await service.keys.view();
+  const view = requestView(await service.keys.view());
   const { results, records, uses } = await runBatch(operation, decodeItems(call), {
     serviceId: service.config.service_id,
     caller,
@@ -77,7 +78,7 @@ async function run(operation: DataOperation, call: Call<RawBatch>): Promise<Outc
     openSealed: body.salt === undefined ? undefined : session.opener(decode(body.salt, 'salt')),
   });
   for (const { outcome } of records) service.metrics.items.inc({ operation, outcome });
-  return { status: 200, body: { results }, items: records, uses, epoch: view.epoch };
+  return { status: 200, body: { results }, items: records, uses, epoch: view.epoch, keys: view.keys() };
 }
 
 function decodeItems({ body, parameters }: Call<RawBatch>): DataItem[] {

@@ -5,7 +5,7 @@ import type { ItemRecord } from '../audit/entry.ts';
 import type { Caller } from '../auth/caller.ts';
 import type { Proof } from '../auth/proofs.ts';
 import type { Service } from '../service.ts';
-import type { Commit } from '../store/store.ts';
+import type { Commit, KeyRevision } from '../store/store.ts';
 import type { Session } from '../transport/session.ts';
 
 /** An authenticated request. */
@@ -34,6 +34,8 @@ export interface Outcome {
   readonly uses?: Commit['uses'];
   /** The epoch that it was decided on. */
   readonly epoch?: number;
+  /** The keys that it was decided on, where all were found. */
+  readonly keys?: readonly KeyRevision[] | undefined;
   /** `true`: leaf and proof are recorded already, in the transaction of the change. */
   readonly recorded?: boolean;
 }
@@ -48,6 +50,8 @@ export interface Endpoint<B = unknown> {
   readonly summary: string;
   readonly body?: z.ZodType<B>;
   readonly query?: z.ZodType;
+  /** Headers that it takes beside those of every request. */
+  readonly headers?: readonly ('If-Match' | 'Idempotency-Key')[];
   readonly response: z.ZodType;
   readonly status: number;
   /** Whether the proof must carry the claims of the transport. */

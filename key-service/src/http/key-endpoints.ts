@@ -48,6 +48,7 @@ const create = endpoint<NewKey>({
   operation: 'create-key',
   summary: 'Creates a key',
   body: createKeyBody,
+  headers: ['Idempotency-Key'],
   response: keyResponse,
   status: 201,
   run: (call) => runCreate(call, 'create-key', undefined),
@@ -59,6 +60,7 @@ const importKey = endpoint<z.infer<typeof importKeyBody>>({
   operation: 'import-key',
   summary: 'Creates a key from 32 bytes of key material',
   body: importKeyBody,
+  headers: ['Idempotency-Key'],
   response: keyResponse,
   status: 201,
   needsTransport: true,
@@ -174,6 +176,7 @@ function change<B>(verb: string, operation: string, summary: string, body: z.Zod
     operation,
     summary,
     body,
+    headers: ['If-Match'],
     response: keyResponse,
     status: 200,
   } as const;

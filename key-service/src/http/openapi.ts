@@ -13,6 +13,11 @@ const macHeaders = z.object({
   'DPoP-Nonce': z.string(),
 });
 const security = [{ dpop: [] }];
+const proofHeader = z.string().openapi({ description: 'A DPoP proof with the claims of docs/key-service.md §3.3' });
+const optionalHeaders = {
+  'If-Match': z.string().optional().openapi({ description: 'The ETag of the key, or *' }),
+  'Idempotency-Key': z.string().optional().openapi({ description: '1 to 64 characters A-Z a-z 0-9 - _' }),
+};
 
 /** The document. */
 export function describeApi(url: string, endpoints: readonly Endpoint[], open: readonly PublicEndpoint[]): object {
@@ -37,7 +42,8 @@ export function describeApi(url: string, endpoints: readonly Endpoint[], open: r
   });
 }
 
-function routeOf({ method, path, summary, operation, body, query, response, status }: Endpoint): RouteConfig {
+function routeOf(endpoint: Endpoint): RouteConfig {
+  const { method, path, summary, operation, body, query, response, status } = endpoint;
   const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name ?? '');
   const params = z.object(Object.fromEntries(names.map((name) => [name, z.string()])));
   return {
@@ -48,6 +54,10 @@ function routeOf({ method, path, summary, operation, body, query, response, stat
     operationId: path.startsWith('/v1/data-keys/') ? `${operation}-of-mixed-keys` : operation,
     request: {
       ...(names.length > 0 ? { params } : {}),
+      headers: z.object({
+        DPoP: proofHeader,
+        ...Object.fromEntries((endpoint.headers ?? []).map((name) => [name, optionalHeaders[name]])),
+      }),
       ...(query ? { query: query as z.ZodObject } : {}),
       ...(body ? { body: { required: true, content: { [json]: { schema: body } } } } : {}),
     },
@@ -58,14 +68,20 @@ function routeOf({ method, path, summary, operation, body, query, response, stat
   };
 }
 
-function openRouteOf({ method, path, summary, operation, body, response }: PublicEndpoint): RouteConfig {
+function openRouteOf({ method, path, summary, operation, body, response, needs }: PublicEndpoint): RouteConfig {
   const content = response ? { [json]: { schema: response } } : { 'text/plain': { schema: z.string() } };
   return {
     method: method.toLowerCase() as 'get',
     path,
     summary,
     operationId: operation,
-    ...(body ? { request: { body: { required: true, content: { [body.type]: { schema: body.schema } } } } } : {}),
+    ...(needs === 'token' ? { security: [...security, {}] } : {}),
+    request: {
+      ...(needs === undefined
+        ? {}
+        : { headers: z.object({ DPoP: needs === 'proof' ? proofHeader : proofHeader.optional() }) }),
+      ...(body ? { body: { required: true, content: { [body.type]: { schema: body.schema } } } } : {}),
+    },
     responses: { 200: { description: 'The answer', content }, default: problems },
   };
 }

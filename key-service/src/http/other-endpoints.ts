@@ -3,6 +3,7 @@
 import type * as z from 'zod';
 import { tenantOfEntry } from '../audit/entry.ts';
 import { Problem } from '../errors.ts';
+import { requestView } from '../keys/key-cache.ts';
 import { type KeyRecord, versionOf } from '../keys/model.ts';
 import { encodeBase64url } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
@@ -12,7 +13,7 @@ import { type Call, type Endpoint, endpoint } from './endpoint.ts';
 import { allowedKey, keyForChange, recordedChange } from './recorded-change.ts';
 import {
   aliasBody,
-  aliasName,
+  aliasPath,
   callerResponse,
   checkpointResponse,
   documentResponse,
@@ -28,11 +29,12 @@ const setAlias = endpoint<z.infer<typeof aliasBody>>({
   path: '/v1/aliases/{name}',
   operation: 'set-alias',
   summary: 'Sets or moves an alias',
+  headers: ['If-Match'],
   body: aliasBody,
   response: keyResponse,
   status: 200,
   run(call) {
-    const name = validate(call.parameters['name'], aliasName);
+    const name = aliasOf(call);
     const asked = { alias: name, key: call.body.key };
     return recordedChange(call, { operation: 'set-alias', change: asked }, async (change) => {
       const key = await keyForChange(call, change, 'set-alias', call.body.key);
@@ -49,10 +51,11 @@ const removeAlias = endpoint({
   path: '/v1/aliases/{name}',
   operation: 'remove-alias',
   summary: 'Removes an alias',
+  headers: ['If-Match'],
   response: keyResponse,
   status: 200,
   run(call) {
-    const name = validate(call.parameters['name'], aliasName);
+    const name = aliasOf(call);
     return recordedChange(call, { operation: 'remove-alias', change: { alias: name } }, async (change) => {
       return takeAlias(change, await keyForChange(call, change, 'remove-alias', `alias:${name}`), name);
     });
@@ -67,7 +70,7 @@ const publicKey = endpoint({
   response: documentResponse,
   status: 200,
   async run({ service, caller, parameters }) {
-    const view = await service.keys.view();
+    const view = requestView(await service.keys.view());
     const key = await view.find(caller.tenant, parameters['key'] ?? '');
     if (!key || !service.authorizer.allowsKey(caller, 'read-public-key', key)) throw new Problem('not-allowed');
     if (key.disabled) throw new Problem('key-disabled');
@@ -80,7 +83,7 @@ const publicKey = endpoint({
       ...{ newest_version: key.newest, floor: key.floor },
       keys: [{ version: active.version, key: encodeBase64url(active.point) }],
     });
-    return { status: 200, body: { document }, key: key.id, epoch: view.epoch };
+    return { status: 200, body: { document }, key: key.id, epoch: view.epoch, keys: view.keys() };
   },
 });
 
@@ -172,6 +175,10 @@ export const otherEndpoints: readonly Endpoint[] = [
   inclusion,
   consistency,
 ];
+
+function aliasOf({ parameters: { name } }: Call): string {
+  return validate({ name }, aliasPath).name;
+}
 
 type Change = Parameters<Parameters<typeof recordedChange>[2]>[0];
 

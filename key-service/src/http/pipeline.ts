@@ -4,12 +4,12 @@ import { encodeEntry } from '../audit/entry.ts';
 import { type Authenticated, checkBody } from '../auth/authenticator.ts';
 import { IntegrityError, notAuthenticated, Problem } from '../errors.ts';
 import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
-import { seconds } from '../lib/clock.ts';
 import type { Service } from '../service.ts';
 import { type Commit, StoreError } from '../store/store.ts';
 import { Session } from '../transport/session.ts';
 import { assertNoQuery, parseBody, readBody, readQuery } from './body.ts';
 import type { Call, Endpoint, Outcome } from './endpoint.ts';
+import { rateLimited, windowUse } from './rates.ts';
 import { replayed } from './recorded-change.ts';
 import { type Answer, problemAnswer, toResponse } from './respond.ts';
 
@@ -19,6 +19,16 @@ export interface Incoming {
   /** Path as sent, from `/` on. */
   readonly path: string;
   readonly parameters: Readonly<Record<string, string>>;
+  readonly trace: Trace;
+}
+
+/** What the log says of a request, filled in as it becomes known. */
+export interface Trace {
+  operation?: string;
+  /** The request id, once the proof is checked. */
+  request?: string;
+  /** The code of the problem that it is answered with. */
+  code?: string;
 }
 
 /** What is known once token, proof and body fit together. */
@@ -29,18 +39,19 @@ interface Accepted extends Authenticated {
 
 // A change that comes between deciding and recording makes the request decide anew; five in a row do not happen by chance.
 const attempts = 5;
-const windowSeconds = 60;
 
 /** Answers a request at an endpoint of authenticated callers. Never rejects. */
 export async function answer(service: Service, endpoint: Endpoint, incoming: Incoming): Promise<Response> {
   const { operation } = endpoint;
+  const { trace } = incoming;
+  trace.operation = operation;
   const end = service.metrics.duration.startTimer({ operation });
   let response: Response;
   try {
     const accepted = await accept(service, endpoint, incoming);
     response = await answerAccepted(service, endpoint, incoming, accepted);
   } catch (error) {
-    response = toResponse(service, problemAnswer(toProblem(service, error)), undefined);
+    response = refusal(service, trace, toProblem(service, error), undefined);
   }
   end();
   service.metrics.requests.inc({ operation, status: String(response.status) });
@@ -55,7 +66,7 @@ export function toProblem({ logger, metrics }: Service, error: unknown): Problem
     return error;
   }
   if (error instanceof StoreError) {
-    logger.error({ err: error, cause: causeOf(error) }, 'the store failed');
+    logger.error({ err: error }, 'the store failed');
     return new Problem('unavailable', undefined, { retry_after: 1 });
   }
   if (error instanceof IntegrityError) {
@@ -66,12 +77,19 @@ export function toProblem({ logger, metrics }: Service, error: unknown): Problem
   return new Problem('internal-error');
 }
 
-async function accept(service: Service, endpoint: Endpoint, { request, path }: Incoming): Promise<Accepted> {
+/** The response of a problem. */
+export function refusal(service: Service, trace: Trace, problem: Problem, session: Session | undefined): Response {
+  trace.code = problem.code;
+  return toResponse(service, problemAnswer(problem), session);
+}
+
+async function accept(service: Service, endpoint: Endpoint, { request, path, trace }: Incoming): Promise<Accepted> {
   const url = service.config.external_url + path;
   const { method, headers } = request;
   const authenticated = await service.authenticator.authenticate({ method, url, headers });
   const bodyBytes = await readBody(request);
   checkBody(authenticated.proof, bodyBytes);
+  trace.request = authenticated.proof.requestId;
   const { transport } = authenticated.proof;
   if (!transport) {
     if (endpoint.needsTransport)
@@ -102,15 +120,18 @@ async function answerAccepted(
       if (outcome?.recorded) return toResponse(service, outcome, session);
       const result = await service.queue.submit(commitOf(service, endpoint, accepted, decided));
       if (result === 'replayed') throw replayed();
-      if (result === 'limited') throw limited(service);
-      if (result === 'stale') service.keys.reset();
-      else return toResponse(service, problem ? problemAnswer(problem) : (outcome as Answer), session);
+      if (result === 'limited') throw rateLimited(service);
+      if (result === 'stale' || result === 'late') service.keys.reset(outcome?.epoch);
+      if (result !== 'stale') {
+        if (problem) return refusal(service, incoming.trace, problem, session);
+        return toResponse(service, outcome as Answer, session);
+      }
     }
     throw new StoreError('The keys change too fast');
   } catch (error) {
     const problem = toProblem(service, error);
     // A replayed proof is nobody's: its sender has not shown that it holds the key.
-    return toResponse(service, problemAnswer(problem), problem.status === 401 ? undefined : session);
+    return refusal(service, incoming.trace, problem, problem.status === 401 ? undefined : session);
   }
 }
 
@@ -162,28 +183,16 @@ function commitOf(
   { caller, proof }: Accepted,
   { outcome, problem, weight }: Decided,
 ): Commit {
-  const { clock, config } = service;
   const { tenant, principal, proofKey } = caller;
   const status = problem?.status ?? outcome?.status ?? 500;
   const what = problem ? { items: [{ outcome: problem.code }] } : { key: outcome?.key, items: outcome?.items };
-  const who = { time: clock(), tenant, principal, proofKey, request: proof.requestId };
-  const window = Math.floor(seconds(clock) / windowSeconds) * windowSeconds;
+  const who = { time: service.clock(), tenant, principal, proofKey, request: proof.requestId };
   return {
     epoch: outcome?.epoch,
+    keys: outcome?.keys,
     proof: proof.used,
-    use: { principal, window, items: weight, limit: config.limits.items_per_minute },
+    use: windowUse(service, principal, weight),
     entry: encodeEntry({ ...who, operation: endpoint.operation, status, ...what }),
     uses: outcome?.uses ?? [],
   };
-}
-
-function limited({ clock }: Service): Problem {
-  const wait = windowSeconds - (seconds(clock) % windowSeconds);
-  return new Problem('rate-limited', undefined, { retry_after: wait });
-}
-
-function causeOf(error: StoreError): string | undefined {
-  const { cause } = error;
-  // The message of a database error may hold values of a row; its code does not.
-  return cause instanceof Error ? String((cause as NodeJS.ErrnoException).code ?? cause.name) : undefined;
 }

@@ -13,6 +13,7 @@ import {
   maxContextNameBytes,
   maxContextPairs,
   maxContextValueBytes,
+  maxFormBytes,
   maxItems,
   maxTokenSeconds,
   proofSeconds,
@@ -20,6 +21,7 @@ import {
 import type { Service } from '../service.ts';
 import { parseBody, readBody, validate } from './body.ts';
 import type { Incoming } from './pipeline.ts';
+import { rateLimited, windowUse } from './rates.ts';
 import { replayed } from './recorded-change.ts';
 import type { Answer } from './respond.ts';
 import { devTokenBody, discoveryResponse, tokenForm, tokenResponse } from './schemas.ts';
@@ -33,6 +35,8 @@ export interface PublicEndpoint {
   readonly body?: { readonly type: string; readonly schema: z.ZodType };
   readonly response?: z.ZodType;
   readonly onlyDev?: boolean;
+  /** `proof` alone, or the token, too, where the configuration does not free it. Default: none. */
+  readonly needs?: 'proof' | 'token';
   run(service: Service, incoming: Incoming): Promise<Answer>;
 }
 
@@ -86,8 +90,8 @@ const ready: PublicEndpoint = {
   path: '/readyz',
   operation: 'ready',
   summary: 'The store can be written',
-  async run({ store }) {
-    await store.ping();
+  async run({ ready: assertReady }) {
+    await assertReady();
     return { status: 200, body: 'ready\n', headers: plain };
   },
 };
@@ -97,15 +101,17 @@ const metrics: PublicEndpoint = {
   path: '/metrics',
   operation: 'metrics',
   summary: 'Metrics for Prometheus',
-  async run(service, { request, path }) {
+  needs: 'token',
+  async run(service, { request, path, trace }) {
     if (!service.config.metrics.anonymous) {
       const url = service.config.external_url + path;
       const { caller, proof } = await service.authenticator.authenticate({
-        method: 'GET',
+        method: request.method,
         url,
         headers: request.headers,
       });
       checkBody(proof, await readBody(request));
+      trace.request = proof.requestId;
       const allowed = service.authorizer.allowsService(caller, 'read-metrics');
       await record(service, { ...caller, proof, operation: 'read-metrics', status: allowed ? 200 : 403 });
       if (!allowed) throw new Problem('not-allowed');
@@ -119,6 +125,7 @@ const token: PublicEndpoint = {
   method: 'POST',
   path: '/v1/token',
   operation: 'exchange-token',
+  needs: 'proof',
   summary: 'Exchanges a token of an issuer for a short-lived bound one (RFC 8693)',
   body: { type: 'application/x-www-form-urlencoded', schema: tokenForm },
   response: tokenResponse,
@@ -142,6 +149,7 @@ const devToken: PublicEndpoint = {
   method: 'POST',
   path: '/dev/token',
   operation: 'dev-token',
+  needs: 'proof',
   summary: 'A token for a development user',
   body: { type: 'application/json', schema: devTokenBody },
   response: tokenResponse,
@@ -181,11 +189,12 @@ export const publicEndpoints: readonly PublicEndpoint[] = [
 ];
 
 // §9.4: a proof without `ath`.
-async function proven(service: Service, { request, path }: Incoming): Promise<{ proof: Proof; body: Bytes }> {
+async function proven(service: Service, { request, path, trace }: Incoming): Promise<{ proof: Proof; body: Bytes }> {
   const target = { method: request.method, url: service.config.external_url + path, token: undefined };
   const proof = await service.proofs.verify(request.headers.get('dpop'), target);
-  const body = await readBody(request);
+  const body = await readBody(request, maxFormBytes);
   checkBody(proof, body);
+  trace.request = proof.requestId;
   return { proof, body };
 }
 
@@ -200,7 +209,9 @@ interface Recorded {
 async function record(service: Service, { principal, tenant, proof, operation, status }: Recorded): Promise<void> {
   const who = { time: service.clock(), tenant, principal, proofKey: proof.keyThumbprint, request: proof.requestId };
   const entry = encodeEntry({ ...who, operation, status });
-  const result = await service.queue.submit({ epoch: undefined, proof: proof.used, use: undefined, entry, uses: [] });
+  const use = windowUse(service, principal);
+  const result = await service.queue.submit({ epoch: undefined, proof: proof.used, use, entry, uses: [] });
+  if (result === 'limited') throw rateLimited(service);
   if (result !== 'committed') throw replayed();
 }
 

@@ -10,6 +10,7 @@ import { seconds } from '../lib/clock.ts';
 import type { KeyAction } from '../policies/authorizer.ts';
 import type { Change } from '../store/store.ts';
 import type { Call, Outcome } from './endpoint.ts';
+import { rateLimited, windowUse } from './rates.ts';
 
 /** What a change is called in the log, and what was asked for. */
 export interface ChangeFields {
@@ -33,6 +34,7 @@ export async function recordedChange(
   const idempotency = readIdempotencyKey(call, operation, content);
   const outcome = await service.store.change(async (change): Promise<Outcome> => {
     if (!(await change.claim(call.proof.used))) throw replayed();
+    if (!(await change.use(windowUse(service, call.caller.principal)))) throw rateLimited(service);
     const earlier = idempotency && (await findAnswer(change, idempotency));
     const key = earlier ? undefined : await work(change);
     const body = key ? describeKey(key) : (earlier?.body as Outcome['body'] & { key_id: string; revision: number });

@@ -1,15 +1,14 @@
 /** The schemas of requests and responses, which validate and document; `docs/key-service.md` §6 and §7. */
 
 import { z } from '@hono/zod-openapi';
+import { aliasNamePattern, keyIdPattern, referencePattern } from '../keys/references.ts';
 import { keyContextFault } from '../lib/key-context.ts';
 import { maxItems } from '../lib/limits.ts';
 
 const wellFormed = (text: string): boolean => text.isWellFormed();
 
-export const aliasName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, 'must be 1 to 63 characters a-z 0-9 . _ -');
-export const keyReference = z
-  .string()
-  .regex(/^(key-[a-z2-7]{26}|alias:[a-z0-9][a-z0-9._-]{0,62})$/, 'must be a key id or alias:<name>');
+const aliasName = z.string().regex(aliasNamePattern, 'must be 1 to 63 characters a-z 0-9 . _ -');
+export const keyReference = z.string().regex(referencePattern, 'must be a key id or alias:<name>');
 const base64url = (bytes: number) =>
   z
     .string()
@@ -77,6 +76,8 @@ export const problem = z
     status: z.int(),
     code: z.string(),
     detail: z.string().optional(),
+    errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+    check: z.string().optional(),
   })
   .openapi('Problem');
 
@@ -108,7 +109,12 @@ export const rotationPolicy = z.strictObject(rotationMembers).openapi('RotationP
 
 const newKey = {
   alias: aliasName.optional(),
-  description: z.string().max(256).refine(wellFormed, 'has an unpaired surrogate').optional(),
+  description: z
+    .string()
+    .max(256)
+    .refine(wellFormed, 'has an unpaired surrogate')
+    .refine((text) => !/\p{Cc}/u.test(text), 'has a control character')
+    .optional(),
   rotation: rotationPolicy.optional(),
 };
 export const createKeyBody = z.strictObject(newKey).openapi('CreateKey');
@@ -121,9 +127,10 @@ export const versionBody = z.strictObject({ version: versionNumber });
 export const floorBody = z.strictObject({ floor: versionNumber });
 export const deletionBody = z.strictObject({ days: z.int().min(7).max(30), version: versionNumber.optional() });
 export const emptyBody = z.strictObject({});
+export const aliasPath = z.object({ name: aliasName });
 export const aliasBody = z.strictObject({ key: keyReference });
 export const listQuery = z.strictObject({
-  after: z.string().max(64).optional(),
+  after: z.string().regex(keyIdPattern, 'must be a key id').optional(),
   limit: z
     .string()
     .regex(/^([1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')

@@ -19,12 +19,25 @@ export interface UpkeepParts {
 /** Rotates and destroys what is due. The number of changes. */
 export async function runUpkeep(parts: UpkeepParts): Promise<number> {
   let changes = 0;
+  const failures: unknown[] = [];
   for (const { id, tenant } of await parts.store.dueKeys(seconds(parts.clock))) {
-    // The state is looked at again under the lock: another replica may have been first.
-    if (await parts.store.change((change) => maintain(parts, change, tenant, id))) changes += 1;
+    try {
+      // Most of what waits is a deletion whose day has not come: that is no reason to lock the state.
+      if (!isDue(await parts.store.findKey(tenant, id), seconds(parts.clock))) continue;
+      // Looked at again under the lock: another replica may have been first.
+      if (await parts.store.change((change) => maintain(parts, change, tenant, id))) changes += 1;
+    } catch (error) {
+      // A key that somebody changed in the store must not keep the others from being rotated and destroyed.
+      failures.push(error);
+    }
   }
   if (changes > 0) parts.keys.reset();
+  if (failures.length > 0) throw failures[0];
   return changes;
+}
+
+function isDue(key: KeyRecord | undefined, now: number): boolean {
+  return key !== undefined && (destroyDue(key, now) !== undefined || isRotationDue(key, now));
 }
 
 async function maintain(parts: UpkeepParts, change: Change, tenant: string, id: string): Promise<boolean> {

@@ -2,6 +2,8 @@
 
 /** Bytes of a request body, §1.3. */
 export const maxBodyBytes = 4 * 1024 * 1024;
+/** Bytes of a body at the token endpoints, where anybody may send one, §1.3. */
+export const maxFormBytes = 32 * 1024;
 /** Items of a batch, §6.1. */
 export const maxItems = 1000;
 /** Bytes of an access token and of a proof. */

@@ -48,6 +48,9 @@ const namespace = 'Bulla';
 const service = { type: `${namespace}::Service`, id: 'service' };
 const contextUid = { type: `${namespace}::KeyContext`, id: 'request' };
 
+// Characters of a question whose answer is kept: key contexts may be large, and callers may send ever new ones.
+const maxRemembered = 2048;
+
 export class Authorizer {
   readonly #policySet = randomUUID();
   // Decisions depend on nothing but their inputs: the policies of a process never change.
@@ -99,7 +102,7 @@ export class Authorizer {
     // A policy that fails to evaluate must not open anything: one that would forbid may be among them.
     const { decision, diagnostics } = answer.type === 'success' ? answer.response : denied;
     const allowed = decision === 'allow' && diagnostics.errors.length === 0;
-    this.#decisions.set(question, allowed);
+    if (question.length <= maxRemembered) this.#decisions.set(question, allowed);
     return allowed;
   }
 }

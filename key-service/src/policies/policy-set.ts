@@ -10,6 +10,15 @@ export const policySchema = readHere('schema.cedarschema');
 export const shippedRoles = readHere('roles.cedar');
 const guards = readHere('guards.cedar');
 
+/** The text of a policy file. Throws `OperatorError`. */
+export function readPolicies(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new OperatorError(`The policy file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
+  }
+}
+
 /** The policies of a file with the guards that always hold. Throws `OperatorError` for what does not parse or fit the schema. */
 export function loadPolicies(text: string): string {
   const faults = policyFaults(text);

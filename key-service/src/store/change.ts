@@ -3,11 +3,22 @@
 import { IntegrityError } from '../errors.ts';
 import type { KeyRecord } from '../keys/model.ts';
 import type { Bytes } from '../lib/bytes.ts';
+import { addToWindows } from './commit.ts';
+import { resealAll } from './dump.ts';
 import type { Queries } from './engine.ts';
 import { renewAnswerMacs, renewKeyMacs, selectKey, writeKey } from './key-queries.ts';
 import { answerMac, assertAnswer, type StateRecord } from './rows.ts';
 import { appendEntries, writeState } from './state.ts';
-import type { Change, LogEntry, SecretRow, StoredAnswer, TransportRow, UsedProof } from './store.ts';
+import type {
+  Change,
+  LogEntry,
+  SealedSecret,
+  SecretRow,
+  StoredAnswer,
+  TransportRow,
+  UsedProof,
+  WindowUse,
+} from './store.ts';
 
 /** Collects what `finish` then writes to the state. */
 export class SqlChange implements Change {
@@ -35,6 +46,11 @@ export class SqlChange implements Change {
       .returning('id')
       .execute();
     return inserted.length === 1;
+  }
+
+  async use({ principal, window: started, items, limit }: WindowUse): Promise<boolean> {
+    const [row] = await addToWindows(this.#tx, [{ principal, started, items }]);
+    return row !== undefined && row.items <= limit;
   }
 
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
@@ -88,6 +104,10 @@ export class SqlChange implements Change {
     this.#macKey = macKey;
     // Whoever decided on keys under the old MACs decides anew.
     this.#changed = true;
+  }
+
+  reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number> {
+    return resealAll(this.#tx, work);
   }
 
   /** Writes leaves and state, before the transaction commits. */

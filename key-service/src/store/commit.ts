@@ -1,10 +1,16 @@
 /** The transaction of requests that are in flight together, `docs/key-service.md` §11.3. */
 
 import { sql } from 'kysely';
+import { IntegrityError } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { Engine, Queries } from './engine.ts';
+import { selectKey } from './key-queries.ts';
 import { appendEntries, readState, writeState } from './state.ts';
-import type { Commit, CommitResult } from './store.ts';
+import type { Commit, CommitResult, KeyRevision } from './store.ts';
+import type { Tables } from './tables.ts';
+
+/** Keys of one request that are read again where the epoch is over. */
+const maxRereads = 8;
 
 /** Records what is still current, in order; the results are in the order of the batch. */
 export async function commitBatch(
@@ -14,7 +20,9 @@ export async function commitBatch(
   batch: readonly Commit[],
 ): Promise<CommitResult[]> {
   const state = await readState(tx, engine, macKey, true);
-  const current = batch.filter(({ epoch }) => epoch === undefined || epoch === state.epoch);
+  const isLate = ({ epoch }: Commit): boolean => epoch !== undefined && epoch !== state.epoch;
+  const late = await lateButUnchanged(tx, macKey, batch.filter(isLate));
+  const current = batch.filter((commit) => !isLate(commit) || late.has(commit));
   const fresh = await claimProofs(tx, current);
   const limited = await useWindows(tx, fresh);
   const accepted = current.filter((commit) => fresh.has(commit) && !limited.has(commit));
@@ -31,8 +39,38 @@ export async function commitBatch(
   return batch.map((commit) => {
     if (!known.has(commit)) return 'stale';
     if (!fresh.has(commit)) return 'replayed';
-    return done.has(commit) ? 'committed' : 'limited';
+    if (!done.has(commit)) return 'limited';
+    return late.has(commit) ? 'late' : 'committed';
   });
+}
+
+// The state is locked: what is read here stays until the end of the transaction.
+async function lateButUnchanged(tx: Queries, macKey: Bytes, commits: readonly Commit[]): Promise<Set<Commit>> {
+  const revisions = new Map<string, number | undefined>();
+  const isUnchanged = async ({ tenant, id, revision }: KeyRevision): Promise<boolean> => {
+    const name = `${tenant}\n${id}`;
+    if (!revisions.has(name)) revisions.set(name, await revisionOf(tx, macKey, tenant, id));
+    return revisions.get(name) === revision;
+  };
+  const unchanged = new Set<Commit>();
+  for (const commit of commits) {
+    const { keys } = commit;
+    if (!keys || keys.length > maxRereads) continue;
+    let same = true;
+    for (const key of keys) same &&= await isUnchanged(key);
+    if (same) unchanged.add(commit);
+  }
+  return unchanged;
+}
+
+// A key that somebody changed concerns who uses it, when it is decided anew, and not the others of this transaction.
+async function revisionOf(tx: Queries, macKey: Bytes, tenant: string, id: string): Promise<number | undefined> {
+  try {
+    return (await selectKey(tx, macKey, tenant, id))?.revision;
+  } catch (error) {
+    if (error instanceof IntegrityError) return undefined;
+    throw error;
+  }
 }
 
 // A proof that two requests of one batch share belongs to the first.
@@ -69,14 +107,10 @@ async function useWindows(tx: Queries, commits: ReadonlySet<Commit>): Promise<Se
     wanted.set(id, entry);
   }
   if (wanted.size === 0) return new Set();
-  const rows = await tx
-    .insertInto('windows')
-    .values([...wanted.values()].map(({ principal, started, items }) => ({ principal, started, items })))
-    .onConflict((conflict) =>
-      conflict.columns(['principal', 'started']).doUpdateSet({ items: sql<number>`windows.items + excluded.items` }),
-    )
-    .returningAll()
-    .execute();
+  const rows = await addToWindows(
+    tx,
+    [...wanted.values()].map(({ principal, started, items }) => ({ principal, started, items })),
+  );
   const limited = new Set<Commit>();
   for (const { principal, started, items } of rows) {
     const entry = wanted.get(`${started} ${principal}`);
@@ -87,6 +121,18 @@ async function useWindows(tx: Queries, commits: ReadonlySet<Commit>): Promise<Se
     }
   }
   return limited;
+}
+
+/** Adds items to the windows of principals, and gives what these then hold. */
+export function addToWindows(tx: Queries, rows: readonly Tables['windows'][]): Promise<Tables['windows'][]> {
+  return tx
+    .insertInto('windows')
+    .values([...rows])
+    .onConflict((conflict) =>
+      conflict.columns(['principal', 'started']).doUpdateSet({ items: sql<number>`windows.items + excluded.items` }),
+    )
+    .returningAll()
+    .execute();
 }
 
 async function countUses(tx: Queries, commits: readonly Commit[]): Promise<void> {

@@ -6,22 +6,12 @@ import type { KeyRecord } from '../keys/model.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import { SqlChange } from './change.ts';
 import { commitBatch } from './commit.ts';
-import { dumpPage, loadRows, resealAll } from './dump.ts';
+import { dumpPage, loadRows } from './dump.ts';
 import type { Engine } from './engine.ts';
 import { selectKey, selectKeys, sumRevisions } from './key-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
 import { readState } from './state.ts';
-import type {
-  Change,
-  Commit,
-  CommitResult,
-  Head,
-  SealedSecret,
-  SecretRow,
-  Store,
-  TableRow,
-  TransportRow,
-} from './store.ts';
+import type { Change, Commit, CommitResult, Head, SecretRow, Store, TableRow, TransportRow } from './store.ts';
 import { backedUpTables } from './tables.ts';
 
 export class SqlStore implements Store {
@@ -178,10 +168,6 @@ export class SqlStore implements Store {
       await tx.deleteFrom('answers').where('expires', '<', now).execute();
       await tx.deleteFrom('transport_keys').where('expires', '<=', now).execute();
     });
-  }
-
-  reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number> {
-    return this.#engine.write((tx) => resealAll(tx, work));
   }
 
   async dump(write: (row: TableRow) => Promise<void>): Promise<void> {

@@ -14,16 +14,9 @@ import type { Tables } from './tables.ts';
 const busy = 5;
 const lockTimeout = 5000;
 
-/** Options of {@link sqliteEngine}. */
-export interface SqliteOptions {
-  /** Pages that the file may have, for limiting its size. Default: what SQLite allows. */
-  readonly maxPages?: number | undefined;
-}
-
 /** The engine over a database file, made with the mode 0600 where there is none. */
-export function sqliteEngine(file: string, { maxPages }: SqliteOptions = {}): Engine {
+export function sqliteEngine(file: string): Engine {
   const database = openDatabase(file);
-  if (maxPages !== undefined) database.exec(`pragma max_page_count = ${Math.trunc(maxPages)}`);
   const db = new Kysely<Tables>({ dialect: new SqliteDialect({ database: adapter(database) }) });
   const mutex = new Mutex();
   const transaction = <T>(begin: string, work: (db: Queries) => Promise<T>): Promise<T> =>

@@ -55,18 +55,27 @@ export interface LogEntry {
   readonly bytes: Bytes;
 }
 
+/** A key as it was when something was decided on it. */
+export interface KeyRevision {
+  readonly tenant: string;
+  readonly id: string;
+  readonly revision: number;
+}
+
 /** A request of the data plane that wants to be recorded before it is answered, §11.3. */
 export interface Commit {
   /** The epoch it was decided on; `undefined` where no key was looked at. */
   readonly epoch: number | undefined;
+  /** All that it was decided on, where every key was found: while these keys are the same, a newer epoch changes nothing. */
+  readonly keys?: readonly KeyRevision[] | undefined;
   readonly proof: UsedProof | undefined;
   readonly use: WindowUse | undefined;
   readonly entry: LogEntry;
   readonly uses: readonly { readonly keyId: string; readonly version: number; readonly count: number }[];
 }
 
-/** `stale`: decide anew; `replayed`, `limited`: refuse; only `committed` may be answered. */
-export type CommitResult = 'committed' | 'stale' | 'replayed' | 'limited';
+/** `stale`: decide anew; `replayed`, `limited`: refuse; only `committed` and `late` may be answered. `late`: other keys have changed, so look keys up anew. */
+export type CommitResult = 'committed' | 'late' | 'stale' | 'replayed' | 'limited';
 
 /** A stored answer to a request with an idempotency key. */
 export interface StoredAnswer {
@@ -79,6 +88,8 @@ export interface StoredAnswer {
 export interface Change {
   /** Records the proof. `false` where it was used before. */
   claim(proof: UsedProof): Promise<boolean>;
+  /** Counts what a principal uses. `false` where that is more than its window has. */
+  use(use: WindowUse): Promise<boolean>;
   /** The key as it is now. */
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
   /** Writes a key with its versions and aliases, as its next revision, and gives it back. */
@@ -94,6 +105,8 @@ export interface Change {
    * key of before and gets one under `macKey`, as the last thing that this transaction does to rows. Throws `IntegrityError` for a row that does not fit.
    */
   replaceSecrets(rows: readonly SecretRow[], macKey: Bytes): Promise<void>;
+  /** Replaces every sealed secret. Their number. */
+  reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number>;
   /** Entries of the log before this transaction. */
   readonly size: number;
 }
@@ -138,8 +151,6 @@ export interface Store {
   entries(from: number, to: number): Promise<{ index: number; hash: Bytes; entry: Bytes; tenant: string }[]>;
   /** Forgets what has expired: proofs, windows, answers, transport keys. */
   expire(now: number): Promise<void>;
-  /** Replaces every sealed secret, in one transaction. */
-  reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number>;
   /** Hands out every row of one state of the database, waiting for each to be taken. */
   dump(write: (row: TableRow) => Promise<void>): Promise<void>;
   /** Fills an empty database. */

@@ -22,7 +22,11 @@ describe('refuses', () => {
   it.each([
     ['an unknown member', (c: Json) => Object.assign(c, { bogus: 1 }), /bogus/],
     ['plain HTTP beyond loopback', (c: Json) => Object.assign(c, { external_url: 'http://keys.example' }), /https/],
-    ['a trailing slash', (c: Json) => Object.assign(c, { external_url: 'https://keys.example/' }), /trailing slash/],
+    [
+      '§1.2 a trailing slash',
+      (c: Json) => Object.assign(c, { external_url: 'https://keys.example/' }),
+      /trailing slash/,
+    ],
     ['no TLS beyond loopback', (c: { listen: Json }) => delete c.listen['tls'], /loopback only/],
     [
       'anonymous metrics beyond loopback',

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runUpkeep } from '../../src/keys/upkeep.ts';
 import type { TestClient } from '../support/client.ts';
 import { adminRoles, type Harness, startHarness, storeKinds, userRoles } from '../support/harness.ts';
+import { withSql } from '../support/tamper.ts';
 
 const day = 86_400_000;
 
@@ -28,7 +29,7 @@ describe.each(storeKinds)('%s', (kind) => {
     client.call('POST', `/v1/keys/${key}/${verb}`, body);
   const upkeep = () => runUpkeep({ ...harness.service, clock: () => Date.now() + clockOffset });
 
-  it('§7.1 creates and describes', async () => {
+  it('§7.1 §7.4 creates and describes', async () => {
     const key = await newKey({ alias: 'first', description: 'd', rotation: { max_age_days: 90 } });
     expect(key).toMatchObject({
       tenant: 'north',
@@ -106,6 +107,10 @@ describe.each(storeKinds)('%s', (kind) => {
     expect((await admin.call('POST', '/v1/keys', { description: 'b' }, { headers })).body.code).toBe(
       'idempotency-conflict',
     );
+    const at = { headers: { 'Idempotency-Key': `at-once-${kind}` } };
+    const replies = await Promise.all([1, 2, 3, 4].map(() => admin.call('POST', '/v1/keys', {}, at)));
+    expect(replies.map(({ status }) => status)).toEqual([201, 201, 201, 201]);
+    expect(new Set(replies.map(({ body }) => body.key_id)).size).toBe(1);
     const other = await harness.client(adminRoles, { sub: 'another' });
     expect((await other.call('POST', '/v1/keys', { description: 'a' }, { headers })).body.key_id).not.toBe(
       first.body.key_id,
@@ -180,13 +185,40 @@ describe.each(storeKinds)('%s', (kind) => {
     const byUses = await newKey({ rotation: { max_uses: 3 } });
     const alice = await harness.client(userRoles);
     await alice.call('POST', `/v1/keys/${byUses.key_id}/generate-data-key`, { items: [{}, {}, {}] });
+    const { database, rootKey, issuer } = harness;
+    const replicas = await Promise.all([1, 2].map(() => startHarness({ database, rootKey, issuer })));
     clockOffset = 2 * day;
-    const counts = await Promise.all([upkeep(), upkeep(), upkeep()]);
+    const counts = await Promise.all([
+      upkeep(),
+      upkeep(),
+      ...replicas.map(({ service }) => runUpkeep({ ...service, clock: () => Date.now() + clockOffset })),
+    ]);
     clockOffset = 0;
+    for (const replica of replicas) await replica.stop();
     expect(counts.reduce((sum, count) => sum + count)).toBe(2);
     for (const { key_id } of [byAge, byUses]) {
       expect((await admin.call('GET', `/v1/keys/${key_id}`)).body.newest_version).toBe(2);
     }
+  });
+
+  it('§7.2 a key that somebody changed in the store does not keep the others from their rotation', async () => {
+    const rotation = { max_age_days: 1 };
+    const [changed, other] = [await newKey({ rotation }), await newKey({ rotation })].sort((a, b) =>
+      a.key_id < b.key_id ? -1 : 1,
+    );
+    const setFloor = (floor: number) =>
+      withSql(harness.database, (sql) => sql('update keys set floor = ? where id = ?', floor, changed.key_id));
+    await setFloor(7);
+    clockOffset = 2 * day;
+    await expect(upkeep()).rejects.toThrow(/changed in the store/);
+    clockOffset = 0;
+    expect((await admin.call('GET', `/v1/keys/${other.key_id}`)).body.newest_version).toBe(2);
+    expect((await admin.call('GET', `/v1/keys/${changed.key_id}`)).status).toBe(503);
+    await setFloor(1);
+    expect((await admin.call('GET', `/v1/keys/${changed.key_id}`)).body.newest_version).toBe(1);
+    clockOffset = 2 * day;
+    expect(await upkeep()).toBeGreaterThan(0);
+    clockOffset = 0;
   });
 
   it('encryptors administer nothing', async () => {

@@ -192,6 +192,55 @@ describe.each(storeKinds)('%s', (kind) => {
     });
   });
 
+  it('§11.3 an administrator who changes keys all the time holds up nobody else', async () => {
+    const south = await harness.client(adminRoles, { tenant: 'south' });
+    const { key_id } = (await south.call('POST', '/v1/keys', {})).body;
+    let running = true;
+    const change = async () => {
+      const client = await harness.client(adminRoles, { tenant: 'south' });
+      let changes = 0;
+      for (; running; changes += 1) await client.call('POST', `/v1/keys/${key_id}/disable`, {});
+      return changes;
+    };
+    const churn = Promise.all([change(), change(), change()]);
+    const statuses: number[] = [];
+    for (let i = 0; i < 30; i += 1) {
+      statuses.push((await alice.call('POST', path('generate-data-key'), { items: [{}] })).status);
+    }
+    running = false;
+    const changes = (await churn).reduce((sum, count) => sum + count);
+    expect(changes).toBeGreaterThan(10);
+    expect(new Set(statuses)).toEqual(new Set([200]));
+  });
+
+  it('§6.5 has no idempotency keys: generating twice makes two', async () => {
+    const headers = { 'Idempotency-Key': 'the-same-one' };
+    const wrapped = async () =>
+      (await alice.call('POST', path('generate-data-key'), { items: [{}] }, { headers })).body.results[0].wrapped_key;
+    expect(await wrapped()).not.toBe(await wrapped());
+  });
+
+  it('§8.1 each authenticated request is one leaf, whatever it is answered; others are none', async () => {
+    const leaves = async (work: () => Promise<{ status: number }>) => {
+      const { size } = (await harness.store.head()).tree;
+      const { status } = await work();
+      const entries = await harness.store.entries(size, size + 10);
+      return [status, ...entries.map(({ entry }) => JSON.parse(Buffer.from(entry).toString()).status)];
+    };
+    const generate = (body: object, client = alice, bend = {}) =>
+      leaves(() => client.call('POST', path('generate-data-key'), body, bend));
+    expect(await generate({ items: [{}, {}, {}] })).toEqual([200, 200]);
+    expect(await generate({ items: [{}] }, admin)).toEqual([200, 200]);
+    expect(await generate({ items: 1 })).toEqual([400, 400]);
+    expect(await leaves(() => alice.call('POST', '/v1/keys', {}))).toEqual([403, 403]);
+    expect(await leaves(() => admin.call('POST', `/v1/keys/${keyId}/rotate`, { from_version: 9 }))).toEqual([409, 409]);
+    expect(await leaves(() => admin.call('POST', '/v1/keys', {}))).toEqual([201, 201]);
+    expect(await generate({ items: [{}] }, alice, { token: 'none' })).toEqual([401]);
+    const { proof } = await alice.call('GET', '/v1/caller');
+    expect(await leaves(() => alice.call('GET', '/v1/caller', undefined, { proof }))).toEqual([401]);
+    expect(await leaves(() => alice.call('GET', '/v1/nothing'))).toEqual([404]);
+  });
+
   it('§6.4 another key of the same tenant does not unwrap', async () => {
     const made = await generate();
     const { result } = await unwrapOne(unwrapItem(made), alice, await newKey());

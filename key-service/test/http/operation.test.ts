@@ -30,7 +30,7 @@ async function signIn(user: string, url = dev.url): Promise<TestClient> {
 }
 
 describe('discovery', () => {
-  it('§2 is signed by the identity, and its serial stays until the transport key changes', async () => {
+  it('§2.2 §2.3 is signed by the identity, and its serial stays until the transport key changes', async () => {
     const client = new TestClient(dev.url, await createProofKey(), 'north');
     const { thumbprint, claims } = await client.discover(dev.service.identity.thumbprint);
     expect(thumbprint).toBe(dev.service.identity.thumbprint);
@@ -132,6 +132,27 @@ describe('§4.3 which answers carry a MAC', () => {
     const user = await harness.client(userRoles);
     const refused = await user.call('GET', '/metrics');
     expect([refused.status, refused.headers.has('bulla-mac')]).toEqual([403, false]);
+  });
+
+  it('§9.6 the log names operation, request id, status and code of a request, and nobody', async () => {
+    const lineOf = (id: string) => {
+      const line = harness.logs.findLast((each) => each.includes(id)) ?? '{}';
+      expect(line).not.toMatch(/north|issuer\.test|key-/);
+      return JSON.parse(line);
+    };
+    const bend = (id: string) => ({ claims: { bulla_request: id } });
+    const { proof } = await client.call('GET', '/v1/caller', undefined, bend('the-first-request'));
+    expect(lineOf('the-first-request')).toMatchObject({
+      ...{ method: 'GET', operation: 'caller', status: 200, ms: expect.any(Number), msg: 'request' },
+    });
+    await client.call('GET', '/v1/keys/key-none', undefined, bend('the-second-request'));
+    expect(lineOf('the-second-request')).toMatchObject({ operation: 'describe-key', status: 403, code: 'not-allowed' });
+    await client.call('GET', '/v1/caller', undefined, { proof });
+    expect(lineOf('the-first-request')).toMatchObject({ operation: 'caller', status: 401, code: 'invalid-proof' });
+    expect((await fetch(`${harness.url}/nothing/secret`)).status).toBe(404);
+    const last = JSON.parse(harness.logs.at(-1) ?? '{}');
+    expect(last).toMatchObject({ status: 404, code: 'not-found' });
+    expect(JSON.stringify(last)).not.toContain('secret');
   });
 
   it('§3.7 another scheme, no token, a second header', async () => {

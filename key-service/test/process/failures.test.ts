@@ -1,87 +1,69 @@
 /** A full disk and a database that goes away: 503, nothing released, and recovery by itself. */
 
-import { DatabaseSync } from 'node:sqlite';
-import { pino } from 'pino';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { parseConfig } from '../../src/config.ts';
-import { createApp } from '../../src/http/app.ts';
-import { createSecrets } from '../../src/root-key/secrets.ts';
-import { softwareRootKey } from '../../src/root-key/software.ts';
-import { startServer } from '../../src/server.ts';
-import { createService } from '../../src/service.ts';
-import { SqlStore } from '../../src/store/sql-store.ts';
-import { sqliteEngine } from '../../src/store/sqlite.ts';
-import { createProofKey, TestClient } from '../support/client.ts';
-import { newDatabase, startHarness } from '../support/harness.ts';
-import { adminRoles, audience, createTestIssuer, issuerConfig, userRoles } from '../support/issuer.ts';
-import { createDatabase, freePort, startPostgres } from '../support/postgres.ts';
+import { type Harness, newDatabase, type StoreKind, startHarness, storeKinds } from '../support/harness.ts';
+import { adminRoles, userRoles } from '../support/issuer.ts';
+import { createDatabase, startPostgres } from '../support/postgres.ts';
+import { mountSmallDisk, type SmallDisk } from '../support/small-disk.ts';
 
-let cleanUp: (() => Promise<void>)[] = [];
+let cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
   for (const work of cleanUp.reverse()) await work();
   cleanUp = [];
 });
 
-describe('SQLite', () => {
-  it('a full database: 503 and no data key; afterwards it works again', async () => {
-    const database = await newDatabase('sqlite');
-    const file = (database.config as { sqlite: string }).sqlite;
-    const store = new SqlStore(sqliteEngine(file, { maxPages: 120 }));
-    const rootKey = softwareRootKey(new Uint8Array(32));
-    const issuer = await createTestIssuer();
-    const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
-    const config = parseConfig({
-      ...{ service_id: 'bulla-test', external_url: url, audience, listen: { port }, store: database.config },
-      ...{ root_key: { env: 'UNUSED' }, issuers: [issuerConfig(issuer.jwk)] },
-    });
-    await store.migrate();
-    await createSecrets(store, rootKey);
-    const service = await createService({ config, store, rootKey, logger: pino({ level: 'silent' }) });
-    const server = await startServer(createApp(service), config.listen);
-    cleanUp.push(
-      database.remove,
-      () => service.close(),
-      () => server.close(100),
-    );
-    const signIn = async (roles: readonly string[]) => {
-      const client = new TestClient(url, await createProofKey(), 'north');
-      await client.discover();
-      client.token = await issuer.token({ roles, jkt: client.proofKey.thumbprint });
-      return client;
-    };
-    const admin = await signIn(adminRoles);
-    const user = await signIn(userRoles);
+/** A service whose database is on this disk, all of it: SQLite's files, or PostgreSQL's with its write-ahead log. */
+async function startOn(kind: StoreKind, disk: SmallDisk): Promise<Harness> {
+  const { folder, remove } = await newDatabase('sqlite');
+  cleanUp.push(remove);
+  const place = async () => {
+    if (kind === 'sqlite') return { sqlite: join(disk.folder, 'keys.sqlite') };
+    const server = await startPostgres({ own: true, folder: disk.folder });
+    cleanUp.push(() => server.stop());
+    return { postgres: (await createDatabase(server.url)).url };
+  };
+  const harness = await startHarness({ database: { config: await place(), folder, remove: async () => undefined } });
+  cleanUp.push(() => harness.stop());
+  return harness;
+}
+
+describe('a full disk', () => {
+  it.each(storeKinds)('%s: 503 and no data key; with room again it works', async (kind) => {
+    const disk = mountSmallDisk(kind === 'sqlite' ? 4 : 192);
+    cleanUp.push(() => disk.remove());
+    const { store, service, client } = await startOn(kind, disk);
+    const [admin, user] = [await client(adminRoles), await client(userRoles)];
     const key = (await admin.call('POST', '/v1/keys', {})).body.key_id;
     const generate = () => user.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] });
+    expect((await generate()).status).toBe(200);
+
+    disk.fill();
     let reply = await generate();
-    const statuses = new Set<number>();
-    for (let i = 0; i < 3000 && reply.status !== 503; i += 1) {
+    for (let i = 0; reply.status === 200 && i < 3000; i += 1) reply = await generate();
+    const { size } = (await store.head()).tree;
+    for (let i = 0; i < 5; i += 1) {
+      expect(reply.body).toMatchObject({ status: 503, code: 'unavailable' });
+      expect(reply.raw.toString()).not.toContain('sealed_key');
+      expect(reply.headers.get('retry-after')).toBe('1');
       reply = await generate();
-      statuses.add(reply.status);
     }
-    expect([...statuses].sort()).toEqual([200, 503]);
-    expect(reply.raw.toString()).not.toContain('sealed_key');
-    expect(reply.body.code).toBe('unavailable');
-    expect(reply.headers.get('retry-after')).toBe('1');
-    const before = (await store.head()).tree.size;
-    expect((await generate()).status).toBe(503);
-    expect((await store.head()).tree.size).toBe(before);
-    // A change of keys fails whole, too, once no page is left for it.
+    expect((await store.head()).tree.size).toBe(size);
+    // A change of keys fails whole, too, once nothing is left for it.
     let newest = 1;
-    let changed = 200;
-    for (; changed === 200 && newest < 500; newest += changed === 200 ? 1 : 0) {
-      changed = (await admin.call('POST', `/v1/keys/${key}/rotate`, { from_version: newest })).status;
-    }
-    expect(changed).toBe(503);
-    // Room again: old rows that are not needed go, as after a housekeeping of the disk.
-    const raw = new DatabaseSync(file, { timeout: 5000 });
-    raw.exec('delete from proofs');
-    raw.close();
+    const rotate = () => admin.call('POST', `/v1/keys/${key}/rotate`, { from_version: newest });
+    let rotated = await rotate();
+    for (; rotated.status === 200 && newest < 500; rotated = await rotate()) newest += 1;
+    expect(rotated.status).toBe(503);
+
+    disk.free();
     expect((await generate()).status).toBe(200);
     expect((await store.findKey('north', key))?.newest).toBe(newest);
     await store.verifyKeys();
-    expect(await service.log.verifyAll()).toBeGreaterThan(before);
+    expect(await service.log.verifyAll()).toBeGreaterThan(size);
   });
 });
 
@@ -115,5 +97,36 @@ describe('PostgreSQL', () => {
     }
     expect(status).toBe(200);
     expect((await fetch(`${harness.url}/readyz`)).status).toBe(200);
+  });
+
+  it('a database that says nothing: 503 in bounded time and no data key; afterwards it works again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'bulla-frozen-'));
+    cleanUp.push(() => rmSync(folder, { recursive: true }));
+    const server = await startPostgres({ own: true, folder });
+    cleanUp.push(() => server.stop());
+    const config = { postgres: (await createDatabase(server.url)).url };
+    const harness = await startHarness({ database: { config, folder, remove: async () => undefined } });
+    cleanUp.push(() => harness.stop());
+    const key = (await (await harness.client(adminRoles)).call('POST', '/v1/keys', {})).body.key_id;
+    const user = await harness.client(userRoles);
+    const generate = () => user.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] });
+    expect((await generate()).status).toBe(200);
+    const [main = ''] = readFileSync(join(folder, 'data/postmaster.pid'), 'utf8').split('\n');
+    const processes = [main, ...execFileSync('pgrep', ['-P', main], { encoding: 'utf8' }).trim().split('\n')];
+    const signal = (name: NodeJS.Signals) => {
+      for (const each of processes) process.kill(Number(each), name);
+    };
+    signal('SIGSTOP');
+    try {
+      const reply = await generate();
+      expect([reply.status, reply.body.code]).toEqual([503, 'unavailable']);
+      expect(reply.raw.toString()).not.toContain('sealed_key');
+      expect((await fetch(`${harness.url}/healthz`)).status).toBe(200);
+    } finally {
+      signal('SIGCONT');
+    }
+    let reply = await generate();
+    for (let i = 0; i < 50 && reply.status !== 200; i += 1) reply = await generate();
+    expect(reply.status).toBe(200);
   });
 });

@@ -61,7 +61,7 @@ async function configured(change: object) {
   return { database, port, file };
 }
 
-describe('TLS', () => {
+describe('§1.1 TLS', () => {
   it('refuses TLS 1.2, takes 1.3', async () => {
     const port = await freePort();
     const probe = await newDatabase('sqlite');

@@ -97,7 +97,7 @@ describe('§2 identity and discovery', () => {
 });
 
 describe('§6 data plane', () => {
-  it('§6.2 generate, unwrap: the same data key, once with and once without plaintext', async () => {
+  it('§6.2 §6.3 generate, unwrap: the same data key, once with and once without plaintext', async () => {
     const { key_id } = await createKey();
     const generated = await first(alice, 'generate-data-key', { key_context: context }, key_id);
     expect(generated).toMatchObject({ key_id, version: 1, newest_version: 1, floor: 1 });
@@ -167,7 +167,7 @@ describe('§6 data plane', () => {
     expect(opened.map(({ data_key }) => data_key)).toEqual([old.data_key, old.data_key]);
   });
 
-  it('§5.4 §7.5 wraps offline to the published key; unwraps and rewraps that online', async () => {
+  it('§2.5 §5.4 §7.5 wraps offline to the published key; unwraps and rewraps that online', async () => {
     const { key_id } = await createKey({ alias: 'offline' });
     const document = await alice.publicKey('alias:offline');
     expect(document).toMatchObject({ tenant: 'north', key_id, newest_version: 1, floor: 1, serial: 1 });

@@ -66,6 +66,9 @@ describe.each(storeKinds)('%s', (kind) => {
     await expect(other.assertMigrated()).rejects.toThrow(/migrate/);
     await other.close();
     await empty.remove();
+    await tamper('insert into migrations values (99)');
+    await expect(store.assertMigrated()).rejects.toThrow(/schema 99/);
+    await expect(store.migrate()).rejects.toThrow(/schema 99/);
   });
 
   it('keeps the secrets that came first', async () => {
@@ -113,6 +116,33 @@ describe.each(storeKinds)('%s', (kind) => {
       'committed',
     ]);
     expect((await store.head()).tree.size).toBe(2);
+  });
+
+  it('§11.3 one that was decided on keys that are still the same is not', async () => {
+    const put = (id: string) => store.change((change) => change.putKey(keyRecord(id)));
+    const [one, other] = [await put('key-a'), await put('key-b')];
+    const { epoch } = await store.head();
+    const of = (...keys: KeyRecord[]) =>
+      commit({ epoch, keys: keys.map(({ tenant, id, revision }) => ({ tenant, id, revision })) });
+    await store.change((change) => change.putKey({ ...other, floor: other.floor }));
+    const gone = { ...one, id: 'key-none' };
+    const elsewhere = { ...one, tenant: 'south' };
+    const many = Array.from({ length: 9 }, () => one);
+    const batch = [
+      of(one),
+      of(other),
+      of(one, other),
+      of(one, gone),
+      of(elsewhere),
+      of(),
+      of(...many),
+      commit({ epoch }),
+    ];
+    expect(await store.commit(batch)).toEqual(['late', 'stale', 'stale', 'stale', 'stale', 'late', 'stale', 'stale']);
+    expect((await store.head()).tree.size).toBe(2);
+    // A row that somebody changed makes the requests on it stale, and no others.
+    await tamper(`update keys set floor = 7 where id = '${one.id}'`);
+    expect(await store.commit([of(one), of(await put('key-c')), of(other)])).toEqual(['stale', 'late', 'stale']);
   });
 
   it('§3.4 a proof is good once: in a batch, across batches, across connections', async () => {

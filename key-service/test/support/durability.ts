@@ -61,7 +61,9 @@ export async function runDurability(
   let leaves = 0;
   let checked = 0;
   for (let round = 1; round <= rounds; round += 1) {
-    await oneRound(file, config.external_url, issuer, acknowledged);
+    // Some moments are before the first answer; most are under load.
+    const early = round > 1 && Math.random() < 0.1;
+    await oneRound(file, config.external_url, issuer, acknowledged, early);
     leaves = await verify(config as unknown as Config, acknowledged, checked);
     checked = acknowledged.requests.length;
     if (round % 20 === 0)
@@ -77,7 +79,14 @@ export async function runDurability(
   };
 }
 
-async function oneRound(file: string, url: string, issuer: TestIssuer, acknowledged: Acknowledged): Promise<void> {
+async function oneRound(
+  file: string,
+  url: string,
+  issuer: TestIssuer,
+  acknowledged: Acknowledged,
+  early: boolean,
+): Promise<void> {
+  const before = acknowledged.requests.length;
   const service = await startProcess(['serve', '--config', file]);
   let running = true;
   const worker = async (work: (admin: TestClient, user: TestClient) => Promise<void>): Promise<void> => {
@@ -96,7 +105,9 @@ async function oneRound(file: string, url: string, issuer: TestIssuer, acknowled
     worker((_, user) => release(user, acknowledged)),
     worker((_, user) => release(user, acknowledged)),
   ]);
-  await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 400));
+  const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+  for (let i = 0; !early && i < 1000 && acknowledged.requests.length === before; i += 1) await wait(10);
+  await wait(Math.random() * 500);
   await service.end('SIGKILL');
   running = false;
   await load;

@@ -4,7 +4,7 @@ import type { TestProject } from 'vitest/node';
 import { startPostgres } from './postgres.ts';
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const server = await startPostgres();
+  const server = await startPostgres({ hasty: true });
   project.provide('postgresUrl', server.url);
   return () => server.stop();
 }
@@ -12,5 +12,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
 declare module 'vitest' {
   export interface ProvidedContext {
     postgresUrl: string;
+    /** The store of tests that do not choose one themselves. */
+    storeKind: 'sqlite' | 'postgres';
   }
 }

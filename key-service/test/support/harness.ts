@@ -65,6 +65,7 @@ export interface Harness {
 }
 
 export interface HarnessOptions {
+  /** Default: that of the project, so that a file that chooses none runs on both stores. */
   readonly kind?: StoreKind;
   readonly database?: TestDatabase;
   readonly rootKey?: RootKey;
@@ -76,7 +77,7 @@ export interface HarnessOptions {
 }
 
 export async function startHarness(options: HarnessOptions = {}): Promise<Harness> {
-  const { kind = 'sqlite', clock } = options;
+  const { kind = inject('storeKind'), clock } = options;
   const database = options.database ?? (await newDatabase(kind));
   const rootKey = options.rootKey ?? softwareRootKey(new Uint8Array(32).fill(7));
   const issuer = options.issuer ?? (await createTestIssuer());

@@ -14,11 +14,21 @@ export interface PostgresServer {
   stop(): Promise<void>;
 }
 
+/** Options of {@link startPostgres}. */
+export interface PostgresServerOptions {
+  /** `true` starts a server here in any case. Default: `DATABASE_URL` wins. */
+  readonly own?: boolean;
+  /** Where its files are. Default: a new folder, removed at the end. */
+  readonly folder?: string;
+  /** `true` never waits for the disk: for tests that make many databases, and cut no power. Default: `false`. */
+  readonly hasty?: boolean;
+}
+
 /** Fails, and skips nothing, where there is no PostgreSQL. */
-export async function startPostgres({ own = false } = {}): Promise<PostgresServer> {
+export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
   const given = process.env['DATABASE_URL'];
-  if (given !== undefined && !own) return { url: given, restart: undefined, stop: async () => undefined };
-  const folder = await mkdtemp(join(tmpdir(), 'bulla-pg-'));
+  if (given !== undefined && !options.own) return { url: given, restart: undefined, stop: async () => undefined };
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'bulla-pg-')));
   await chmod(folder, 0o755);
   const port = await freePort();
   const EmbeddedPostgres = await loadEmbedded();
@@ -29,7 +39,11 @@ export async function startPostgres({ own = false } = {}): Promise<PostgresServe
     port,
     persistent: true,
     createPostgresUser: process.getuid?.() === 0,
-    postgresFlags: ['-c', 'listen_addresses=127.0.0.1', '-c', 'max_connections=200'],
+    postgresFlags: [
+      'listen_addresses=127.0.0.1',
+      'max_connections=200',
+      `fsync=${options.hasty ? 'off' : 'on'}`,
+    ].flatMap((setting) => ['-c', setting]),
     onLog: () => undefined,
     onError: () => undefined,
   });
@@ -40,7 +54,7 @@ export async function startPostgres({ own = false } = {}): Promise<PostgresServe
     restart: { stop: () => server.stop(), start: () => server.start() },
     async stop() {
       await server.stop();
-      await rm(folder, { recursive: true, force: true });
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
 }
@@ -58,9 +72,18 @@ async function loadEmbedded() {
 }
 
 /** A new, empty database on the server; `drop` removes it. */
-export async function createDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
+export function createDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
+  return makeDatabase(serverUrl, '');
+}
+
+/** A copy of a database that nobody is connected to. */
+export function copyDatabase(serverUrl: string, url: string): Promise<{ url: string; drop(): Promise<void> }> {
+  return makeDatabase(serverUrl, `template ${new URL(url).pathname.slice(1)}`);
+}
+
+async function makeDatabase(serverUrl: string, options: string): Promise<{ url: string; drop(): Promise<void> }> {
   const name = `bulla_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
-  await query(serverUrl, `create database ${name}`);
+  await query(serverUrl, `create database ${name} ${options}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return { url: url.href, drop: () => query(serverUrl, `drop database if exists ${name} with (force)`) };

@@ -42,7 +42,7 @@ export function startProcess(args: readonly string[], ready = 'identity'): Promi
   let output = '';
   const ended = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`The service does not start:\n${output}`)), 20_000);
+    const timer = setTimeout(() => reject(new Error(`The service does not start:\n${output}`)), 60_000);
     const read = (data: Buffer): void => {
       output += data.toString();
       if (!output.includes(ready)) return;

@@ -23,7 +23,7 @@ beforeAll(async () => {
   await world.stop();
   good = world.copyDatabase('good.sqlite');
   copyFileSync(world.path('checkpoint'), world.path('good.checkpoint'));
-}, 30_000);
+});
 
 beforeEach(() => {
   world.putDatabase(good);
@@ -138,12 +138,16 @@ const edits: [string, (database: DatabaseSync) => void][] = [
 ];
 
 describe('audit verify', () => {
-  it.each(edits)('%s: found, even without a checkpoint', (_, edit) => {
-    world.database(edit);
-    const { status, output } = world.run('audit verify');
-    expect(status, output).toBe(1);
-    expect(output).not.toMatch(/ at .*\.ts:\d+/);
-  });
+  // All of them, on both stores: test/store/tampering.test.ts.
+  it.each(edits.filter(([name]) => /computed anew|nothing left/.test(name)))(
+    '%s: found, even without a checkpoint',
+    (_, edit) => {
+      world.database(edit);
+      const { status, output } = world.run('audit verify');
+      expect(status, output).toBe(1);
+      expect(output).not.toMatch(/ at .*\.ts:\d+/);
+    },
+  );
 
   it('the log as it was is whole', () => {
     expect(world.run('audit verify').output).toMatch(/whole/);
@@ -195,7 +199,7 @@ describe('a client that kept a checkpoint', () => {
     expect(other.size).toBeGreaterThanOrEqual(seen.size);
     expect(await forked.verifyConsistency(kept, other)).toBe(true);
     expect(await forked.verifyConsistency(seen, other)).toBe(false);
-  }, 20_000);
+  });
 });
 
 describe('a checkpoint', () => {
@@ -231,5 +235,5 @@ describe('a checkpoint', () => {
     expect(await world.refusal()).not.toBe('');
     world.configure();
     await other.remove();
-  }, 20_000);
+  });
 });

@@ -98,7 +98,7 @@ beforeAll(async () => {
   output = world.running.output();
   await world.stop();
   globalThis.fetch = original;
-}, 30_000);
+});
 
 afterAll(() => world?.remove());
 

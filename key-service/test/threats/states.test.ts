@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { copyFileSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -99,9 +99,9 @@ describe('a destroyed version, and its return', () => {
     await world.stop();
     await world.later(8, () => (materials()[0] as { material: unknown }).material === null);
     await world.start();
-  }, 60_000);
+  });
 
-  it('§5.2 opens nothing for anybody, and its material is gone from the database', async () => {
+  it('§5.2 §11.6 opens nothing for anybody, and its material is gone from the database', async () => {
     for (const [operation, user] of [
       ['unwrap', 'alice@north'],
       ['rewrap', 'alice@north'],
@@ -132,7 +132,7 @@ describe('a destroyed version, and its return', () => {
     expect(output).toMatch(/cut|older/);
     world.putDatabase(now);
     await world.start();
-  }, 20_000);
+  });
 
   it('§11.2 nor the rows of before alone in the database of now', async () => {
     await world.stop();
@@ -160,7 +160,7 @@ describe('a destroyed version, and its return', () => {
     }
     world.putDatabase(now);
     await world.start();
-  }, 30_000);
+  });
 });
 
 describe('§11.5 a database that went another way', () => {
@@ -185,7 +185,7 @@ describe('§11.5 a database that went another way', () => {
     expect(await world.refusal()).toMatch(/does not continue the checkpoint/);
     const { status, output } = world.run('audit verify', '--checkpoint', world.path('kept'));
     expect([status, output]).toEqual([1, expect.stringMatching(/does not continue the checkpoint/)]);
-  }, 30_000);
+  });
 
   it('an older backup is not restored beside a newer checkpoint, unless the operator says so', async () => {
     const world = await newWorld();
@@ -203,16 +203,14 @@ describe('§11.5 a database that went another way', () => {
     expect(backup.status, backup.output).toBe(0);
     await world.change(key_id, 'mark-compromised', { version: 1 });
     await world.stop();
-    const secretKey = /bullask1\.\S+/.exec(readFileSync(keyFile, 'utf8'))?.[0] ?? '';
-    writeFileSync(world.path('bare.key'), secretKey, { mode: 0o600 });
     const restore = (...more: string[]) => {
       world.removeDatabase();
-      return world.run('restore', '--in', world.path('backup'), '--key-file', world.path('bare.key'), ...more);
+      return world.run('restore', '--in', world.path('backup'), '--key-file', keyFile, ...more);
     };
     const refused = restore();
     expect([refused.status, refused.output]).toEqual([1, expect.stringMatching(/older than the checkpoint/)]);
     expect(await world.refusal()).not.toBe('');
     const accepted = restore('--accept-rollback');
     expect(accepted.status, accepted.output).toBe(0);
-  }, 60_000);
+  });
 });

@@ -195,7 +195,7 @@ describe('requests that are changed', () => {
     expect(await withRequest((sent) => ({ ...sent, body: Buffer.alloc(0) }))).toMatch(/^401 invalid-proof proof-body/);
   });
 
-  it('a session of the proxy in place of the client’s is not possible: it is in the signed proof', async () => {
+  it('§3.5 a session of the proxy in place of the client’s is not possible: it is in the signed proof', async () => {
     const other = world.client('alice@north');
     const session = await other.session();
     const swap = (sent: Message): Message => {

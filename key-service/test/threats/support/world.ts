@@ -4,10 +4,15 @@ import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { inject } from 'vitest';
 import { Client, type ClientOptions, Refused } from '../../reference-client/client.ts';
 import type { Item, Result } from '../../reference-client/documents.ts';
 import { type RunningService, runCommand, startService } from '../../reference-client/running-service.ts';
+import { createDatabase } from '../../support/postgres.ts';
 import { audience, Issuer } from './issuer.ts';
+
+/** It goes with the server, which lasts as long as the tests. */
+const newPostgres = async () => (await createDatabase(inject('postgresUrl'))).url;
 
 /** The external URL: not where the service listens, as behind a proxy. */
 export const externalUrl = 'https://keys.example';
@@ -64,7 +69,8 @@ export class World {
 
   /** A world whose service listens. */
   static async start(issuers: readonly object[] = [], more: object = {}): Promise<World> {
-    const world = World.create(issuers, more);
+    const store = inject('storeKind') === 'postgres' ? { postgres: await newPostgres() } : { sqlite: 'keys.sqlite' };
+    const world = World.create(issuers, { store, ...more });
     await world.start();
     return world;
   }

@@ -1,0 +1,243 @@
+/** What operators are told: help, wrong uses, and what stands in the way of a start; never a stack. */
+
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { main } from '../../src/cli/main.ts';
+import { generateRootKey } from '../../src/root-key/sources.ts';
+import { newDatabase, type TestDatabase } from '../support/harness.ts';
+import { createTestIssuer, issuerConfig } from '../support/issuer.ts';
+
+let database: TestDatabase;
+let config: Record<string, unknown>;
+const at = (name: string): string => join(database.folder, name);
+
+beforeAll(async () => {
+  database = await newDatabase('sqlite');
+  config = {
+    ...{ service_id: 'bulla-test', external_url: 'http://127.0.0.1:1', listen: { port: 0 } },
+    ...{ store: { sqlite: 'keys.sqlite' }, root_key: { file: 'root.key' }, log_level: 'silent' },
+    issuers: [issuerConfig((await createTestIssuer()).jwk)],
+  };
+  write({});
+  writeFileSync(at('root.key'), generateRootKey(), { mode: 0o600 });
+  expect((await run('init')).code).toBe(0);
+});
+afterAll(() => database.remove());
+afterEach(() => vi.unstubAllEnvs());
+
+function write(change: object, name = 'config.json'): string {
+  writeFileSync(at(name), JSON.stringify({ ...config, ...change }));
+  return at(name);
+}
+
+/** Runs a command in this process; `--config` is that of the folder unless given. */
+async function run(command: string, ...args: string[]) {
+  const written = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      written[name] += text;
+      return true;
+    }),
+  );
+  try {
+    const words = command.split(' ').filter((word) => word !== '');
+    const takesConfig = !/^(|dev|policies.*|root-key create|-.*|help|__proto__|toString)$/.test(command);
+    const withConfig = takesConfig && !args.includes('--config') ? ['--config', at('config.json')] : [];
+    await main([...words, ...withConfig, ...args]);
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  const code = process.exitCode ?? 0;
+  process.exitCode = undefined;
+  expect(written.stdout + written.stderr).not.toMatch(/\n\s+at /);
+  return { code, ...written };
+}
+
+describe('help', () => {
+  it('of all commands and of each', async () => {
+    for (const asked of ['--help', '-h', 'help']) {
+      const { code, stdout } = await run(asked);
+      expect([code, stdout]).toEqual([0, expect.stringContaining('audit verify --config <file>')]);
+    }
+    const names = [...(await run('--help')).stdout.matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name);
+    expect(new Set(names).size).toBe(11);
+    for (const name of new Set(names)) {
+      const { code, stdout } = await run(`${name}`, '--help');
+      expect([code, stdout]).toEqual([
+        0,
+        expect.stringMatching(new RegExp(`^bulla-key-service ${name}\n\n  ${name} `)),
+      ]);
+    }
+  });
+});
+
+describe('§12.1 a wrong use is 2, and says how', () => {
+  it.each([
+    ['', [], /<command>/],
+    ['bogus', [], /<command>/],
+    ['__proto__', [], /<command>/],
+    ['toString', [], /<command>/],
+    ['serve', ['--bogus'], /Unknown option '--bogus'\n/],
+    ['serve', ['extra'], /Unexpected argument 'extra'\n/],
+    ['serve', ['--config'], /argument missing/],
+    ['serve', ['--config', ''], /--config missing/],
+    ['restore', [], /--in, --key-file missing/],
+    ['backup', ['--out', 'x'], /--recipient missing/],
+    ['keys', [], /list\|describe\|create/],
+    ['keys bogus', [], /list\|describe\|create/],
+    ['keys rotate', ['--tenant', 'north'], /--key missing/],
+    ['keys create', ['--tenant', 'north', '--alias', 'Not One'], /--alias is a name/],
+    ['audit', [], /verify\|checkpoint/],
+    ['identity', [], /show\|rotate/],
+    ['root-key', [], /create\|rotate/],
+    ['policies', [], /policies check <file>/],
+    ['policies check', ['a', 'b'], /policies check <file>/],
+    ['dev', ['--port', 'x'], /--port is a number/],
+  ] as [string, string[], RegExp][])('%s %s', async (command, args, message) => {
+    const { code, stderr } = await run(command, ...args);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+    const [name = ''] = command.split(' ');
+    expect(stderr).toContain(`bulla-key-service ${message.source === '<command>' ? '<command>' : name}\n`);
+  });
+});
+
+describe('what stands in the way is 1, and named', () => {
+  const tls = { external_url: 'https://localhost', listen: { port: 0, tls: { cert: 'cert.pem', key: 'key.pem' } } };
+  it.each([
+    ['a configuration that is not there', 'serve', ['--config', 'none'], {}, /cannot be read: ENOENT/],
+    ['a field that is unknown', 'serve', [], { listen: { prt: 1, port: 0 } }, /"prt"\s+→ at listen/],
+    ['two stores', 'serve', [], { store: { sqlite: 'a', postgres: 'b' } }, /must be { "sqlite" }/],
+    ['a connection string that is none', 'serve', [], { store: { postgres: 'nonsense' } }, /must begin with postgres:/],
+    ['no environment for the store', 'serve', [], { store: { postgres_env: 'BULLA_NONE' } }, /no BULLA_NONE/],
+    [
+      'a database that is not there',
+      'serve',
+      [],
+      { store: { postgres: 'postgres://a:b@127.0.0.1:1/c' } },
+      /ECONNREFUSED/,
+    ],
+    ['a folder that is not there', 'serve', [], { store: { sqlite: 'none/keys' } }, /cannot be opened: ENOENT/],
+    [
+      'a root key that is not there',
+      'serve',
+      [],
+      { root_key: { file: 'none' } },
+      /root key file .*none cannot be read/,
+    ],
+    [
+      'a database that was not initialized',
+      'serve',
+      [],
+      { store: { sqlite: 'new.sqlite' } },
+      /run `bulla-key-service init`/,
+    ],
+    ['TLS files that are not there', 'serve', [], tls, /TLS file .*cert.pem cannot be read: ENOENT/],
+    [
+      'a policy file that is not there',
+      'serve',
+      [],
+      { policies: 'none.cedar' },
+      /policy file .*none.cedar cannot be read/,
+    ],
+    [
+      'a checkpoint that cannot be written',
+      'serve',
+      [],
+      { checkpoint_file: 'none/checkpoint' },
+      /checkpoint cannot be written/,
+    ],
+    ['an issuer that stands twice', 'serve', [], { issuers: ['a', 'a'] }, /stands twice/],
+    [
+      'an issuer that is the service',
+      'serve',
+      [],
+      { issuers: ['http://127.0.0.1:1'] },
+      /stands twice, or is the service/,
+    ],
+    ['an origin with a slash', 'serve', [], { cors: { origins: ['https://app.example/'] } }, /must be an origin/],
+    ['any origin', 'serve', [], { cors: { origins: ['*'] } }, /must be an origin/],
+    ['a tenant that nobody speaks for', 'keys list', ['--tenant', 'nort'], {}, /No issuer speaks for the tenant nort/],
+    ['a key that is not there', 'keys enable', ['--tenant', 'north', '--key', 'none'], {}, /no such key/],
+    ['a checkpoint that is not there', 'audit verify', ['--checkpoint', 'none'], {}, /no such checkpoint/],
+    ['a file that cannot be written', 'audit checkpoint', ['--out', '/none/x'], {}, /ENOENT.*\/none\/x/],
+    ['a recipient that is none', 'backup', ['--recipient', 'x', '--out', 'y'], {}, /bullapk1/],
+    ['a backup that is not there', 'restore', ['--in', '/none', '--key-file', '/none'], {}, /\/none cannot be read/],
+    [
+      'a folder for a root key that is not there',
+      'root-key create',
+      ['--out', '/none/x'],
+      {},
+      /cannot be made: ENOENT/,
+    ],
+    ['an address that is not loopback', 'dev', ['--host', '192.0.2.1'], {}, /loopback only/],
+  ] as [string, string, string[], Record<string, unknown>, RegExp][])(
+    '%s',
+    async (_, command, args, change, message) => {
+      const [issuer] = config['issuers'] as object[];
+      const issuers = (change['issuers'] as string[] | undefined)?.map((name) => ({ ...issuer, issuer: name }));
+      const own = args.includes('--config') || Object.keys(change).length === 0;
+      const file = own ? [] : ['--config', write({ ...change, ...(issuers ? { issuers } : {}) }, 'other.json')];
+      const { code, stderr } = await run(command, ...file, ...args);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(message)]);
+    },
+  );
+
+  it('TLS files that are none, a port in use, a root key that others can read', async () => {
+    writeFileSync(at('cert.pem'), 'none');
+    writeFileSync(at('key.pem'), 'none');
+    const started = (change: object) => run('serve', '--config', write(change, 'other.json'));
+    expect((await started(tls)).stderr).toMatch(/cert.pem and .*key.pem do not make a server/);
+    const other = createServer();
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as { port: number };
+    expect((await started({ listen: { port } })).stderr).toBe(
+      `The service cannot listen on 127.0.0.1:${port}: EADDRINUSE\n`,
+    );
+    other.close();
+    chmodSync(at('root.key'), 0o644);
+    expect((await started({})).stderr).toMatch(/must have the mode 0600/);
+    chmodSync(at('root.key'), 0o600);
+    vi.stubEnv('BULLA_STORE', 'nonsense');
+    expect((await started({ store: { postgres_env: 'BULLA_STORE' } })).stderr).toMatch(
+      /BULLA_STORE holds is no postgres/,
+    );
+    vi.stubEnv('BULLA_KEY', 'bullaroot1.AAAA');
+    const { stderr } = await started({ root_key: { env: 'BULLA_KEY' } });
+    expect(stderr).toMatch(/BULLA_KEY is no root key/);
+    expect(stderr).not.toContain('AAAA');
+  });
+});
+
+describe('what works says so', () => {
+  it('keys, policies, root keys, the log', async () => {
+    const tenant = ['--tenant', 'north'];
+    const made = JSON.parse((await run('keys create', ...tenant, '--alias', 'orders')).stdout);
+    expect((await run('keys create', ...tenant, '--alias', 'orders')).stderr).toBe(
+      'The alias belongs to another key\n',
+    );
+    expect(JSON.parse((await run('keys list', ...tenant)).stdout)).toEqual([made]);
+    mkdirSync(at('sub'));
+    expect((await run('root-key create', '--out', at('sub/key'))).stdout).toBe(`made ${at('sub/key')}\n`);
+    expect((await run('root-key rotate', '--new', at('sub/key'))).stdout).toMatch(/^8 secrets sealed anew/);
+    writeFileSync(at('root.key'), readFileSync(at('sub/key')));
+    expect((await run('audit verify')).stdout).toBe('the log is whole: 2 entries\n');
+  });
+
+  it('§12.3 policies check', async () => {
+    const check = async (policy: string) => {
+      writeFileSync(at('some.cedar'), policy);
+      const { code, stdout, stderr } = await run('policies check', at('some.cedar'));
+      return `${code} ${stdout}${stderr}`;
+    };
+    const unwrap =
+      'permit (principal in Bulla::Role::"x-batch", action == Bulla::Action::"unwrap", resource is Bulla::Key)';
+    expect(await check(`${unwrap} when { context.keyContext.hasTag("purpose") };`)).toMatch(/^0 .*fit the schema/);
+    expect(await check('')).toMatch(/^0 /);
+    expect(await check('permit (principal, action == Bulla::Action::"unwarp", resource);')).toMatch(/^1 .*unwarp/s);
+    expect(await check(`${unwrap} when { context.bogus };`)).toMatch(/^1 .*bogus/s);
+    expect(await check(`${unwrap} when { context.keyContext.getTag("purpose") == "x" };`)).toMatch(/^1 .*purpose/s);
+    expect(await check('permit (principal')).toMatch(/^1 /);
+  });
+});

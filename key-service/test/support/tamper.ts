@@ -1,0 +1,50 @@
+/** What somebody does who can write to a database of either kind: statements with `?`, and copies of the whole. */
+
+import { copyFileSync } from 'node:fs';
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import pg from 'pg';
+import { inject } from 'vitest';
+import { newDatabase, type TestDatabase } from './harness.ts';
+import { copyDatabase } from './postgres.ts';
+
+type Value = string | number | null | Uint8Array;
+export type Row = Record<string, Value>;
+
+/** Runs a statement and gives its rows. */
+export type Sql = (text: string, ...values: readonly Value[]) => Promise<Row[]>;
+
+/** Opens a database, past the service. */
+export async function withSql<T>({ config }: TestDatabase, work: (sql: Sql) => Promise<T>): Promise<T> {
+  if ('sqlite' in config) {
+    const database = new DatabaseSync(config.sqlite, { enableForeignKeyConstraints: false });
+    try {
+      return await work(async (text, ...values) => database.prepare(text).all(...(values as SQLInputValue[])) as Row[]);
+    } finally {
+      database.close();
+    }
+  }
+  const client = new pg.Client({ connectionString: (config as { postgres: string }).postgres });
+  await client.connect();
+  try {
+    // What a superuser may do: no foreign key stops them.
+    await client.query('set session_replication_role = replica');
+    return await work(async (text, ...values) => {
+      const [first = '', ...rest] = text.split('?');
+      const numbered = rest.reduce((all, part, index) => `${all}$${index + 1}${part}`, first);
+      return (await client.query(numbered, [...values])).rows;
+    });
+  } finally {
+    await client.end();
+  }
+}
+
+/** A copy of a database that nobody has open. */
+export async function copyOf({ config, folder }: TestDatabase): Promise<TestDatabase> {
+  if ('sqlite' in config) {
+    const copy = await newDatabase('sqlite');
+    copyFileSync(config.sqlite, (copy.config as { sqlite: string }).sqlite);
+    return copy;
+  }
+  const { url, drop } = await copyDatabase(inject('postgresUrl'), (config as { postgres: string }).postgres);
+  return { config: { postgres: url }, folder, remove: drop };
+}
