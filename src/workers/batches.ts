@@ -29,8 +29,11 @@ export function batchPipe(
   const perBatch = Math.max(1, Math.floor(batchLength / pieceLength));
   const capacity = perBatch * pieceLength;
   const spare: ArrayBuffer[] = [];
+  let nothing = new ArrayBuffer(1);
   const take = ({ results, complete, buffer }: ConvertedBatch) => {
     spare.push(buffer);
+    // Chromium counts the memory that comes from a worker, but looks at the sum only where some is made. Without this a page through which 16 GiB went took up to 2.2 GB.
+    nothing = new ArrayBuffer(1);
     for (const result of results) if (result.byteLength > 0) emit(result);
     if (!complete) throw new DecryptionError();
   };
@@ -40,7 +43,7 @@ export function batchPipe(
   let first = 0;
 
   const send = (isLast: boolean) => {
-    const buffer = current?.buffer ?? new ArrayBuffer(0);
+    const buffer = current?.buffer ?? nothing;
     const batch: SegmentBatch = { direction, key, first, pieceLength, isLast, buffer, length: filled };
     assertIndex(first + segmentsOf(batch) - 1, segmentSize);
     first += perBatch;

@@ -62,6 +62,26 @@ describe('layers', () => {
   });
 });
 
+describe('the key service', () => {
+  const own = readSources('key-service/src');
+
+  test('no import cycles, types included, and nothing of src/ but by the names of the package', () => {
+    expect(own.length).toBeGreaterThan(60);
+    expect(own.filter(({ path, imports }) => closure(own, imports).files.has(path)).map(({ path }) => path)).toEqual(
+      [],
+    );
+    const outside = own.flatMap(({ path, imports }) =>
+      imports.filter((to) => to.startsWith('..')).map((to) => `${path}: ${to}`),
+    );
+    expect(outside).toEqual([]);
+  });
+
+  test.each(own)('$path says what it is, and is not too long', ({ text }) => {
+    expect(text).toMatch(/^(#!.*\n)?\/\*\*[\s*]*[^\s]/);
+    expect(text.split('\n').length).toBeLessThanOrEqual(301);
+  });
+});
+
 describe('entry points', () => {
   const entries = Object.entries(manifest.exports).filter(([subpath]) => !/\.js(on)?$/.test(subpath));
 

@@ -3,32 +3,15 @@
 import { randomBytes } from 'node:crypto';
 import { setImmediate } from 'node:timers/promises';
 import type { ItemRecord } from '../audit/entry.ts';
-import type { Caller } from '../auth/caller.ts';
 import { Problem, type ProblemDocument } from '../errors.ts';
-import type { KeyView } from '../keys/key-cache.ts';
-import type { Materials } from '../keys/materials.ts';
 import type { KeyRecord } from '../keys/model.ts';
 import { isReference } from '../keys/references.ts';
 import { wrapDataKey } from '../keys/wrapping.ts';
 import { type Bytes, encodeBase64url } from '../lib/bytes.ts';
-import type { Authorizer } from '../policies/authorizer.ts';
-import type { Session } from '../transport/session.ts';
 import { type BoundContext, ContextTable } from './contexts.ts';
 import { activeVersion, openItem, targetKey } from './items.ts';
+import type { BatchParts, ItemParts } from './parts.ts';
 import type { DataItem, DataOperation, GenerateItem, RewrapItem, UnwrapItem, WrapItem } from './requests.ts';
-
-/** What a batch is carried out with. */
-export interface BatchParts {
-  readonly serviceId: string;
-  readonly caller: Caller;
-  readonly session: Session;
-  readonly view: KeyView;
-  readonly authorizer: Authorizer;
-  readonly materials: Materials;
-  readonly contextMac: Bytes;
-  /** Opens what the caller sealed; for `wrap`. */
-  readonly openSealed: ReturnType<Session['opener']> | undefined;
-}
 
 /** A result of §6.2. */
 export interface DataResult {
@@ -45,11 +28,6 @@ export interface BatchOutcome {
   readonly results: (DataResult | { readonly problem: ProblemDocument })[];
   readonly records: ItemRecord[];
   readonly uses: { readonly keyId: string; readonly version: number; readonly count: number }[];
-}
-
-/** What the operations on an item work with. */
-export interface ItemParts extends BatchParts {
-  readonly contexts: ContextTable;
 }
 
 interface ItemOutcome {
@@ -126,20 +104,26 @@ async function wrap(parts: ItemParts, item: WrapItem, index: number): Promise<It
   const key = await targetKey(parts, 'wrap', item.key, context);
   const dataKey = parts.openSealed?.(index, context.digest, item.sealed_key);
   if (dataKey?.byteLength !== 32) throw new Problem('transport-failed');
-  const { version, wrapped } = await wrapUnder(parts, key, context, dataKey);
-  dataKey.fill(0);
-  const result = { ...describe(key, version), wrapped_key: encodeBase64url(wrapped) };
-  return { result, used: [{ keyId: key.id, version }] };
+  try {
+    const { version, wrapped } = await wrapUnder(parts, key, context, dataKey);
+    const result = { ...describe(key, version), wrapped_key: encodeBase64url(wrapped) };
+    return { result, used: [{ keyId: key.id, version }] };
+  } finally {
+    dataKey.fill(0);
+  }
 }
 
 async function unwrap(parts: ItemParts, item: UnwrapItem, index: number): Promise<ItemOutcome> {
   const context = parts.contexts.get(item.key_context);
   const { key, version, dataKey } = await openItem(parts, 'unwrap', item, context);
-  const identity = { keyId: key.id, version, contextDigest: context.digest, wrappedKey: item.wrapped_key };
-  const sealed = parts.session.sealResult(index, identity, dataKey);
-  dataKey.fill(0);
-  const result = { ...describe(key, version), sealed_key: encodeBase64url(sealed) };
-  return { result, used: [{ keyId: key.id, version }] };
+  try {
+    const identity = { keyId: key.id, version, contextDigest: context.digest, wrappedKey: item.wrapped_key };
+    const sealed = parts.session.sealResult(index, identity, dataKey);
+    const result = { ...describe(key, version), sealed_key: encodeBase64url(sealed) };
+    return { result, used: [{ keyId: key.id, version }] };
+  } finally {
+    dataKey.fill(0);
+  }
 }
 
 async function rewrap(parts: ItemParts, item: RewrapItem): Promise<ItemOutcome> {

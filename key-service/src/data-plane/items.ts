@@ -5,8 +5,8 @@ import { type KeyRecord, type VersionRecord, versionOf } from '../keys/model.ts'
 import { unwrapDataKey } from '../keys/wrapping.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { DataAction } from '../policies/authorizer.ts';
-import type { ItemParts } from './batch.ts';
 import type { BoundContext } from './contexts.ts';
+import type { ItemParts } from './parts.ts';
 import type { UnwrapItem } from './requests.ts';
 
 /** An item's wrapped key, opened. The caller overwrites the data key. */

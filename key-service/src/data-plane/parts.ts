@@ -1,0 +1,27 @@
+/** What a batch, and each of its items, is carried out with. */
+
+import type { Caller } from '../auth/caller.ts';
+import type { KeyView } from '../keys/key-cache.ts';
+import type { Materials } from '../keys/materials.ts';
+import type { Bytes } from '../lib/bytes.ts';
+import type { Authorizer } from '../policies/authorizer.ts';
+import type { Session } from '../transport/session.ts';
+import type { ContextTable } from './contexts.ts';
+
+/** What a batch is carried out with. */
+export interface BatchParts {
+  readonly serviceId: string;
+  readonly caller: Caller;
+  readonly session: Session;
+  readonly view: KeyView;
+  readonly authorizer: Authorizer;
+  readonly materials: Materials;
+  readonly contextMac: Bytes;
+  /** Opens what the caller sealed; for `wrap`. */
+  readonly openSealed: ReturnType<Session['opener']> | undefined;
+}
+
+/** What the operations on an item work with. */
+export interface ItemParts extends BatchParts {
+  readonly contexts: ContextTable;
+}
