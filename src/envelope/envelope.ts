@@ -25,14 +25,14 @@ const rules = messageRules({
   3: { name: 'commitment', type: 'bytes', required: true, least: commitmentLength, most: commitmentLength },
 });
 
-/** The bytes of an envelope. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` for wrapped keys that cannot stand together (§8.6). */
+/** The bytes of an envelope, to be framed by a copy: they may be a view of memory that others share. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` for wrapped keys that cannot stand together (§8.6). */
 export function encodeEnvelope(headerBytes: Bytes, keys: readonly WrappedKey[], commitment: Bytes): Bytes {
   if (keys.length > maxWrappedKeys) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `A message has at most ${maxWrappedKeys} wrapped keys`);
   }
   assertOnePassphrase(keys);
   const entries = keys.map(encodeWrappedKey);
-  const bytes = copy(bulla.v1.Envelope.encode({ header: headerBytes, keys: entries, commitment }).finish());
+  const bytes = bulla.v1.Envelope.encode({ header: headerBytes, keys: entries, commitment }).finish() as Bytes;
   if (bytes.byteLength > maxEnvelopeLength) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `The envelope would have more than ${maxEnvelopeLength} bytes`);
   }

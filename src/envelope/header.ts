@@ -2,7 +2,7 @@
 
 import { type Suite, suiteById } from '../crypto/suites.ts';
 import { MessageFormatError } from '../errors.ts';
-import { compareBytes, copy } from '../lib/bytes.ts';
+import { compareBytes } from '../lib/bytes.ts';
 import {
   maxHeaderLength,
   maxNameLength,
@@ -61,20 +61,18 @@ const rules = messageRules(
   (number) => (number >= 1024 ? 'any' : undefined),
 );
 
-/** The bytes of a header. Throws `ERR_LIMIT_EXCEEDED` when there are too many. */
+/** The bytes of a header, to be hashed and put into an envelope: they may be a view of memory that others share. Throws `ERR_LIMIT_EXCEEDED` when there are too many. */
 export function encodeHeader(fields: HeaderFields): Bytes {
-  const bytes = copy(
-    Header.encode({
-      suite: fields.suite.id,
-      salt: fields.salt,
-      segmentSizeLog2: fields.segmentSizeLog2,
-      created: fields.created,
-      keyUse: fields.keyUse === 'shared' ? WireKeyUse.KEY_USE_SHARED : WireKeyUse.KEY_USE_SINGLE,
-      contextNames: [...fields.contextNames],
-      contentType: fields.contentType ?? '',
-      metadata: fields.metadata.map(([name, value]) => ({ name, value })),
-    }).finish(),
-  );
+  const bytes = Header.encode({
+    suite: fields.suite.id,
+    salt: fields.salt,
+    segmentSizeLog2: fields.segmentSizeLog2,
+    created: fields.created,
+    keyUse: fields.keyUse === 'shared' ? WireKeyUse.KEY_USE_SHARED : WireKeyUse.KEY_USE_SINGLE,
+    contextNames: [...fields.contextNames],
+    contentType: fields.contentType ?? '',
+    metadata: fields.metadata.map(([name, value]) => ({ name, value })),
+  }).finish() as Bytes;
   if (bytes.byteLength > maxHeaderLength) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `The header would have more than ${maxHeaderLength} bytes`);
   }

@@ -20,7 +20,12 @@ export function isBytes(value: unknown): value is Uint8Array {
 
 /** The parts one after the other, in memory of their own. */
 export function concat(...parts: readonly Uint8Array[]): Bytes {
-  const result = new Uint8Array(parts.reduce((length, part) => length + part.byteLength, 0));
+  return concatWithRoom(parts, 0);
+}
+
+/** The parts one after the other, with so many zeros behind them. */
+export function concatWithRoom(parts: readonly Uint8Array[], room: number): Bytes {
+  const result = new Uint8Array(parts.reduce((length, part) => length + part.byteLength, room));
   let offset = 0;
   for (const part of parts) {
     result.set(part, offset);

@@ -4,10 +4,17 @@ import { CryptoUnavailableError } from '../errors.ts';
 import type { NativeCrypto } from './native.ts';
 import { turnTaker } from './turns.ts';
 
+/** Once it was found: looking costs a small message as much as a call. */
+let found: Crypto | undefined;
+
 /** The runtime's WebCrypto. Throws `ERR_CRYPTO_UNAVAILABLE` where there is none. */
 export function webcrypto(): Crypto | Promise<Crypto> {
+  if (found !== undefined) return found;
   const provider = globalThis.crypto as Crypto | undefined;
-  if (provider?.subtle !== undefined) return provider;
+  if (provider?.subtle !== undefined) {
+    found = provider;
+    return provider;
+  }
   throw new CryptoUnavailableError(
     globalThis.isSecureContext === false
       ? 'This page has no WebCrypto because it is not a secure context: serve it over HTTPS, or from localhost'

@@ -1,10 +1,9 @@
 /** Encrypts what is in memory to one message. */
 
-import { magicAndVersion } from '../envelope/framing.ts';
+import { encodePreamble, magicAndVersion } from '../envelope/framing.ts';
 import { assert, assertOptions } from '../lib/assert.ts';
 import { asBytes } from '../lib/bytes.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
-import { geometryOfPlaintext } from '../stream/geometry.ts';
 import { sealAll } from '../stream/segments.ts';
 import type { Bytes } from '../types.ts';
 import { beginEncryption, type EncryptionOptions, encryptionOptionNames } from './begin-encryption.ts';
@@ -43,10 +42,7 @@ export async function encrypt(data: Uint8Array | string, options: EncryptOptions
   assert(typeof detached === 'boolean', 'detached', 'a boolean');
 
   const { envelope, messageKey, segmentSize } = await beginEncryption(options, plaintext.byteLength);
-  const geometry = geometryOfPlaintext(plaintext.byteLength, segmentSize);
-  const front = detached ? magicAndVersion('body') : frameEnvelope(envelope, 'message');
-  const result = new Uint8Array(front.byteLength + geometry.bodyLength);
-  result.set(front);
-  await sealAll(messageKey, plaintext, result.subarray(front.byteLength), geometry, signal);
+  const front = detached ? [magicAndVersion('body')] : [encodePreamble('message', envelope.byteLength), envelope];
+  const result = await sealAll(messageKey, plaintext, front, segmentSize, signal);
   return detached ? { envelope: frameEnvelope(envelope, 'envelope'), body: result } : result;
 }

@@ -3,8 +3,9 @@
 import { segmentsInFlight } from '#platform';
 import { nonceLength, open, seal, tagLength } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
+import { concat, concatWithRoom } from '../lib/bytes.ts';
 import type { Awaitable, Bytes } from '../types.ts';
-import { type Geometry, geometryOfBody, sealedOffset } from './geometry.ts';
+import { geometryOfBody, geometryOfPlaintext, sealedOffset } from './geometry.ts';
 import { forEachInOrder } from './in-flight.ts';
 
 /** Seals the segment of an index (§6.2); a message key must seal each index once. */
@@ -17,19 +18,19 @@ export function openSegment(key: AeadKey, index: number, sealed: Bytes): Awaitab
   return open(key, nonce(index), sealed);
 }
 
-/** Seals a plaintext into `target`, which has the length of the geometry's body. */
+/** Seals a plaintext behind what stands in front of it. */
 export async function sealAll(
   key: AeadKey,
   plaintext: Bytes,
-  target: Bytes,
-  { segmentSize, count }: Geometry,
+  front: readonly Bytes[],
+  segmentSize: number,
   signal: AbortSignal | undefined,
-): Promise<void> {
-  if (count === 1) {
-    signal?.throwIfAborted();
-    target.set(await sealSegment(key, 0, plaintext));
-    return;
-  }
+): Promise<Bytes> {
+  const { count, bodyLength } = geometryOfPlaintext(plaintext.byteLength, segmentSize);
+  signal?.throwIfAborted();
+  if (count === 1) return concat(...front, await sealSegment(key, 0, plaintext));
+  const result = concatWithRoom(front, bodyLength);
+  const body = result.byteLength - bodyLength;
   await forEachInOrder(
     0,
     count,
@@ -38,8 +39,9 @@ export async function sealAll(
       signal?.throwIfAborted();
       return sealSegment(key, index, plaintext.subarray(index * segmentSize, (index + 1) * segmentSize));
     },
-    (sealed, index) => target.set(sealed, sealedOffset(index, segmentSize)),
+    (sealed, index) => result.set(sealed, body + sealedOffset(index, segmentSize)),
   );
+  return result;
 }
 
 /** Opens a whole body, all of it or nothing (§6.4). Throws `ERR_DECRYPTION_FAILED`. */
@@ -66,7 +68,11 @@ export async function openAll(
   return plaintext;
 }
 
+/** That of the first segment, which is the only one of a small message: one for all saves each of them an allocation. Nobody writes to it. */
+const firstNonce = new Uint8Array(nonceLength);
+
 function nonce(index: number): Bytes {
+  if (index === 0) return firstNonce;
   const bytes = new Uint8Array(nonceLength);
   bytes[8] = index >>> 24;
   bytes[9] = index >>> 16;
