@@ -53,7 +53,7 @@ export function summary(rounds: readonly number[]): Omit<Measured, 'name' | 'kin
   return { median, least: sorted[0] as number, most: sorted.at(-1) as number, rounds };
 }
 
-// With `--expose-gc`: what one candidate left behind is not the next one's to clear away.
-function collectGarbage(): void {
+/** With `--expose-gc`: what one candidate left behind is not the next one's to clear away. */
+export function collectGarbage(): void {
   (globalThis as { gc?: () => void }).gc?.();
 }

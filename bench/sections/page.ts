@@ -4,7 +4,7 @@ import { createWorkerPool } from 'bulla/workers';
 import { bareLoops } from '../lib/bare.ts';
 import { bareSubtle } from '../lib/bare-message.ts';
 import { chunksOf, joined, makeNoise, messageContext } from '../lib/payload.ts';
-import { type Candidate, interleave } from '../lib/rounds.ts';
+import { type Candidate, collectGarbage, interleave } from '../lib/rounds.ts';
 import type { Section } from '../lib/table.ts';
 import { awsInPage } from '../peers/aws-browser.ts';
 import { portablePeers } from '../peers/portable.ts';
@@ -69,6 +69,7 @@ async function mainThread(what: string, { run }: Candidate): Promise<string> {
   observer.observe({ type: 'longtask' });
   // What came before is not meant, and what the first run compiles is not either.
   await run();
+  collectGarbage();
   await new Promise((resolve) => setTimeout(resolve, 300));
   found.length = 0;
   let [working, taken] = [0, 0];

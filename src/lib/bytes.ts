@@ -25,7 +25,9 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
 
 /** The parts one after the other, with so many zeros behind them. */
 export function concatWithRoom(parts: readonly Uint8Array[], room: number): Bytes {
-  const result = new Uint8Array(parts.reduce((length, part) => length + part.byteLength, room));
+  let length = room;
+  for (const part of parts) length += part.byteLength;
+  const result = new Uint8Array(length);
   let offset = 0;
   for (const part of parts) {
     result.set(part, offset);
@@ -95,7 +97,9 @@ export function lengthPrefixed(bytes: Uint8Array): Bytes {
 
 /** The parts one after the other, each with its length in front of it as in {@link lengthPrefixed}. */
 export function concatPrefixed(...parts: readonly Uint8Array[]): Bytes {
-  const result = new Uint8Array(parts.reduce((length, part) => length + 4 + part.byteLength, 0));
+  let length = 4 * parts.length;
+  for (const part of parts) length += part.byteLength;
+  const result = new Uint8Array(length);
   let offset = 0;
   for (const part of parts) {
     writeU32(result, part.byteLength, offset);
