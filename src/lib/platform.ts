@@ -32,8 +32,10 @@ export const native: NativeCrypto | undefined = undefined;
 export const inTurn = turnTaker({
   slice: 16,
   nextTurn(resume) {
-    // A timer would come 4 ms later; and a channel that stays open would keep some runtimes alive.
+    // Not every runtime has channels; and a timer comes 4 ms late.
+    if (globalThis.MessageChannel === undefined) return void setTimeout(resume);
     const { port1, port2 } = new MessageChannel();
+    // One that stays open would keep some runtimes alive.
     port1.onmessage = () => {
       port1.close();
       resume();
