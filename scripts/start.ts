@@ -38,7 +38,7 @@ Ciphertext    ${resolve(values.data, 'store')}
 
 A tour of the key service's protocol, in another terminal:
 
-  npm run example -w key-service -- --url ${url} --identity ${pin}
+  npm run example -w key-service -- --url ${url} --identity=${pin}
 
 Ctrl-C ends it. What was stored is there at the next start; delete ${values.data} to begin anew.`);
   const stopped = new Promise<'stopped'>((done) => {

@@ -28,7 +28,7 @@ export async function devCommand(args: string[]): Promise<void> {
 
 Try it, in another terminal:
 
-  npm run example -w key-service -- --url ${dev.url} --identity ${thumbprint}
+  npm run example -w key-service -- --url ${dev.url} --identity=${thumbprint}
   curl ${dev.url}/.well-known/bulla-key-service
 
 `);

@@ -49,15 +49,15 @@ describe('deny by default', () => {
 
   it('no shipped role allows what another is for; nobody both administers and unwraps', () => {
     const of = (...roles: string[]) => allowed(shippedRoles, caller(roles));
-    expect(of('decryptor')).toEqual(['unwrap']);
+    expect(of('decryptor')).toEqual(['unwrap', 'read-public-key']);
     expect(of('encryptor')).toEqual([
       'generate-data-key',
       'generate-data-key-without-plaintext',
       'wrap',
       'read-public-key',
     ]);
-    expect(of('rewrapper')).toEqual(['rewrap-from', 'rewrap-to']);
-    expect(of('recoverer')).toEqual(['rewrap-from', 'rewrap-to', 'rewrap-compromised']);
+    expect(of('rewrapper')).toEqual(['rewrap-from', 'rewrap-to', 'read-public-key']);
+    expect(of('recoverer')).toEqual(['rewrap-from', 'rewrap-to', 'rewrap-compromised', 'read-public-key']);
     expect(of('deletion-approver')).toEqual(['describe-key', 'approve-deletion', 'cancel-deletion']);
     expect(of('auditor')).toEqual(['describe-key', 'read-audit']);
     expect(of('metrics-reader')).toEqual(['read-metrics']);

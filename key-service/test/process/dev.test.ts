@@ -40,7 +40,7 @@ describe('what the development service prints', () => {
     ];
     for (const step of [...steps, 'the log continues the earlier checkpoint', 'the key is in the log'])
       expect(text).toContain(step);
-    const stranger = command.replace(/--identity \S+/, `--identity ${'A'.repeat(43)}`);
+    const stranger = command.replace(/--identity=\S+/, `--identity=-${'A'.repeat(42)}`);
     expect(() => execFileSync('sh', ['-c', stranger], { cwd: repository, stdio: 'pipe' })).toThrow(/pinned/);
   });
 
