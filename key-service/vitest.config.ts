@@ -2,9 +2,9 @@
 
 import { defineConfig } from 'vitest/config';
 
-/** What does not itself run on both stores, and does not open the database file: these files run once for each store. */
+/** What does not itself run on both stores, and opens no database file: these files run once for each store. */
 const onBothStores = [
-  'test/threats/{tokens,proofs,tenants,transport}.test.ts',
+  'test/threats/{canary,tokens,proofs,tenants,transport}.test.ts',
   'test/http/{limits,oddities,operation,threats}.test.ts',
 ];
 

@@ -71,29 +71,39 @@ async function loadEmbedded() {
   return EmbeddedPostgres;
 }
 
+/** A database on a server of the tests. */
+interface TestPostgres {
+  readonly url: string;
+  drop(): Promise<void>;
+}
+
 /** A new, empty database on the server; `drop` removes it. */
-export function createDatabase(serverUrl: string): Promise<{ url: string; drop(): Promise<void> }> {
+export function createDatabase(serverUrl: string): Promise<TestPostgres> {
   return makeDatabase(serverUrl, '');
 }
 
 /** A copy of a database that nobody is connected to. */
-export function copyDatabase(serverUrl: string, url: string): Promise<{ url: string; drop(): Promise<void> }> {
+export function copyDatabase(serverUrl: string, url: string): Promise<TestPostgres> {
   return makeDatabase(serverUrl, `template ${new URL(url).pathname.slice(1)}`);
 }
 
-async function makeDatabase(serverUrl: string, options: string): Promise<{ url: string; drop(): Promise<void> }> {
+async function makeDatabase(serverUrl: string, options: string): Promise<TestPostgres> {
   const name = `bulla_${process.pid}_${Math.random().toString(36).slice(2, 10)}`;
   await query(serverUrl, `create database ${name} ${options}`);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => query(serverUrl, `drop database if exists ${name} with (force)`) };
+  return {
+    url: url.href,
+    drop: async () => void (await query(serverUrl, `drop database if exists ${name} with (force)`)),
+  };
 }
 
-export async function query(url: string, text: string): Promise<void> {
+/** Runs one statement over a connection of its own. */
+export async function query(url: string, text: string): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(text);
+    return (await client.query(text)).rows;
   } finally {
     await client.end();
   }

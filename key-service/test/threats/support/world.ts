@@ -8,7 +8,7 @@ import { inject } from 'vitest';
 import { Client, type ClientOptions, Refused } from '../../reference-client/client.ts';
 import type { Item, Result } from '../../reference-client/documents.ts';
 import { type RunningService, runCommand, startService } from '../../reference-client/running-service.ts';
-import { createDatabase } from '../../support/postgres.ts';
+import { createDatabase, query } from '../../support/postgres.ts';
 import { audience, Issuer } from './issuer.ts';
 
 /** It goes with the server, which lasts as long as the tests. */
@@ -51,6 +51,7 @@ export class World {
   readonly south = new Issuer('https://login.south.example');
   readonly #more: object;
   readonly #issuers: readonly object[];
+  #postgres: string | undefined;
   service: RunningService | undefined;
 
   private constructor(folder: string, issuers: readonly object[], more: object) {
@@ -69,8 +70,9 @@ export class World {
 
   /** A world whose service listens. */
   static async start(issuers: readonly object[] = [], more: object = {}): Promise<World> {
-    const store = inject('storeKind') === 'postgres' ? { postgres: await newPostgres() } : { sqlite: 'keys.sqlite' };
-    const world = World.create(issuers, { store, ...more });
+    const postgres = inject('storeKind') === 'postgres' ? await newPostgres() : undefined;
+    const world = World.create(issuers, { store: postgres ? { postgres } : { sqlite: 'keys.sqlite' }, ...more });
+    world.#postgres = postgres;
     await world.start();
     return world;
   }
@@ -126,6 +128,21 @@ export class World {
     } finally {
       database.close();
     }
+  }
+
+  /** Every row of every table, on either store. */
+  async dump(): Promise<object[]> {
+    const rows: object[] = [];
+    if (this.#postgres === undefined) {
+      this.database((database) => {
+        const tables = database.prepare("select name from sqlite_master where type = 'table'").all();
+        for (const { name } of tables) rows.push(...database.prepare(`select * from "${name}"`).all());
+      });
+      return rows;
+    }
+    const tables = await query(this.#postgres, "select tablename as name from pg_tables where schemaname = 'public'");
+    for (const { name } of tables) rows.push(...(await query(this.#postgres, `select * from "${name}"`)));
+    return rows;
   }
 
   /** A copy of the database as it is now, also while the service runs. */
