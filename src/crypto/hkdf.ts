@@ -6,7 +6,6 @@ import type { Awaitable, Bytes } from '../types.ts';
 import {
   type AeadKey,
   type AeadUse,
-  aeadHandle,
   aeadKeyUsages,
   cryptoKeyOf,
   nativeAeadHandle,
@@ -47,9 +46,10 @@ export function deriveAead(key: SecretKey, salt: Bytes, info: Bytes, use: AeadUs
 const aes256 = { name: 'AES-GCM', length: 256 };
 
 function deriveKey(key: SecretKey, salt: Bytes, info: Bytes, use: AeadUse): Promise<AeadKey> {
+  // It is what was asked for; to look at its algorithm, as `aeadHandle` does, costs a small message 3 % of its time in Chromium.
   return withSubtle((subtle) =>
     subtle.deriveKey(parameters(salt, info), cryptoKeyOf(key), aes256, false, aeadKeyUsages[use]),
-  ).then(aeadHandle);
+  ) as Promise<unknown> as Promise<AeadKey>;
 }
 
 function parameters(salt: Bytes, info: Bytes): HkdfParams {

@@ -1,6 +1,7 @@
 /** Bytes: copying, joining, comparing, and the big-endian integers of the format. */
 
 import type { Bytes } from '../types.ts';
+import { pooled } from './pool.ts';
 
 /** A view of bytes that WebCrypto takes: refuses what is no `Uint8Array` and memory that is shared with other threads. */
 export function asBytes(value: unknown, name: string): Bytes {
@@ -23,17 +24,29 @@ export function concat(...parts: readonly Uint8Array[]): Bytes {
   return concatWithRoom(parts, 0);
 }
 
-/** The parts one after the other, with so many zeros behind them. */
+/** The parts one after the other in memory of their own, with so many zeros behind them. */
 export function concatWithRoom(parts: readonly Uint8Array[], room: number): Bytes {
-  let length = room;
+  return filled(new Uint8Array(lengthOf(parts) + room), parts);
+}
+
+/** The parts one after the other in {@link pooled} memory, for what this package alone sees. */
+export function concatPooled(...parts: readonly Uint8Array[]): Bytes {
+  return filled(pooled(lengthOf(parts)), parts);
+}
+
+function lengthOf(parts: readonly Uint8Array[]): number {
+  let length = 0;
   for (const part of parts) length += part.byteLength;
-  const result = new Uint8Array(length);
+  return length;
+}
+
+function filled(target: Bytes, parts: readonly Uint8Array[]): Bytes {
   let offset = 0;
   for (const part of parts) {
-    result.set(part, offset);
+    target.set(part, offset);
     offset += part.byteLength;
   }
-  return result;
+  return target;
 }
 
 /** The same bytes as a plain `Uint8Array` in memory of its own, also from a pooled `Buffer`. */
@@ -90,16 +103,14 @@ export function readU32(bytes: Uint8Array, offset: number): number {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(offset);
 }
 
-/** `docs/format.md`, notation: the length in four bytes, and the bytes. */
+/** `docs/format.md`, notation: the length in four bytes, and the bytes; in {@link pooled} memory. */
 export function lengthPrefixed(bytes: Uint8Array): Bytes {
   return concatPrefixed(bytes);
 }
 
-/** The parts one after the other, each with its length in front of it as in {@link lengthPrefixed}. */
+/** The parts one after the other, each with its length in front of it as in {@link lengthPrefixed}; in {@link pooled} memory. */
 export function concatPrefixed(...parts: readonly Uint8Array[]): Bytes {
-  let length = 4 * parts.length;
-  for (const part of parts) length += part.byteLength;
-  const result = new Uint8Array(length);
+  const result = pooled(4 * parts.length + lengthOf(parts));
   let offset = 0;
   for (const part of parts) {
     writeU32(result, part.byteLength, offset);

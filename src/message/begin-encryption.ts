@@ -1,13 +1,14 @@
 /** What every way to encrypt begins with: options checked, a data key, the header, the key schedule, the envelope. */
 
 import type { AeadKey } from '../crypto/keys.ts';
-import { randomBytes } from '../crypto/random.ts';
+import { randomize } from '../crypto/random.ts';
 import { defaultSuite } from '../crypto/suites.ts';
 import { encodeEnvelope } from '../envelope/envelope.ts';
 import { encodeHeader } from '../envelope/header.ts';
 import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
 import { assert, assertFunction, assertSignal } from '../lib/assert.ts';
 import { maxNameLength, maxSegmentSizeLog2, maxValueLength, minSegmentSizeLog2 } from '../lib/limits.ts';
+import { pooled } from '../lib/pool.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { encodeMap, sortPairs } from '../schedule/map.ts';
 import { deriveMessageKeys, saltLength } from '../schedule/message-keys.ts';
@@ -76,7 +77,7 @@ export async function beginEncryption(options: EncryptionOptions, plaintextLengt
 
   const { dataKey, wrappedKeys, keyUse } = await keyring.generateDataKey({ signal, random, plaintextLength });
   signal?.throwIfAborted();
-  const salt = await randomBytes(saltLength, random);
+  const salt = await randomize(pooled(saltLength), random);
   const header = encodeHeader({
     suite: defaultSuite,
     salt,

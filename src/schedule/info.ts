@@ -2,7 +2,7 @@
 
 import { sha384 } from '../crypto/digest.ts';
 import type { Suite } from '../crypto/suites.ts';
-import { concat, concatPrefixed } from '../lib/bytes.ts';
+import { concat, concatPooled, concatPrefixed } from '../lib/bytes.ts';
 import type { Awaitable, Bytes } from '../types.ts';
 
 const ascii = new TextEncoder();
@@ -33,13 +33,13 @@ export function digestFields(...fields: readonly Bytes[]): Awaitable<Bytes> {
 
 /** `label || 0x00 || digest` */
 export function info(label: string, digest: Bytes): Bytes {
-  return concat(prefixOf(label), digest);
+  return concatPooled(prefixOf(label), digest);
 }
 
-/** The same for two labels: views of one piece of memory, since pieces of it cost small messages more time than bytes. */
+/** The same for two labels: views of one piece of memory. */
 export function twoInfos(first: string, second: string, digest: Bytes): [Bytes, Bytes] {
   const prefix = prefixOf(first);
-  const both = concat(prefix, digest, prefixOf(second), digest);
+  const both = concatPooled(prefix, digest, prefixOf(second), digest);
   const end = prefix.byteLength + digest.byteLength;
   return [both.subarray(0, end), both.subarray(end)];
 }

@@ -1,7 +1,7 @@
 /** The encoding of contexts and key contexts, `docs/format.md` §4.4, and the order of names that headers share with it. */
 
 import { MessageFormatError } from '../errors.ts';
-import { compareBytes, concat, concatPrefixed, u32 } from '../lib/bytes.ts';
+import { compareBytes, concatPooled, concatPrefixed, u32 } from '../lib/bytes.ts';
 import { maxNameLength, maxPairs } from '../lib/limits.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import type { Bytes } from '../types.ts';
@@ -27,10 +27,10 @@ export function sortPairs(map: Readonly<Record<string, string>>, what: string, m
   return entries.map(([name, value]) => encodePair(name, value, what, maxValue)).sort(byName);
 }
 
-/** The map of sorted pairs as bytes. */
+/** The map of sorted pairs as bytes, in pooled memory. */
 export function encodeMap(pairs: readonly EncodedPair[]): Bytes {
   const fields = pairs.flatMap(({ nameBytes, valueBytes }) => [nameBytes, valueBytes]);
-  return concat(u32(pairs.length), concatPrefixed(...fields));
+  return concatPooled(u32(pairs.length), concatPrefixed(...fields));
 }
 
 function encodePair(name: string, value: string, what: string, maxValue: number): EncodedPair {
