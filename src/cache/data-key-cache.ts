@@ -153,6 +153,8 @@ export class DataKeyStore implements DataKeyCache {
   }
 
   async #fetch(id: string, fetch: FetchEntry, signal: AbortSignal | undefined) {
+    // Else the flight would be kept that nobody began.
+    signal?.throwIfAborted();
     const generation = this.#generation;
     const flightId = `${generation} ${id}`;
     const running = this.#flights.get(flightId);

@@ -49,10 +49,10 @@ export async function encryptBlob(
 ): Promise<Blob>;
 export async function encryptBlob(source: BlobSource, options: EncryptBlobOptions): Promise<Blob | DetachedBlob> {
   const plaintext = streamOf(source, 'source');
-  const contentType = options.contentType ?? contentTypeOf(source);
+  const { contentType = contentTypeOf(source), detached } = options;
   const stream = encryptStream({ ...options, contentType });
   const message = await blobOf(plaintext.pipeThrough(stream));
-  return options.detached === true ? { envelope: await stream.envelope, body: message } : message;
+  return detached === true ? { envelope: await stream.envelope, body: message } : message;
 }
 
 /**

@@ -13,6 +13,18 @@ export function assertOptions(options: unknown, names: readonly string[]): asser
   }
 }
 
+const maps = ['context', 'newContext', 'metadata'];
+
+/** A copy of options and of the maps in them, for calls that look at them later than when they are made: what a caller changes meanwhile is for its next call. */
+export function snapshot<Options extends object>(options: Options): Options {
+  const taken = { ...options } as Record<string, unknown>;
+  for (const name of maps) {
+    const map = taken[name];
+    if (typeof map === 'object' && map !== null && !Array.isArray(map)) taken[name] = { ...map };
+  }
+  return taken as Options;
+}
+
 /** A whole number from `least` to `most`. */
 export function assertInteger(value: unknown, least: number, most: number, name: string): asserts value is number {
   assert(Number.isSafeInteger(value), name, 'an integer');

@@ -57,7 +57,11 @@ export async function beginDecryption(envelopeBytes: Bytes, options: DecryptionO
   const failed = (error: unknown) => {
     if (told || !isBullaError(error) || error.code !== 'ERR_DECRYPTION_FAILED') return;
     told = true;
-    keyring.segmentFailed?.(unwrapped.wrappedKey);
+    try {
+      keyring.segmentFailed?.(unwrapped.wrappedKey);
+    } catch {
+      // It must not throw (see `Keyring`); the caller is told why the message does not open, not that a listener failed.
+    }
   };
   return { header: publicHeader(envelope.header), messageKey, segmentSize, failed };
 }

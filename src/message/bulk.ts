@@ -80,7 +80,7 @@ export async function forAll<Item extends BulkItem>(
   try {
     assertSignal(options.signal);
     let passing = options.resumeToken !== undefined;
-    for await (const item of items) {
+    for await (const item of untilStopped(items, run)) {
       if (passing) {
         passing = item.id !== options.resumeToken;
         continue;
@@ -92,8 +92,29 @@ export async function forAll<Item extends BulkItem>(
   } catch (error) {
     run.stop(error);
     await run.settle();
+  } finally {
+    run.end();
   }
   return run.report();
+}
+
+/** The items, until the run stops: also while their source is waited for, which is then told, and not waited for again. */
+async function* untilStopped<Item extends BulkItem>(
+  items: Iterable<Item> | AsyncIterable<Item>,
+  run: Run<Item>,
+): AsyncGenerator<Item, void, void> {
+  const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  let ended = false;
+  try {
+    for (;;) {
+      const { done, value } = await run.untilStopped((async () => source.next())());
+      ended = done === true;
+      if (ended) return;
+      yield value;
+    }
+  } finally {
+    if (!ended) (async () => source.return?.())().catch(() => {});
+  }
 }
 
 /** Codes of errors that say nothing of the one message that met them: the next would meet them too. */
@@ -116,12 +137,13 @@ class Run<Item extends BulkItem> {
   #pause: Promise<void> | undefined;
   #stopped: { readonly reason: unknown } | undefined;
   #complete = false;
+  readonly #abort = () => this.stop(this.#options.signal?.reason);
 
   constructor(options: BulkOptions<Item>, work: (item: Item, signal: AbortSignal) => Promise<boolean>) {
     this.#options = options;
     this.#work = work;
     this.#token = options.resumeToken;
-    options.signal?.addEventListener('abort', () => this.stop(options.signal?.reason), { once: true });
+    options.signal?.addEventListener('abort', this.#abort);
   }
 
   /** Begins an item as soon as there is room and time for it. Rejects when the run has stopped. */
@@ -145,6 +167,16 @@ class Run<Item extends BulkItem> {
   /** Waits for what was begun, however it ends. */
   async settle(): Promise<void> {
     await Promise.all(this.#active);
+  }
+
+  /** Waits for something of the caller's; rejects as soon as the run has stopped. */
+  untilStopped<Result>(promise: Promise<Result>): Promise<Result> {
+    return untilAborted(promise, this.#controller.signal);
+  }
+
+  /** Lets go of the caller's signal. */
+  end(): void {
+    this.#options.signal?.removeEventListener('abort', this.#abort);
   }
 
   /** Nothing more is begun. */
@@ -221,11 +253,16 @@ class Run<Item extends BulkItem> {
     if (wait > 0) await this.#wait(wait);
   }
 
-  #wait(milliseconds: number): Promise<void> {
+  async #wait(milliseconds: number): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const elapsed = new Promise<void>((resolve) => {
-      setTimeout(resolve, milliseconds);
+      timer = setTimeout(resolve, milliseconds);
     });
-    return untilAborted(elapsed, this.#controller.signal);
+    try {
+      await this.untilStopped(elapsed);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #throwIfStopped(): void {

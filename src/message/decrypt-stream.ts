@@ -1,7 +1,7 @@
 /** Decrypts a stream: plaintext comes out segment by segment, each authentic, and the end only when the whole message was. */
 
 import { assertForm, bodyPreambleLength, preambleLength, readPreamble, truncated } from '../envelope/framing.ts';
-import { assertFunction, assertOptions } from '../lib/assert.ts';
+import { assertFunction, assertOptions, snapshot } from '../lib/assert.ts';
 import { assertWorkers, type SegmentPipe, type SegmentWorkers } from '../stream/pipe.ts';
 import { openingPipe } from '../stream/transform.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
@@ -39,7 +39,8 @@ export interface DecryptStream extends TransformStream<Uint8Array, Bytes> {
  */
 export function decryptStream(options: DecryptStreamOptions): DecryptStream {
   assertOptions(options, [...decryptionOptionNames, 'envelope', 'onProgress', 'workers']);
-  const { envelope, onProgress, signal, workers } = options;
+  const taken = snapshot(options);
+  const { envelope, onProgress, signal, workers } = taken;
   assertFunction(onProgress, 'onProgress');
   assertWorkers(workers);
   const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
@@ -52,7 +53,7 @@ export function decryptStream(options: DecryptStreamOptions): DecryptStream {
     };
     let decryption: Decryption | undefined;
     const begin = async (envelopeBytes: Bytes): Promise<SegmentPipe> => {
-      decryption = await beginDecryption(envelopeBytes, options);
+      decryption = await beginDecryption(envelopeBytes, taken);
       header.resolve(decryption.header);
       return openingPipe(decryption.messageKey, decryption.segmentSize, { emit: release, fail }, workers);
     };

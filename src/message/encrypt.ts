@@ -2,7 +2,7 @@
 
 import { encodePreamble, magicAndVersion } from '../envelope/framing.ts';
 import { assert, assertOptions } from '../lib/assert.ts';
-import { asBytes } from '../lib/bytes.ts';
+import { asBytes, copy } from '../lib/bytes.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { sealAll } from '../stream/segments.ts';
 import type { Bytes } from '../types.ts';
@@ -20,6 +20,8 @@ const optionNames = [...encryptionOptionNames, 'detached'];
 /**
  * Encrypts bytes, or the UTF-8 bytes of a string, to a message (`docs/format.md`).
  *
+ * Data and options are taken when it is called: bytes may be changed or erased right afterwards.
+ *
  * Rejects with `ERR_LIMIT_EXCEEDED` where context or metadata are too large, with what the keyring rejects with, with the reason of `signal`, and with a
  * `TypeError` that names a wrong option. For more than fits in memory there is {@link encryptStream}.
  *
@@ -36,7 +38,7 @@ export async function encrypt(
   options: EncryptOptions & { readonly detached?: false | undefined },
 ): Promise<Bytes>;
 export async function encrypt(data: Uint8Array | string, options: EncryptOptions): Promise<Bytes | DetachedMessage> {
-  const plaintext = typeof data === 'string' ? encodeUtf8(data, 'data') : asBytes(data, 'data');
+  const plaintext = typeof data === 'string' ? encodeUtf8(data, 'data') : copy(asBytes(data, 'data'));
   assertOptions(options, optionNames);
   const { detached = false, signal } = options;
   assert(typeof detached === 'boolean', 'detached', 'a boolean');

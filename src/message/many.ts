@@ -3,8 +3,8 @@
 import { encodedWrappedKey, encodeWrappedKey } from '../envelope/wrapped-key.ts';
 import type { DataKey, GeneratedDataKey, Keyring, KeyringOptions, Unwrapped } from '../keyrings/keyring.ts';
 import { assertKeyring } from '../keyrings/keyring.ts';
-import { assert, assertOptions, assertSignal } from '../lib/assert.ts';
-import { bytesToKey, concatPrefixed } from '../lib/bytes.ts';
+import { assert, assertOptions, assertSignal, snapshot } from '../lib/assert.ts';
+import { asBytes, bytesToKey, concatPrefixed, copy } from '../lib/bytes.ts';
 import type { Bytes, Context } from '../types.ts';
 import { type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
 import { type EncryptionOptions, encryptionOptionNames } from './begin-encryption.ts';
@@ -38,7 +38,7 @@ const maxUnwrapped = 1_000;
 
 /**
  * Encrypts many small messages, in the order of the items. **They share a data key** (each has a message key of its own all the same) and are marked SHARED: whoever may open one of
- * them could open all, if given their contexts. After 10,000 messages or 1 GiB another data key is made. A keyring that shares data keys itself, such as one with a cache, goes by its own limits.
+ * them could open all, if given their contexts. Items and options are taken when it is called. After 10,000 messages or 1 GiB another data key is made. A keyring that shares data keys itself, such as one with a cache, goes by its own limits.
  *
  * Rejects with what {@link encrypt} rejects with, as soon as one item fails, and with a `TypeError` that names a wrong option.
  *
@@ -51,9 +51,12 @@ export async function encryptMany(items: readonly PlaintextItem[], options: Encr
   assertItems(items, ['data', 'context']);
   assertKeyring(options.keyring, 'keyring');
   const keyring = items.length > 1 ? sharing(options.keyring) : options.keyring;
-  return forEach(items, options, ({ data, context }) =>
-    encrypt(data, { ...options, keyring, context: context ?? options.context }),
-  );
+  const taken = snapshot({ ...options, keyring });
+  const each = items.map((item) => {
+    const { data, context } = snapshot(item);
+    return { data: typeof data === 'string' ? data : copy(asBytes(data, 'data')), context };
+  });
+  return forEach(each, taken, ({ data, context = taken.context }) => encrypt(data, { ...taken, context }));
 }
 
 /**
@@ -68,9 +71,9 @@ export async function decryptMany(items: readonly EncryptedItem[], options: Decr
   assertOptions(options, decryptionOptionNames);
   assertItems(items, ['message', 'context']);
   assertKeyring(options.keyring, 'keyring');
-  const keyring = unwrappingOnce(options.keyring);
-  return forEach(items, options, ({ message, context }) =>
-    decrypt(message, { ...options, keyring, context: context ?? options.context }),
+  const taken = snapshot({ ...options, keyring: unwrappingOnce(options.keyring) });
+  return forEach(items.map(snapshot), taken, ({ message, context = taken.context }) =>
+    decrypt(message, { ...taken, context }),
   );
 }
 

@@ -4,7 +4,9 @@ import { segmentsInFlight } from '#platform';
 import { tagLength } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import { assertForm, bodyPreambleLength, preambleLength, readPreamble, truncated } from '../envelope/framing.ts';
-import { assertInteger, assertOptions } from '../lib/assert.ts';
+import { assertInteger, assertOptions, snapshot } from '../lib/assert.ts';
+import { copy } from '../lib/bytes.ts';
+import { linkedController } from '../lib/signals.ts';
 import { type Geometry, geometryOfBody, sealedOffset } from '../stream/geometry.ts';
 import { forEachInOrder } from '../stream/in-flight.ts';
 import { openSegment } from '../stream/segments.ts';
@@ -47,11 +49,12 @@ export interface OpenedMessage {
  */
 export async function open(source: SourceInput, options: OpenOptions): Promise<OpenedMessage> {
   assertOptions(options, [...decryptionOptionNames, 'envelope']);
-  const { envelope, signal } = options;
+  const taken = snapshot(options);
+  const { envelope, signal } = taken;
   const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
   const opened = await openSource(source, signal);
   const { envelopeBytes, bodyOffset } = await readFront(opened, given, signal);
-  const { header, messageKey, segmentSize, failed } = await beginDecryption(envelopeBytes, options);
+  const { header, messageKey, segmentSize, failed } = await beginDecryption(envelopeBytes, taken);
   const geometry = geometryOfBody(opened.size - bodyOffset, segmentSize);
   const reader = new SegmentReader(opened, bodyOffset, messageKey, geometry, failed, signal);
   // §6.6: until the last segment has opened, the length is a claim.
@@ -80,7 +83,7 @@ class SegmentReader {
   readonly #bodyOffset: number;
   readonly #key: AeadKey;
   readonly #failed: (error: unknown) => void;
-  readonly #signal: AbortSignal | undefined;
+  readonly signal: AbortSignal | undefined;
   /** Plaintexts by index, the one used last at the end. */
   readonly #kept = new Map<number, Bytes>();
 
@@ -97,12 +100,12 @@ class SegmentReader {
     this.#key = key;
     this.geometry = geometry;
     this.#failed = failed;
-    this.#signal = signal;
+    this.signal = signal;
   }
 
   /** The same as {@link readSegments}, with the few segments that were read last at hand. They are kept: the caller copies what it gives out. */
   async readKept(first: number, end: number): Promise<Bytes[]> {
-    this.#signal?.throwIfAborted();
+    this.signal?.throwIfAborted();
     const indices = Array.from({ length: end - first }, (_, i) => first + i);
     const kept = indices.flatMap((index) => this.#kept.get(index) ?? []);
     const segments = kept.length === indices.length ? kept : await this.readSegments(first, end);
@@ -116,11 +119,11 @@ class SegmentReader {
   }
 
   /** The plaintexts of the segments from `first` to before `end`, read with one call to the source. */
-  async readSegments(first: number, end: number): Promise<Bytes[]> {
+  async readSegments(first: number, end: number, signal = this.signal): Promise<Bytes[]> {
     const { segmentSize, bodyLength } = this.geometry;
     const start = sealedOffset(first, segmentSize);
     const length = Math.min(sealedOffset(end, segmentSize), bodyLength) - start;
-    const sealed = await readExactly(this.#source, this.#bodyOffset + start, length, this.#signal);
+    const sealed = await readExactly(this.#source, this.#bodyOffset + start, length, signal);
     const opened: Bytes[] = [];
     const openAt = (i: number) => {
       const at = sealedOffset(i, segmentSize);
@@ -160,16 +163,27 @@ class RandomAccess implements OpenedMessage {
 
   stream(range: ByteRange = {}): ReadableStream<Bytes> {
     assertOptions(range, ['start', 'end']);
-    const parts = this.#parts(this.#clamp(range), (first, end) => this.#reader.readSegments(first, end));
+    const { controller: reading, release } = linkedController(this.#reader.signal);
+    const read = (first: number, end: number) => this.#reader.readSegments(first, end, reading.signal);
+    const parts = this.#parts(this.#clamp(range), read);
     return new ReadableStream<Bytes>(
       {
         async pull(controller) {
-          const { done, value } = await parts.next();
-          if (done) controller.close();
-          else controller.enqueue(value);
+          try {
+            const { done, value } = await parts.next();
+            // Whoever is given a part of a segment must not find the rest of it behind.
+            if (!done) return controller.enqueue(ownMemory(value));
+            release();
+            controller.close();
+          } catch (error) {
+            release();
+            throw error;
+          }
         },
-        async cancel() {
-          await parts.return();
+        // Without waiting for a read that hangs: a player cancels wherever its user jumps.
+        cancel(reason) {
+          release();
+          reading.abort(reason);
         },
       },
       { highWaterMark: 0 },
@@ -203,6 +217,10 @@ class RandomAccess implements OpenedMessage {
     const last = Math.min(end, this.size);
     return { start: Math.min(start, last), end: last };
   }
+}
+
+function ownMemory(part: Bytes): Bytes {
+  return part.byteLength === part.buffer.byteLength ? part : copy(part);
 }
 
 type ReadSegments = (first: number, end: number) => Promise<Bytes[]>;

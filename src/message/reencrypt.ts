@@ -2,7 +2,7 @@
 
 import { toText } from '../envelope/framing.ts';
 import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
-import { assertFunction, assertOptions } from '../lib/assert.ts';
+import { assertFunction, assertOptions, snapshot } from '../lib/assert.ts';
 import type { SegmentWorkers } from '../stream/pipe.ts';
 import type { Bytes, Context, MessageHeader, RandomSource } from '../types.ts';
 import { beginEncryption, type EncryptionOptions } from './begin-encryption.ts';
@@ -61,7 +61,8 @@ export function reencrypt(
   assertKeyring(options.from, 'from');
   assertKeyring(options.to, 'to');
   assertFunction(options.onProgress, 'onProgress');
-  return isStream(message) ? reencryptStream(message, options) : reencryptMessage(message, options);
+  const taken = snapshot(options);
+  return isStream(message) ? reencryptStream(message, taken) : reencryptMessage(message, taken);
 }
 
 async function reencryptMessage(message: Message, options: ReencryptOptions): Promise<Message> {

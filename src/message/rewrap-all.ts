@@ -1,6 +1,6 @@
 /** Re-wrapping and re-encryption of many messages: a rotation carried through, or a compromised version left behind. */
 
-import { assert, assertFunction, assertOptions } from '../lib/assert.ts';
+import { assert, assertFunction, assertOptions, snapshot } from '../lib/assert.ts';
 import type { Context } from '../types.ts';
 import {
   assertBulkOptions,
@@ -94,9 +94,10 @@ function workOn<Item extends MessageItem>(
   options: MessageBulkOptions<Item>,
   change: (item: Item, signal: AbortSignal) => Promise<Uint8Array | string>,
 ): Promise<BulkReport<Item>> {
-  return forAll(items, options, async (item, signal) => {
-    if (options.skip?.(inspect(item.message), item) === true) return false;
-    await options.write(await change(item, signal), item);
+  const taken = snapshot(options);
+  return forAll(items, taken, async (item, signal) => {
+    if (taken.skip?.(inspect(item.message), item) === true) return false;
+    await taken.write(await change(item, signal), item);
     return true;
   });
 }

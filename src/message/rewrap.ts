@@ -7,7 +7,7 @@ import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { DecryptionError, KeyError } from '../errors.ts';
 import { useAndErase } from '../keyrings/data-key.ts';
 import { assertKeyring, type DataKey, type Keyring, type Rewrapped } from '../keyrings/keyring.ts';
-import { assert, assertFunction, assertOptions, assertSignal } from '../lib/assert.ts';
+import { assert, assertFunction, assertOptions, assertSignal, snapshot } from '../lib/assert.ts';
 import { concat, equalConstantTime } from '../lib/bytes.ts';
 import { sameMap } from '../lib/maps.ts';
 import { deriveCommitment } from '../schedule/message-keys.ts';
@@ -49,7 +49,7 @@ const rewrapOptionNames = ['from', 'to', 'context', 'keep', 'drop', 'signal', 'r
 
 /**
  * Replaces the wrapped key that `from` opens by those of `to`, in a message of any form or in a detached envelope alone, and gives back the same form. The data
- * key stays the same: whoever had it still has it. To lock somebody out, encrypt anew with {@link reencrypt}.
+ * key stays the same: whoever had it still has it. To lock somebody out, encrypt anew with {@link reencrypt}. The bytes of a message must not change before it has resolved.
  *
  * Rejects with what {@link decrypt} rejects with, with `ERR_SHARED_DATA_KEY` where the data key opens other messages too and `to` is anything but a
  * newer version of the same key, and with what the keyrings reject with.
@@ -65,13 +65,14 @@ export async function rewrap<Envelope extends Bytes | string>(
 ): Promise<DetachedMessage<Envelope>>;
 export async function rewrap(message: Message, options: RewrapOptions): Promise<Message> {
   assertRewrapOptions(options);
+  const taken = snapshot(options);
   if (isDetached(message)) {
     const { envelope } = messageParts(message);
-    const rewrapped = frameEnvelope(await rewrapEnvelope(envelope, options), 'envelope');
+    const rewrapped = frameEnvelope(await rewrapEnvelope(envelope, taken), 'envelope');
     return { envelope: typeof message.envelope === 'string' ? toText(rewrapped) : rewrapped, body: message.body };
   }
   const bytes = messageBytes(message, 'message');
-  const rewrapped = await rewrapBytes(bytes, options);
+  const rewrapped = await rewrapBytes(bytes, taken);
   return typeof message === 'string' ? toText(rewrapped) : rewrapped;
 }
 

@@ -84,7 +84,7 @@ async function urlSource(url: URL, signal: AbortSignal | undefined): Promise<Sou
         await response.body?.cancel();
         throw new SourceError('ERR_SOURCE_CHANGED', 'The resource behind the URL changed while it was read');
       }
-      return readBody(response, length);
+      return readBody(response, length, readSignal);
     },
   };
 }
@@ -115,12 +115,16 @@ async function fetchRange(url: URL, offset: number, length: number, signal: Abor
 const rangesHint = 'the server must answer 206 and, to a page of another origin, expose Content-Range and ETag';
 
 /** The body, read no further than the length that was asked for, whatever the server sends. */
-async function readBody(response: Response, length: number): Promise<Bytes> {
+async function readBody(response: Response, length: number, signal: AbortSignal | undefined): Promise<Bytes> {
   const bytes = new Uint8Array(length);
   let filled = 0;
   const reader = response.body?.getReader();
   for (;;) {
-    const { done, value } = (await reader?.read()) ?? { done: true };
+    const part = await reader?.read().catch((error: unknown) => {
+      signal?.throwIfAborted();
+      throw new SourceError('ERR_SOURCE_UNREADABLE', 'The connection to the URL broke off', { cause: error });
+    });
+    const { done, value } = part ?? { done: true };
     if (done) break;
     if (filled + value.byteLength > length) {
       await reader?.cancel();

@@ -2,7 +2,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { tagLength } from '../crypto/aes-gcm.ts';
-import { assertFunction, assertOptions } from '../lib/assert.ts';
+import { assertFunction, assertOptions, snapshot } from '../lib/assert.ts';
 import { beginDecryption, type DecryptionOptions, decryptionOptionNames } from '../message/begin-decryption.ts';
 import { detachedEnvelope } from '../message/forms.ts';
 import { readFront } from '../message/open.ts';
@@ -44,10 +44,11 @@ export async function decryptFile(
   options: DecryptFileOptions,
 ): Promise<DecryptedFile> {
   assertOptions(options, [...decryptionOptionNames, ...atomicFileOptionNames, 'envelope', 'onProgress']);
-  assertFunction(options.onProgress, 'onProgress');
+  const taken = snapshot(options);
+  assertFunction(taken.onProgress, 'onProgress');
   const source = await openFile(from);
   try {
-    return await writeAtomically(to, options, (target) => openTo(source, target, options));
+    return await writeAtomically(to, taken, (target) => openTo(source, target, taken));
   } finally {
     await source.close();
   }

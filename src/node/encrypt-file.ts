@@ -2,7 +2,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { magicAndVersion } from '../envelope/framing.ts';
-import { assert, assertFunction, assertOptions } from '../lib/assert.ts';
+import { assert, assertFunction, assertOptions, snapshot } from '../lib/assert.ts';
 import { beginEncryption, type EncryptionOptions, encryptionOptionNames } from '../message/begin-encryption.ts';
 import { frameEnvelope } from '../message/forms.ts';
 import { geometryOfPlaintext, sealedOffset } from '../stream/geometry.ts';
@@ -47,12 +47,13 @@ export async function encryptFile(
   options: EncryptFileOptions,
 ): Promise<EncryptedFile> {
   assertOptions(options, [...encryptionOptionNames, ...atomicFileOptionNames, 'detached', 'onProgress']);
-  const { detached = false, onProgress } = options;
+  const taken = snapshot(options);
+  const { detached = false, onProgress } = taken;
   assert(typeof detached === 'boolean', 'detached', 'a boolean');
   assertFunction(onProgress, 'onProgress');
   const source = await openFile(from);
   try {
-    return await writeAtomically(to, options, (target) => seal(source, target, options));
+    return await writeAtomically(to, taken, (target) => seal(source, target, taken));
   } finally {
     await source.close();
   }

@@ -2,7 +2,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { formOf, magicLength, preambleLength } from '../envelope/framing.ts';
-import { assertFunction } from '../lib/assert.ts';
+import { assertFunction, snapshot } from '../lib/assert.ts';
 import { maxEnvelopeLength } from '../lib/limits.ts';
 import { detachedEnvelope, frameEnvelope } from '../message/forms.ts';
 import { readFront } from '../message/open.ts';
@@ -34,12 +34,13 @@ export async function rewrapFile(
   options: RewrapFileOptions,
 ): Promise<void> {
   assertRewrapOptions(options, ...atomicFileOptionNames, 'onProgress');
-  assertFunction(options.onProgress, 'onProgress');
+  const taken = snapshot(options);
+  assertFunction(taken.onProgress, 'onProgress');
   const source = await openFile(from);
   try {
     const magic = await source.read(0, Math.min(magicLength, source.size));
-    if (formOf(magic) === 'envelope') await rewrapDetached(source, to, options);
-    else await rewrapMessage(source, to, options);
+    if (formOf(magic) === 'envelope') await rewrapDetached(source, to, taken);
+    else await rewrapMessage(source, to, taken);
   } finally {
     await source.close();
   }

@@ -229,6 +229,16 @@ describe('single flight and signals', () => {
     expect(counts.unwrapped).toBe(1);
   });
 
+  test('who was gone before the fetch began leaves nothing that the next one would join', async () => {
+    const { keyring, cache } = cached();
+    const controller = new AbortController();
+    const gone = rejection(keyring.generateDataKey({ plaintextLength: 1, signal: controller.signal }));
+    controller.abort(new Error('gone'));
+    expect(await gone).toMatchObject({ message: 'gone' });
+    await keyring.generateDataKey({ plaintextLength: 1 });
+    expect(cache.counters).toMatchObject({ misses: 1, joined: 0 });
+  });
+
   test('invalidate: nothing of before stays, also what is being fetched', async () => {
     const { keyring, counts, state, cache } = cached();
     let open = () => {};

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decrypt, encrypt, inspect, rewrap } from '../../src/index.ts';
+import { attach, decrypt, detach, encrypt, encryptStream, inspect, rewrap } from '../../src/index.ts';
 import { aesKeyring } from '../../src/keyrings/aes.ts';
 import { ecdhKeyring, generateEcdhKey } from '../../src/keyrings/ecdh.ts';
 import type { Keyring } from '../../src/keyrings/keyring.ts';
@@ -25,6 +25,14 @@ describe('pooled memory', () => {
     expect(pooled(513).buffer.byteLength).toBe(513);
   });
 });
+
+/** The chunks of a stream as they are. */
+async function collect(stream: ReadableStream<Uint8Array>): Promise<Uint8Array[]> {
+  const chunks: Uint8Array[] = [];
+  const reader = stream.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) chunks.push(part.value);
+  return chunks;
+}
 
 /** Every byte string in what a call was given or gave. */
 function bytesIn(value: unknown, found: Uint8Array[] = []): Uint8Array[] {
@@ -63,13 +71,29 @@ describe('what leaves this package has memory of its own', () => {
     const options = { keyring: watching(keyring, (value) => given.push(value)), context: { record: '4711' } };
     const message = await encrypt('attack at dawn', options);
     const opened = await decrypt(message, options);
-    const rewrapped = await rewrap(message, { from: options.keyring, to: options.keyring });
-    const left = bytesIn([message, opened, rewrapped, inspect(message), given]);
-    expect(left.length).toBeGreaterThan(3);
+    const halves = await encrypt('attack at dawn', { ...options, detached: true });
+    const stream = encryptStream(options);
+    const chunks = collect(stream.readable);
+    await stream.writable.close();
+    const left = bytesIn([
+      message,
+      opened,
+      halves,
+      attach(halves),
+      detach(message),
+      inspect(message),
+      await rewrap(message, { from: options.keyring, to: options.keyring }),
+      await rewrap(halves, { from: options.keyring, to: options.keyring }),
+      await stream.envelope,
+      await chunks,
+      given,
+    ]);
+    expect(left.length).toBeGreaterThan(10);
     // Those that were in use meanwhile: a call takes less than one.
     shared.add(pooled(1).buffer);
     for (const bytes of left) expect(shared.has(bytes.buffer as ArrayBuffer)).toBe(false);
-    expect(message.buffer.byteLength).toBe(message.byteLength);
-    expect(opened.plaintext.buffer.byteLength).toBe(opened.plaintext.byteLength);
+    for (const bytes of [message, opened.plaintext, halves.envelope, halves.body]) {
+      expect(bytes.buffer.byteLength).toBe(bytes.byteLength);
+    }
   });
 });

@@ -101,6 +101,58 @@ describe('by a clock of the test', () => {
   });
 });
 
+describe('an abort', () => {
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  test('ends a run whose source of items waits, tells the source, and leaves nothing on the signal', async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    let listeners = 0;
+    const add = signal.addEventListener.bind(signal);
+    const remove = signal.removeEventListener.bind(signal);
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listeners++;
+      add(...args);
+    };
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
+      listeners--;
+      remove(...args);
+    };
+    await forAll(itemsOf(3), { signal }, done);
+    expect(listeners).toBe(0);
+
+    let told = false;
+    const items: AsyncIterable<Item> = {
+      [Symbol.asyncIterator]: () => {
+        let next = 0;
+        return {
+          next: () => (next++ < 2 ? Promise.resolve({ value: { id: `${next}` } }) : new Promise(() => {})),
+          return: () => {
+            told = true;
+            return new Promise(() => {});
+          },
+        };
+      },
+    };
+    const run = forAll(items, { signal }, done);
+    setTimeout(() => controller.abort(new Error('enough')), 5);
+    expect(await run).toMatchObject({ done: 2, resumeToken: '2', complete: false, stoppedBy: { message: 'enough' } });
+    expect([told, listeners]).toEqual([true, 0]);
+  });
+
+  test('leaves no timer behind', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'], now: 0 });
+    const controller = new AbortController();
+    const run = forAll(itemsOf(9), { perSecond: 0.1, signal: controller.signal }, done);
+    await vi.advanceTimersByTimeAsync(50);
+    controller.abort(new Error('enough'));
+    expect(await run).toMatchObject({ done: 1 });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
 test('the token never passes over what is not finished, in whatever order it ends', async () => {
   const seen: (string | undefined)[] = [];
   const finished = new Set<string>();

@@ -146,6 +146,64 @@ describe('open', () => {
   });
 });
 
+describe('a stream of part of a message', () => {
+  const data = pattern(600 * s);
+
+  test('cancelled: ends at once, and so does the read that hangs', async () => {
+    const bytes = await encrypt(data, { keyring, segmentSize });
+    let hanging: AbortSignal | undefined;
+    const source: Source = {
+      size: bytes.byteLength,
+      async read(offset, length, signal) {
+        if (hanging !== undefined || length < 100_000) return bytes.slice(offset, offset + length);
+        hanging = signal;
+        return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+      },
+    };
+    const controller = new AbortController();
+    const message = await open(source, { keyring, signal: controller.signal });
+    const reader = message.stream().getReader();
+    const read = reader.read();
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(hanging?.aborted).toBe(false);
+    const reason = new Error('seeks elsewhere');
+    await reader.cancel(reason);
+    expect(await read).toEqual({ done: true, value: undefined });
+    expect(hanging?.reason).toBe(reason);
+    // The message itself goes on.
+    expect(await collect(message.stream({ start: 5, end: s + 5 }))).toEqual(data.slice(5, s + 5));
+    expect(controller.signal.aborted).toBe(false);
+  });
+
+  test('aborted by the signal of the message', async () => {
+    const bytes = await encrypt(data, { keyring, segmentSize });
+    const controller = new AbortController();
+    let hangs = false;
+    const source: Source = {
+      size: bytes.byteLength,
+      async read(offset, length, signal) {
+        if (!hangs) return bytes.slice(offset, offset + length);
+        return new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+      },
+    };
+    const message = await open(source, { keyring, signal: controller.signal });
+    hangs = true;
+    const all = collect(message.stream());
+    const reason = new Error('enough');
+    setTimeout(() => controller.abort(reason));
+    await expect(all).rejects.toBe(reason);
+  });
+
+  test('its chunks hold nothing but the part', async () => {
+    const message = await open(await encrypt(data, { keyring, segmentSize }), { keyring });
+    const reader = message.stream({ start: s - 2, end: 2 * s + 3 }).getReader();
+    for (const length of [2, s, 3]) {
+      const { value } = await reader.read();
+      expect([value?.byteLength, value?.buffer.byteLength]).toEqual([length, length]);
+    }
+  });
+});
+
 describe('open by URL', () => {
   const data = pattern(600 * s + 5);
   let names = 0;
@@ -198,6 +256,17 @@ describe('open by URL', () => {
     const { url } = await put(fault);
     const error = await rejection(open(url, { keyring }));
     expect(error.code).toBe('ERR_SOURCE_UNREADABLE');
+  });
+
+  test('a connection that breaks off in the middle, and an abort then', async () => {
+    const { url } = await put('breaks-off');
+    const controller = new AbortController();
+    const message = await open(url, { keyring, signal: controller.signal });
+    expect(await codeOf(message.read(0, 9))).toBe('ERR_SOURCE_UNREADABLE');
+    const reason = new Error('enough');
+    const read = rejection(message.read(0, 9));
+    controller.abort(reason);
+    expect(await read).toBe(reason);
   });
 
   test('nothing there, nobody there, and an abort', async () => {

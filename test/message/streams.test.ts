@@ -23,6 +23,24 @@ const chunkings: [string, number[]][] = [
   ['chunks of many segments and a bit', [5 * s + 3, 2]],
 ];
 
+test('a keyring that throws when it hears of a changed segment changes nothing', async () => {
+  const data = pattern(3 * s);
+  const bad = await encrypt(data, { keyring, segmentSize: s });
+  bad[bad.byteLength - 40] = (bad[bad.byteLength - 40] as number) ^ 1;
+  let heard = 0;
+  const throwing: Keyring = {
+    ...keyring,
+    segmentFailed() {
+      heard++;
+      throw new Error('a listener failed');
+    },
+  };
+  expect(await codeOf(decrypt(bad, { keyring: throwing }))).toBe('ERR_DECRYPTION_FAILED');
+  const stream = streamOf(bad, 1_000).pipeThrough(decryptStream({ keyring: throwing }));
+  expect(await codeOf(collect(stream))).toBe('ERR_DECRYPTION_FAILED');
+  expect(heard).toBe(2);
+});
+
 describe('streams', () => {
   test.each(chunkings)('§6.5 %s, both ways, agree with the one-shot calls', async (_, sizes) => {
     for (const size of boundarySizes) {

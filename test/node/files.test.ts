@@ -49,6 +49,29 @@ describe('encryptFile and decryptFile', () => {
     expect(readFileSync(at('other-again')).equals(plaintext)).toBe(true);
   });
 
+  test('options are taken when they are called', async () => {
+    writeFileSync(at('plain'), 'attack at dawn');
+    const options = { keyring, context: { id: '1' }, detached: false, overwrite: false };
+    const encrypted = encryptFile(at('plain'), at('message'), options);
+    Object.assign(options, {
+      keyring: fastKeyring(9),
+      context: { id: '2' },
+      detached: 'nonsense',
+      overwrite: 'nonsense',
+    });
+    expect(await encrypted).toMatchObject({ envelope: undefined });
+    const opening = { keyring, context: { id: '1' } };
+    const decrypted = decryptFile(at('message'), at('again'), opening);
+    Object.assign(opening.context, { id: '2' });
+    await decrypted;
+    const rewrapping = { from: keyring, to: keyring, context: { id: '1' } };
+    const rewrapped = rewrapFile(at('message'), at('rewrapped'), rewrapping);
+    Object.assign(rewrapping, { to: fastKeyring(9), context: { id: '2' } });
+    await rewrapped;
+    await decryptFile(at('rewrapped'), at('and again'), { keyring, context: { id: '1' } });
+    expect(readFileSync(at('and again'), 'utf8')).toBe('attack at dawn');
+  });
+
   test.each([2 ** 12, 2 ** 18, 2 ** 22])('segments of %i bytes', async (segmentSize) => {
     const plaintext = randomBytes(9_000_001);
     writeFileSync(at('plain'), plaintext);

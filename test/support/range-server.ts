@@ -13,7 +13,7 @@ declare module 'vitest' {
 interface Stored {
   bytes: Buffer;
   etag: string;
-  /** `no-ranges`, `wrong-range`, `too-long`, `too-short`, `no-etag`: how the server misbehaves. */
+  /** `no-ranges`, `wrong-range`, `too-long`, `too-short`, `no-etag`, `breaks-off`: how the server misbehaves. */
   fault: string;
   /** The ranges that were asked for. */
   log: string[];
@@ -72,5 +72,10 @@ function sendRange({ bytes, etag, fault, log }: Stored, range: string, response:
   };
   response.writeHead(206, headers);
   const extra = log.length === 1 ? 0 : fault === 'too-long' ? 1 : fault === 'too-short' ? -1 : 0;
+  if (fault === 'breaks-off' && log.length > 4) {
+    response.write(bytes.subarray(first, first + 10));
+    setTimeout(() => response.destroy(), 5);
+    return;
+  }
   response.end(bytes.subarray(first, end + 1 + extra));
 }

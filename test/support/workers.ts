@@ -17,6 +17,9 @@ export function segmentWorkers(): SegmentWorkers {
 }
 
 /** Batches as workers get them, without workers. */
-export const batchesOnThisThread: SegmentWorkers = {
-  pipe: (work, output) => batchPipe({ batchesInFlight: 4, convert: convertBatch }, work, output),
-};
+export const batchesOnThisThread = batchesBy(convertBatch);
+
+/** The same by another converter. */
+export function batchesBy(convert: typeof convertBatch): SegmentWorkers {
+  return { pipe: (work, output) => batchPipe({ batchesInFlight: 4, convert }, work, output) };
+}

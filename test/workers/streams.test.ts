@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { decrypt, decryptStream, encrypt, encryptStream, reencrypt } from '../../src/index.ts';
+import { type Bytes, decrypt, decryptStream, encrypt, encryptStream, reencrypt } from '../../src/index.ts';
+import { convertBatch } from '../../src/workers/convert.ts';
 import {
   assertSameBytes,
   boundarySizes,
@@ -13,7 +14,7 @@ import {
   seededRandom,
   streamOf,
 } from '../support/data.ts';
-import { segmentWorkers } from '../support/workers.ts';
+import { batchesBy, segmentWorkers } from '../support/workers.ts';
 
 const keyring = fastKeyring();
 const workers = segmentWorkers();
@@ -147,6 +148,44 @@ describe('streams by workers that fail', () => {
       const opening = decryptStream({ keyring, workers });
       expect(await codeOf(collect(streamOf(longer, 65_000).pipeThrough(opening)))).toBe('ERR_DECRYPTION_FAILED');
     }
+  });
+
+  test('§6.5 whatever a worker leaves out or changes in length, the stream fails', async () => {
+    const data = pattern(2 * batch + 5);
+    const message = await encrypt(data, { keyring, segmentSize: 2 ** 16 });
+    const lies: ((results: readonly Bytes[]) => readonly Bytes[])[] = [
+      () => [],
+      (results) => results.slice(1),
+      (results) => results.slice(0, -1),
+      (results) => [...results, new Uint8Array(0)],
+      (results) => results.map((result) => result.subarray(0, 1)),
+      (results) => [...results.slice(0, -1), new Uint8Array(1)],
+    ];
+    for (const lie of lies) {
+      for (const at of [0, 1, 2]) {
+        const lying = () => {
+          let batches = 0;
+          return batchesBy(async (work) => {
+            const { results, ...rest } = await convertBatch(work);
+            return { ...rest, results: batches++ === at ? lie(results) : results };
+          });
+        };
+        for (const [chunks, stream] of [
+          [message, decryptStream({ keyring, workers: lying() })],
+          [data, encryptStream({ keyring, segmentSize: 2 ** 16, workers: lying() })],
+        ] as const) {
+          const work = collect(streamOf(chunks, 500_000).pipeThrough(stream));
+          expect(await codeOf(work)).toBe('ERR_WORKER_FAILED');
+        }
+      }
+    }
+  });
+
+  test('a buffer that comes back with another length is not used again', async () => {
+    const other = batchesBy(async (work) => ({ ...(await convertBatch(work)), buffer: new ArrayBuffer(3) }));
+    const data = pattern(9 * batch + 5);
+    const stream = streamOf(data, 500_000).pipeThrough(encryptStream({ keyring, workers: other }));
+    assertSameBytes((await decrypt(await collect(stream), { keyring })).plaintext, data);
   });
 
   test('abort and cancel reach both sides', async () => {

@@ -1,0 +1,34 @@
+// §6.7: the longest message cannot be made here, so its limit is put where a test can reach it.
+
+import { expect, test, vi } from 'vitest';
+import { decryptStream, encrypt, encryptStream } from '../../src/index.ts';
+import { codeOf, collect, fastKeyring, pattern, s, streamOf } from '../support/data.ts';
+import { segmentWorkers } from '../support/workers.ts';
+
+vi.mock('../../src/stream/geometry.ts', async (importOriginal) => {
+  const original = await importOriginal<typeof import('../../src/stream/geometry.ts')>();
+  return {
+    ...original,
+    // The last segment that may be is the third.
+    assertIndex: (index: number, segmentSize: number) => original.assertIndex(index < 3 ? index : 2 ** 32, segmentSize),
+  };
+});
+
+const keyring = fastKeyring();
+
+test.each([
+  ['on this thread', undefined],
+  ['by workers', segmentWorkers()],
+])('§6.7 no stream goes beyond the last index that a nonce can hold, %s', async (_, workers) => {
+  for (const [length, code] of [
+    [2 * s + 1, undefined],
+    [3 * s, 'ERR_LIMIT_EXCEEDED'],
+  ] as const) {
+    const data = pattern(length);
+    const message = await encrypt(data, { keyring, segmentSize: s });
+    const sealing = collect(streamOf(data, 1_000).pipeThrough(encryptStream({ keyring, segmentSize: s, workers })));
+    const opening = collect(streamOf(message, 1_000).pipeThrough(decryptStream({ keyring, workers })));
+    if (code === undefined) expect([await opening, (await sealing).byteLength]).toEqual([data, message.byteLength]);
+    else expect(await Promise.all([codeOf(opening), codeOf(sealing)])).toEqual([code, code]);
+  }
+});
