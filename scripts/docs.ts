@@ -47,7 +47,11 @@ console.log(`${count} code blocks compiled, ${toRun.length} run`);
 /** The rows of tables that have more or fewer cells than their header, with the numbers of their lines. GitHub drops what is too much, in silence. */
 function brokenRows(text: string): string[] {
   // A bar in a table separates cells unless a backslash is before it, in code spans as well (GitHub Flavored Markdown §4.10).
-  const cells = (line: string) => line.trim().replace(/^\||(?<!\\)\|$/g, '').split(/(?<!\\)\|/).length;
+  const cells = (line: string) =>
+    line
+      .trim()
+      .replace(/^\||(?<!\\)\|$/g, '')
+      .split(/(?<!\\)\|/).length;
   const lines = text.replace(/^```[\s\S]*?^```$/gm, (block) => block.replace(/[^\n]/g, '')).split('\n');
   let columns = 0;
   return lines.flatMap((line, i) => {
