@@ -1,5 +1,6 @@
 // The demonstration as a newcomer meets it: two tenants, encrypted uploads, media through the service worker, rotation, the audit log.
 
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +43,30 @@ const test = base.extend<{ seen: App }, { demo: Demo }>({
     await page.goto(demo.url);
     await use(app);
   },
+});
+
+test('npm start says how it is used, and what is wrong with its use', () => {
+  const start = (...args: string[]) => {
+    const command = ['--conditions=bulla-source', 'scripts/start.ts', ...args];
+    const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
+    return { status, stdout, stderr };
+  };
+  const usage = /^npm start -- \[--port 8080\] \[--service-port 8400\] \[--data /m;
+  for (const asked of ['--help', '-h']) {
+    expect(start(asked)).toEqual({ status: 0, stdout: expect.stringMatching(usage), stderr: '' });
+  }
+  for (const [args, words] of [
+    [['--bogus'], /^Unknown option '--bogus'\n/],
+    [['bogus'], /^Unexpected argument 'bogus'\n/],
+    [['--port'], /^Option '--port <value>' argument missing\n/],
+    [['--port', 'x'], /^--port is a number up to 65535\n/],
+    [['--service-port', '65536'], /^--service-port is a number up to 65535\n/],
+  ] as const) {
+    const { status, stdout, stderr } = start(...args);
+    expect([status, stdout, stderr]).toEqual([2, '', expect.stringMatching(words)]);
+    expect(stderr).toMatch(usage);
+    expect(stderr).not.toMatch(/\n\s+at /);
+  }
 });
 
 const fileItems = (page: Page) => page.locator('#files > li[data-id]');
