@@ -98,6 +98,8 @@ async function stored(folder: string): Promise<Map<string, Buffer>> {
   return new Map(await Promise.all(files.map(async (path) => [path, await readFile(path)] as const)));
 }
 
+const positionOf = (media: HTMLElement | SVGElement) => (media as HTMLAudioElement).currentTime;
+
 async function expectNoOverflow(page: Page): Promise<void> {
   const beyond = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   expect(beyond).toBeLessThanOrEqual(0);
@@ -115,7 +117,7 @@ test('the whole story', async ({ seen, page, demo, scratch }, { project }) => {
     await expect(page.getByRole('heading', { name: 'Who are you?' })).toBeVisible();
     await seen.screenshot(`demo-${project.name}-sign-in`);
     await signIn(page, demo, 'Alice');
-    await expect(page.locator('#key')).toContainText('1 active');
+    await expect(page.locator('#key')).toContainText('version 1: active');
     await upload(page, picture, song, letter);
     await expect(page.locator('.name')).toHaveText(['letter.txt', 'long song.wav', 'evening.png']);
   });
@@ -171,14 +173,23 @@ test('the whole story', async ({ seen, page, demo, scratch }, { project }) => {
 
   await test.step('rotation re-wraps all, and changes no segment', async () => {
     const before = await stored(demo.store);
+    const position = await itemOf(page, 'long song.wav').locator('audio').evaluate(positionOf);
     await page.getByRole('button', { name: 'Rotate and re-wrap all' }).click();
     await expect(page.locator('#rewrap-words')).toHaveText('6 messages re-wrapped under version 2.');
-    await expect(page.locator('#key')).toContainText('1 decrypt-only, 2 active');
+    await expect(page.locator('#key')).toContainText('version 1: decrypt-only · version 2: active');
     await expect(fileItems(page).locator('.state')).toHaveText(Array(3).fill('key version 2'));
     for (const [path, bytes] of await stored(demo.store)) {
       expect(before.get(path)?.equals(bytes), path).toBe(path.endsWith('segments'));
     }
-    await page.getByRole('button', { name: 'Open evening.png' }).click();
+    // What was open stays open, and says what is so now.
+    await expect(itemOf(page, 'evening.png').locator('img')).toBeVisible();
+    expect(position).toBeGreaterThan(100.3);
+    expect(await itemOf(page, 'long song.wav').locator('audio').evaluate(positionOf)).toBe(position);
+    const facts = itemOf(page, 'letter.txt').locator('.inspection');
+    await expect(facts).toContainText(/key-\w{26}, version 2, of bulla-dev/);
+    await expect(facts).toContainText('Name wrapped underversion 2');
+    await expect(page.getByRole('button', { name: 'Inspect letter.txt' })).toHaveAttribute('aria-expanded', 'true');
+    for (const _ of ['closed', 'opened anew']) await page.getByRole('button', { name: 'Open evening.png' }).click();
     await expect
       .poll(() =>
         itemOf(page, 'evening.png')
