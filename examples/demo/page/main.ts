@@ -141,7 +141,7 @@ function showCalls(): void {
   showFacts(byId('calls'), {
     Requests: calls.requests,
     'Data keys': calls.dataKeys,
-    'Names read or written': `${hits} by the cache, ${misses} by asking the service`,
+    Names: `${hits} by the cache, ${misses} by asking the service`,
   });
 }
 
