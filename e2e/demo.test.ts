@@ -1,5 +1,6 @@
 // The demonstration as a newcomer meets it: two tenants, encrypted uploads, media through the service worker, rotation, the audit log.
 
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -44,6 +45,30 @@ const test = base.extend<{ seen: App }, { demo: Demo }>({
   },
 });
 
+test('npm start says how it is used, and what is wrong with its use', () => {
+  const start = (...args: string[]) => {
+    const command = ['--conditions=bulla-source', 'scripts/start.ts', ...args];
+    const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: 'utf8' });
+    return { status, stdout, stderr };
+  };
+  const usage = /^npm start -- \[--port 8080\] \[--service-port 8400\] \[--data /m;
+  for (const asked of ['--help', '-h']) {
+    expect(start(asked)).toEqual({ status: 0, stdout: expect.stringMatching(usage), stderr: '' });
+  }
+  for (const [args, words] of [
+    [['--bogus'], /^Unknown option '--bogus'\n/],
+    [['bogus'], /^Unexpected argument 'bogus'\n/],
+    [['--port'], /^Option '--port <value>' argument missing\n/],
+    [['--port', 'x'], /^--port is a number up to 65535\n/],
+    [['--service-port', '65536'], /^--service-port is a number up to 65535\n/],
+  ] as const) {
+    const { status, stdout, stderr } = start(...args);
+    expect([status, stdout, stderr]).toEqual([2, '', expect.stringMatching(words)]);
+    expect(stderr).toMatch(usage);
+    expect(stderr).not.toMatch(/\n\s+at /);
+  }
+});
+
 const fileItems = (page: Page) => page.locator('#files > li[data-id]');
 const itemOf = (page: Page, name: string): Locator => fileItems(page).filter({ hasText: name });
 
@@ -73,6 +98,8 @@ async function stored(folder: string): Promise<Map<string, Buffer>> {
   return new Map(await Promise.all(files.map(async (path) => [path, await readFile(path)] as const)));
 }
 
+const positionOf = (media: HTMLElement | SVGElement) => (media as HTMLAudioElement).currentTime;
+
 async function expectNoOverflow(page: Page): Promise<void> {
   const beyond = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   expect(beyond).toBeLessThanOrEqual(0);
@@ -90,7 +117,7 @@ test('the whole story', async ({ seen, page, demo, scratch }, { project }) => {
     await expect(page.getByRole('heading', { name: 'Who are you?' })).toBeVisible();
     await seen.screenshot(`demo-${project.name}-sign-in`);
     await signIn(page, demo, 'Alice');
-    await expect(page.locator('#key')).toContainText('1 active');
+    await expect(page.locator('#key')).toContainText('version 1: active');
     await upload(page, picture, song, letter);
     await expect(page.locator('.name')).toHaveText(['letter.txt', 'long song.wav', 'evening.png']);
   });
@@ -146,14 +173,23 @@ test('the whole story', async ({ seen, page, demo, scratch }, { project }) => {
 
   await test.step('rotation re-wraps all, and changes no segment', async () => {
     const before = await stored(demo.store);
+    const position = await itemOf(page, 'long song.wav').locator('audio').evaluate(positionOf);
     await page.getByRole('button', { name: 'Rotate and re-wrap all' }).click();
     await expect(page.locator('#rewrap-words')).toHaveText('6 messages re-wrapped under version 2.');
-    await expect(page.locator('#key')).toContainText('1 decrypt-only, 2 active');
+    await expect(page.locator('#key')).toContainText('version 1: decrypt-only · version 2: active');
     await expect(fileItems(page).locator('.state')).toHaveText(Array(3).fill('key version 2'));
     for (const [path, bytes] of await stored(demo.store)) {
       expect(before.get(path)?.equals(bytes), path).toBe(path.endsWith('segments'));
     }
-    await page.getByRole('button', { name: 'Open evening.png' }).click();
+    // What was open stays open, and says what is so now.
+    await expect(itemOf(page, 'evening.png').locator('img')).toBeVisible();
+    expect(position).toBeGreaterThan(100.3);
+    expect(await itemOf(page, 'long song.wav').locator('audio').evaluate(positionOf)).toBe(position);
+    const facts = itemOf(page, 'letter.txt').locator('.inspection');
+    await expect(facts).toContainText(/key-\w{26}, version 2, of bulla-dev/);
+    await expect(facts).toContainText('Name wrapped underversion 2');
+    await expect(page.getByRole('button', { name: 'Inspect letter.txt' })).toHaveAttribute('aria-expanded', 'true');
+    for (const _ of ['closed', 'opened anew']) await page.getByRole('button', { name: 'Open evening.png' }).click();
     await expect
       .poll(() =>
         itemOf(page, 'evening.png')

@@ -1,5 +1,5 @@
-// Compiles every TypeScript block of the documentation, and runs those that are marked `ts run`, or, against a development key service, `ts run service`:
-// `npm run test:docs`.
+// Compiles every TypeScript block of the documentation, and runs those that are marked `ts run`, or, against a development key service, `ts run service`,
+// and checks that the rows of every table have as many cells as its header: `npm run test:docs`.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,9 +11,11 @@ const pages = ['README.md', 'SECURITY.md', 'CONTRIBUTING.md', ...globSync('docs/
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 const toRun: { name: string; withService: boolean }[] = [];
+const broken: string[] = [];
 let count = 0;
 for (const page of pages) {
   const text = readFileSync(page, 'utf8');
+  broken.push(...brokenRows(text).map((row) => `${page}:${row}`));
   for (const [i, [, mark, code]] of [...text.matchAll(/^```ts(.*)\n([\s\S]*?)^```$/gm)].entries()) {
     const name = `${page.replaceAll(/[/.]/g, '-')}-${i + 1}.ts`;
     writeFileSync(join(folder, name), `${code}\nexport {};\n`);
@@ -21,6 +23,7 @@ for (const page of pages) {
     count++;
   }
 }
+if (broken.length > 0) throw new Error(`rows with more or fewer cells than their header:\n${broken.join('\n')}`);
 if (count < 4 || toRun.length === 0) throw new Error('the documentation has lost its code blocks');
 const settings = { extends: '../../tsconfig.json', compilerOptions: { noUnusedLocals: false }, include: ['*.ts'] };
 writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
@@ -40,6 +43,24 @@ try {
 }
 rmSync(folder, { recursive: true });
 console.log(`${count} code blocks compiled, ${toRun.length} run`);
+
+/** The rows of tables that have more or fewer cells than their header, with the numbers of their lines. GitHub drops what is too much, in silence. */
+function brokenRows(text: string): string[] {
+  // A bar in a table separates cells unless a backslash is before it, in code spans as well (GitHub Flavored Markdown §4.10).
+  const cells = (line: string) =>
+    line
+      .trim()
+      .replace(/^\||(?<!\\)\|$/g, '')
+      .split(/(?<!\\)\|/).length;
+  const lines = text.replace(/^```[\s\S]*?^```$/gm, (block) => block.replace(/[^\n]/g, '')).split('\n');
+  let columns = 0;
+  return lines.flatMap((line, i) => {
+    if (!line.trimStart().startsWith('|')) columns = 0;
+    else if (columns === 0) columns = cells(line);
+    else if (cells(line) !== columns) return [`${i + 1}: ${cells(line)} instead of ${columns}: ${line.slice(0, 60)}`];
+    return [];
+  });
+}
 
 /** A development key service, and how its address and identity get into a block. */
 async function startService() {

@@ -1,12 +1,23 @@
 // Uses the package as a stranger would: packs it, installs the tarball in an empty project, and runs it in Node, in a Vite build without polyfills
-// and in a page with a plain module script. Checks the package with publint and are-the-types-wrong: `npm run test:package`.
+// and in a page with a plain module script. Checks the package with publint and are-the-types-wrong, and that its pages link to what is in it:
+// `npm run test:package`, after a build.
 
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { extname, join, resolve } from 'node:path';
+import { dirname, extname, join, resolve } from 'node:path';
 import { chromium } from 'playwright';
 import { build, createServer as createDevelopmentServer } from 'vite';
 import { findBrowsers } from './browsers.ts';
@@ -42,7 +53,9 @@ document.title = result + (plaintext.size === 3_000_000 ? '' : ' and a blob of '
 `;
 
 try {
-  const tarball = join(folder, run('npm', ['pack', '--silent', '--pack-destination', folder], root).trim());
+  // `prepack` would build once more.
+  const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder];
+  const tarball = join(folder, run('npm', pack, root).trim());
   run('npx', ['publint', '--strict', tarball], root);
   console.log('publint: clean');
   run(
@@ -58,6 +71,8 @@ try {
   run('npm', ['install', '--silent', '--no-audit', '--no-fund', tarball], project);
   const installed = readdirSync(join(project, 'node_modules')).filter((name) => !name.startsWith('.'));
   console.log(`installed: ${installed.join(', ')}`);
+
+  assertLinks(join(project, 'node_modules/bulla'));
 
   writeFileSync(join(project, 'program.js'), program);
   writeFileSync(join(project, 'main.js'), "import { result } from './program.js';\nconsole.log(result);\n");
@@ -100,6 +115,20 @@ try {
   }
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+/** Every relative link of the packed pages leads to a file of the package. Pictures are for who reads the repository, and stay out of it. */
+function assertLinks(installed: string): void {
+  const pages = globSync(['*.md', 'docs/*.md'], { cwd: installed });
+  const links = pages.flatMap((page) => {
+    const text = readFileSync(join(installed, page), 'utf8');
+    const targets = [...text.matchAll(/(?<!!\[[^\]]*)\]\(([^)\s#]+)[^)]*\)/g)].map(([, target = '']) => target);
+    return targets.filter((target) => !/^[a-z]+:/.test(target)).map((target) => ({ page, target }));
+  });
+  const broken = links.filter(({ page, target }) => !existsSync(join(installed, dirname(page), target)));
+  if (links.length === 0) throw new Error('the packed pages have lost their links');
+  if (broken.length > 0) throw new Error(broken.map(({ page, target }) => `${page} links to ${target}`).join('\n'));
+  console.log(`links: ${links.length} in ${pages.length} pages`);
 }
 
 function assertResult(where: string, result: string): void {

@@ -8,19 +8,26 @@ import { prepareKeys } from '../examples/demo/server/prepare.ts';
 import { startDemoServer } from '../examples/demo/server/server.ts';
 
 const root = resolve(import.meta.dirname, '..');
-const { values } = parseArgs({
-  options: {
-    port: { type: 'string', default: '8080' },
-    'service-port': { type: 'string', default: '8400' },
-    data: { type: 'string', default: resolve(root, '.bulla-demo') },
-  },
-});
+const usage = `npm start -- [--port 8080] [--service-port 8400] [--data .bulla-demo]
 
+  --port           where the page is
+  --service-port   where the key service is
+  --data           the folder of keys and ciphertext
+`;
+const values = readOptions();
+if (values.help) {
+  process.stdout.write(usage);
+  process.exit();
+}
 const [port, servicePort] = [readPort(values.port, '--port'), readPort(values['service-port'], '--service-port')];
 const site = resolve(root, '.tmp/demo');
 await buildDemo(site);
 const service = await startKeyService(servicePort, resolve(values.data, 'keys')).catch((error: Error) => {
-  fail(`${error.message}\nIs port ${servicePort} taken? Another one: npm start -- --service-port ${servicePort + 1}`);
+  fail(
+    error.message.includes('EADDRINUSE')
+      ? `Port ${servicePort} is taken; another one: npm start -- --service-port ${servicePort + 1}`
+      : error.message,
+  );
 });
 try {
   await prepareKeys(service);
@@ -38,7 +45,7 @@ Ciphertext    ${resolve(values.data, 'store')}
 
 A tour of the key service's protocol, in another terminal:
 
-  npm run example -w key-service -- --url ${url} --identity=${pin}
+  npm run --silent example -w key-service -- --url ${url} --identity=${pin}
 
 Ctrl-C ends it. What was stored is there at the next start; delete ${values.data} to begin anew.`);
   const stopped = new Promise<'stopped'>((done) => {
@@ -57,10 +64,30 @@ Ctrl-C ends it. What was stored is there at the next start; delete ${values.data
   await service.stop();
 }
 
+function readOptions() {
+  const options = {
+    port: { type: 'string', default: '8080' },
+    'service-port': { type: 'string', default: '8400' },
+    data: { type: 'string', default: resolve(root, '.bulla-demo') },
+    help: { type: 'boolean', short: 'h', default: false },
+  } as const;
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    // What follows the first sentence is about arguments that begin with a dash.
+    return misused((error as Error).message.replace(/\. (To specify a positional argument|This command).*/s, ''));
+  }
+}
+
 function readPort(text: string, name: string): number {
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 0 || number > 65_535) fail(`${name} is a number up to 65535`);
-  return number;
+  const isPort = /^\d+$/.test(text) && number <= 65_535;
+  return isPort ? number : misused(`${name} is a number up to 65535`);
+}
+
+function misused(words: string): never {
+  process.stderr.write(`${words}\n\n${usage}`);
+  process.exit(2);
 }
 
 function fail(words: string): never {

@@ -9,9 +9,19 @@ import { openCheckpoint } from '../src/audit/note.ts';
 import { startDev } from '../src/dev/dev-service.ts';
 import { createProofKey, type Reply, TestClient } from '../test/support/client.ts';
 
-const { values } = parseArgs({ options: { url: { type: 'string' }, identity: { type: 'string' } } });
+try {
+  await main();
+} catch (error) {
+  process.stderr.write(`${words(error)}\n`);
+  process.exitCode = 1;
+}
 
-if (values.url === undefined) {
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { url: { type: 'string' }, identity: { type: 'string' } } });
+  if (values.url !== undefined) {
+    if (values.identity === undefined) throw new Error('--identity is missing: the service prints it');
+    return tour(values.url, values.identity);
+  }
   const data = await mkdtemp(join(tmpdir(), 'bulla-example-'));
   const dev = await startDev({ port: 0, data });
   try {
@@ -20,9 +30,12 @@ if (values.url === undefined) {
     await dev.close();
     await rm(data, { recursive: true });
   }
-} else {
-  if (values.identity === undefined) throw new Error('--identity is missing: the service prints it');
-  await tour(values.url, values.identity);
+}
+
+/** What went wrong, in a sentence. `fetch` says that it failed; its cause says why. */
+function words(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
 }
 
 async function tour(url: string, identity: string): Promise<void> {

@@ -56,7 +56,7 @@ export async function startServer(
     : createHttpServer(limits, listener);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
-      reject(new OperatorError(`The service cannot listen on ${host}:${port}: ${error.code}`));
+      reject(new OperatorError(`The service cannot listen on ${host}:${port}: ${error.code}`, { cause: error }));
     });
     server.listen(port, host, resolve);
   });

@@ -66,6 +66,7 @@ export interface KeyManagement {
   markCompromised(key: string, version: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
   /** The lowest version that may unwrap; it only rises. */
   raiseFloor(key: string, floor: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  /** Sets both limits: one that is absent becomes `null`, no limit. */
   setRotationPolicy(key: string, policy: RotationPolicy, options?: ChangeKeyOptions): Promise<KeyDescription>;
   /** Asks for a deletion after 7 to 30 days; another principal must approve it. */
   scheduleDeletion(key: string, days: number, version?: number, options?: ChangeKeyOptions): Promise<KeyDescription>;

@@ -18,7 +18,7 @@ export interface FileViewOptions {
 export class FileView {
   readonly item = element('li', { className: 'job' });
   readonly #account: Account;
-  readonly #file: StoredFile;
+  #file: StoredFile;
   readonly #state = element('span', { className: 'state' });
   readonly #detail = element('p', { className: 'detail' });
   readonly #more = element('div', { hidden: true });
@@ -45,13 +45,23 @@ export class FileView {
 
   /** Whether it is of the account's tenant, as its envelope says. */
   get isOwn(): boolean {
-    return this.#file.inspection.wrappedKeys.some(({ keyContext }) => keyContext['tenant'] === this.#account.tenant);
+    return isOf(this.#account, this.#file);
   }
 
-  /** Whether this shows what a later list has, so that it can stay, with what is open in it. */
-  shows({ id, name, envelope }: StoredFile): boolean {
-    const shown = this.#file;
-    return id === shown.id && name === shown.name && equal(envelope, shown.envelope);
+  /** Whether this shows a file of a later list, so that it can stay, with what is open in it. */
+  shows(file: StoredFile): boolean {
+    return file.id === this.#file.id && isOf(this.#account, file) === this.isOwn;
+  }
+
+  /** Shows what a later list has of the same file: re-wrapping changes envelope and name. What is open stays open. */
+  async update(file: StoredFile): Promise<void> {
+    const old = this.#file;
+    if (file.name === old.name && equal(file.envelope, old.envelope)) return;
+    this.#file = file;
+    this.#state.textContent = versionWords(file);
+    this.#more.querySelector('.inspection')?.replaceWith(this.#inspection());
+    // What is being downloaded goes on saying so.
+    if (this.isOwn && file.name !== old.name && this.item.dataset['state'] !== 'working') await this.#openName();
   }
 
   /** Ends what it plays: it is about to be removed. */
@@ -68,17 +78,22 @@ export class FileView {
       this.#label();
       return this.#insert(button('Try to open', () => this.#try()));
     }
+    await this.#openName();
+    const kind = mediaKind(this.#file.inspection.header.contentType);
+    const download = button('Download', () => this.#download());
+    this.#insert(...(kind === undefined ? [] : [button('Open', () => this.#open(kind))]), download);
+  }
+
+  async #openName(): Promise<void> {
     try {
       this.#name = await openName(this.#account, this.#file);
       this.#title.textContent = this.#name;
+      this.#detail.textContent = detailWords(this.#file);
       this.#enter('done');
     } catch (error) {
       this.#fail(error);
     }
     this.#label();
-    const kind = mediaKind(this.#file.inspection.header.contentType);
-    const download = button('Download', () => this.#download());
-    this.#insert(...(kind === undefined ? [] : [button('Open', () => this.#open(kind))]), download);
   }
 
   /** Shows a picture or a player, which reads through the service worker. */
@@ -121,6 +136,10 @@ export class FileView {
   }
 
   #inspect(): void {
+    this.#toggle('Inspect', this.#inspection());
+  }
+
+  #inspection(): HTMLElement {
     const { id, inspection, size, name } = this.#file;
     const { header, wrappedKeys, suiteName, plaintextLength } = inspection;
     const facts = element('dl', { className: 'facts' });
@@ -141,7 +160,7 @@ export class FileView {
       className: 'hint',
       textContent: 'What the envelope says; anyone can read it, and nothing of it has been verified.',
     });
-    this.#toggle('Inspect', element('div', { className: 'inspection' }, warning, facts));
+    return element('div', { className: 'inspection' }, warning, facts);
   }
 
   /** Shows something below the buttons, or hides it where it is shown already. `what` is the text of its button. */
@@ -201,6 +220,10 @@ export class FileView {
       control.setAttribute('aria-label', `${control.textContent} ${this.#title.textContent}`);
     }
   }
+}
+
+function isOf({ tenant }: Account, { inspection }: StoredFile): boolean {
+  return inspection.wrappedKeys.some(({ keyContext }) => keyContext['tenant'] === tenant);
 }
 
 /** How a browser shows a type, by what the envelope says; the service worker decides anew by what is authenticated. */

@@ -99,11 +99,13 @@ async function refresh(): Promise<readonly StoredFile[]> {
   if (signed === undefined) return [];
   const files = await listFiles();
   const onDeleted = () => void attempt(refresh);
-  const next = files.map((file) => {
+  const showing = files.map(async (file) => {
     const kept = views.find((view) => view.shows(file));
-    return kept ?? new FileView({ account: signed.account, file, onDeleted });
+    const view = kept ?? new FileView({ account: signed.account, file, onDeleted });
+    await (kept ? view.update(file) : view.begin());
+    return view;
   });
-  await Promise.all(next.filter((view) => !views.includes(view)).map((view) => view.begin()));
+  const next = await Promise.all(showing);
   if (current !== signed) return files;
   for (const view of views) if (!next.includes(view)) view.close();
   views = next;
@@ -139,7 +141,7 @@ function showCalls(): void {
   showFacts(byId('calls'), {
     Requests: calls.requests,
     'Data keys': calls.dataKeys,
-    'Keys of names': `${hits} from the cache, ${misses} from the service`,
+    Names: `${hits} by the cache, ${misses} by asking the service`,
   });
 }
 

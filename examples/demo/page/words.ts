@@ -28,7 +28,7 @@ export function errorWords(error: unknown): string {
   return `It did not work: ${error instanceof Error ? error.message : String(error)}.`;
 }
 
-/** `1 to 3 decrypt-only, 4 active` */
+/** `versions 1 to 3: decrypt-only · version 4: active` */
 export function versionWords(versions: readonly { readonly version: number; readonly state: string }[]): string {
   const runs: { first: number; last: number; state: string }[] = [];
   for (const { version, state } of versions) {
@@ -36,7 +36,8 @@ export function versionWords(versions: readonly { readonly version: number; read
     if (run?.state === state) run.last = version;
     else runs.push({ first: version, last: version, state });
   }
-  return runs.map(({ first, last, state }) => `${first === last ? first : `${first} to ${last}`} ${state}`).join(', ');
+  const which = (first: number, last: number) => (first === last ? `version ${first}` : `versions ${first} to ${last}`);
+  return runs.map(({ first, last, state }) => `${which(first, last)}: ${state}`).join(' · ');
 }
 
 const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];

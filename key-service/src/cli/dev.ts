@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { startDev } from '../dev/dev-service.ts';
 import { devUsers } from '../dev/users.ts';
+import { OperatorError } from '../errors.ts';
 import { readOptions, UsageError } from './options.ts';
 import { untilStopped } from './until-stopped.ts';
 
@@ -17,7 +18,11 @@ export async function devCommand(args: string[]): Promise<void> {
   if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError('--port is a number up to 65535');
   const logLevel = values['log-level'] as 'warn';
   const data = resolve(values.data);
-  const dev = await startDev({ host: values.host, port, data, logLevel });
+  const dev = await startDev({ host: values.host, port, data, logLevel }).catch((error: unknown) => {
+    throw isTaken(error)
+      ? new OperatorError(`${error.message}\nAnother port: --port <number>; 0 takes a free one`)
+      : error;
+  });
   const { thumbprint } = dev.service.identity;
   process.stdout.write(`bulla key service for development
 
@@ -28,9 +33,13 @@ export async function devCommand(args: string[]): Promise<void> {
 
 Try it, in another terminal:
 
-  npm run example -w key-service -- --url ${dev.url} --identity=${thumbprint}
+  npm run --silent example -w key-service -- --url ${dev.url} --identity=${thumbprint}
   curl ${dev.url}/.well-known/bulla-key-service
 
 `);
   await untilStopped(() => dev.close());
+}
+
+function isTaken(error: unknown): error is OperatorError {
+  return error instanceof OperatorError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE';
 }

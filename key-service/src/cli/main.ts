@@ -37,7 +37,8 @@ export async function main([name = '', ...args]: string[]): Promise<void> {
   const command = commands.get(name);
   if (!command) {
     const asked = help.includes(name);
-    (asked ? process.stdout : process.stderr).write(usage());
+    const fault = asked || name === '' ? '' : `Unknown command '${name}'\n\n`;
+    (asked ? process.stdout : process.stderr).write(`${fault}${usage()}`);
     process.exitCode = asked ? 0 : 2;
     return;
   }

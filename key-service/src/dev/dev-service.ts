@@ -40,14 +40,14 @@ export async function startDev({
   logLevel = 'warn',
 }: DevOptions): Promise<DevService> {
   if (!isLoopback(host)) throw new OperatorError(`The development service listens on loopback only, not on ${host}`);
-  mkdirSync(data, { recursive: true, mode: 0o700 });
-  const rootKeyFile = join(data, 'root.key');
-  if (!existsSync(rootKeyFile)) createRootKeyFile(rootKeyFile);
   let app: ReturnType<typeof createApp> | undefined;
-  // The port is taken before the service knows its URL, which tokens and proofs name.
+  // The port is taken before the service knows its URL, which tokens and proofs name, and before anything is made that would stay.
   const server = await startServer({ fetch: async (request, peer) => handle(app, request, peer) }, { host, port });
   try {
     const url = `http://${host.includes(':') ? `[${host}]` : host}:${server.port}`;
+    mkdirSync(data, { recursive: true, mode: 0o700 });
+    const rootKeyFile = join(data, 'root.key');
+    if (!existsSync(rootKeyFile)) createRootKeyFile(rootKeyFile);
     const config = devConfig(data, rootKeyFile, url, { host, port: server.port }, logLevel);
     const service = await openDevService(config);
     app = createApp(service, 'loopback');

@@ -163,7 +163,13 @@ export const keyEndpoints: readonly Endpoint[] = [
   simple('raise-floor', 'raise-floor', 'Raises the lowest version that may unwrap', floorBody, (key, body) =>
     raiseFloor(key, body.floor),
   ),
-  simple('rotation-policy', 'set-rotation-policy', 'Sets when the service rotates', rotationPolicy, withRotation),
+  simple(
+    'rotation-policy',
+    'set-rotation-policy',
+    'Sets when the service rotates; a member that is absent becomes null, no limit',
+    rotationPolicy,
+    withRotation,
+  ),
   schedule,
   approve,
   simple('cancel-deletion', 'cancel-deletion', 'Takes a deletion back', emptyBody, (key) => cancelDeletion(key)),

@@ -3,7 +3,7 @@
 import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import type { Endpoint } from './endpoint.ts';
 import type { PublicEndpoint } from './public-endpoints.ts';
-import { problem } from './schemas.ts';
+import { openApiDocument, problem } from './schemas.ts';
 
 const json = 'application/json';
 const problems = { description: 'A problem (RFC 9457)', content: { 'application/problem+json': { schema: problem } } };
@@ -33,7 +33,7 @@ export function describeApi(url: string, endpoints: readonly Endpoint[], open: r
     method: 'get',
     path: '/openapi.json',
     summary: 'This document',
-    responses: { 200: { description: 'OpenAPI 3.1' } },
+    responses: { 200: { description: 'OpenAPI 3.1', content: { [json]: { schema: openApiDocument } } } },
   });
   return getOpenAPI31Document.call({ openAPIRegistry } as OpenAPIHono, {
     openapi: '3.1.0',

@@ -24,7 +24,7 @@ import type { Incoming } from './pipeline.ts';
 import { rateLimited, windowUse } from './rates.ts';
 import { replayed } from './recorded-change.ts';
 import type { Answer } from './respond.ts';
-import { devTokenBody, discoveryResponse, tokenForm, tokenResponse } from './schemas.ts';
+import { devTokenBody, devUsersResponse, discoveryResponse, tokenForm, tokenResponse } from './schemas.ts';
 
 /** An endpoint that authenticates in a way of its own, or not at all. */
 export interface PublicEndpoint {
@@ -174,6 +174,7 @@ const devUsers: PublicEndpoint = {
   path: '/dev/users',
   operation: 'dev-users',
   summary: 'The development users',
+  response: devUsersResponse,
   onlyDev: true,
   run: async ({ dev }) => ({ status: 200, body: { users: dev?.users ?? [] } }),
 };

@@ -178,6 +178,10 @@ export const entriesResponse = z.object({
 });
 export const proofResponse = z.object({ proof: z.array(z.string()) });
 export const discoveryResponse = z.object({ identity: z.record(z.string(), z.string()), document: z.string() });
+export const openApiDocument = z.looseObject({ openapi: z.literal('3.1.0') });
+export const devUsersResponse = z.object({
+  users: z.array(z.object({ user: z.string(), tenant: z.string(), roles: z.array(z.string()) })),
+});
 export const tokenResponse = z
   .object({
     access_token: z.string(),

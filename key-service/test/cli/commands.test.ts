@@ -1,6 +1,6 @@
 /** What operators are told: help, wrong uses, and what stands in the way of a start; never a stack. */
 
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -76,9 +76,10 @@ describe('help', () => {
 describe('§12.1 a wrong use is 2, and says how', () => {
   it.each([
     ['', [], /<command>/],
-    ['bogus', [], /<command>/],
-    ['__proto__', [], /<command>/],
-    ['toString', [], /<command>/],
+    ['bogus', [], /^Unknown command 'bogus'\n/],
+    ['--bogus', [], /^Unknown command '--bogus'\n/],
+    ['__proto__', [], /^Unknown command '__proto__'\n/],
+    ['toString', [], /^Unknown command 'toString'\n/],
     ['serve', ['--bogus'], /Unknown option '--bogus'\n/],
     ['serve', ['extra'], /Unexpected argument 'extra'\n/],
     ['serve', ['--config'], /argument missing/],
@@ -99,7 +100,8 @@ describe('§12.1 a wrong use is 2, and says how', () => {
     const { code, stderr } = await run(command, ...args);
     expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
     const [name = ''] = command.split(' ');
-    expect(stderr).toContain(`bulla-key-service ${message.source === '<command>' ? '<command>' : name}\n`);
+    const ofAll = name === '' || message.source.startsWith('^Unknown command');
+    expect(stderr).toContain(`bulla-key-service ${ofAll ? '<command>' : name}\n`);
   });
 });
 
@@ -195,6 +197,10 @@ describe('what stands in the way is 1, and named', () => {
     expect((await started({ listen: { port } })).stderr).toBe(
       `The service cannot listen on 127.0.0.1:${port}: EADDRINUSE\n`,
     );
+    // The development service chooses its port by an option, and leaves nothing behind.
+    const { code, stderr: said } = await run('dev', '--port', `${port}`, '--data', at('dev'));
+    expect([code, said]).toEqual([1, expect.stringMatching(/EADDRINUSE\n.*--port </)]);
+    expect(existsSync(at('dev'))).toBe(false);
     other.close();
     chmodSync(at('root.key'), 0o644);
     expect((await started({})).stderr).toMatch(/must have the mode 0600/);

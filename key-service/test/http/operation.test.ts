@@ -66,6 +66,17 @@ describe('OpenAPI', () => {
     );
     expect(new Set(ids).size).toBe(ids.length);
   });
+
+  it.each(['/dev/users', '/openapi.json', '/.well-known/bulla-key-service', '/healthz'])(
+    '§9.3 says of %s the type that it answers with',
+    async (path) => {
+      const api = (await (await fetch(`${dev.url}/openapi.json`)).json()) as {
+        paths: Record<string, { get: { responses: { 200: { content?: object } } } }>;
+      };
+      const type = (await fetch(dev.url + path)).headers.get('content-type')?.split(';')[0];
+      expect(Object.keys(api.paths[path]?.get.responses[200].content ?? {})).toEqual([type]);
+    },
+  );
 });
 
 describe('query strings', () => {

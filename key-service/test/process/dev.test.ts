@@ -1,6 +1,6 @@
 /** The development service as its banner says: one command, loopback only, and the example that it prints; `docs/key-service.md` §9.5. */
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -29,7 +29,7 @@ describe('what the development service prints', () => {
   });
 
   it('an example that creates, generates, unwraps, rotates, rewraps, and verifies the log', () => {
-    const [, command = ''] = /^ +(npm run example .*)$/m.exec(service.output()) ?? [];
+    const [, command = ''] = /^ +(npm run --silent example .*)$/m.exec(service.output()) ?? [];
     const text = execFileSync('sh', ['-c', command], { cwd: repository, encoding: 'utf8' });
     const steps = [
       'created key-',
@@ -40,8 +40,22 @@ describe('what the development service prints', () => {
     ];
     for (const step of [...steps, 'the log continues the earlier checkpoint', 'the key is in the log'])
       expect(text).toContain(step);
-    const stranger = command.replace(/--identity=\S+/, `--identity=-${'A'.repeat(42)}`);
-    expect(() => execFileSync('sh', ['-c', stranger], { cwd: repository, stdio: 'pipe' })).toThrow(/pinned/);
+  });
+
+  it.each([
+    ['another identity', /--identity=\S+/, `--identity=-${'A'.repeat(42)}`, /not the pinned one/],
+    ['no identity', /--identity=\S+/, '', /--identity is missing/],
+    ['an unknown option', /--identity=\S+/, '--bogus', /Unknown option '--bogus'/],
+    ['an address where nobody is', /--url \S+/, '--url http://127.0.0.1:2', /127\.0\.0\.1:2/],
+    ['an address that is none', /--url \S+/, '--url nowhere', /nowhere/],
+  ])('the example ends with a sentence for %s', (_, part, by, words) => {
+    const [, command = ''] = /^ +(npm run --silent example .*)$/m.exec(service.output()) ?? [];
+    const { status, stderr } = spawnSync('sh', ['-c', command.replace(part, by)], {
+      cwd: repository,
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([1, expect.stringMatching(words)]);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
   });
 
   it('a line for curl', async () => {
