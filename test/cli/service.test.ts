@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Workplace } from './command.ts';
+import { installedNode, Workplace } from './command.ts';
 
 let place: Workplace;
 let service: ChildProcess;
@@ -135,8 +135,10 @@ test('a folder is re-wrapped after a rotation: dry, stopped, resumed', async () 
   });
   await new Promise((done) => child.on('close', done));
 
-  const resumed = linesOf((await place.ok(rewrap)).stdout);
-  expect(resumed).toHaveLength(count);
+  // Node 20, where it is the one that is installed, warns of more than ten listeners of one signal.
+  const resumed = await place.ok(rewrap, { node: installedNode() });
+  expect(linesOf(resumed.stdout)).toHaveLength(count);
+  expect(resumed.stderr).toBe('');
   const again = linesOf((await place.ok(rewrap)).stdout);
   expect(again.filter(({ rewrapped }) => rewrapped === true)).toHaveLength(0);
   expect(await versions(names)).toEqual(new Set([2]));
