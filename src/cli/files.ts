@@ -6,7 +6,7 @@ import { open, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { formOf, preambleLength, readPreamble } from '../envelope/framing.ts';
 import { concat } from '../lib/bytes.ts';
-import { AtomicFile } from '../node/atomic-file.ts';
+import { writeAtomically } from '../node/atomic-file.ts';
 import { writeFully } from '../node/file-io.ts';
 import type { Bytes } from '../types.ts';
 import type { Arguments, Option } from './arguments.ts';
@@ -42,10 +42,19 @@ export function planJobs(args: Arguments, nameOf: (input: string) => string): Jo
   if (output !== undefined && inputs.length > 1) throw new UsageError('--output takes one input; use --output-folder');
   const jobs = inputs.map((input) => ({ input, output: output ?? outputOf(input, folder, nameOf) }));
   assertApart(jobs);
+  const given = folder ?? (output === undefined || output === pipe ? undefined : dirname(output));
+  if (given !== undefined) assertFolder(given);
   if (jobs.some((job) => job.output === pipe) && args.has('json')) {
     throw new UsageError('--json writes to standard output, so the result needs an --output');
   }
   return jobs;
+}
+
+/** Throws a {@link FileError} where there is no such folder to write to. */
+export function assertFolder(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) throw new FileError('ENOENT', `There is no folder ${path} to write to`);
+  if (!found.isDirectory()) throw new FileError('ENOTDIR', `It is no folder to write to: ${path}`);
 }
 
 function assertApart(jobs: readonly Job[]): void {
@@ -237,19 +246,17 @@ export async function writeOutput(
   options: { readonly overwrite: boolean; readonly mode?: number | undefined },
 ): Promise<number> {
   if (path === pipe) return writeToStandardOutput(stream);
-  const file = await AtomicFile.create(path, options);
-  try {
-    let written = 0;
-    for await (const chunk of stream) {
-      await writeFully(file.handle, [chunk], written);
-      written += chunk.byteLength;
-    }
-    await file.publish();
-    return written;
-  } catch (error) {
-    await file.discard();
-    throw error;
+  return writeAtomically(path, options, (file) => writeStream(stream, file));
+}
+
+/** Writes a stream to an open file, which begins empty. */
+export async function writeStream(stream: ReadableStream<Bytes>, file: FileHandle): Promise<number> {
+  let written = 0;
+  for await (const chunk of stream) {
+    await writeFully(file, [chunk], written);
+    written += chunk.byteLength;
   }
+  return written;
 }
 
 async function writeToStandardOutput(stream: ReadableStream<Bytes>): Promise<number> {

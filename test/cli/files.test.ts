@@ -86,6 +86,55 @@ describe('files and pipes', () => {
     expect((await place.bulla(['decrypt', '-k', 'alice.key', 'a.body', '-o', 'c'])).exitCode).toBe(3);
   });
 
+  test('detached: neither file appears without the other, and old ones stay', async () => {
+    place.write('a', 'first');
+    const encrypt = ['encrypt', '-r', alice, '--detached', 'a.envelope'];
+    place.write('a.envelope', 'precious');
+    for (const [input, stdin] of [
+      ['a', ''],
+      ['-', 'piped'],
+    ] as const) {
+      const taken = await place.bulla([...encrypt, input, '-o', 'a.body'], { stdin });
+      expect([taken.exitCode, taken.stderr]).toEqual([7, expect.stringContaining('a.envelope (EEXIST)')]);
+      expect(place.names()).toEqual(['a', 'a.envelope', 'alice.key']);
+    }
+    expect((await place.bulla([...encrypt, '-', '-o', '-'], { stdin: 'piped' })).stdout).toHaveLength(0);
+    expect(place.text('a.envelope')).toBe('precious');
+
+    place.write('a.body', 'good');
+    mkdirSync(join(place.folder, 'folder'));
+    const replace = ['encrypt', '-f', '-r', alice, 'a', '-o', 'a.body', '--detached'];
+    for (const nowhere of ['folder', 'no/such']) {
+      expect((await place.bulla([...replace, nowhere])).exitCode).toBe(7);
+    }
+    for (const same of ['a', './a.body']) expect((await place.bulla([...replace, same])).exitCode).toBe(2);
+    expect(place.text('a.body')).toBe('good');
+    expect((await place.bulla([...encrypt, '-f', 'a', '-o', 'folder'])).exitCode).toBe(7);
+    expect(place.text('a.envelope')).toBe('precious');
+    expect(place.names()).toEqual(['a', 'a.body', 'a.envelope', 'alice.key', 'folder']);
+
+    await place.ok([...replace, 'a.envelope']);
+    await place.ok(['decrypt', '-k', 'alice.key', '--detached', 'a.envelope', 'a.body', '-o', 'b']);
+    const { stdout } = await place.ok([...encrypt, '-f', '-', '-o', '-'], { stdin: 'piped' });
+    const opened = await place.ok(['decrypt', '-k', 'alice.key', '--detached', 'a.envelope', '-'], { stdin: stdout });
+    expect([place.text('b'), opened.stdout.toString()]).toEqual(['first', 'piped']);
+  });
+
+  test('a folder that is not there is named once, before any work', async () => {
+    for (const name of ['a', 'b']) place.write(name, 'first');
+    place.write('team', `${alice}\n`);
+    const encrypt = ['encrypt', '-R', 'team'];
+    const attempts: [args: string[], says: string][] = [
+      [[...encrypt, 'a', 'b', '-O', 'out'], 'bulla: There is no folder out to write to (ENOENT)\n'],
+      [[...encrypt, 'a', '-o', 'no/such/b'], 'bulla: There is no folder no/such to write to (ENOENT)\n'],
+      [[...encrypt, 'a', '-o', 'b/c'], 'bulla: It is no folder to write to: b (ENOTDIR)\n'],
+      [[...encrypt, 'a', '--detached', 'out/b', '-o', 'b'], 'bulla: There is no folder out to write to (ENOENT)\n'],
+      [['keygen', '-o', 'out/key'], 'bulla: There is no folder out to write to (ENOENT)\n'],
+    ];
+    for (const [args, stderr] of attempts) expect(await place.bulla(args)).toMatchObject({ exitCode: 7, stderr });
+    expect(place.names()).toEqual(['a', 'alice.key', 'b', 'team']);
+  });
+
   test('--json prints a line for each file, also for failures', async () => {
     place.write('a', 'first');
     const { stdout, exitCode, stderr } = await place.bulla(['encrypt', '-r', alice, '--json', 'a', 'missing']);
