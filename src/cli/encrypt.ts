@@ -2,6 +2,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { maxSegmentSizeLog2, minSegmentSizeLog2 } from '../lib/limits.ts';
 import { encryptStream } from '../message/encrypt-stream.ts';
 import { AtomicFile, publishBoth } from '../node/atomic-file.ts';
 import { encryptFile, seal } from '../node/encrypt-file.ts';
@@ -82,8 +83,17 @@ function encryptionOptions(args: Arguments) {
     context: args.pairs('context'),
     metadata: args.pairs('metadata'),
     contentType: args.get('content-type'),
-    segmentSize: args.integer('segment-size', 0),
+    segmentSize: segmentSizeOf(args),
   };
+}
+
+function segmentSizeOf(args: Arguments): number | undefined {
+  const size = args.integer('segment-size', 0);
+  const log2 = Math.log2(size ?? 2 ** minSegmentSizeLog2);
+  if (Number.isInteger(log2) && log2 >= minSegmentSizeLog2 && log2 <= maxSegmentSizeLog2) return size;
+  throw new UsageError(
+    `--segment-size takes a power of two from ${2 ** minSegmentSizeLog2} to ${2 ** maxSegmentSizeLog2}`,
+  );
 }
 
 type Options = Omit<Parameters<typeof encryptStream>[0], 'onProgress' | 'detached'>;

@@ -11,6 +11,7 @@ import { writeFully } from '../node/file-io.ts';
 import type { Bytes } from '../types.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { FileError, UsageError } from './failure.ts';
+import { printable } from './terminal.ts';
 import { textDecoder, textPrefix } from './text-form.ts';
 
 /** What messages in files are called by. */
@@ -90,6 +91,7 @@ function outputOf(input: string, folder: string | undefined, nameOf: (input: str
 /** `report.pdf.bulla` is `report.pdf`. Throws a {@link UsageError} for other names. */
 export function withoutExtension(path: string): string {
   const name = basename(path);
+  if (!name.endsWith(extension) && statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw isFolder(path);
   if (!name.endsWith(extension) || name === extension) {
     throw new UsageError(`${path} does not end in ${extension}: say where to write it with --output`);
   }
@@ -106,18 +108,22 @@ export interface Input {
   stream(): ReadableStream<Bytes>;
 }
 
-/** Looks at an input without reading it. Rejects with the file system's own error. */
-export async function openInput(path: string): Promise<Input> {
+/** Looks at an input without reading it. Rejects with the file system's own error, and for a folder with a {@link FileError} that has the hint. */
+export async function openInput(path: string, folderHint?: string): Promise<Input> {
   if (path === pipe) return { path: undefined, size: undefined, stream: readStandardInput };
   const found = await stat(path);
-  if (found.isDirectory()) throw new FileError('EISDIR', `It is a folder: ${path}`);
+  if (found.isDirectory()) throw isFolder(path, folderHint);
   const stream = () => readStream(() => open(path, 'r'));
   return found.isFile() ? { path, size: found.size, stream } : { path: undefined, size: undefined, stream };
 }
 
+function isFolder(path: string, hint = `give the files in it, such as ${join(path, '*')}`): FileError {
+  return new FileError('EISDIR', `It is a folder: ${path}`, printable(hint));
+}
+
 /** The same for a message: one in its text form becomes a stream of bytes. */
-export async function openMessage(path: string): Promise<Input> {
-  const input = await openInput(path);
+export async function openMessage(path: string, folderHint?: string): Promise<Input> {
+  const input = await openInput(path, folderHint);
   if (input.path !== undefined && !(await startsAsText(input.path))) return input;
   return { path: undefined, size: undefined, stream: () => detectText(input.stream()) };
 }
