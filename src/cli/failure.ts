@@ -89,7 +89,7 @@ const hints: Record<string, string> = {
   ERR_SERVICE_IDENTITY: 'if it is the service that you mean, compare its identity with "pin" in the configuration',
   ERR_NOT_ALLOWED: 'your role, the key, its alias, or --key-context',
   ERR_KEY_VERSION_UNAVAILABLE: 'an administrator of keys can say more: bulla keys show',
-  ERR_NOTHING_TO_DROP: 'nothing was written; bulla inspect shows the ids of wrapped keys',
+  ERR_NOTHING_TO_DROP: 'bulla inspect shows the ids of its wrapped keys',
   EEXIST: '--force replaces it',
 };
 

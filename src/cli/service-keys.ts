@@ -36,7 +36,7 @@ export const keysCommand: Command = {
     { name: 'floor', value: 'N', help: 'raise-floor: the lowest version that opens' },
     { name: 'days', value: 'N', help: 'schedule-deletion: 7 to 30' },
     { name: 'json', help: 'prints one line of JSON for each key' },
-    { name: 'quiet', short: 'q', help: 'list, show and create print keys, nothing else does' },
+    { name: 'quiet', short: 'q', help: 'no word of a change; list, show and create print keys all the same' },
     ...commonOptions.filter(({ name }) => name === 'help'),
   ],
 
@@ -56,7 +56,8 @@ export const keysCommand: Command = {
     ]);
     const keys = keyManagement(openKeyService(args).client);
     const changed = await perform.run({ keys, args, names, signal });
-    if (!args.has('quiet') || asked.includes(action)) for (const key of changed) print(key, args);
+    const silent = args.has('quiet') && !args.has('json') && !asked.includes(action);
+    if (!silent) for (const key of changed) print(key, args);
     return exitCodes.success;
   },
 };

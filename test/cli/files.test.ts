@@ -293,7 +293,10 @@ describe('rewrap', () => {
     expect([mistaken.exitCode, mistaken.stderr]).toEqual([5, expect.stringContaining('wrapped key mistaken to drop')]);
     expect(place.read('store/left.bulla').equals(before)).toBe(true);
     const { exitCode, stderr } = await drop(keyId);
-    expect([exitCode, stderr]).toEqual([3, expect.stringMatching(/done.bulla: re-wrapped[\s\S]*left.bulla: re-wrapped/)]);
+    expect([exitCode, stderr]).toEqual([
+      3,
+      expect.stringMatching(/done.bulla: re-wrapped[\s\S]*left.bulla: re-wrapped/),
+    ]);
     expect(await keysOf('store/left.bulla')).toHaveLength(1);
     expect((await drop(keyId)).exitCode).toBe(5);
   });
