@@ -29,9 +29,9 @@ export const keysCommand: Command = {
     {
       name: 'max-age-days',
       value: 'N',
-      help: 'create, set-rotation: rotated when it is as old; none takes the limit away',
+      help: 'create, set-rotation: rotated when it is as old; off takes the limit away',
     },
-    { name: 'max-uses', value: 'N', help: 'create, set-rotation: rotated when it wrapped as many data keys; or none' },
+    { name: 'max-uses', value: 'N', help: 'create, set-rotation: rotated when it wrapped as many data keys; or off' },
     { name: 'key-version', value: 'N', help: 'disable, enable, mark-compromised, schedule-deletion: the version' },
     { name: 'floor', value: 'N', help: 'raise-floor: the lowest version that opens' },
     { name: 'days', value: 'N', help: 'schedule-deletion: 7 to 30' },
@@ -133,7 +133,7 @@ async function collect(keys: AsyncIterable<KeyDescription>): Promise<KeyDescript
 }
 
 function rotationOf(args: Arguments): RotationPolicy | undefined {
-  const limit = (name: string) => (args.get(name) === 'none' ? null : args.integer(name, 1));
+  const limit = (name: string) => (args.get(name) === 'off' ? null : args.integer(name, 1));
   const [days, uses] = [limit('max-age-days'), limit('max-uses')];
   if (days === undefined && uses === undefined) return undefined;
   return { ...(days !== undefined && { max_age_days: days }), ...(uses !== undefined && { max_uses: uses }) };

@@ -170,8 +170,8 @@ test('a rotation policy is shown, and changes in what is given', async () => {
   );
   expect(await set('--max-age-days', '90')).toBe('after 90 days');
   expect(await set('--max-uses', '5000')).toBe('after 90 days or after 5000 uses');
-  expect(await set('--max-age-days', 'none')).toBe('after 5000 uses');
-  expect(await set('-q', '--max-uses', 'none')).toBe(undefined);
+  expect(await set('--max-age-days', 'off')).toBe('after 5000 uses');
+  expect(await set('-q', '--max-uses', 'off')).toBe(undefined);
   const nothing = await place.bulla(['keys', 'set-rotation', 'alias:files', '-s', 'admin.json']);
   expect([nothing.exitCode, nothing.stderr]).toEqual([2, expect.stringContaining('Give --max-age-days, --max-uses')]);
   const { stdout } = await place.ok(['keys', 'show', 'alias:files', '-q', '-s', 'admin.json']);
