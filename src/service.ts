@@ -18,6 +18,7 @@ export type { KeyDocumentOptions, SignedKeyDocument, VerifiedKeyDocument } from 
 export {
   type ChangeKeyOptions,
   type CreateKeyOptions,
+  type KeyDeletion,
   type KeyDescription,
   type KeyManagement,
   keyManagement,

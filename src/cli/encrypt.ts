@@ -1,12 +1,29 @@
 /** `bulla encrypt` */
 
+import type { FileHandle } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { maxSegmentSizeLog2, minSegmentSizeLog2 } from '../lib/limits.ts';
 import { encryptStream } from '../message/encrypt-stream.ts';
-import { writeAtomically } from '../node/atomic-file.ts';
-import { encryptFile } from '../node/encrypt-file.ts';
+import { AtomicFile, publishBoth } from '../node/atomic-file.ts';
+import { encryptFile, seal } from '../node/encrypt-file.ts';
 import { writeFully } from '../node/file-io.ts';
+import { openFile } from '../node/file-source.ts';
+import type { Bytes } from '../types.ts';
 import type { Arguments } from './arguments.ts';
 import { UsageError } from './failure.ts';
-import { assertNoTerminal, extension, openInput, outputOptions, pipe, planJobs, writeOutput } from './files.ts';
+import {
+  assertFolder,
+  assertNoTerminal,
+  extension,
+  type Input,
+  type Job,
+  openInput,
+  outputOptions,
+  pipe,
+  planJobs,
+  writeOutput,
+  writeStream,
+} from './files.ts';
 import { encryptionKeyring, offlineOption, passphraseOptions, recipientOptions, serviceOptions } from './keys.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { formatBytes, printable } from './terminal.ts';
@@ -47,46 +64,108 @@ unless a public key of theirs is among the recipients.`,
     if (detached !== undefined && (jobs.length > 1 || args.has('text'))) {
       throw new UsageError('--detached takes one input and excludes --text');
     }
+    if (detached !== undefined) assertEnvelope(detached, jobs[0] as Job);
     const options = encryptionOptions(args);
     const keyring = await encryptionKeyring(args);
     return runJobs(args, jobs, signal, (work) => encryptOne(work, { ...options, keyring, signal }, args));
   },
 };
 
+/** Throws where the envelope has no place of its own. */
+function assertEnvelope(path: string, { input, output }: Job): void {
+  const others = [input, output].filter((other) => other !== pipe).map((other) => resolve(other));
+  if (others.includes(resolve(path))) throw new UsageError('--detached takes a file other than input and output');
+  assertFolder(dirname(path));
+}
+
 function encryptionOptions(args: Arguments) {
   return {
     context: args.pairs('context'),
     metadata: args.pairs('metadata'),
     contentType: args.get('content-type'),
-    segmentSize: args.integer('segment-size', 0),
+    segmentSize: segmentSizeOf(args),
   };
 }
 
+function segmentSizeOf(args: Arguments): number | undefined {
+  const size = args.integer('segment-size', 0);
+  const log2 = Math.log2(size ?? 2 ** minSegmentSizeLog2);
+  if (Number.isInteger(log2) && log2 >= minSegmentSizeLog2 && log2 <= maxSegmentSizeLog2) return size;
+  throw new UsageError(
+    `--segment-size takes a power of two from ${2 ** minSegmentSizeLog2} to ${2 ** maxSegmentSizeLog2}`,
+  );
+}
+
 type Options = Omit<Parameters<typeof encryptStream>[0], 'onProgress' | 'detached'>;
+type ProgressOptions = Options & { readonly onProgress: (bytes: number, total?: number) => void };
 
 async function encryptOne({ job, bar }: Work, options: Options, args: Arguments): Promise<Result> {
   const input = await openInput(job.input);
-  const [overwrite, envelopePath] = [args.has('force'), args.get('detached')];
-  const detached = envelopePath !== undefined;
+  const [overwrite, envelope] = [args.has('force'), args.get('detached')];
   let plaintextLength = 0;
   const onProgress = (bytes: number, total = input.size) => {
     plaintextLength = bytes;
     bar.update(bytes, total);
   };
-  if (input.path !== undefined && job.output !== pipe && !args.has('text')) {
-    const { envelope } = await encryptFile(input.path, job.output, { ...options, overwrite, detached, onProgress });
-    await writeEnvelope(envelopePath, envelope, overwrite);
+  if (envelope !== undefined) {
+    await encryptDetached(input, { body: job.output, envelope, overwrite }, { ...options, onProgress });
+  } else if (input.path !== undefined && job.output !== pipe && !args.has('text')) {
+    await encryptFile(input.path, job.output, { ...options, overwrite, onProgress });
   } else {
-    const stream = encryptStream({ ...options, detached, onProgress });
-    const sealed = input.stream().pipeThrough(stream);
+    const sealed = input.stream().pipeThrough(encryptStream({ ...options, onProgress }));
     await writeOutput(args.has('text') ? sealed.pipeThrough(textEncoder()) : sealed, job.output, { overwrite });
-    await writeEnvelope(envelopePath, await stream.envelope, overwrite);
   }
   const words = `${printable(job.output)}: ${formatBytes(plaintextLength)} encrypted`;
-  return { words, plaintextLength, ...(detached && { envelope: envelopePath }) };
+  return { words, plaintextLength, ...(envelope !== undefined && { envelope }) };
 }
 
-async function writeEnvelope(path: string | undefined, envelope: Uint8Array | undefined, overwrite: boolean) {
-  if (path === undefined || envelope === undefined) return;
-  await writeAtomically(path, { overwrite }, (file) => writeFully(file, [envelope], 0));
+interface DetachedTargets {
+  readonly body: string;
+  readonly envelope: string;
+  readonly overwrite: boolean;
+}
+
+/** Nobody can decrypt a body without its envelope: neither file appears without the other, and the envelope is first. */
+async function encryptDetached(
+  input: Input,
+  { body, envelope, overwrite }: DetachedTargets,
+  options: ProgressOptions,
+): Promise<void> {
+  const files: AtomicFile[] = [];
+  const create = async (path: string) => {
+    const file = await AtomicFile.create(path, { overwrite });
+    files.push(file);
+    return file;
+  };
+  try {
+    const envelopeFile = await create(envelope);
+    if (body === pipe) {
+      const stream = encryptStream({ ...options, detached: true });
+      await writeOutput(input.stream().pipeThrough(stream), pipe, { overwrite });
+      await writeFully(envelopeFile.handle, [await stream.envelope], 0);
+      await envelopeFile.publish();
+    } else {
+      const bodyFile = await create(body);
+      await writeFully(envelopeFile.handle, [await sealBody(input, bodyFile.handle, options)], 0);
+      await publishBoth(envelopeFile, bodyFile);
+    }
+  } catch (error) {
+    await Promise.all(files.map((file) => file.discard()));
+    throw error;
+  }
+}
+
+/** Writes the body; gives the envelope. */
+async function sealBody(input: Input, body: FileHandle, options: ProgressOptions): Promise<Bytes> {
+  if (input.path === undefined) {
+    const stream = encryptStream({ ...options, detached: true });
+    await writeStream(input.stream().pipeThrough(stream), body);
+    return (await stream.envelope) as Bytes;
+  }
+  const source = await openFile(input.path);
+  try {
+    return (await seal(source, body, { ...options, detached: true })).envelope as Bytes;
+  } finally {
+    await source.close();
+  }
 }

@@ -31,11 +31,19 @@ export class UsageError extends Error {
 /** A file, or the terminal, is not as it has to be. */
 export class FileError extends Error {
   readonly code: string;
+  /** What to do about it, where the code alone does not say. */
+  readonly hint: string | undefined;
 
-  constructor(code: string, message: string) {
+  constructor(code: string, message: string, hint?: string) {
     super(message);
     this.code = code;
+    this.hint = hint;
   }
+}
+
+/** `--drop` names a wrapped key that is not there. */
+export class DropError extends Error {
+  readonly code = 'ERR_NOTHING_TO_DROP';
 }
 
 /** Ctrl-C, or a request to end: the exit code is 128 and the signal's number. */
@@ -58,6 +66,11 @@ export interface Failure {
   readonly exitCode: number;
 }
 
+/** Which options a command was given. */
+interface GivenOptions {
+  given(name: string): boolean;
+}
+
 const bullaExitCodes: Record<string, number> = {
   MessageFormatError: exitCodes.format,
   DecryptionError: exitCodes.decryption,
@@ -68,7 +81,6 @@ const bullaExitCodes: Record<string, number> = {
 };
 
 const hints: Record<string, string> = {
-  ERR_DECRYPTION_FAILED: 'a wrong passphrase, a wrong --context value, or a message that was changed or cut',
   ERR_NO_MATCHING_KEY:
     'bulla inspect shows which keys open it: give one with --key, --passphrase, or --key-service and its --key-context',
   ERR_CONTEXT_MISMATCH: 'give each name with --context name=value',
@@ -77,8 +89,8 @@ const hints: Record<string, string> = {
   ERR_SERVICE_IDENTITY: 'if it is the service that you mean, compare its identity with "pin" in the configuration',
   ERR_NOT_ALLOWED: 'your role, the key, its alias, or --key-context',
   ERR_KEY_VERSION_UNAVAILABLE: 'an administrator of keys can say more: bulla keys show',
+  ERR_NOTHING_TO_DROP: 'bulla inspect shows the ids of its wrapped keys',
   EEXIST: '--force replaces it',
-  EISDIR: 'rewrap takes the messages in folders with --in-place --recursive',
 };
 
 const words: Record<string, string> = {
@@ -97,11 +109,27 @@ const words: Record<string, string> = {
   EDQUOT: 'The quota is used up',
 };
 
-/** What to say about something that was thrown. */
-export function describeFailure(error: unknown): Failure {
+/** What to say about something that was thrown; `args` are those of the command, where they are known. */
+export function describeFailure(error: unknown, args?: GivenOptions): Failure {
+  const found = failureOf(error);
+  return found.code === 'ERR_DECRYPTION_FAILED' ? { ...found, hint: decryptionHint(args) } : found;
+}
+
+/** Why a message did not decrypt, of what was used: nothing tells more. */
+function decryptionHint(args: GivenOptions | undefined): string {
+  const used = (...names: string[]) => args === undefined || names.some((name) => args.given(name));
+  return [
+    ...(used('passphrase', 'passphrase-fd') ? ['a wrong passphrase'] : []),
+    ...(used('context') ? ['a wrong --context value'] : []),
+    'a message that was changed or cut',
+  ].join(', or ');
+}
+
+function failureOf(error: unknown): Failure {
   if (error instanceof Interrupted) return failure(error.code, error.message, error.exitCode);
   if (error instanceof UsageError) return failure(error.code, error.message, exitCodes.usage);
-  if (error instanceof FileError) return failure(error.code, error.message, exitCodes.file);
+  if (error instanceof FileError) return failure(error.code, error.message, exitCodes.file, error.hint);
+  if (error instanceof DropError) return failure(error.code, error.message, exitCodes.key);
   if (isBullaError(error)) {
     // The words of a source of ours, which are for whoever wrote the configuration.
     if (error.cause instanceof FileError) return failure(error.code, error.cause.message, exitCodes.service);
@@ -117,6 +145,6 @@ export function describeFailure(error: unknown): Failure {
   return failure(code ?? 'ERR_UNEXPECTED', text, exitCodes.unexpected);
 }
 
-function failure(code: string, message: string, exitCode: number): Failure {
-  return { code, message, hint: hints[code], exitCode };
+function failure(code: string, message: string, exitCode: number, hint = hints[code]): Failure {
+  return { code, message, hint, exitCode };
 }

@@ -6,11 +6,12 @@ import { open, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { formOf, preambleLength, readPreamble } from '../envelope/framing.ts';
 import { concat } from '../lib/bytes.ts';
-import { AtomicFile } from '../node/atomic-file.ts';
+import { writeAtomically } from '../node/atomic-file.ts';
 import { writeFully } from '../node/file-io.ts';
 import type { Bytes } from '../types.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { FileError, UsageError } from './failure.ts';
+import { printable } from './terminal.ts';
 import { textDecoder, textPrefix } from './text-form.ts';
 
 /** What messages in files are called by. */
@@ -42,10 +43,19 @@ export function planJobs(args: Arguments, nameOf: (input: string) => string): Jo
   if (output !== undefined && inputs.length > 1) throw new UsageError('--output takes one input; use --output-folder');
   const jobs = inputs.map((input) => ({ input, output: output ?? outputOf(input, folder, nameOf) }));
   assertApart(jobs);
+  const given = folder ?? (output === undefined || output === pipe ? undefined : dirname(output));
+  if (given !== undefined) assertFolder(given);
   if (jobs.some((job) => job.output === pipe) && args.has('json')) {
     throw new UsageError('--json writes to standard output, so the result needs an --output');
   }
   return jobs;
+}
+
+/** Throws a {@link FileError} where there is no such folder to write to. */
+export function assertFolder(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) throw new FileError('ENOENT', `There is no folder ${path} to write to`);
+  if (!found.isDirectory()) throw new FileError('ENOTDIR', `It is no folder to write to: ${path}`);
 }
 
 function assertApart(jobs: readonly Job[]): void {
@@ -81,6 +91,7 @@ function outputOf(input: string, folder: string | undefined, nameOf: (input: str
 /** `report.pdf.bulla` is `report.pdf`. Throws a {@link UsageError} for other names. */
 export function withoutExtension(path: string): string {
   const name = basename(path);
+  if (!name.endsWith(extension) && statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw isFolder(path);
   if (!name.endsWith(extension) || name === extension) {
     throw new UsageError(`${path} does not end in ${extension}: say where to write it with --output`);
   }
@@ -97,18 +108,22 @@ export interface Input {
   stream(): ReadableStream<Bytes>;
 }
 
-/** Looks at an input without reading it. Rejects with the file system's own error. */
-export async function openInput(path: string): Promise<Input> {
+/** Looks at an input without reading it. Rejects with the file system's own error, and for a folder with a {@link FileError} that has the hint. */
+export async function openInput(path: string, folderHint?: string): Promise<Input> {
   if (path === pipe) return { path: undefined, size: undefined, stream: readStandardInput };
   const found = await stat(path);
-  if (found.isDirectory()) throw new FileError('EISDIR', `It is a folder: ${path}`);
+  if (found.isDirectory()) throw isFolder(path, folderHint);
   const stream = () => readStream(() => open(path, 'r'));
   return found.isFile() ? { path, size: found.size, stream } : { path: undefined, size: undefined, stream };
 }
 
+function isFolder(path: string, hint = `give the files in it, such as ${join(path, '*')}`): FileError {
+  return new FileError('EISDIR', `It is a folder: ${path}`, printable(hint));
+}
+
 /** The same for a message: one in its text form becomes a stream of bytes. */
-export async function openMessage(path: string): Promise<Input> {
-  const input = await openInput(path);
+export async function openMessage(path: string, folderHint?: string): Promise<Input> {
+  const input = await openInput(path, folderHint);
   if (input.path !== undefined && !(await startsAsText(input.path))) return input;
   return { path: undefined, size: undefined, stream: () => detectText(input.stream()) };
 }
@@ -237,19 +252,17 @@ export async function writeOutput(
   options: { readonly overwrite: boolean; readonly mode?: number | undefined },
 ): Promise<number> {
   if (path === pipe) return writeToStandardOutput(stream);
-  const file = await AtomicFile.create(path, options);
-  try {
-    let written = 0;
-    for await (const chunk of stream) {
-      await writeFully(file.handle, [chunk], written);
-      written += chunk.byteLength;
-    }
-    await file.publish();
-    return written;
-  } catch (error) {
-    await file.discard();
-    throw error;
+  return writeAtomically(path, options, (file) => writeStream(stream, file));
+}
+
+/** Writes a stream to an open file, which begins empty. */
+export async function writeStream(stream: ReadableStream<Bytes>, file: FileHandle): Promise<number> {
+  let written = 0;
+  for await (const chunk of stream) {
+    await writeFully(file, [chunk], written);
+    written += chunk.byteLength;
   }
+  return written;
 }
 
 async function writeToStandardOutput(stream: ReadableStream<Bytes>): Promise<number> {

@@ -12,10 +12,10 @@ const closing = `
 bulla COMMAND --help says more. bulla --version prints the version.
 
 Example:
-  bulla keygen --output alice.key               prints bullapk1.…, Alice's public key
-  bulla encrypt --recipient bullapk1.… plan.pdf writes plan.pdf.bulla
-  bulla decrypt --key alice.key plan.pdf.bulla  writes plan.pdf
-  bulla encrypt --key-service keys.json plan.pdf  the same with a key service, which the file names: docs/cli.md
+  bulla keygen --output alice.key                                 prints bullapk1.…, Alice's public key
+  bulla encrypt --recipient bullapk1.… plan.pdf                   writes plan.pdf.bulla
+  bulla decrypt --key alice.key plan.pdf.bulla --output copy.pdf  without --output, to plan.pdf
+  bulla encrypt --key-service keys.json report.pdf                with a key service that the file names: docs/cli.md
 `;
 
 const exitCodesText = `

@@ -12,7 +12,7 @@ export const inspectCommand: Command = {
   summary: 'shows what a message says about itself, without any key',
   synopsis: '[OPTIONS] [FILE...]',
   details: 'Nothing that it prints is verified: without a key, anybody may have written it.',
-  options: commonOptions.filter(({ name }) => name !== 'quiet'),
+  options: commonOptions,
 
   async run(args, signal) {
     const inputs = args.files.length === 0 ? [pipe] : args.files;
@@ -38,7 +38,7 @@ function describeMessage(input: string, { header, suiteName, wrappedKeys, plaint
     ['suite', `${header.suite}, ${suiteName}`],
     ['created', header.created.toISOString()],
     ['plaintext', plaintextLength === undefined ? 'of unknown length' : describeLength(plaintextLength)],
-    ['segments', formatBytes(header.segmentSize)],
+    ['segment size', describeSegment(header.segmentSize)],
     ['data key', header.keyUse === 'shared' ? 'shared with other messages' : 'of this message alone'],
     ...(header.contentType === undefined ? [] : [['content type', header.contentType] as [string, string]]),
     ...header.contextNames.map((name): [string, string] => ['context', `${name}=…`]),
@@ -53,8 +53,15 @@ function describeLength(bytes: number): string {
   return bytes < 1000 ? `${bytes} B` : `${formatBytes(bytes)} (${bytes} B)`;
 }
 
+/** A power of two from 4 KiB on. */
+function describeSegment(bytes: number): string {
+  return bytes < 2 ** 20 ? `${bytes / 2 ** 10} KiB` : `${bytes / 2 ** 20} MiB`;
+}
+
 function describeKey({ method, keyId, version, serviceId, keyContext }: Inspection['wrappedKeys'][number]): string {
   const pairs = Object.entries(keyContext).map(([name, value]) => `${name}=${value}`);
   const service = serviceId === '' ? '' : ` at ${serviceId}`;
-  return [`${method} ${keyId}${service}, version ${version}`, ...pairs].join(', ');
+  // A key that has no versions, such as a key pair, says 0.
+  const ofVersion = version === 0 ? [] : [`version ${version}`];
+  return [`${method} ${keyId}${service}`, ...ofVersion, ...pairs].join(', ');
 }

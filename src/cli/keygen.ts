@@ -1,12 +1,13 @@
 /** `bulla keygen` */
 
+import { dirname } from 'node:path';
 import { exportEcdhPrivateKey, exportEcdhPublicKey, generateEcdhKey } from '../keyrings/ecdh.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { writeAtomically } from '../node/atomic-file.ts';
 import { writeFully } from '../node/file-io.ts';
 import type { Arguments } from './arguments.ts';
 import { exitCodes, UsageError } from './failure.ts';
-import { pipe } from './files.ts';
+import { assertFolder, pipe } from './files.ts';
 import { formatKeyFile, keyOptions, passphraseOptions, readKeyFile, readPassphrase } from './keys.ts';
 import { type Command, commonOptions, printJson } from './run.ts';
 import { say } from './terminal.ts';
@@ -46,6 +47,7 @@ async function generate(args: Arguments): Promise<void> {
   if (path === undefined) throw new UsageError('Say where to write the private key with --output');
   if (path === pipe && args.has('json')) throw new UsageError('--json needs an --output that is a file');
   if (args.get('key') !== undefined) throw new UsageError('--key goes with --public');
+  if (path !== pipe) assertFolder(dirname(path));
   const passphrase = await readPassphrase(args, 'passphrase', 'twice');
   const key = await generateEcdhKey({ extractable: true });
   const publicKey = exportEcdhPublicKey(key.publicKey);

@@ -205,8 +205,8 @@ async function readLineOf(fd: number): Promise<string> {
       if (text.includes('\n') || text.length > maxPassphraseLength) break;
     }
   } catch (error) {
-    const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    throw new FileError(code, `File descriptor ${fd} could not be read (${code})`);
+    const { code = 'ERR_UNEXPECTED' } = error as NodeJS.ErrnoException;
+    throw new FileError(code, `File descriptor ${fd} could not be read`);
   }
   const [line = ''] = text.split(/\r?\n/, 1);
   if (line.length > maxPassphraseLength) throw new UsageError('The passphrase is too long');

@@ -5,7 +5,7 @@ import { rewrap } from '../message/rewrap.ts';
 import { type RewrapFileOptions, rewrapFile } from '../node/rewrap-file.ts';
 import type { VerifiedKeyDocument } from '../service/key-documents.ts';
 import type { Arguments } from './arguments.ts';
-import { UsageError } from './failure.ts';
+import { DropError, UsageError } from './failure.ts';
 import {
   assertNoTerminal,
   type Job,
@@ -51,7 +51,7 @@ is under the newest version of the key already is passed over: run it again to g
       name: 'drop',
       value: 'KEYID',
       multiple: true,
-      help: 'removes the wrapped keys with this key id; may be repeated',
+      help: 'removes the wrapped key with this id, which must be there; may be repeated',
     },
     {
       name: 'context',
@@ -83,11 +83,36 @@ is under the newest version of the key already is passed over: run it again to g
       drop: ({ keyId }) => dropped.includes(keyId),
       signal,
     };
+    if (args.has('recursive')) await assertDroppedAnywhere(jobs, dropped);
     const newest = await newestVersion(args, signal);
     const atOnce = args.get('key-service') === undefined ? 1 : filesAtOnce;
     return runJobs(args, jobs, signal, (work) => rewrapOne(work, options, args, newest), atOnce);
   },
 };
+
+/**
+ * In folders a message may lack a key that others have, when a run that was stopped has dropped it already. An id that none of them has is a mistake, or there is
+ * nothing left to do.
+ */
+async function assertDroppedAnywhere(jobs: readonly Job[], dropped: readonly string[]): Promise<void> {
+  const missing = new Set(dropped);
+  for (const { input } of jobs) {
+    if (missing.size === 0) return;
+    // What is no message is told when it is its turn.
+    for (const { keyId } of await wrappedKeysOf(input).catch(() => [])) missing.delete(keyId);
+  }
+  if (missing.size > 0) throw new DropError(`No message has a wrapped key ${[...missing].join(' or ')} to drop`);
+}
+
+async function wrappedKeysOf(path: string): Promise<readonly WrappedKeyInfo[]> {
+  const { beginning, rest } = await readBeginning((await openMessage(path)).stream());
+  await rest.cancel();
+  return inspect(beginning).wrappedKeys;
+}
+
+function missingOf(dropped: readonly string[], wrappedKeys: readonly WrappedKeyInfo[]): string | undefined {
+  return dropped.find((id) => !wrappedKeys.some(({ keyId }) => keyId === id));
+}
 
 /** Wrapped keys of as many files travel to a key service together. */
 const filesAtOnce = 64;
@@ -122,13 +147,18 @@ async function rewrapOne(
   args: Arguments,
   newest: Newest | undefined,
 ): Promise<Result> {
-  const input = await openMessage(job.input);
+  const input = await openMessage(job.input, 'rewrap takes the messages in folders with --in-place --recursive');
   const { beginning, rest } = await readBeginning(input.stream());
   const isNewest = ({ keyId, version }: WrappedKeyInfo) => keyId === newest?.keyId && version === newest.version;
   const [overwrite, dryRun] = [args.has('in-place') || args.has('force'), args.has('dry-run')];
   if (newest !== undefined && inspect(beginning).wrappedKeys.some(isNewest)) {
     await rest.cancel();
     return { words: `${printable(job.input)}: under the newest version already`, rewrapped: false };
+  }
+  const missing = args.has('recursive') ? undefined : missingOf(args.all('drop'), inspect(beginning).wrappedKeys);
+  if (missing !== undefined) {
+    await rest.cancel();
+    throw new DropError(`The message has no wrapped key ${missing} to drop`);
   }
   if (dryRun) {
     await rest.cancel();

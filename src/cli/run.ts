@@ -89,7 +89,7 @@ class Run {
       else if (!quiet && words !== '' && job.output !== pipe) say(words);
     } catch (error) {
       bar.clear();
-      this.#failed(describeFailure(signal.aborted ? signal.reason : error), job, signal.aborted);
+      this.#failed(describeFailure(signal.aborted ? signal.reason : error, this.#args), job, signal.aborted);
     }
     this.bar?.update(++this.#done, this.#total);
   }

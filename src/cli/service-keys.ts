@@ -1,6 +1,6 @@
 /** `bulla keys` */
 
-import type { KeyDescription, KeyManagement } from '../service/management.ts';
+import type { KeyDeletion, KeyDescription, KeyManagement, RotationPolicy } from '../service/management.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { exitCodes, UsageError } from './failure.ts';
 import { serviceOptions } from './keys.ts';
@@ -26,12 +26,17 @@ export const keysCommand: Command = {
     keyServiceOption,
     { name: 'alias', value: 'NAME', help: 'create: an alias for the key' },
     { name: 'description', value: 'TEXT', help: 'create: what the key is for' },
-    { name: 'max-age-days', value: 'N', help: 'create, set-rotation: rotated when it is as old' },
-    { name: 'max-uses', value: 'N', help: 'create, set-rotation: rotated when it wrapped as many data keys' },
+    {
+      name: 'max-age-days',
+      value: 'N',
+      help: 'create, set-rotation: rotated when it is as old; off takes the limit away',
+    },
+    { name: 'max-uses', value: 'N', help: 'create, set-rotation: rotated when it wrapped as many data keys; or off' },
     { name: 'key-version', value: 'N', help: 'disable, enable, mark-compromised, schedule-deletion: the version' },
     { name: 'floor', value: 'N', help: 'raise-floor: the lowest version that opens' },
     { name: 'days', value: 'N', help: 'schedule-deletion: 7 to 30' },
     { name: 'json', help: 'prints one line of JSON for each key' },
+    { name: 'quiet', short: 'q', help: 'no word of a change; list, show and create print keys all the same' },
     ...commonOptions.filter(({ name }) => name === 'help'),
   ],
 
@@ -50,10 +55,15 @@ export const keysCommand: Command = {
       import('../service/management.ts'),
     ]);
     const keys = keyManagement(openKeyService(args).client);
-    for (const key of await perform.run({ keys, args, names, signal })) print(key, args);
+    const changed = await perform.run({ keys, args, names, signal });
+    const silent = args.has('quiet') && !args.has('json') && !asked.includes(action);
+    if (!silent) for (const key of changed) print(key, args);
     return exitCodes.success;
   },
 };
+
+/** Actions whose result is what they are for. */
+const asked = ['list', 'show', 'create'];
 
 interface Call {
   readonly keys: KeyManagement;
@@ -95,9 +105,13 @@ const actions: Record<string, Action> = {
     keys.markCompromised(key, required(args, 'key-version'), { signal }),
   ),
   'raise-floor': one(({ keys, args, signal }, key) => keys.raiseFloor(key, required(args, 'floor'), { signal })),
-  'set-rotation': one(({ keys, args, signal }, key) =>
-    keys.setRotationPolicy(key, { max_age_days: null, max_uses: null, ...rotationOf(args) }, { signal }),
-  ),
+  'set-rotation': one(async ({ keys, args, signal }, key) => {
+    const given = rotationOf(args);
+    if (given === undefined) throw new UsageError('Give --max-age-days, --max-uses or both');
+    // At the service, what a policy leaves out has no limit.
+    const { rotation, revision } = await keys.describe(key, { signal });
+    return keys.setRotationPolicy(key, { ...rotation, ...given }, { revision, signal });
+  }),
   'schedule-deletion': one(({ keys, args, signal }, key) =>
     keys.scheduleDeletion(key, required(args, 'days'), args.integer('key-version', 1), { signal }),
   ),
@@ -118,8 +132,9 @@ async function collect(keys: AsyncIterable<KeyDescription>): Promise<KeyDescript
   return all;
 }
 
-function rotationOf(args: Arguments) {
-  const [days, uses] = [args.integer('max-age-days', 1), args.integer('max-uses', 1)];
+function rotationOf(args: Arguments): RotationPolicy | undefined {
+  const limit = (name: string) => (args.get(name) === 'off' ? null : args.integer(name, 1));
+  const [days, uses] = [limit('max-age-days'), limit('max-uses')];
   if (days === undefined && uses === undefined) return undefined;
   return { ...(days !== undefined && { max_age_days: days }), ...(uses !== undefined && { max_uses: uses }) };
 }
@@ -136,12 +151,34 @@ function print(key: KeyDescription, args: Arguments): void {
     return;
   }
   const aliases = key.aliases.map((alias) => ` alias:${alias}`).join('');
-  const deletion = key.deletion === null ? '' : ', deletion scheduled';
-  const head = `${key.key_id}${aliases}  ${key.state}${deletion}, tenant ${key.tenant}, floor ${key.floor}`;
-  const lines = key.versions.map(({ version, state, created, uses }) => {
-    const date = new Date(created * 1000).toISOString();
-    return `  version ${String(version).padEnd(4)} ${state.padEnd(17)} ${date}  ${uses} uses`;
-  });
-  const about = key.description === '' ? [] : [`  ${printable(key.description)}`];
-  process.stdout.write(`${[printable(head), ...about, ...lines].join('\n')}\n`);
+  const head = `${key.key_id}${aliases}  ${key.state}, tenant ${key.tenant}, floor ${key.floor}`;
+  const lines = [
+    head,
+    ...(key.description === '' ? [] : [`  ${key.description}`]),
+    `  rotation: ${describeRotation(key.rotation)}`,
+    ...(key.deletion === null ? [] : [`  deletion: ${describeDeletion(key.deletion)}`]),
+    ...key.versions.map(({ version, state, created, uses }) => {
+      return `  version ${String(version).padEnd(4)} ${state.padEnd(17)} ${dateOf(created)}  ${uses} uses`;
+    }),
+  ];
+  process.stdout.write(lines.map((line) => `${printable(line)}\n`).join(''));
+}
+
+function describeRotation({ max_age_days: days, max_uses: uses }: RotationPolicy): string {
+  const limits = [
+    ...(typeof days === 'number' ? [`after ${days} ${days === 1 ? 'day' : 'days'}`] : []),
+    ...(typeof uses === 'number' ? [`after ${uses} ${uses === 1 ? 'use' : 'uses'}`] : []),
+  ];
+  return limits.join(' or ') || 'only when asked for';
+}
+
+function describeDeletion({ version, days, requested_by, requested, approved_by, destroy_at }: KeyDeletion): string {
+  const what = version === null ? 'the key with all versions' : `version ${version}`;
+  const by = `asked for by ${requested_by} on ${dateOf(requested)}`;
+  if (destroy_at !== null) return `${what}, destroyed on ${dateOf(destroy_at)}; ${by}, approved by ${approved_by}`;
+  return `${what}, ${by}; destroyed ${days} days after somebody else approves it`;
+}
+
+function dateOf(seconds: number): string {
+  return new Date(seconds * 1000).toISOString();
 }

@@ -1,5 +1,7 @@
 /** One piece of work for all who wait for it, each with a signal of their own. */
 
+import { whenAborted } from './abort.ts';
+
 interface Flight<Result> {
   readonly result: Promise<Result>;
   readonly controller: AbortController;
@@ -47,7 +49,7 @@ export function untilAborted<Result>(promise: Promise<Result>, signal: AbortSign
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+    const stop = whenAborted(signal, abort);
+    promise.then(resolve, reject).finally(stop);
   });
 }

@@ -1,6 +1,7 @@
 /** The same work on many messages: a bounded number at once, at a bounded rate, resumable, and one that fails does not end the others. */
 
 import { isBullaError } from '../errors.ts';
+import { whenAborted } from '../lib/abort.ts';
 import { assert, assertFunction, assertInteger, assertSignal } from '../lib/assert.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 
@@ -137,13 +138,15 @@ class Run<Item extends BulkItem> {
   #pause: Promise<void> | undefined;
   #stopped: { readonly reason: unknown } | undefined;
   #complete = false;
-  readonly #abort = () => this.stop(this.#options.signal?.reason);
+  /** Lets go of the caller's signal. */
+  readonly end: () => void = () => {};
 
   constructor(options: BulkOptions<Item>, work: (item: Item, signal: AbortSignal) => Promise<boolean>) {
     this.#options = options;
     this.#work = work;
     this.#token = options.resumeToken;
-    options.signal?.addEventListener('abort', this.#abort);
+    const { signal } = options;
+    if (signal !== undefined) this.end = whenAborted(signal, () => this.stop(signal.reason));
   }
 
   /** Begins an item as soon as there is room and time for it. Rejects when the run has stopped. */
@@ -172,11 +175,6 @@ class Run<Item extends BulkItem> {
   /** Waits for something of the caller's; rejects as soon as the run has stopped. */
   untilStopped<Result>(promise: Promise<Result>): Promise<Result> {
     return untilAborted(promise, this.#controller.signal);
-  }
-
-  /** Lets go of the caller's signal. */
-  end(): void {
-    this.#options.signal?.removeEventListener('abort', this.#abort);
   }
 
   /** Nothing more is begun. */

@@ -47,16 +47,27 @@ export class AtomicFile {
     if (mode !== undefined) assertInteger(mode, 0, 0o777, 'mode');
     const target = await inspectTarget(pathOf(path), overwrite, mode);
     const temporary = join(dirname(target.path), `.bulla-${randomBytes(9).toString('hex')}.tmp`);
-    return new AtomicFile(await open(temporary, 'wx+', 0o600), temporary, target, overwrite);
+    const handle = await open(temporary, 'wx+', 0o600).catch((error: NodeJS.ErrnoException) => {
+      // Nobody has heard of the temporary file.
+      error.message = error.message.replace(temporary, target.path);
+      throw Object.assign(error, { path: target.path });
+    });
+    return new AtomicFile(handle, temporary, target, overwrite);
+  }
+
+  /** Makes what was written durable; nothing can be added to it. */
+  async complete(): Promise<void> {
+    if (this.#closed) return;
+    await this.handle.chmod(this.#mode);
+    await this.handle.sync();
+    this.#closed = true;
+    await this.handle.close();
   }
 
   /** Makes the file durable and visible, in this order. What fails leaves nothing behind, and nothing overwritten. */
   async publish(): Promise<void> {
     try {
-      await this.handle.chmod(this.#mode);
-      await this.handle.sync();
-      this.#closed = true;
-      await this.handle.close();
+      await this.complete();
       if (this.#overwrite) await rename(this.#temporary, this.#target);
       else await moveToNew(this.#temporary, this.#target);
     } catch (error) {
@@ -66,6 +77,11 @@ export class AtomicFile {
     await syncFolder(dirname(this.#target));
   }
 
+  /** Removes the file after it was published; what it replaced does not come back. Never rejects. */
+  async withdraw(): Promise<void> {
+    await unlink(this.#target).catch(() => {});
+  }
+
   /** Removes what was written. Never rejects; harmless when nothing is left to remove. */
   async discard(): Promise<void> {
     if (!this.#closed) {
@@ -73,6 +89,25 @@ export class AtomicFile {
       await this.handle.close().catch(() => {});
     }
     await unlink(this.#temporary).catch(() => {});
+  }
+}
+
+/**
+ * Publishes two files that are nothing without each other, `first` before `second`. Both are durable before either is visible; where `second` cannot be made
+ * visible, `first` is taken away again.
+ */
+export async function publishBoth(first: AtomicFile, second: AtomicFile): Promise<void> {
+  try {
+    await first.complete();
+    await second.complete();
+    await first.publish();
+    await second.publish().catch(async (error) => {
+      await first.withdraw();
+      throw error;
+    });
+  } catch (error) {
+    await Promise.all([first.discard(), second.discard()]);
+    throw error;
   }
 }
 

@@ -21,6 +21,8 @@ export interface EncryptFileOptions extends EncryptionOptions, AtomicFileOptions
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
 }
 
+type SealOptions = Omit<EncryptFileOptions, keyof AtomicFileOptions>;
+
 /** What {@link encryptFile} did. */
 export interface EncryptedFile {
   /** Bytes that were encrypted. */
@@ -59,7 +61,8 @@ export async function encryptFile(
   }
 }
 
-async function seal(source: PinnedFile, target: FileHandle, options: EncryptFileOptions): Promise<EncryptedFile> {
+/** Encrypts an open file into another one, which begins empty. */
+export async function seal(source: PinnedFile, target: FileHandle, options: SealOptions): Promise<EncryptedFile> {
   const { detached = false, onProgress, signal } = options;
   const { envelope, messageKey, segmentSize } = await beginEncryption(options);
   const { count, plaintextLength, bodyLength } = geometryOfPlaintext(source.size, segmentSize);

@@ -1,5 +1,6 @@
 /** Calls of the same tick as one request: data keys are asked for one at a time, and sent for together. */
 
+import { whenAborted } from '../lib/abort.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 
 /** One thing that was asked for, as it will stand in a request. */
@@ -46,12 +47,12 @@ export class Batches<Item, Result> {
     const result = new Promise<Result>((resolve, reject) => {
       this.#waiting.push({ ...item, resolve, reject, gone: () => signal?.aborted === true });
     });
-    signal?.addEventListener('abort', this.#onAbort, { once: true });
+    const stop = signal && whenAborted(signal, this.#onAbort);
     this.#schedule();
     try {
       return await untilAborted(result, signal);
     } finally {
-      signal?.removeEventListener('abort', this.#onAbort);
+      stop?.();
     }
   }
 

@@ -18,13 +18,26 @@ export interface KeyDescription {
   readonly revision: number;
   readonly aliases: readonly string[];
   readonly rotation: RotationPolicy;
-  readonly deletion: JsonObject | null;
+  readonly deletion: KeyDeletion | null;
   readonly versions: readonly {
     readonly version: number;
     readonly state: VersionState;
     readonly created: number;
     readonly uses: number;
   }[];
+}
+
+/** A deletion that was asked for. */
+export interface KeyDeletion {
+  /** The version, or `null` for the key with all of them. */
+  readonly version: number | null;
+  /** From the approval to the destruction. */
+  readonly days: number;
+  readonly requested_by: string;
+  readonly requested: number;
+  /** `null` until another principal approves it. */
+  readonly approved_by: string | null;
+  readonly destroy_at: number | null;
 }
 
 /** When the service rotates a key by itself. */
@@ -66,7 +79,7 @@ export interface KeyManagement {
   markCompromised(key: string, version: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
   /** The lowest version that may unwrap; it only rises. */
   raiseFloor(key: string, floor: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
-  /** Sets both limits: one that is absent becomes `null`, no limit. */
+  /** Replaces the whole policy: a limit that is left out becomes `null`. */
   setRotationPolicy(key: string, policy: RotationPolicy, options?: ChangeKeyOptions): Promise<KeyDescription>;
   /** Asks for a deletion after 7 to 30 days; another principal must approve it. */
   scheduleDeletion(key: string, days: number, version?: number, options?: ChangeKeyOptions): Promise<KeyDescription>;

@@ -1,12 +1,18 @@
 // Runs the built command line in a folder of its own, as a user does.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 
 /** The file that `bin` of the package names. */
 export const main = resolve('dist/cli/main.js');
+
+/** The Node that is installed beside the one of the development dependencies, or the latter where there is none. */
+export function installedNode(): string {
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => !folder.includes('node_modules'));
+  return folders.map((folder) => join(folder, 'node')).find((path) => existsSync(path)) ?? process.execPath;
+}
 
 /** What a process left behind. */
 export interface Outcome {
@@ -20,6 +26,8 @@ export interface Given {
   readonly stdin?: string | Uint8Array;
   /** What file descriptor 3 gives. */
   readonly fd3?: string;
+  /** The program that runs it. Default: the Node of this process. */
+  readonly node?: string;
 }
 
 /** A temporary folder with the command line in it. */
@@ -28,7 +36,7 @@ export class Workplace {
 
   /** Runs `bulla` to its end. */
   async bulla(args: readonly string[], given: Given = {}): Promise<Outcome> {
-    const child = this.start(args);
+    const child = this.start(args, given.node);
     const { stdin = '', fd3 = '' } = given;
     child.stdin?.on('error', () => {}).end(stdin);
     const third = child.stdio[3] as unknown as NodeJS.WritableStream;
@@ -45,8 +53,8 @@ export class Workplace {
   }
 
   /** Starts `bulla`. */
-  start(args: readonly string[]): ChildProcess {
-    return spawn(process.execPath, [main, ...args], { cwd: this.folder, stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
+  start(args: readonly string[], node = process.execPath): ChildProcess {
+    return spawn(node, [main, ...args], { cwd: this.folder, stdio: ['pipe', 'pipe', 'pipe', 'pipe'] });
   }
 
   /** Makes a key pair; gives the public key. */

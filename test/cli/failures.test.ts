@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { outcomeOf, Workplace } from './command.ts';
 
@@ -61,6 +63,43 @@ describe('exit codes by kind of error', () => {
     expect([exitCode, stderr]).toEqual([5, expect.stringContaining('ERR_NO_MATCHING_KEY')]);
   });
 
+  test('what is said of a message that does not decrypt is about what was used', async () => {
+    const message = Uint8Array.from(place.read('a.bulla'));
+    (message[message.length - 20] as number) ^= 1;
+    place.write('bad.bulla', message);
+    place.write('secret', 'attack at dawn');
+    await place.ok(['encrypt', '--passphrase-fd', '3', '-c', 'id=1', 'secret'], { fd3: 'orbit' });
+    const attempts: [args: string[], hint: string][] = [
+      [['-k', 'alice.key', 'bad.bulla'], 'a message that was changed or cut'],
+      [
+        ['--passphrase-fd', '3', '-c', 'id=2', 'secret.bulla'],
+        'a wrong passphrase, or a wrong --context value, or a message that was changed or cut',
+      ],
+    ];
+    for (const [args, hint] of attempts) {
+      const { exitCode, stderr } = await place.bulla(['decrypt', ...args, '-o', 'x'], { fd3: 'orbit' });
+      expect([exitCode, stderr.split('\n')[1]]).toEqual([4, `bulla: ${hint}`]);
+    }
+  });
+
+  test('7: folders, each command with what it can do about them', async () => {
+    mkdirSync(join(place.folder, 'many'));
+    const attempts: [args: string[], hint: string][] = [
+      [['encrypt', '-r', alice], 'give the files in it, such as many/*'],
+      [['decrypt', '-k', 'alice.key'], 'give the files in it, such as many/*'],
+      [['inspect'], 'give the files in it, such as many/*'],
+      [
+        ['rewrap', '-k', 'alice.key', '-r', alice, '-i'],
+        'rewrap takes the messages in folders with --in-place --recursive',
+      ],
+    ];
+    for (const [args, hint] of attempts) {
+      const stderr = `bulla: It is a folder: many (EISDIR)\nbulla: ${hint}\n`;
+      expect(await place.bulla([...args, 'many'])).toMatchObject({ exitCode: 7, stderr });
+    }
+    rmSync(join(place.folder, 'many'), { recursive: true });
+  });
+
   test('7: files that are not there, or folders', async () => {
     expect((await place.bulla(['decrypt', '-k', 'alice.key', 'missing.bulla'])).exitCode).toBe(7);
     expect((await place.bulla(['decrypt', '-k', 'missing.key', 'a.bulla'])).exitCode).toBe(7);
@@ -87,6 +126,7 @@ describe('usage', () => {
     ['JSON and the result in one pipe', ['encrypt', '--json', 'a', '-o', '-']],
     ['a name that does not end in .bulla', ['decrypt', 'a']],
     ['a segment size that is none', ['encrypt', '--segment-size', '1e3', 'a']],
+    ['a segment size that is too small', ['encrypt', '--segment-size', '1024', '-r', 'KEY', 'a']],
     ['a segment size that is no power of two', ['encrypt', '-f', '--segment-size', '5000', '-r', 'KEY', 'a']],
     ['a descriptor that is no number', ['encrypt', '--passphrase-fd', 'x', 'a']],
     ['a context name twice', ['encrypt', '-c', 'a=1', '-c', 'a=2', 'a']],
@@ -99,6 +139,31 @@ describe('usage', () => {
     expect(stderr).toMatch(/^bulla: /);
     expect(stderr).not.toMatch(/\bat .*:\d+:\d+/);
     expect(place.names()).toEqual(before);
+  });
+
+  test('a wrong value is told by the name of its option, a code once', async () => {
+    const { stderr } = await place.bulla(['encrypt', '-r', alice, '--segment-size', '1000', 'a']);
+    expect(stderr).toContain('bulla: --segment-size takes a power of two from 4096 to 4194304 (ERR_USAGE)');
+    const fd = await place.bulla(['decrypt', '--passphrase-fd', '9', 'a.bulla', '-o', 'x']);
+    expect(fd.stderr).toMatch(/^bulla: File descriptor 9 could not be read \(E\w+\)\n$/);
+  });
+
+  test('the example of the help works, and stands in line', async () => {
+    const help = (await place.ok(['--help'])).stdout.toString();
+    const rows = help.split('Example:\n')[1]?.trimEnd().split('\n') ?? [];
+    expect(new Set(rows.map((row) => /^ {2}bulla .*? {2,}/.exec(row)?.[0].length)).size).toBe(1);
+    const own = new Workplace();
+    try {
+      own.write('plan.pdf', 'attack at dawn');
+      const { stdout } = await own.ok(['keygen', '--output', 'alice.key']);
+      for (const row of rows.slice(1, 3)) {
+        const [, command = ''] = /^ {2}bulla (.*?) {2,}/.exec(row) ?? [];
+        await own.ok(command.replace('bullapk1.…', stdout.toString().trim()).split(' '));
+      }
+      expect(own.text('copy.pdf')).toBe('attack at dawn');
+    } finally {
+      own.remove();
+    }
   });
 
   test('help for all commands and for each, on standard output', async () => {

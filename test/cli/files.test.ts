@@ -86,6 +86,55 @@ describe('files and pipes', () => {
     expect((await place.bulla(['decrypt', '-k', 'alice.key', 'a.body', '-o', 'c'])).exitCode).toBe(3);
   });
 
+  test('detached: neither file appears without the other, and old ones stay', async () => {
+    place.write('a', 'first');
+    const encrypt = ['encrypt', '-r', alice, '--detached', 'a.envelope'];
+    place.write('a.envelope', 'precious');
+    for (const [input, stdin] of [
+      ['a', ''],
+      ['-', 'piped'],
+    ] as const) {
+      const taken = await place.bulla([...encrypt, input, '-o', 'a.body'], { stdin });
+      expect([taken.exitCode, taken.stderr]).toEqual([7, expect.stringContaining('a.envelope (EEXIST)')]);
+      expect(place.names()).toEqual(['a', 'a.envelope', 'alice.key']);
+    }
+    expect((await place.bulla([...encrypt, '-', '-o', '-'], { stdin: 'piped' })).stdout).toHaveLength(0);
+    expect(place.text('a.envelope')).toBe('precious');
+
+    place.write('a.body', 'good');
+    mkdirSync(join(place.folder, 'folder'));
+    const replace = ['encrypt', '-f', '-r', alice, 'a', '-o', 'a.body', '--detached'];
+    for (const nowhere of ['folder', 'no/such']) {
+      expect((await place.bulla([...replace, nowhere])).exitCode).toBe(7);
+    }
+    for (const same of ['a', './a.body']) expect((await place.bulla([...replace, same])).exitCode).toBe(2);
+    expect(place.text('a.body')).toBe('good');
+    expect((await place.bulla([...encrypt, '-f', 'a', '-o', 'folder'])).exitCode).toBe(7);
+    expect(place.text('a.envelope')).toBe('precious');
+    expect(place.names()).toEqual(['a', 'a.body', 'a.envelope', 'alice.key', 'folder']);
+
+    await place.ok([...replace, 'a.envelope']);
+    await place.ok(['decrypt', '-k', 'alice.key', '--detached', 'a.envelope', 'a.body', '-o', 'b']);
+    const { stdout } = await place.ok([...encrypt, '-f', '-', '-o', '-'], { stdin: 'piped' });
+    const opened = await place.ok(['decrypt', '-k', 'alice.key', '--detached', 'a.envelope', '-'], { stdin: stdout });
+    expect([place.text('b'), opened.stdout.toString()]).toEqual(['first', 'piped']);
+  });
+
+  test('a folder that is not there is named once, before any work', async () => {
+    for (const name of ['a', 'b']) place.write(name, 'first');
+    place.write('team', `${alice}\n`);
+    const encrypt = ['encrypt', '-R', 'team'];
+    const attempts: [args: string[], says: string][] = [
+      [[...encrypt, 'a', 'b', '-O', 'out'], 'bulla: There is no folder out to write to (ENOENT)\n'],
+      [[...encrypt, 'a', '-o', 'no/such/b'], 'bulla: There is no folder no/such to write to (ENOENT)\n'],
+      [[...encrypt, 'a', '-o', 'b/c'], 'bulla: It is no folder to write to: b (ENOTDIR)\n'],
+      [[...encrypt, 'a', '--detached', 'out/b', '-o', 'b'], 'bulla: There is no folder out to write to (ENOENT)\n'],
+      [['keygen', '-o', 'out/key'], 'bulla: There is no folder out to write to (ENOENT)\n'],
+    ];
+    for (const [args, stderr] of attempts) expect(await place.bulla(args)).toMatchObject({ exitCode: 7, stderr });
+    expect(place.names()).toEqual(['a', 'alice.key', 'b', 'team']);
+  });
+
   test('--json prints a line for each file, also for failures', async () => {
     place.write('a', 'first');
     const { stdout, exitCode, stderr } = await place.bulla(['encrypt', '-r', alice, '--json', 'a', 'missing']);
@@ -149,6 +198,9 @@ describe('context and metadata', () => {
     expect(text).toMatch(/metadata +by=\\u\{1b\}\[31mMallory/);
     expect(text).toMatch(/context +id=…/);
     expect(text).toMatch(/plaintext +5 B/);
+    expect(text).toMatch(/^ {2}segment size +256 KiB$/m);
+    expect(text).toMatch(/^ {2}wrapped key +ecdh [\w-]+$/m);
+    expect((await place.ok(['inspect', '-q', 'a.bulla'])).stdout.toString()).toBe(text);
     const json = JSON.parse((await place.ok(['inspect', '--json', 'a.bulla'])).stdout.toString());
     expect(json).toMatchObject({
       verified: false,
@@ -196,6 +248,57 @@ describe('rewrap', () => {
     await place.ok([...args, '-c', 'id=1']);
     expect((await place.bulla(['decrypt', '-k', 'bob.key', '-c', 'id=1', 'a.bulla', '-o', 'b'])).exitCode).toBe(5);
     expect((await place.bulla(['decrypt', '-k', 'alice.key', '-c', 'id=1', 'a.bulla', '-o', 'b'])).exitCode).toBe(0);
+  });
+
+  test('a --drop that drops nothing fails, and the message stays', async () => {
+    const bob = await place.key('bob.key');
+    place.write('a', 'first');
+    await place.ok(['encrypt', '-r', alice, 'a']);
+    await place.ok(['encrypt', '-r', alice, '-r', bob, 'a', '-o', 'both.bulla']);
+    const [, { keyId }] = JSON.parse(
+      (await place.ok(['inspect', '--json', 'both.bulla'])).stdout.toString(),
+    ).wrappedKeys;
+    const before = place.read('a.bulla');
+    const drop = ['rewrap', '-k', 'alice.key', '-r', alice, '-i', '--drop'];
+    for (const dry of [[], ['-n']]) {
+      const { exitCode, stderr } = await place.bulla([...drop, keyId, ...dry, 'a.bulla', 'both.bulla']);
+      expect([exitCode, stderr]).toEqual([
+        5,
+        expect.stringContaining(`a.bulla: The message has no wrapped key ${keyId}`),
+      ]);
+      expect(place.read('a.bulla').equals(before)).toBe(true);
+      if (dry.length === 0) await place.ok(['encrypt', '-f', '-r', alice, '-r', bob, 'a', '-o', 'both.bulla']);
+    }
+    const piped = await place.bulla(['rewrap', '-k', 'alice.key', '-r', alice, '--drop', 'none'], { stdin: before });
+    expect([piped.exitCode, piped.stdout.length]).toEqual([5, 0]);
+  });
+
+  test('in folders, what a run that was stopped has dropped is no failure; an id that is nowhere is', async () => {
+    const bob = await place.key('bob.key');
+    mkdirSync(join(place.folder, 'store'));
+    place.write('a', 'first');
+    place.write('store/none.bulla', 'no message');
+    await place.ok(['encrypt', '-r', alice, 'a', '-o', 'store/done.bulla']);
+    await place.ok(['encrypt', '-r', alice, '-r', bob, 'a', '-o', 'store/left.bulla']);
+    const keysOf = async (name: string) =>
+      JSON.parse((await place.ok(['inspect', '--json', name])).stdout.toString()).wrappedKeys as { keyId: string }[];
+    const keyId = (await keysOf('store/left.bulla'))[1]?.keyId as string;
+    const before = place.read('store/left.bulla');
+    const drop = (...ids: string[]) =>
+      place.bulla([
+        ...['rewrap', '-k', 'alice.key', '-r', alice, '-i', '--recursive', 'store'],
+        ...ids.flatMap((id) => ['--drop', id]),
+      ]);
+    const mistaken = await drop(keyId, 'mistaken');
+    expect([mistaken.exitCode, mistaken.stderr]).toEqual([5, expect.stringContaining('wrapped key mistaken to drop')]);
+    expect(place.read('store/left.bulla').equals(before)).toBe(true);
+    const { exitCode, stderr } = await drop(keyId);
+    expect([exitCode, stderr]).toEqual([
+      3,
+      expect.stringMatching(/done.bulla: re-wrapped[\s\S]*left.bulla: re-wrapped/),
+    ]);
+    expect(await keysOf('store/left.bulla')).toHaveLength(1);
+    expect((await drop(keyId)).exitCode).toBe(5);
   });
 
   test('says where to write', async () => {

@@ -150,7 +150,7 @@ export class FileView {
       Type: header.contentType ?? 'not given',
       Encrypted: header.created.toLocaleString(),
       Suite: `${header.suite}, ${suiteName}`,
-      Segments: sizeWords(header.segmentSize),
+      'Segment size': `${header.segmentSize / 1024} KiB`,
       'Context names': header.contextNames.join(', '),
       'Data key': header.keyUse === 'single' ? 'its own' : 'shared',
       ...Object.fromEntries(wrappedKeys.map((key, i) => [`Wrapped key ${i + 1}`, wrappedWords(key)])),

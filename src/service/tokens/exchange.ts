@@ -1,8 +1,10 @@
 /** Tokens that the key service itself gives for others, RFC 8693 and `docs/key-service.md` §9.4, §9.5. */
 
+import { KeyServiceError } from '../../errors.ts';
 import { assert, assertOptions } from '../../lib/assert.ts';
-import { stringField } from '../answer.ts';
-import type { TokenSource } from '../token.ts';
+import { asObject, parseObject, stringField } from '../answer.ts';
+import { send } from '../http.ts';
+import { type TokenRequest, type TokenSource, unavailable } from '../token.ts';
 
 /** Options of {@link exchangedToken}. */
 export interface ExchangedTokenOptions {
@@ -28,11 +30,28 @@ export function exchangedToken(options: ExchangedTokenOptions): TokenSource {
   };
 }
 
-/** A source of tokens for a user of a development service (§9.5), such as `alice@north`. */
+/**
+ * A source of tokens for a user of a development service (§9.5), such as `alice@north`. For a user that the service does not have it rejects with
+ * `ERR_TOKEN_UNAVAILABLE`, and says which there are.
+ */
 export function developmentToken(user: string): TokenSource {
   assert(typeof user === 'string' && user !== '', 'user', 'a string');
-  return async ({ callService }) => {
-    const answer = await callService('/dev/token', 'application/json', JSON.stringify({ user }));
-    return stringField(answer, 'access_token');
+  return async (request) => {
+    try {
+      const answer = await request.callService('/dev/token', 'application/json', JSON.stringify({ user }));
+      return stringField(answer, 'access_token');
+    } catch (error) {
+      if (!(error instanceof KeyServiceError) || error.code !== 'ERR_NOT_ALLOWED') throw error;
+      const users = await developmentUsers(request);
+      if (users.includes(user)) throw error;
+      throw unavailable(`the development service has no user ${JSON.stringify(user)}, but ${users.join(', ')}`);
+    }
   };
+}
+
+async function developmentUsers({ fetch, serviceUrl, signal }: TokenRequest): Promise<string[]> {
+  const url = `${serviceUrl}/dev/users`;
+  const { body } = await send(fetch, { method: 'GET', url, headers: {}, signal, maxBytes: 65_536 });
+  const { users } = parseObject(body);
+  return Array.isArray(users) ? users.map((entry, i) => stringField(asObject(entry, `users[${i}]`), 'user')) : [];
 }
