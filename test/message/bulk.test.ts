@@ -139,7 +139,7 @@ describe('an abort', () => {
     const run = forAll(items, { signal }, done);
     setTimeout(() => controller.abort(new Error('enough')), 5);
     expect(await run).toMatchObject({ done: 2, resumeToken: '2', complete: false, stoppedBy: { message: 'enough' } });
-    expect([told, listeners]).toEqual([true, 0]);
+    expect(told).toBe(true);
   });
 
   test('leaves no timer behind', async () => {
