@@ -30,7 +30,7 @@ export interface DecryptStream extends TransformStream<Uint8Array, Bytes> {
  * A TransformStream that takes a message, or with `envelope` a detached body, in chunks of any sizes and emits its plaintext.
  *
  * What it emits is authentic, but may be a beginning only: **the plaintext is complete when the stream closes**, and a cut message makes it error with
- * `ERR_DECRYPTION_FAILED` instead. Other errors are those of {@link decrypt}. Throws a `TypeError` that names a wrong option.
+ * `ERR_DECRYPTION_FAILED` instead. Back-pressure is that of {@link encryptStream}. Other errors are those of {@link decrypt}. Throws a `TypeError` that names a wrong option.
  *
  * @example
  * const stream = decryptStream({ keyring });

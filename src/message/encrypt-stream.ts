@@ -29,7 +29,8 @@ export interface EncryptStream extends TransformStream<Uint8Array, Bytes> {
 /**
  * A TransformStream that takes plaintext chunks of any sizes and emits a message (`docs/format.md`), or with `detached` its body.
  *
- * It errors with what {@link encrypt} rejects with. Throws a `TypeError` that names a wrong option. Back-pressure holds: at most a few segments are in memory.
+ * It errors with what {@link encrypt} rejects with. Throws a `TypeError` that names a wrong option. Back-pressure holds between chunks: in memory are the results of the chunk that
+ * was written last, and a few segments; write large data in pieces of a few megabytes at most, as files and responses come.
  *
  * @example
  * await file.stream().pipeThrough(encryptStream({ keyring })).pipeTo(destination);
