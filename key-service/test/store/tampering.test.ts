@@ -106,7 +106,12 @@ const logEdits: [string, Edit][] = [
   ],
   ['an entry given to another tenant', statements("update audit_leaves set tenant = 'south' where idx = 5")],
   ['a node changed', async (sql) => void (await sql('update audit_nodes set hash = ?', new Uint8Array(32)))],
-  ['another head', statements("update state set frontier = replace(frontier, substr(frontier, 5, 1), 'Z')")],
+  [
+    'another head',
+    statements(
+      "update state set frontier = replace(frontier, substr(frontier, 5, 1), case substr(frontier, 5, 1) when 'Z' then 'Y' else 'Z' end)",
+    ),
+  ],
   [
     'nothing left',
     statements('delete from audit_leaves', 'delete from audit_nodes', "update state set size = 0, frontier = '[]'"),

@@ -127,7 +127,10 @@ const edits: [string, (database: DatabaseSync) => void][] = [
   ['a node of the tree changed', (database) => database.exec('update audit_nodes set hash = zeroblob(32)')],
   [
     'another head',
-    (database) => database.exec("update state set frontier = replace(frontier, substr(frontier, 5, 1), 'Z')"),
+    (database) =>
+      database.exec(
+        "update state set frontier = replace(frontier, substr(frontier, 5, 1), case substr(frontier, 5, 1) when 'Z' then 'Y' else 'Z' end)",
+      ),
   ],
   [
     'nothing left',
