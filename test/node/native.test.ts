@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { open as openByHandle, seal as sealByHandle } from '../../src/crypto/aes-gcm.ts';
 import { sha384 } from '../../src/crypto/digest.ts';
 import { deriveAead, deriveBytes, importSecret } from '../../src/crypto/hkdf.ts';
@@ -115,6 +115,21 @@ describe('node:crypto and WebCrypto', () => {
       [nonce, sealed, pattern(51)],
     ] as [Bytes, Bytes, Bytes][];
     for (const args of wrong) await expect(async () => openByHandle(opening, ...args)).rejects.toMatchObject(refused);
+  });
+
+  test.each([10, 100_000])('a plaintext of %i bytes whose tag is wrong is overwritten', async (length) => {
+    const secret = await importSecret(pattern(32));
+    const sealing = await deriveAead(secret, pattern(32), pattern(9), 'seal');
+    const opening = await deriveAead(secret, pattern(32), pattern(9), 'open');
+    const sealed = await sealByHandle(sealing, pattern(12), pattern(length));
+    const fill = vi.spyOn(Uint8Array.prototype, 'fill');
+    try {
+      await expect(async () => openByHandle(opening, pattern(12), flipped(sealed, length * 8))).rejects.toThrow();
+      expect(fill.mock.contexts.map((array) => (array as Uint8Array).byteLength)).toEqual([length]);
+      expect((fill.mock.contexts[0] as Uint8Array).every((byte) => byte === 0)).toBe(true);
+    } finally {
+      fill.mockRestore();
+    }
   });
 
   test('a key does what it is for and nothing else', async () => {
