@@ -10,7 +10,7 @@ const prefix = 'bullaroot1.';
 /** Where the bytes of a root key are. */
 export type RootKeySource = { readonly file: string } | { readonly env: string };
 
-/** The bytes of a root key. Throws `OperatorError`, which never has any part of the key. */
+/** The 32 bytes of a root key. Throws `OperatorError`, with no part of the key in it. */
 export function readRootKey(source: RootKeySource): Bytes {
   if ('env' in source) {
     const text = process.env[source.env];
