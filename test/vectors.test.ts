@@ -76,7 +76,7 @@ describe('a valid message', () => {
       expect(inspect(message).plaintextLength).toBe(plaintext.length);
       if (vector.text === undefined || vector.detached === undefined) return;
       expect(toText(message)).toBe(vector.text);
-      expect(equal(fromText(vector.text), message)).toBe(true);
+      for (const text of [vector.text, ...(vector.folded ?? [])]) expect(equal(fromText(text), message)).toBe(true);
       const halves = { envelope: vector.detached.text, body: decodeBytes(vector.detached.body) as Bytes };
       expect(equal((await decrypt(halves, { keyring, context })).plaintext, plaintext)).toBe(true);
     },

@@ -95,8 +95,12 @@ export function toText(bytes: Uint8Array): string {
   return textPrefixes[form] + encodeBase64url(bytes);
 }
 
-/** The bytes of a text form. Throws `ERR_NOT_A_MESSAGE` or `ERR_MALFORMED`. */
-export function fromText(text: string): Bytes {
+/**
+ * The bytes of a text form. A byte order mark in front and white space (tab, line feed, carriage return, space) anywhere do not matter (§1.7).
+ * Throws `ERR_NOT_A_MESSAGE` or `ERR_MALFORMED`.
+ */
+export function fromText(folded: string): Bytes {
+  const text = folded.replace(/^\ufeff/, '').replaceAll(/[\t\n\r ]+/g, '');
   for (const form of ['message', 'envelope'] as const) {
     const prefix = textPrefixes[form];
     if (!text.startsWith(prefix)) continue;

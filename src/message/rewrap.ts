@@ -1,4 +1,4 @@
-/** Re-wrapping: other wrapped keys for the same data key. Header, commitment and segments stay as they are; `docs/format.md` §7.5. */
+/** Re-wrapping: other wrapped keys for the same data key. Header, commitment and segments stay as they are; `docs/format.md` §7.7. */
 
 import { importSecret } from '../crypto/hkdf.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../envelope/envelope.ts';

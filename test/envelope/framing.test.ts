@@ -76,15 +76,24 @@ describe('framing', () => {
     expect(formOf(fromText(toText(encodePreamble('envelope', 0))))).toBe('envelope');
   });
 
+  test('§1.7 white space anywhere and a byte order mark in front do not matter', () => {
+    const message = join(encodePreamble('message', 3), Uint8Array.of(1, 2, 3));
+    const text = toText(message);
+    for (const folded of [`${text}\r\n`, `\ufeff\t ${text}`, text.replaceAll(/.{5}/g, '$&\r\n  ')]) {
+      expect(fromText(folded)).toEqual(message);
+    }
+    expect(() => fromText(`${text}\ufeff`)).toThrow(code('ERR_MALFORMED'));
+  });
+
   test('§1.6 refuses other prefixes, alphabets, lengths, and what the prefix does not promise', () => {
     const text = toText(encodePreamble('message', 7));
-    for (const other of ['', 'bulla1', 'bulla2.AAAA', text.slice(1), ` ${text}`, text.toUpperCase()]) {
+    for (const other of ['', 'bulla1', 'bulla2.AAAA', text.slice(1), `\u00a0${text}`, text.toUpperCase()]) {
       expect(() => fromText(other)).toThrow(code('ERR_NOT_A_MESSAGE'));
     }
     for (const other of [
       `${text}=`,
-      `${text}\n`,
-      `${text.slice(0, 12)} ${text.slice(12)}`,
+      `${text}\v`,
+      `${text.slice(0, 12)}\u00a0${text.slice(12)}`,
       `${text}+`,
       `${text}/`,
       `${text}AAA`,

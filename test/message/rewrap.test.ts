@@ -14,7 +14,7 @@ const data = pattern(2 * s + 1);
 const context = { id: '1' };
 
 describe('rewrap', () => {
-  test('§7.5 replaces the wrapped key that was opened and changes nothing else', async () => {
+  test('§7.7 replaces the wrapped key that was opened and changes nothing else', async () => {
     const message = await encrypt(data, { keyring: anyOf(other, from), context });
     const rewrapped = await rewrap(message, { from, to, context });
     expect(keyIds(rewrapped)).toEqual(['other', 'new']);
@@ -76,7 +76,7 @@ describe('rewrap', () => {
     );
   });
 
-  test('§3.5 §7.5 a SHARED message goes to a newer version of its key and to nobody else', async () => {
+  test('§3.5 §7.7d a SHARED message goes to a newer version of its key and to nobody else', async () => {
     const version = (number: number, keyContext = {}) =>
       aesKeyring({ keyId: 'k', key: pattern(32, 9), version: number, keyContext });
     const shared = (keyring: Keyring): Keyring => ({

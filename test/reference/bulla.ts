@@ -291,7 +291,8 @@ export function unframe(message: Bytes, half?: Bytes) {
   return { envelope: rest.subarray(4, end), body };
 }
 export const encodeText = (magic: string, form: Bytes) => `${magic}1.${Buffer.from(form).toString('base64url')}`;
-export function decodeText(magic: string, text: string): Bytes {
+export function decodeText(magic: string, folded: string): Bytes {
+  const text = folded.replace(/^\ufeff/, '').replaceAll(/[\t\n\r ]/g, ''); // §1.7
   check(text.startsWith(`${magic}1.`), '§1.6', 'ERR_NOT_A_MESSAGE');
   const form = concat(Buffer.from(text.slice(7), 'base64url'));
   check(encodeText(magic, form) === text && Buffer.from(form).indexOf(magic) === 0, '§1.6'); // one text of each form

@@ -52,7 +52,7 @@ describe('a valid message', () => {
         vector.detached.text,
       ]);
       expect(halves).toEqual(unpack({ envelope: vector.detached.envelope, body: vector.detached.body }));
-      expect(decodeText('bulla', vector.text)).toEqual(message);
+      for (const text of [vector.text, ...(vector.folded ?? [])]) expect(decodeText('bulla', text)).toEqual(message);
       expect(decrypt(halves.envelope, readers, vector.context, halves.body).plaintext).toEqual(plaintextOf(vector));
     });
   }

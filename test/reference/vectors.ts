@@ -95,6 +95,8 @@ export interface ValidVector extends VectorInput {
   /** The other forms (§1.5, §1.6), of small messages. */
   readonly text?: string;
   readonly detached?: { readonly envelope: string; readonly body: string; readonly text: string };
+  /** Foldings of `text` that a reader takes for it (§1.7). */
+  readonly folded?: readonly string[];
 }
 
 /** Exactly one of `message`, `text` and `detached`; there, one of `envelope` and `text`. */

@@ -62,6 +62,8 @@ export interface Case {
   readonly dataKeyOf?: string;
   /** The case whose salt this one shares: the same message with other wrapped keys. */
   readonly saltOf?: string;
+  /** Foldings of its text form that a reader takes for it. */
+  readonly fold?: (text: string) => readonly string[];
 }
 
 /** What a case says about a wrap: its name, and a value that would otherwise be drawn. */
@@ -208,6 +210,7 @@ export function buildVector(input: Case): ValidVector {
   const encryptInput = toEncryptInput(start, MATERIAL);
   const { message, intermediates } = encrypt(encryptInput);
   const segments = Math.floor(plaintextOf(start).length / 2 ** start.segmentSizeLog2) + 1;
+  const made = forms(message);
   return {
     ...start,
     intermediates: {
@@ -217,7 +220,8 @@ export function buildVector(input: Case): ValidVector {
     },
     messageLength: message.length,
     messageSha384: base64url(sha384(message)),
-    ...forms(message),
+    ...made,
+    ...(input.fold && { folded: input.fold(made.text ?? '') }),
   };
 }
 

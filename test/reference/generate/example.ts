@@ -115,11 +115,11 @@ export function renderExample(vector: ValidVector, material: Readonly<Record<str
   ];
   return [
     'Alice’s key opens this message, which is the first of `test/vectors/valid.json`. What is random or secret in it comes from',
-    '`test/reference/generate/material.ts`; hex is folded at 48 bytes.\n',
+    '`test/reference/generate/material.ts`; hex and text are folded (§1.7).\n',
     block('What is given', given),
     block('Key schedule (§4.4, §5)', schedule),
     block('Wrapped key (§7.3, §8.1)', wrapped),
     block(`The message, ${message.length} bytes (§1, §2)`, framed),
-    block('Its text form (§1.6)', fold(vector.text ?? '', '')),
+    block('Its text form, folded (§1.6, §1.7)', fold(vector.text ?? '', '')),
   ].join('\n');
 }

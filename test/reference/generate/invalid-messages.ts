@@ -136,15 +136,17 @@ const uneven = (rest: number): string =>
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
 /** The last character with its lowest bit set. */
 const withBit = (text: string): string => `${text.slice(0, -1)}${ALPHABET[ALPHABET.indexOf(text.at(-1) ?? '') | 1]}`;
-const malformedText = (name: string, input: string): InvalidCase => ({
+const malformedText = (name: string, input: string, ...also: string[]): InvalidCase => ({
   name: `text: ${name}`,
   clause: '§1.6',
+  also,
   code: 'ERR_MALFORMED',
   input,
 });
-const noText = (name: string, input: string): InvalidCase => ({
+const noText = (name: string, input: string, ...also: string[]): InvalidCase => ({
   name: `text: ${name}`,
   clause: '§1.6',
+  also,
   code: 'ERR_NOT_A_MESSAGE',
   input,
 });
@@ -157,15 +159,22 @@ const texts: InvalidCase[] = [
   noText('prefix without a version', `bulla.${TEXT.slice(7)}`),
   noText('prefix in capitals', `BULLA1.${TEXT.slice(7)}`),
   noText('prefix with a colon', `bulla1:${TEXT.slice(7)}`),
-  noText('white space before the prefix', ` ${TEXT}`),
-  noText('byte order mark before the prefix', `\ufeff${TEXT}`),
+  noText('white space alone', '\ufeff \r\n\t'),
+  noText('two byte order marks before the prefix', `\ufeff\ufeff${TEXT}`, '§1.7'),
+  noText('byte order mark behind white space', ` \ufeff${TEXT}`, '§1.7'),
+  noText('no-break space before the prefix', `\u00a0${TEXT}`, '§1.7'),
   noText('prefix of a detached envelope', encodeText('bulle', HALVES.envelope)),
   noText('prefix of a detached body', `bullb1.${TEXT.slice(7)}`),
   malformedText('nothing behind the prefix', 'bulla1.'),
-  malformedText('line feed at the end', `${TEXT}\n`),
-  malformedText('white space at the end', `${TEXT} `),
-  malformedText('line feed in the middle', `${TEXT.slice(0, 76)}\n${TEXT.slice(76)}`),
-  malformedText('white space in the middle', `${TEXT.slice(0, 50)} ${TEXT.slice(50)}`),
+  ...['\v', '\f', '\u0085', '\u00a0', '\u2028', '\u3000', '\u200b', '\ufeff'].flatMap((blank) => {
+    const name = `U+${blank.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    return [
+      malformedText(`${name} at the end`, `${TEXT}${blank}`, '§1.7'),
+      malformedText(`${name} in the middle`, `${TEXT.slice(0, 76)}${blank}${TEXT.slice(76)}`, '§1.7'),
+    ];
+  }),
+  malformedText('folded, a length of 1 modulo 4', `${uneven(0).slice(0, 40)}\n${uneven(0).slice(40)}A\n`, '§1.7'),
+  malformedText('folded, with padding', `${uneven(2).slice(0, 40)}\r\n${uneven(2).slice(40)}=\r\n`, '§1.7'),
   malformedText('zero character at the end', `${TEXT}\u0000`),
   malformedText('one padding character', `${uneven(2)}=`),
   malformedText('two padding characters', `${uneven(1)}==`),

@@ -441,4 +441,29 @@ function offCurve(): Uint8Array {
   return point;
 }
 
-export const VALID: readonly Case[] = [...sizes, ...methods, ...names, ...header, ...later];
+/** A text with a separator behind every so many characters. */
+const lines = (text: string, width: number, separator: string): string =>
+  (text.match(new RegExp(`.{1,${width}}`, 'g')) ?? []).join(separator);
+
+const texts: Case[] = [
+  {
+    name: 'text form, folded',
+    clauses: ['§1.6', '§1.7'],
+    fold: (text) => [
+      `${text}\n`,
+      `${text}\r\n`,
+      ` \t\r\n${text}`,
+      `\ufeff${text}`,
+      `\ufeff\n  ${text} \t\n`,
+      lines(text, 76, '\n'),
+      `${lines(text, 64, '\r\n')}\r\n`,
+      `    ${lines(text, 72, '\n    ')}\n`,
+      lines(text, 64, '\r'),
+      lines(text, 1, ' '),
+      `${text.slice(0, 3)}\n${text.slice(3, 7)} ${text.slice(7)}`,
+      `${text}${' '.repeat(5_000)}`,
+    ],
+  },
+];
+
+export const VALID: readonly Case[] = [...sizes, ...methods, ...names, ...header, ...later, ...texts];
