@@ -5,6 +5,7 @@
 
 import type { SecretKey } from '../crypto/keys.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
+import { func, integer, optional, type ReadersOf, takeSignal } from '../lib/options.ts';
 import type { Bytes, KeyUse, RandomSource } from '../types.ts';
 
 /** A data key as a handle: HKDF takes it, nothing exports it. Make one with {@link importDataKey}. */
@@ -90,3 +91,16 @@ export function assertKeyring(value: unknown, name: string): asserts value is Ke
     methods.every((method) => typeof (value as Record<string, unknown>)[method] === 'function');
   if (!complete) throw new TypeError(`${name} must be a keyring`);
 }
+
+/** The reader of a keyring, which is kept as it is. */
+export const takeKeyring = (value: unknown, name: string): Keyring => {
+  assertKeyring(value, name);
+  return value;
+};
+
+/** The readers of {@link KeyringOptions}. */
+export const keyringReaders = {
+  signal: optional(takeSignal),
+  random: optional(func<RandomSource>()),
+  plaintextLength: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+} satisfies ReadersOf<KeyringOptions>;

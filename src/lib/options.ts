@@ -1,0 +1,151 @@
+/**
+ * Options, taken when a call is made. One function reads each of them once, checks it, and copies it into a frozen object of our own. Nothing looks at the
+ * caller's object again, so the value that was checked is the value that is used.
+ */
+
+import { assert, assertInteger } from './assert.ts';
+import { asBytes, copy } from './bytes.ts';
+import { assertWellFormed } from './utf8.ts';
+
+/** Checks what a caller gave and returns what is kept of it. Throws a `TypeError` that names `name`. An option that was left out is `undefined`. */
+export type Reader<Value> = (value: unknown, name: string) => Value;
+
+/** One reader for each option. No other option exists. */
+export type Readers = Readonly<Record<string, Reader<unknown>>>;
+
+/** What {@link takeOptions} returns for some readers. */
+export type Taken<Of extends Readers> = { readonly [Name in keyof Of]: ReturnType<Of[Name]> };
+
+/** The readers of an interface of options. Written as `satisfies ReadersOf<SomeOptions>`, so that none is forgotten. */
+export type ReadersOf<Options> = { readonly [Name in keyof Required<Options>]: Reader<Options[Name]> };
+
+/**
+ * Takes options: a frozen object with one member for each reader. The caller's object must be plain, and each of its properties is read exactly once.
+ * Throws a `TypeError` that names a wrong option, an unknown one, or a property that is a symbol or not enumerable.
+ */
+export function takeOptions<Of extends Readers>(options: unknown, readers: Of, what = 'options'): Taken<Of> {
+  const given = plainObject(options, what, 'a plain object');
+  for (const name of ownNames(given, what)) {
+    if (Object.hasOwn(readers, name)) continue;
+    throw new TypeError(`unknown option "${name}"; the options are ${Object.keys(readers).join(', ')}`);
+  }
+  const taken: Record<string, unknown> = {};
+  for (const name of Object.keys(readers) as (keyof Of & string)[]) {
+    // Not what a prototype has, not even a polluted one.
+    const value = Object.hasOwn(given, name) ? given[name] : undefined;
+    taken[name] = (readers[name] as Reader<unknown>)(value, name);
+  }
+  return Object.freeze(taken) as Taken<Of>;
+}
+
+/** A copy of a plain object of strings. Throws a `TypeError` that names `name` for anything else, such as a `Map`, and for what is not Unicode. */
+export function takeMap(value: unknown, name: string): Readonly<Record<string, string>> {
+  const given = plainObject(value, name, 'a plain object of strings');
+  const taken = [];
+  for (const member of ownNames(given, name)) {
+    const text = given[member];
+    if (typeof text !== 'string') throw new TypeError(`${name}[${JSON.stringify(member)}] must be a string`);
+    if (member === '') throw new TypeError(`${name} has an empty name`);
+    assertWellFormed(member, `a name in ${name}`);
+    assertWellFormed(text, `a value in ${name}`);
+    taken.push([member, text]);
+  }
+  return Object.freeze(Object.fromEntries(taken) as Record<string, string>);
+}
+
+/** A copy of bytes. */
+export const takeBytes = (value: unknown, name: string) => copy(asBytes(value, name));
+
+/** An option that may be left out. */
+export function optional<Value, Default = undefined>(read: Reader<Value>, instead?: Default): Reader<Value | Default> {
+  return (value, name) => (value === undefined ? (instead as Default) : read(value, name));
+}
+
+/** A string. */
+export const takeString = (value: unknown, name: string): string => {
+  assert(typeof value === 'string', name, 'a string');
+  return value;
+};
+
+/** `true` or `false`. */
+export const takeBoolean = (value: unknown, name: string): boolean => {
+  assert(typeof value === 'boolean', name, 'a boolean');
+  return value;
+};
+
+/** A whole number from `least` to `most`. */
+export function integer(least: number, most: number): Reader<number> {
+  return (value, name) => {
+    assertInteger(value, least, most, name);
+    return value;
+  };
+}
+
+/** A function, which stays the caller's: see `callbacks.ts` for how to call it. */
+export function func<Type>(): Reader<Type> {
+  return (value, name) => {
+    assert(typeof value === 'function', name, 'a function');
+    return value as Type;
+  };
+}
+
+/** An `AbortSignal`, aborted or not, which is live by design. */
+export const takeSignal = (value: unknown, name: string): AbortSignal => {
+  assert(typeof (value as AbortSignal | null)?.throwIfAborted === 'function', name, 'an AbortSignal');
+  return value as AbortSignal;
+};
+
+/** One of a few strings. */
+export function oneOf<Value extends string>(...values: readonly Value[]): Reader<Value> {
+  return (value, name) => {
+    assert(values.includes(value as Value), name, values.join(' or '));
+    return value as Value;
+  };
+}
+
+/** An array with at least `least` elements, each of which `read` takes. */
+export function arrayOf<Value>(read: Reader<Value>, least = 0): Reader<readonly Value[]> {
+  return (value, name) => {
+    assert(Array.isArray(value), name, 'an array');
+    const { length } = value;
+    assert(length >= least, name, `an array of at least ${least}`);
+    return Object.freeze(Array.from({ length }, (_, i) => read(value[i], `${name}[${i}]`)));
+  };
+}
+
+/** Options within options. */
+export function nested<Of extends Readers>(readers: Of): Reader<Taken<Of>> {
+  return (value, name) => takeOptions(value, readers, name);
+}
+
+/** What an object must be that is read by its own properties: a literal, of this realm or another, or without a prototype. */
+function plainObject(value: unknown, name: string, must: string): Record<string, unknown> {
+  assert(typeof value === 'object' && value !== null, name, must);
+  const prototype: unknown = Object.getPrototypeOf(value);
+  assert(prototype === Object.prototype || prototype === null || isObjectPrototype(prototype), name, must);
+  return value as Record<string, unknown>;
+}
+
+const sourceOf = (value: unknown) => Function.prototype.toString.call(value);
+const isEnumerable = Object.prototype.propertyIsEnumerable;
+
+/** Whether this is the `Object.prototype` of another realm: what the native function `Object` has there. */
+function isObjectPrototype(prototype: unknown): boolean {
+  const native: unknown = Object.getOwnPropertyDescriptor(prototype, 'constructor')?.value;
+  return (
+    typeof native === 'function' &&
+    native.prototype === prototype &&
+    Object.getPrototypeOf(prototype) === null &&
+    sourceOf(native) === sourceOf(Object)
+  );
+}
+
+/** The names of an object's properties. What could be overlooked is refused. */
+function ownNames(value: object, what: string): readonly string[] {
+  const keys = Reflect.ownKeys(value);
+  for (const key of keys) {
+    if (typeof key === 'string' && isEnumerable.call(value, key)) continue;
+    throw new TypeError(`${what} must have no symbols and no hidden properties, but has ${String(key)}`);
+  }
+  return keys as string[];
+}
