@@ -5,6 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { buildVector } from '../test/reference/generate/build.ts';
 import { buildInvalid } from '../test/reference/generate/craft.ts';
 import { EXAMPLE, renderExample } from '../test/reference/generate/example.ts';
+import { fieldKeys, fieldRecords, fieldTags } from '../test/reference/generate/fields.ts';
+import { refusedFields } from '../test/reference/generate/fields-refused.ts';
 import { INVALID_CONTENTS } from '../test/reference/generate/invalid-contents.ts';
 import { INVALID_ENCODING } from '../test/reference/generate/invalid-encoding.ts';
 import { INVALID_MESSAGES } from '../test/reference/generate/invalid-messages.ts';
@@ -39,6 +41,11 @@ checkNames(invalid);
 write('test/vectors/keys.json', `${JSON.stringify(MATERIAL, null, 2)}\n`);
 write('test/vectors/valid.json', toJson(valid));
 write('test/vectors/invalid.json', toJson(invalid));
+const fields = { keys: fieldKeys, tags: fieldTags, records: fieldRecords, refused: refusedFields };
+for (const [name, vectors] of Object.entries(fields)) {
+  checkNames(vectors);
+  write(`test/vectors/fields-${name}.json`, toJson(vectors));
+}
 
 const page = readFileSync(new URL('../docs/format.md', import.meta.url), 'utf8');
 const section = /(?<=<!-- example: .* -->\n)[\s\S]*(?=<!-- \/example -->)/;
