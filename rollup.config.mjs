@@ -59,26 +59,35 @@ const everything = {
 };
 
 /** In src/ the worker's script is TypeScript. */
-const builtWorker = {
+const builtWorker = (path) => ({
   name: 'built-worker',
-  renderChunk: (code) => ({ code: code.replace('./segment-worker.ts', './segment-worker.js'), map: null }),
+  renderChunk: (code) => ({ code: code.replace('./segment-worker.ts', path), map: null }),
+});
+
+/** Entries by their path in dist/. */
+const entries = (paths) => Object.fromEntries(paths.map((path) => [path.replace(/^\.\/src\/|\.ts$/g, ''), path]));
+const modules = ['./src/lib/platform.ts', './src/lib/platform-node.ts', ...sources];
+
+// Node before 20.19 and 22.12, Jest and Metro cannot load ES modules with require(). The dependencies are ES modules
+// too, so the CommonJS build contains them. Its package.json hides the package's own, so it repeats the seam.
+const commonJs = {
+  name: 'common-js',
+  writeBundle() {
+    const imports = { '#platform': { node: './lib/platform-node.js', default: './lib/platform.js' } };
+    writeFileSync('dist/cjs/package.json', `${JSON.stringify({ type: 'commonjs', imports }, null, 2)}\n`);
+  },
 };
 
 export default [
   {
-    input: Object.fromEntries(
-      ['./src/lib/platform.ts', './src/lib/platform-node.ts', './src/cli/main.ts', ...sources].map((source) => [
-        source.replace(/^\.\/src\/|\.ts$/g, ''),
-        source,
-      ]),
-    ),
+    input: entries(['./src/cli/main.ts', ...modules]),
     external: isExternal,
     plugins: [
       slimProtobuf,
       nodeResolve({ extensions: ['.ts', '.js'] }),
       commonjs(),
       typescript(),
-      builtWorker,
+      builtWorker('./segment-worker.js'),
       notices,
     ],
     output: {
@@ -90,6 +99,24 @@ export default [
     },
   },
   {
+    input: entries(modules),
+    external: (id) => /^(node:|#)/.test(id) || Object.keys(peerDependencies).includes(id),
+    plugins: [
+      slimProtobuf,
+      nodeResolve({ extensions: ['.ts', '.js'] }),
+      commonjs(),
+      typescript(),
+      builtWorker('../segment-worker.js'),
+      commonJs,
+    ],
+    output: {
+      dir: 'dist/cjs',
+      format: 'cjs',
+      chunkFileNames: 'chunks/[name]-[hash].js',
+      hoistTransitiveImports: false,
+    },
+  },
+  {
     input: 'bulla.min',
     plugins: [
       everything,
@@ -97,7 +124,7 @@ export default [
       nodeResolve({ browser: true, extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'browser'] }),
       commonjs(),
       typescript(),
-      builtWorker,
+      builtWorker('./segment-worker.js'),
       minify,
     ],
     output: { file: 'dist/bulla.min.js', format: 'es', sourcemap: true },

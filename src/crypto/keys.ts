@@ -41,7 +41,7 @@ export function cryptoKeyOf(key: SecretKey | AeadKey): CryptoKey {
 
 /** What is inside a handle that the platform made without WebCrypto; `undefined` for all others. */
 export function nativeSecretOf(key: SecretKey): NativeSecret | undefined {
-  return native?.isSecret(key) ? key : undefined;
+  return native?.secretOf(key);
 }
 
 /** The same of an AEAD key. */

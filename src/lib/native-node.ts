@@ -28,10 +28,23 @@ export const takeTurns = turnTaker({ slice: 1, nextTurn: (resume) => setImmediat
 /** As {@link NativeCrypto} says. */
 export const nodeCrypto: NativeCrypto = {
   importSecret: (bytes) => new NodeSecret(createSecretKey(bytes)),
-  isSecret: (handle) => handle instanceof NodeSecret,
+  secretOf: (handle) => (handle instanceof NodeSecret ? handle : adopted(handle)),
   isAead: (handle) => handle instanceof NodeAead,
   sha384: (bytes) => own(createHash('sha384').update(bytes).digest()),
 };
+
+// Where `import` and `require` load a copy of the package each (Node before 20.19 and 22.12), keys and keyrings of one
+// work in the other. A property of the handle would do too, and would show the key to every inspector and logger.
+const registry = Symbol.for('bulla.secrets.v1');
+const shared = globalThis as { [registry]?: WeakMap<object, KeyObject> };
+if (shared[registry] === undefined) Object.defineProperty(shared, registry, { value: new WeakMap() });
+const secrets = shared[registry] as WeakMap<object, KeyObject>;
+
+/** The secret of another copy of this package. */
+function adopted(handle: object): NodeSecret | undefined {
+  const key = secrets.get(handle);
+  return key === undefined ? undefined : new NodeSecret(key);
+}
 
 /** A `KeyObject`, out of sight. */
 class NodeSecret implements NativeSecret {
@@ -39,6 +52,7 @@ class NodeSecret implements NativeSecret {
 
   constructor(key: KeyObject) {
     this.#key = key;
+    secrets.set(this, key);
   }
 
   deriveBytes(salt: Bytes, info: Bytes, length: number): Bytes {

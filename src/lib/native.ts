@@ -8,8 +8,8 @@ import type { Awaitable, Bytes } from '../types.ts';
 export interface NativeCrypto {
   /** A secret for HKDF; the bytes are copied. */
   importSecret(bytes: Bytes): NativeSecret;
-  /** Whether a handle came from here. */
-  isSecret(handle: object): handle is NativeSecret;
+  /** The secret behind a handle that came from here, or from another copy of this package in the process. */
+  secretOf(handle: object): NativeSecret | undefined;
   /** Whether a handle came from here. */
   isAead(handle: object): handle is NativeAead;
   sha384(bytes: Bytes): Bytes;

@@ -87,11 +87,17 @@ describe('entry points', () => {
 
   test.each(entries)('%s is the path of its source', (subpath, target) => {
     const path = subpath === '.' ? 'index' : subpath.slice(2);
-    expect(target).toEqual({
-      'bulla-source': `./src/${path}.ts`,
-      types: `./dist/${path}.d.ts`,
-      default: `./dist/${path}.js`,
-    });
+    const modules = { types: `./dist/${path}.d.ts`, default: `./dist/${path}.js` };
+    const commonJs = { types: `./dist/cjs/${path}.d.ts`, default: `./dist/cjs/${path}.js` };
+    const source = { 'bulla-source': `./src/${path}.ts` };
+    expect(target).toEqual(
+      // A script for `new Worker`, which nobody imports.
+      subpath === './segment-worker'
+        ? { ...source, ...modules }
+        : { ...source, bun: modules.default, 'module-sync': modules, import: modules, require: commonJs },
+    );
+    // The first condition that fits counts.
+    expect(Object.keys(target).at(-1)).toBe(subpath === './segment-worker' ? 'default' : 'require');
     expect(existsSync(`src/${path}.ts`)).toBe(true);
   });
 

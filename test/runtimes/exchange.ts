@@ -1,4 +1,5 @@
-// Every supported Node encrypts for every other, with and without its own WebCrypto: `npm run test:runtimes`. Needs the built dist/.
+// Every supported Node encrypts for every other, with and without its own WebCrypto, and `import` and `require` work
+// together in each: `npm run test:runtimes`. Needs the built dist/.
 
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -22,6 +23,22 @@ const sides = [
   { name: 'Node 20 without WebCrypto', node: version('node20'), env: { WITHOUT_WEBCRYPTO: '1' } },
   { name: 'Node 24 without WebCrypto', node: process.execPath, env: { WITHOUT_WEBCRYPTO: '1' } },
 ];
+
+/** How many instances of the package `import` and `require` make: Node 20.19 and 22.12 were the first to make one. */
+const instances: [name: string, node: string, count: string][] = [
+  ['Node 20.0', version('node20-0'), 'two instances'],
+  ['Node 20.18', version('node20-18'), 'two instances'],
+  ['Node 20', version('node20'), 'one instance'],
+  ['Node 22.11', version('node22-11'), 'two instances'],
+  ['Node 22', version('node22'), 'one instance'],
+  ['Node 24', process.execPath, 'one instance'],
+  ['Node 26', version('node26'), 'one instance'],
+];
+for (const [name, node, expected] of instances) {
+  const count = execFileSync(node, [join(here, 'instances.cjs')], { encoding: 'utf8' }).trim();
+  if (count !== expected) throw new Error(`${name}: ${count} instead of ${expected}`);
+  console.log(`${name}: ${count} by import and require`);
+}
 
 const folder = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'bulla-runtimes-'));
 try {
