@@ -11,7 +11,8 @@ import { decodeBase64url, encodeBase64url, encodeUtf8 } from './lib/bytes.ts';
 import type { RootKey } from './root-key/root-key.ts';
 import { sealedSecretOf } from './root-key/sealed-rows.ts';
 import { softwareRootKey } from './root-key/software.ts';
-import { type Store, StoreError, type TableRow } from './store/store.ts';
+import { StoreError } from './store/errors.ts';
+import type { Store, TableRow } from './store/store.ts';
 
 const format = 'bulla-key-service-backup/1';
 

@@ -48,6 +48,12 @@ const limitsSchema = z.strictObject({
   requests_in_flight: z.int().positive().default(512),
 });
 
+const poolSchema = z.strictObject({
+  connections: z.int().min(4).max(1000).optional(),
+  connect_ms: z.int().min(100).max(60_000).optional(),
+  statement_ms: z.int().min(100).max(60_000).optional(),
+});
+
 const configSchema = z.strictObject({
   service_id: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/),
   external_url: url,
@@ -60,8 +66,11 @@ const configSchema = z.strictObject({
   store: z.union(
     [
       z.strictObject({ sqlite: z.string().min(1) }),
-      z.strictObject({ postgres: z.string().regex(postgresPattern, 'must begin with postgres:') }),
-      z.strictObject({ postgres_env: z.string().min(1) }),
+      z.strictObject({
+        postgres: z.string().regex(postgresPattern, 'must begin with postgres:'),
+        pool: poolSchema.optional(),
+      }),
+      z.strictObject({ postgres_env: z.string().min(1), pool: poolSchema.optional() }),
     ],
     'must be { "sqlite" }, { "postgres": "postgres://…" } or { "postgres_env" }',
   ),

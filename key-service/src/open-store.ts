@@ -13,11 +13,13 @@ import type { Store } from './store/store.ts';
 /** Opens the store of a configuration; it is not migrated yet. */
 export function openStore({ store }: Pick<Config, 'store'>): Store {
   if ('sqlite' in store) return new SqlStore(sqliteEngine(store.sqlite));
-  if ('postgres' in store) return new SqlStore(postgresEngine(store.postgres));
+  const { connections, connect_ms: connectMs, statement_ms: statementMs } = store.pool ?? {};
+  const options = { connections, connectMs, statementMs };
+  if ('postgres' in store) return new SqlStore(postgresEngine(store.postgres, options));
   const url = process.env[store.postgres_env];
   if (url === undefined) throw new OperatorError(`The environment has no ${store.postgres_env} for the database`);
   if (!postgresPattern.test(url)) throw new OperatorError(`What ${store.postgres_env} holds is no postgres://…`);
-  return new SqlStore(postgresEngine(url));
+  return new SqlStore(postgresEngine(url, options));
 }
 
 /** The root key of a configuration, which opens what its predecessors sealed. */

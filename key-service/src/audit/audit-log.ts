@@ -6,7 +6,8 @@ import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { maxEntries } from '../lib/limits.ts';
 import type { PreviousLog, Secrets } from '../root-key/secrets.ts';
-import { type Store, StoreError } from '../store/store.ts';
+import { StoreError } from '../store/errors.ts';
+import type { Store } from '../store/store.ts';
 import { tenantOfEntry } from './entry.ts';
 import {
   appendLeaf,

@@ -1,7 +1,7 @@
 /** The command `bulla-key-service`. */
 
 import { OperatorError } from '../errors.ts';
-import { StoreError } from '../store/store.ts';
+import { StoreError } from '../store/errors.ts';
 import { auditCommand } from './audit.ts';
 import { backupCommand, restoreCommand } from './backup.ts';
 import { devCommand } from './dev.ts';

@@ -5,7 +5,8 @@ import { type Authenticated, checkBody } from '../auth/authenticator.ts';
 import { IntegrityError, notAuthenticated, Problem } from '../errors.ts';
 import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
 import type { Service } from '../service.ts';
-import { type Commit, StoreError } from '../store/store.ts';
+import { StoreError, UnknownOutcome } from '../store/errors.ts';
+import type { Commit } from '../store/store.ts';
 import { Session } from '../transport/session.ts';
 import { assertNoQuery, parseBody, readBody, readQuery } from './body.ts';
 import type { Call, Endpoint, Outcome } from './endpoint.ts';
@@ -67,7 +68,9 @@ export function toProblem({ logger, metrics }: Service, error: unknown): Problem
   }
   if (error instanceof StoreError) {
     logger.error({ err: error }, 'the store failed');
-    return new Problem('unavailable', undefined, { retry_after: 1 });
+    if (!(error instanceof UnknownOutcome)) return new Problem('unavailable', undefined, { retry_after: 1 });
+    const detail = 'Nobody knows whether this was done: ask before you try again';
+    return new Problem('unavailable', detail, { retry_after: 1, outcome: 'unknown' });
   }
   if (error instanceof IntegrityError) {
     logger.fatal({ err: error }, 'the store is not to be trusted');

@@ -3,10 +3,11 @@
 import { IntegrityError } from '../errors.ts';
 import type { KeyRecord } from '../keys/model.ts';
 import type { Bytes } from '../lib/bytes.ts';
+import { type Leaf, lastLeaf, type SeenKey } from './acknowledged.ts';
 import { addToWindows } from './commit.ts';
 import { resealAll } from './dump.ts';
 import type { Queries } from './engine.ts';
-import { renewAnswerMacs, renewKeyMacs, selectKey, writeKey } from './key-queries.ts';
+import { type KeyReading, renewAnswerMacs, renewKeyMacs, selectKey, writeKey } from './key-queries.ts';
 import { answerMac, assertAnswer, type StateRecord } from './rows.ts';
 import { appendEntries, writeState } from './state.ts';
 import type {
@@ -20,17 +21,27 @@ import type {
   WindowUse,
 } from './store.ts';
 
+/** What a change left, to be remembered once it is acknowledged. */
+export interface ChangeOutcome {
+  readonly state: StateRecord;
+  readonly leaf: Leaf | undefined;
+  readonly keys: readonly SeenKey[];
+}
+
 /** Collects what `finish` then writes to the state. */
 export class SqlChange implements Change {
   readonly #tx: Queries;
+  readonly #reading: KeyReading;
   #macKey: Bytes;
   readonly #entries: LogEntry[] = [];
+  readonly #keys: SeenKey[] = [];
   #state: StateRecord;
   #changed = false;
 
-  constructor(tx: Queries, macKey: Bytes, state: StateRecord) {
+  constructor(tx: Queries, reading: KeyReading, state: StateRecord) {
     this.#tx = tx;
-    this.#macKey = macKey;
+    this.#reading = { ...reading, committed: false };
+    this.#macKey = reading.macKey;
     this.#state = state;
   }
 
@@ -54,12 +65,12 @@ export class SqlChange implements Change {
   }
 
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
-    return selectKey(this.#tx, this.#macKey, tenant, reference);
+    return selectKey(this.#tx, this.#reading, tenant, reference);
   }
 
   async putKey(key: KeyRecord): Promise<KeyRecord> {
     const next = { ...key, revision: key.revision + 1 };
-    await writeKey(this.#tx, this.#macKey, next);
+    this.#keys.push(await writeKey(this.#tx, this.#macKey, next));
     this.#state = { ...this.#state, revisions: this.#state.revisions + 1 };
     this.#changed = true;
     return next;
@@ -97,7 +108,7 @@ export class SqlChange implements Change {
       await query.execute();
     }
     await this.#tx.deleteFrom('transport_keys').execute();
-    if ((await renewKeyMacs(this.#tx, this.#macKey, macKey)) !== this.#state.revisions) {
+    if ((await renewKeyMacs(this.#tx, this.#reading, macKey)) !== this.#state.revisions) {
       throw new IntegrityError('A key in the store is older than the state: it was put back or removed');
     }
     await renewAnswerMacs(this.#tx, this.#macKey, macKey);
@@ -111,9 +122,10 @@ export class SqlChange implements Change {
   }
 
   /** Writes leaves and state, before the transaction commits. */
-  async finish(): Promise<void> {
+  async finish(): Promise<ChangeOutcome> {
     const appended = await appendEntries(this.#tx, this.#state, this.#entries);
-    if (!this.#changed && this.#entries.length === 0) return;
-    await writeState(this.#tx, this.#macKey, { ...appended, epoch: appended.epoch + (this.#changed ? 1 : 0) });
+    const state = { ...appended, epoch: appended.epoch + (this.#changed ? 1 : 0) };
+    if (this.#changed || this.#entries.length > 0) await writeState(this.#tx, this.#macKey, state);
+    return { state, leaf: lastLeaf(this.#state.tree.size, this.#entries), keys: this.#keys };
   }
 }

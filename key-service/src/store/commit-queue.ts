@@ -1,7 +1,8 @@
 /** Gathers the requests that are in flight together into one transaction after the other. */
 
 import { setImmediate } from 'node:timers/promises';
-import { type Commit, type CommitResult, type Store, StoreError } from './store.ts';
+import { StoreError } from './errors.ts';
+import type { Commit, CommitResult, Store } from './store.ts';
 
 /** Options of {@link CommitQueue}. */
 export interface CommitQueueOptions {

@@ -1,76 +1,71 @@
 /** The transaction of requests that are in flight together, `docs/key-service.md` §11.3. */
 
 import { sql } from 'kysely';
-import { IntegrityError } from '../errors.ts';
-import type { Bytes } from '../lib/bytes.ts';
-import type { Engine, Queries } from './engine.ts';
-import { selectKey } from './key-queries.ts';
-import { appendEntries, readState, writeState } from './state.ts';
-import type { Commit, CommitResult, KeyRevision } from './store.ts';
+import { type Leaf, lastLeaf } from './acknowledged.ts';
+import type { Queries } from './engine.ts';
+import { type KeyReading, selectRevisions } from './key-queries.ts';
+import type { StateRecord } from './rows.ts';
+import { appendEntries, readState, type StateReading, writeState } from './state.ts';
+import type { Commit, CommitResult } from './store.ts';
 import type { Tables } from './tables.ts';
 
-/** Keys of one request that are read again where the epoch is over. */
-const maxRereads = 8;
+/** Keys of one transaction that are read again where the epoch is over. */
+const maxRereads = 2000;
+// Parameters of a statement have a limit, which is 32,766 for SQLite.
+const usesAtOnce = 5000;
+
+/** What a batch left. */
+export interface BatchOutcome {
+  readonly results: CommitResult[];
+  readonly state: StateRecord;
+  readonly leaf: Leaf | undefined;
+}
 
 /** Records what is still current, in order; the results are in the order of the batch. */
 export async function commitBatch(
   tx: Queries,
-  engine: Engine,
-  macKey: Bytes,
+  reading: StateReading & KeyReading,
   batch: readonly Commit[],
-): Promise<CommitResult[]> {
-  const state = await readState(tx, engine, macKey, true);
+): Promise<BatchOutcome> {
+  const state = await readState(tx, reading);
   const isLate = ({ epoch }: Commit): boolean => epoch !== undefined && epoch !== state.epoch;
-  const late = await lateButUnchanged(tx, macKey, batch.filter(isLate));
+  const late = await lateButUnchanged(tx, reading, batch.filter(isLate));
   const current = batch.filter((commit) => !isLate(commit) || late.has(commit));
   const fresh = await claimProofs(tx, current);
   const limited = await useWindows(tx, fresh);
   const accepted = current.filter((commit) => fresh.has(commit) && !limited.has(commit));
-  const next = await appendEntries(
-    tx,
-    state,
-    accepted.map(({ entry }) => entry),
-  );
+  const entries = accepted.map(({ entry }) => entry);
+  const next = await appendEntries(tx, state, entries);
   await countUses(tx, accepted);
-  if (accepted.length > 0) await writeState(tx, macKey, next);
+  if (accepted.length > 0) await writeState(tx, reading.macKey, next);
 
   const done = new Set(accepted);
   const known = new Set(current);
-  return batch.map((commit) => {
+  const results = batch.map((commit) => {
     if (!known.has(commit)) return 'stale';
     if (!fresh.has(commit)) return 'replayed';
     if (!done.has(commit)) return 'limited';
     return late.has(commit) ? 'late' : 'committed';
   });
+  return { results, state: next, leaf: lastLeaf(state.tree.size, entries) };
 }
 
-// The state is locked: what is read here stays until the end of the transaction.
-async function lateButUnchanged(tx: Queries, macKey: Bytes, commits: readonly Commit[]): Promise<Set<Commit>> {
-  const revisions = new Map<string, number | undefined>();
-  const isUnchanged = async ({ tenant, id, revision }: KeyRevision): Promise<boolean> => {
-    const name = `${tenant}\n${id}`;
-    if (!revisions.has(name)) revisions.set(name, await revisionOf(tx, macKey, tenant, id));
-    return revisions.get(name) === revision;
-  };
-  const unchanged = new Set<Commit>();
-  for (const commit of commits) {
-    const { keys } = commit;
-    if (!keys || keys.length > maxRereads) continue;
-    let same = true;
-    for (const key of keys) same &&= await isUnchanged(key);
-    if (same) unchanged.add(commit);
-  }
-  return unchanged;
-}
-
-// A key that somebody changed concerns who uses it, when it is decided anew, and not the others of this transaction.
-async function revisionOf(tx: Queries, macKey: Bytes, tenant: string, id: string): Promise<number | undefined> {
-  try {
-    return (await selectKey(tx, macKey, tenant, id))?.revision;
-  } catch (error) {
-    if (error instanceof IntegrityError) return undefined;
-    throw error;
-  }
+// The state is locked: what is read here stays until the end of the transaction. A key that somebody changed in the store has no revision: that concerns who
+// uses it, when it is decided anew, and not the others of this transaction.
+async function lateButUnchanged(tx: Queries, reading: KeyReading, commits: readonly Commit[]): Promise<Set<Commit>> {
+  const ids = new Set<string>();
+  const wanted = commits.filter(({ keys }) => {
+    if (!keys || ids.size + keys.length > maxRereads) return false;
+    for (const { id } of keys) ids.add(id);
+    return true;
+  });
+  if (ids.size === 0) return new Set(wanted);
+  const revisions = await selectRevisions(tx, reading, [...ids]);
+  return new Set(
+    wanted.filter(({ keys }) =>
+      keys?.every(({ tenant, id, revision }) => revisions.get(`${tenant}\n${id}`) === revision),
+    ),
+  );
 }
 
 // A proof that two requests of one batch share belongs to the first.
@@ -141,12 +136,13 @@ async function countUses(tx: Queries, commits: readonly Commit[]): Promise<void>
     const id = `${keyId}/${version}`;
     counts.set(id, { keyId, version, count: count + (counts.get(id)?.count ?? 0) });
   }
-  for (const { keyId, version, count } of counts.values()) {
-    await tx
-      .updateTable('key_versions')
-      .set({ uses: sql`uses + ${count}` })
-      .where('key_id', '=', keyId)
-      .where('version', '=', version)
-      .execute();
+  const all = [...counts.values()];
+  for (let from = 0; from < all.length; from += usesAtOnce) {
+    const rows = all
+      .slice(from, from + usesAtOnce)
+      .map(({ keyId, version, count }) => sql`(${keyId}, cast(${version} as integer), cast(${count} as integer))`);
+    await sql`with used (key_id, version, uses) as (values ${sql.join(rows)})
+      update key_versions set uses = key_versions.uses + used.uses from used
+      where key_versions.key_id = used.key_id and key_versions.version = used.version`.execute(tx);
   }
 }

@@ -2,11 +2,17 @@
 
 import type { Kysely } from 'kysely';
 import { OperatorError, Problem } from '../errors.ts';
+import { StoreError } from './errors.ts';
 import type { Dialect } from './migrations.ts';
-import { StoreError } from './store.ts';
 import type { Tables } from './tables.ts';
 
 export type Queries = Kysely<Tables>;
+
+/** How a transaction runs. */
+export interface TransactionOptions {
+  /** Default: `false`. */
+  readonly long?: boolean;
+}
 
 /** A database under the queries of the store. */
 export interface Engine {
@@ -14,10 +20,16 @@ export interface Engine {
   readonly dialect: Dialect;
   /** Reads without a transaction. */
   read<T>(work: (db: Queries) => Promise<T>): Promise<T>;
-  /** A transaction that writes. */
-  write<T>(work: (db: Queries) => Promise<T>): Promise<T>;
+  /**
+   * A transaction that writes. `work` runs again where the database rolled it back, and so must not keep anything of an earlier run; a `long` one does not run
+   * again, and may pause for a minute between two statements.
+   * Throws `UnknownOutcome` where nobody knows whether it was committed.
+   */
+  write<T>(work: (db: Queries) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /** A transaction that sees one state of everything. */
-  snapshot<T>(work: (db: Queries) => Promise<T>): Promise<T>;
+  snapshot<T>(work: (db: Queries) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /** Milliseconds since 1970 by the clock of the database; `undefined` for one that has none of its own. */
+  time(db: Queries): Promise<number | undefined>;
   /** Makes migrations of several processes follow each other, inside `write`. */
   lockMigrations(db: Queries): Promise<void>;
   close(): Promise<void>;

@@ -4,61 +4,80 @@ import { IntegrityError } from '../errors.ts';
 import type { KeyRecord } from '../keys/model.ts';
 import { isReference } from '../keys/references.ts';
 import type { Bytes } from '../lib/bytes.ts';
+import type { Acknowledged, Known } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import { answerMac, assertAnswer, keyOf, rowOf } from './rows.ts';
-import type { KeyRow } from './tables.ts';
+import type { KeyRow, Tables, VersionRow } from './tables.ts';
+
+/** What rows of keys are checked with. */
+export interface KeyReading {
+  readonly macKey: Bytes;
+  /** Refuses rows that are older than what was seen before. */
+  readonly acknowledged: Acknowledged;
+  /** What was known when the read began. */
+  readonly known: Known;
+  /** `true`: what is read is committed, and remembered. */
+  readonly committed: boolean;
+}
 
 const aliasPrefix = 'alias:';
 
 /** The key of a tenant by id or alias. */
 export async function selectKey(
   db: Queries,
-  macKey: Bytes,
+  reading: KeyReading,
   tenant: string,
   reference: string,
 ): Promise<KeyRecord | undefined> {
   if (!isReference(reference)) return undefined;
-  if (!reference.startsWith(aliasPrefix)) return selectById(db, macKey, tenant, reference);
-  const name = reference.slice(aliasPrefix.length);
-  const alias = await db
-    .selectFrom('aliases')
-    .select('key_id')
-    .where('tenant', '=', tenant)
-    .where('name', '=', name)
-    .executeTakeFirst();
-  return alias && selectById(db, macKey, tenant, alias.key_id);
+  const ids = reference.startsWith(aliasPrefix)
+    ? db
+        .selectFrom('aliases')
+        .select('key_id')
+        .where('tenant', '=', tenant)
+        .where('name', '=', reference.slice(aliasPrefix.length))
+    : undefined;
+  // By the tenant, too: a key of others takes no longer to look up than one that does not exist. Whoever changes the tenant of a row fails its MAC.
+  const query = db.selectFrom('keys').selectAll().where('tenant', '=', tenant);
+  const rows = await (ids ? query.where('id', 'in', ids) : query.where('id', '=', reference)).execute();
+  return (await complete(db, reading, rows))[0];
 }
 
 /** A page of a tenant's keys by id. */
 export async function selectKeys(
   db: Queries,
-  macKey: Bytes,
+  reading: KeyReading,
   tenant: string,
   after: string,
   limit: number,
 ): Promise<KeyRecord[]> {
-  const rows = await db
-    .selectFrom('keys')
-    .selectAll()
-    .where('tenant', '=', tenant)
-    .where('id', '>', after)
-    .orderBy('id')
-    .limit(limit)
-    .execute();
-  return Promise.all(rows.map((row) => complete(db, macKey, row)));
+  const query = db.selectFrom('keys').selectAll().where('tenant', '=', tenant).where('id', '>', after);
+  return complete(db, reading, await query.orderBy('id').limit(limit).execute());
+}
+
+/** The revisions of keys of one tenant or several; a key whose rows do not fit their MAC is left out. */
+export async function selectRevisions(
+  db: Queries,
+  reading: KeyReading,
+  ids: readonly string[],
+): Promise<Map<string, number>> {
+  const rows = await db.selectFrom('keys').selectAll().where('id', 'in', ids).execute();
+  const found = new Map<string, number>();
+  await complete(db, reading, rows, ({ id, tenant, revision }) => found.set(`${tenant}\n${id}`, revision));
+  return found;
 }
 
 /** Reads every key, which checks its MAC, and gives the sum of revisions. */
-export async function sumRevisions(db: Queries, macKey: Bytes): Promise<number> {
+export async function sumRevisions(db: Queries, reading: KeyReading): Promise<number> {
   let sum = 0;
-  for await (const { revision } of everyKey(db, macKey)) sum += revision;
+  for await (const { revision } of everyKey(db, reading)) sum += revision;
   return sum;
 }
 
 /** Checks the MAC of every key under one key and writes it under another; gives the sum of revisions. */
-export async function renewKeyMacs(tx: Queries, from: Bytes, to: Bytes): Promise<number> {
+export async function renewKeyMacs(tx: Queries, reading: KeyReading, to: Bytes): Promise<number> {
   let sum = 0;
-  for await (const key of everyKey(tx, from)) {
+  for await (const key of everyKey(tx, reading)) {
     await tx
       .updateTable('keys')
       .set({ mac: rowOf(to, key).mac })
@@ -82,8 +101,8 @@ export async function renewAnswerMacs(tx: Queries, from: Bytes, to: Bytes): Prom
   }
 }
 
-/** Writes a key. Use counts are left alone: they grow without it. */
-export async function writeKey(tx: Queries, macKey: Bytes, key: KeyRecord): Promise<void> {
+/** Writes a key and gives its row. Use counts are left alone: they grow without it. */
+export async function writeKey(tx: Queries, macKey: Bytes, key: KeyRecord): Promise<KeyRow> {
   const row = rowOf(macKey, key);
   const { id: _, ...columns } = row;
   await tx
@@ -100,36 +119,68 @@ export async function writeKey(tx: Queries, macKey: Bytes, key: KeyRecord): Prom
       .execute();
   }
   await tx.deleteFrom('aliases').where('key_id', '=', key.id).execute();
-  if (key.aliases.length === 0) return;
+  if (key.aliases.length === 0) return row;
   const rows = key.aliases.map((name) => ({ tenant: key.tenant, name, key_id: key.id }));
   await tx.insertInto('aliases').values(rows).execute();
+  return row;
 }
 
-async function* everyKey(db: Queries, macKey: Bytes): AsyncGenerator<KeyRecord, void> {
+async function* everyKey(db: Queries, reading: KeyReading): AsyncGenerator<KeyRecord, void> {
   for (let after = ''; ; ) {
     const rows = await db.selectFrom('keys').selectAll().where('id', '>', after).orderBy('id').limit(500).execute();
-    for (const row of rows) yield await complete(db, macKey, row);
+    yield* await complete(db, reading, rows);
     const last = rows.at(-1);
     if (!last) return;
     after = last.id;
   }
 }
 
-async function selectById(db: Queries, macKey: Bytes, tenant: string, id: string): Promise<KeyRecord | undefined> {
-  // By the tenant, too: a key of others takes no longer to look up than one that does not exist. Whoever changes the tenant of a row fails its MAC.
-  const row = await db
-    .selectFrom('keys')
-    .selectAll()
-    .where('id', '=', id)
-    .where('tenant', '=', tenant)
-    .executeTakeFirst();
-  return row && complete(db, macKey, row);
+/** Keys of these rows, in two queries for all of them. With `each`, rows that are not to be trusted are passed over, and otherwise they throw. */
+async function complete(
+  db: Queries,
+  { macKey, acknowledged, known, committed }: KeyReading,
+  rows: readonly KeyRow[],
+  each?: (key: KeyRecord) => void,
+): Promise<KeyRecord[]> {
+  if (rows.length === 0) return [];
+  const ids = rows.map(({ id }) => id);
+  const versions = groups(await db.selectFrom('key_versions').selectAll().where('key_id', 'in', ids).execute());
+  const aliases = groups(await db.selectFrom('aliases').selectAll().where('key_id', 'in', ids).execute());
+  return rows.flatMap((row) => {
+    try {
+      const key = keyWith(macKey, row, versions.get(row.id) ?? [], aliases.get(row.id) ?? []);
+      acknowledged.assertKey(row, known);
+      if (committed) acknowledged.see(row);
+      each?.(key);
+      return [key];
+    } catch (error) {
+      if (each && error instanceof IntegrityError) return [];
+      throw error;
+    }
+  });
 }
 
-async function complete(db: Queries, macKey: Bytes, row: KeyRow): Promise<KeyRecord> {
-  const versions = await db.selectFrom('key_versions').selectAll().where('key_id', '=', row.id).execute();
-  const aliases = await db.selectFrom('aliases').selectAll().where('key_id', '=', row.id).execute();
+function keyWith(
+  macKey: Bytes,
+  row: KeyRow,
+  versions: readonly VersionRow[],
+  aliases: readonly Tables['aliases'][],
+): KeyRecord {
   if (aliases.some(({ tenant }) => tenant !== row.tenant)) throw new IntegrityError('An alias is not of its tenant');
-  const names = aliases.map(({ name }) => name);
-  return keyOf(macKey, row, versions, names);
+  return keyOf(
+    macKey,
+    row,
+    versions,
+    aliases.map(({ name }) => name),
+  );
+}
+
+function groups<T extends { readonly key_id: string }>(rows: readonly T[]): Map<string, T[]> {
+  const result = new Map<string, T[]>();
+  for (const row of rows) {
+    const group = result.get(row.key_id);
+    if (group) group.push(row);
+    else result.set(row.key_id, [row]);
+  }
+  return result;
 }

@@ -49,6 +49,8 @@ export async function runMigrations(tx: Kysely<Tables>, dialect: Dialect): Promi
 
 /** The version of the schema; 0 for an empty database. */
 export async function currentVersion(db: Kysely<Tables>): Promise<number> {
+  const tables = await db.introspection.getTables();
+  if (!tables.some(({ name }) => name === 'migrations')) return 0;
   const { rows } = await sql<{ version: number | null }>`select max(version) as version from migrations`.execute(db);
   return Number(rows[0]?.version ?? 0);
 }

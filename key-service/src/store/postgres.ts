@@ -1,51 +1,79 @@
 /** PostgreSQL, for any number of replicas. */
 
+import { setTimeout } from 'node:timers/promises';
 import { Kysely, PostgresDialect, sql } from 'kysely';
-import pg from 'pg';
-import { type Engine, guarded } from './engine.ts';
+import { type Engine, guarded, type Queries, type TransactionOptions } from './engine.ts';
+import { LostConnection } from './errors.ts';
+import { codeOf, GuardedPool, type PoolOptions } from './postgres-pool.ts';
 import type { Tables } from './tables.ts';
 
-/** Options of {@link postgresEngine}. */
-export interface PostgresOptions {
-  /** Connections of this replica. Default: 8. */
-  readonly connections?: number | undefined;
-  /** Milliseconds that a connection, a lock or a statement may take. Default: 5000. */
-  readonly timeout?: number | undefined;
-}
-
-// bigint as a number: no count here comes near 2^53.
-const types = {
-  getTypeParser: (oid: number, format?: 'text' | 'binary') =>
-    oid === pg.types.builtins.INT8 ? Number : pg.types.getTypeParser(oid, format as 'text'),
-};
+// serialization_failure, deadlock_detected: rolled back, and worth another try.
+const rolledBack = ['40001', '40P01'];
+const attempts = 5;
+const write = 'begin';
+const snapshot = 'begin isolation level repeatable read';
 
 /** The engine over a connection string. */
-export function postgresEngine(connectionString: string, options: PostgresOptions = {}): Engine {
-  const { connections = 8, timeout = 5000 } = options;
-  const pool = new pg.Pool({
-    connectionString,
-    max: connections,
-    connectionTimeoutMillis: timeout,
-    query_timeout: 2 * timeout,
-    statement_timeout: timeout,
-    lock_timeout: timeout,
-    idle_in_transaction_session_timeout: 2 * timeout,
-    keepAlive: true,
-    application_name: 'bulla-key-service',
-    types,
-  });
-  // A connection that breaks while idle is replaced at the next query; without a listener it would end the process.
-  pool.on('error', () => undefined);
-  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
+export function postgresEngine(connectionString: string, options: PoolOptions = {}): Engine {
+  const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: new GuardedPool(connectionString, options) }) });
+  const run = <T>(begin: string, work: (db: Queries) => Promise<T>, { long = false }: TransactionOptions = {}) => {
+    const patient = async (tx: Queries): Promise<T> => {
+      await sql`set local idle_in_transaction_session_timeout = 60000`.execute(tx);
+      return work(tx);
+    };
+    return guarded(() => (long ? transaction(db, begin, patient) : retried(() => transaction(db, begin, work))));
+  };
   return {
     kind: 'postgres',
     dialect: { int: 'bigint', bytes: 'bytea' },
-    read: (work) => guarded(() => work(db)),
-    write: (work) => guarded(() => db.transaction().execute(work)),
-    snapshot: (work) => guarded(() => db.transaction().setIsolationLevel('repeatable read').execute(work)),
+    read: (work) => guarded(() => retried(() => work(db))),
+    write: (work, options) => run(write, work, options),
+    snapshot: (work, options) => run(snapshot, work, options),
+    time: async (tx) => {
+      const { rows } = await sql<{ ms: number }>`select extract(epoch from clock_timestamp()) * 1000 as ms`.execute(tx);
+      return Number(rows[0]?.ms);
+    },
     lockMigrations: async (tx) => {
       await sql`select pg_advisory_xact_lock(7018331)`.execute(tx);
     },
     close: () => db.destroy(),
   };
+}
+
+// By hand and not by Kysely: what fails before the commit is known to be undone, and what fails at it is not.
+function transaction<T>(db: Queries, begin: string, work: (db: Queries) => Promise<T>): Promise<T> {
+  return db.connection().execute(async (connection) => {
+    const run = (text: string) => sql.raw(text).execute(connection);
+    await run(begin);
+    let result: T;
+    try {
+      result = await work(connection);
+    } catch (error) {
+      await run('rollback').catch(() => undefined);
+      throw error;
+    }
+    if (begin !== write) {
+      // Nothing was written: how it ends is no part of the outcome.
+      await run('rollback').catch(() => undefined);
+      return result;
+    }
+    const { rows } = await run('commit');
+    // PostgreSQL answers ROLLBACK to the commit of a transaction that has failed.
+    if ((rows[0] as { command?: string } | undefined)?.command === 'ROLLBACK') {
+      throw new LostConnection('The transaction was rolled back');
+    }
+    return result;
+  });
+}
+
+async function retried<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const again = error instanceof LostConnection ? !error.slow : rolledBack.includes(codeOf(error) ?? '');
+      if (!again || attempt >= attempts) throw error;
+      await setTimeout(Math.random() * 20 * attempt);
+    }
+  }
 }

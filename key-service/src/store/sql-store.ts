@@ -3,19 +3,32 @@
 import { sql } from 'kysely';
 import { IntegrityError, OperatorError } from '../errors.ts';
 import type { KeyRecord } from '../keys/model.ts';
-import type { Bytes } from '../lib/bytes.ts';
+import { type Bytes, equalBytes } from '../lib/bytes.ts';
+import { Acknowledged, type AcknowledgedState, type Leaf, type SeenKey } from './acknowledged.ts';
 import { SqlChange } from './change.ts';
 import { commitBatch } from './commit.ts';
 import { dumpPage, loadRows } from './dump.ts';
-import type { Engine } from './engine.ts';
-import { selectKey, selectKeys, sumRevisions } from './key-queries.ts';
+import type { Engine, Queries } from './engine.ts';
+import { UnknownOutcome } from './errors.ts';
+import { type KeyReading, selectKey, selectKeys, sumRevisions } from './key-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
-import { readState } from './state.ts';
+import { readState, type StateReading } from './state.ts';
 import type { Change, Commit, CommitResult, Head, SecretRow, Store, TableRow, TransportRow } from './store.ts';
 import { backedUpTables } from './tables.ts';
 
+type Reading = StateReading & KeyReading;
+
+interface Outcome {
+  readonly state: AcknowledgedState;
+  readonly leaf: Leaf | undefined;
+  readonly keys?: readonly SeenKey[];
+}
+
+const attempts = 3;
+
 export class SqlStore implements Store {
   readonly #engine: Engine;
+  readonly #acknowledged = new Acknowledged();
   #macKey: Bytes | undefined;
 
   constructor(engine: Engine) {
@@ -34,7 +47,7 @@ export class SqlStore implements Store {
   }
 
   async assertMigrated(): Promise<void> {
-    const found = await this.#engine.read(currentVersion).catch(() => 0);
+    const found = await this.#engine.read(currentVersion);
     if (found === schemaVersion) return;
     throw new OperatorError(
       `The database has schema ${found}, not ${schemaVersion}: run \`bulla-key-service migrate\``,
@@ -42,6 +55,7 @@ export class SqlStore implements Store {
   }
 
   unlock(macKey: Bytes): void {
+    this.#acknowledged.forgetKeys();
     this.#macKey = macKey;
   }
 
@@ -63,7 +77,7 @@ export class SqlStore implements Store {
   }
 
   async head(): Promise<Head> {
-    const { epoch, tree } = await this.#engine.read((db) => readState(db, this.#engine, this.#unlocked, false));
+    const { epoch, tree } = await this.#read((db, reading) => readState(db, reading));
     return { epoch, tree };
   }
 
@@ -71,25 +85,26 @@ export class SqlStore implements Store {
     return (await this.head()).epoch;
   }
 
-  commit(batch: readonly Commit[]): Promise<CommitResult[]> {
-    return this.#engine.write((tx) => commitBatch(tx, this.#engine, this.#unlocked, batch));
+  async commit(batch: readonly Commit[]): Promise<CommitResult[]> {
+    const { results } = await this.#acknowledge((tx, reading) => commitBatch(tx, reading, batch));
+    return results;
   }
 
-  change<T>(work: (change: Change) => Promise<T>): Promise<T> {
-    return this.#engine.write(async (tx) => {
-      const change = new SqlChange(tx, this.#unlocked, await readState(tx, this.#engine, this.#unlocked, true));
+  async change<T>(work: (change: Change) => Promise<T>): Promise<T> {
+    const { result } = await this.#acknowledge(async (tx, reading) => {
+      const change = new SqlChange(tx, reading, await readState(tx, reading));
       const result = await work(change);
-      await change.finish();
-      return result;
+      return { ...(await change.finish()), result };
     });
+    return result;
   }
 
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
-    return this.#engine.snapshot((db) => selectKey(db, this.#unlocked, tenant, reference));
+    return this.#snapshot((db, reading) => selectKey(db, reading, tenant, reference));
   }
 
   listKeys(tenant: string, after: string, limit: number): Promise<KeyRecord[]> {
-    return this.#engine.snapshot((db) => selectKeys(db, this.#unlocked, tenant, after, limit));
+    return this.#snapshot((db, reading) => selectKeys(db, reading, tenant, after, limit));
   }
 
   dueKeys(now: number): Promise<{ id: string; tenant: string }[]> {
@@ -105,9 +120,9 @@ export class SqlStore implements Store {
   }
 
   async verifyKeys(): Promise<void> {
-    await this.#engine.snapshot(async (db) => {
-      const { revisions } = await readState(db, this.#engine, this.#unlocked, false);
-      if ((await sumRevisions(db, this.#unlocked)) !== revisions) {
+    await this.#snapshot(async (db, reading) => {
+      const { revisions } = await readState(db, reading);
+      if ((await sumRevisions(db, reading)) !== revisions) {
         throw new IntegrityError('A key in the store is older than the state: it was put back or removed');
       }
     });
@@ -171,20 +186,23 @@ export class SqlStore implements Store {
   }
 
   async dump(write: (row: TableRow) => Promise<void>): Promise<void> {
-    await this.#engine.snapshot(async (db) => {
-      for (const table of backedUpTables) {
-        for (let offset = 0; ; ) {
-          const page = await dumpPage(db, table, offset);
-          if (page.length === 0) break;
-          for (const row of page) await write(row);
-          offset += page.length;
+    await this.#engine.snapshot(
+      async (db) => {
+        for (const table of backedUpTables) {
+          for (let offset = 0; ; ) {
+            const page = await dumpPage(db, table, offset);
+            if (page.length === 0) break;
+            for (const row of page) await write(row);
+            offset += page.length;
+          }
         }
-      }
-    });
+      },
+      { long: true },
+    );
   }
 
   async load(rows: AsyncIterable<TableRow>): Promise<void> {
-    await this.#engine.write((tx) => loadRows(tx, rows));
+    await this.#engine.write((tx) => loadRows(tx, rows), { long: true });
   }
 
   async ping(): Promise<void> {
@@ -193,6 +211,56 @@ export class SqlStore implements Store {
 
   close(): Promise<void> {
     return this.#engine.close();
+  }
+
+  #read<T>(work: (db: Queries, reading: Reading) => Promise<T>): Promise<T> {
+    return this.#engine.read((db) => work(db, this.#reading(false)));
+  }
+
+  #snapshot<T>(work: (db: Queries, reading: Reading) => Promise<T>): Promise<T> {
+    return this.#engine.snapshot((db) => work(db, this.#reading(false)));
+  }
+
+  // Taken before the first statement, and so before the snapshot or the lock.
+  #reading(lock: boolean): Reading {
+    const acknowledged = this.#acknowledged;
+    const known = acknowledged.known();
+    return { engine: this.#engine, macKey: this.#unlocked, acknowledged, known, committed: true, lock };
+  }
+
+  /** Runs a transaction under the lock of the state until its outcome is certain, and remembers what it left. */
+  async #acknowledge<T extends Outcome>(work: (tx: Queries, reading: Reading) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      let outcome: T | undefined;
+      try {
+        await this.#engine.write(async (tx) => {
+          outcome = await work(tx, this.#reading(true));
+        });
+      } catch (error) {
+        const doubtful = error instanceof UnknownOutcome && error.askable && outcome?.leaf;
+        if (!doubtful || !outcome) throw error;
+        if (!(await this.#wasCommitted(doubtful, error))) {
+          if (attempt >= attempts) throw error;
+          continue;
+        }
+      }
+      if (!outcome) throw new TypeError('A transaction without an outcome');
+      this.#acknowledged.raise(outcome.state, outcome.leaf, outcome.keys);
+      return outcome;
+    }
+  }
+
+  // The lock is that of the transaction in doubt: who has it knows that the other one has ended.
+  async #wasCommitted({ index, hash }: Leaf, doubt: UnknownOutcome): Promise<boolean> {
+    try {
+      return await this.#engine.write(async (tx) => {
+        await readState(tx, this.#reading(true));
+        const found = await tx.selectFrom('audit_leaves').select('hash').where('idx', '=', index).executeTakeFirst();
+        return found !== undefined && equalBytes(found.hash, hash);
+      });
+    } catch {
+      throw doubt;
+    }
   }
 
   get #unlocked(): Bytes {

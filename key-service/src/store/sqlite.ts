@@ -7,7 +7,7 @@ import { Kysely, SqliteDialect, sql } from 'kysely';
 import { LruMap } from '../lib/lru.ts';
 import { Mutex } from '../lib/mutex.ts';
 import { type Engine, guarded, type Queries } from './engine.ts';
-import { StoreError } from './store.ts';
+import { StoreError } from './errors.ts';
 import type { Tables } from './tables.ts';
 
 // SQLITE_BUSY
@@ -28,6 +28,7 @@ export function sqliteEngine(file: string): Engine {
     read: (work) => guarded(() => mutex.run(() => work(db))),
     write: (work) => transaction('begin immediate', work),
     snapshot: (work) => transaction('begin deferred', work),
+    time: async () => undefined,
     lockMigrations: async () => undefined,
     close: () => mutex.run(() => db.destroy()),
   };

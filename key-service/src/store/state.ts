@@ -2,16 +2,32 @@
 
 import { appendLeaf, leafHash, type StoredNode } from '../audit/merkle.ts';
 import type { Bytes } from '../lib/bytes.ts';
+import { assertContinues, type Known, knownLeaf } from './acknowledged.ts';
 import type { Engine, Queries } from './engine.ts';
 import { type StateRecord, stateOf, stateRow } from './rows.ts';
 import type { LogEntry } from './store.ts';
 
-/** The state; with `lock`, nobody else changes it until the transaction ends. */
-export async function readState(db: Queries, engine: Engine, macKey: Bytes, lock: boolean): Promise<StateRecord> {
-  const query = db.selectFrom('state').selectAll().where('id', '=', 1);
+/** How a state is read. */
+export interface StateReading {
+  readonly engine: Engine;
+  readonly macKey: Bytes;
+  /** What the state must continue. */
+  readonly known: Known;
+  /** `true`: nobody else changes it until the transaction ends. */
+  readonly lock: boolean;
+}
+
+/** The state. Throws `IntegrityError` where somebody changed it, or put back an older one. */
+export async function readState(db: Queries, { engine, macKey, known, lock }: StateReading): Promise<StateRecord> {
+  const query = db.selectFrom('state').selectAll().select(knownLeaf(known).as('leaf')).where('id', '=', 1);
   // SQLite has the lock since `begin immediate`.
-  const row = await (lock && engine.kind === 'postgres' ? query.forUpdate() : query).executeTakeFirstOrThrow();
-  return stateOf(macKey, row);
+  const { leaf, ...row } = await (lock && engine.kind === 'postgres'
+    ? query.forUpdate()
+    : query
+  ).executeTakeFirstOrThrow();
+  const state = stateOf(macKey, row);
+  assertContinues(state, leaf, known);
+  return state;
 }
 
 export async function writeState(tx: Queries, macKey: Bytes, state: StateRecord): Promise<void> {

