@@ -171,6 +171,63 @@ export class KeyServiceError extends BullaError<KeyServiceErrorCode> {
   }
 }
 
+/** The codes of a {@link FieldError}, with the clause of `docs/fields.md` that each stands for. */
+export type FieldErrorCode =
+  /** §1.1: a cell that should be a record is plaintext */
+  | 'ERR_FIELD_PLAINTEXT'
+  /** §1.2, §1.3: the record needs flags or a schema version that this configuration does not know */
+  | 'ERR_FIELD_UNSUPPORTED'
+  /** §1.8: the record does not open: changed, cut, or of another row, field, tenant, subject or version */
+  | 'ERR_FIELD_OPEN'
+  /** §2.2: no tenant, or another one than that of the row */
+  | 'ERR_FIELD_TENANT'
+  /** §2.4, §6.1: the identity of a row is missing or has no text */
+  | 'ERR_FIELD_ROW_UNKNOWN'
+  /** §3.2, §3.3: a value is not of the field's type */
+  | 'ERR_FIELD_VALUE'
+  /** §4.3, §4.4, §4.8: the row of a data key is missing, forged or changed */
+  | 'ERR_FIELD_KEY'
+  /** §1.4: a value or a call is too large */
+  | 'ERR_FIELD_LIMIT'
+  /** §5.6: the definition of a schema version was changed under the same number */
+  | 'ERR_FIELD_SCHEMA'
+  /** §5.8: a record was found by a tag that it does not hold */
+  | 'ERR_FIELD_TAG'
+  /** §6.3: a record stands in a result where it belongs to no field */
+  | 'ERR_FIELD_OPAQUE'
+  /** §7.2: the data keys of the subject were destroyed */
+  | 'ERR_FIELD_SHREDDED'
+  /** a statement that encrypted columns cannot answer; the message says what to do instead */
+  | 'ERR_FIELD_QUERY';
+
+/** Which cell a {@link FieldError} is about, as far as that is known. */
+export interface FieldErrorDetails {
+  readonly table?: string | undefined;
+  readonly column?: string | undefined;
+  /** The row's identity, in the text that PostgreSQL prints. */
+  readonly row?: readonly string[] | undefined;
+  /** What was thrown below. */
+  readonly cause?: unknown;
+}
+
+/** A cell could not be sealed or opened, or a statement not be answered. It names the place, never a value. */
+export class FieldError extends BullaError<FieldErrorCode> {
+  override readonly name = 'FieldError';
+  /** See {@link FieldErrorDetails.table}. */
+  readonly table: string | undefined;
+  /** See {@link FieldErrorDetails.column}. */
+  readonly column: string | undefined;
+  /** See {@link FieldErrorDetails.row}. */
+  readonly row: readonly string[] | undefined;
+
+  constructor(code: FieldErrorCode, message: string, details: FieldErrorDetails = {}) {
+    super(code, message, 'cause' in details ? { cause: details.cause } : {});
+    this.table = details.table;
+    this.column = details.column;
+    this.row = details.row;
+  }
+}
+
 /** There is no WebCrypto here: a page outside a secure context, or a Node without it and without its fallback. */
 export class CryptoUnavailableError extends BullaError<'ERR_CRYPTO_UNAVAILABLE'> {
   override readonly name = 'CryptoUnavailableError';
@@ -197,6 +254,7 @@ export type AnyBullaError =
   | KeyError
   | SourceError
   | KeyServiceError
+  | FieldError
   | CryptoUnavailableError
   | WorkerError;
 

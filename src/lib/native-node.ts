@@ -10,7 +10,7 @@ import {
   type KeyObject,
 } from 'node:crypto';
 import type { Awaitable, Bytes } from '../types.ts';
-import type { NativeAead, NativeCrypto, NativeSecret } from './native.ts';
+import type { NativeAead, NativeCrypto, NativeHmac, NativeSecret } from './native.ts';
 import { turnTaker } from './turns.ts';
 
 const tagLength = 16;
@@ -30,6 +30,7 @@ export const nodeCrypto: NativeCrypto = {
   importSecret: (bytes) => new NodeSecret(createSecretKey(bytes)),
   secretOf: (handle) => (handle instanceof NodeSecret ? handle : adopted(handle)),
   isAead: (handle) => handle instanceof NodeAead,
+  isHmac: (handle) => handle instanceof NodeHmac,
   sha384: (bytes) => own(createHash('sha384').update(bytes).digest()),
 };
 
@@ -71,6 +72,26 @@ class NodeSecret implements NativeSecret {
     const mac = createHmac('sha384', key).update(bytes).digest();
     key.fill(0);
     return own(mac);
+  }
+
+  deriveHmac(salt: Bytes, info: Bytes): NativeHmac {
+    const bytes = this.deriveBytes(salt, info, 32);
+    const key = createSecretKey(bytes);
+    bytes.fill(0);
+    return new NodeHmac(key);
+  }
+}
+
+/** A `KeyObject`, out of sight. */
+class NodeHmac implements NativeHmac {
+  readonly #key: KeyObject;
+
+  constructor(key: KeyObject) {
+    this.#key = key;
+  }
+
+  sign(bytes: Bytes): Bytes {
+    return own(createHmac('sha256', this.#key).update(bytes).digest());
   }
 }
 

@@ -12,6 +12,8 @@ export interface NativeCrypto {
   secretOf(handle: object): NativeSecret | undefined;
   /** Whether a handle came from here. */
   isAead(handle: object): handle is NativeAead;
+  /** Whether a handle came from here. */
+  isHmac(handle: object): handle is NativeHmac;
   sha384(bytes: Bytes): Bytes;
 }
 
@@ -21,6 +23,13 @@ export interface NativeSecret {
   deriveAead(salt: Bytes, info: Bytes, use: 'seal' | 'open' | 'unwrap'): NativeAead;
   /** The HMAC-SHA-384 of `bytes` under a key of 48 derived bytes. */
   deriveMac(salt: Bytes, info: Bytes, bytes: Bytes): Bytes;
+  /** A key for HMAC-SHA-256 of 32 derived bytes. */
+  deriveHmac(salt: Bytes, info: Bytes): NativeHmac;
+}
+
+/** HMAC with SHA-256, FIPS 198-1. */
+export interface NativeHmac {
+  sign(bytes: Bytes): Bytes;
 }
 
 /** AES-256-GCM with a tag of 16 bytes, SP 800-38D. A key for one direction refuses the other with a `TypeError`. */

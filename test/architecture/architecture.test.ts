@@ -18,8 +18,9 @@ const layers = [
   ['service'],
   ['keyrings'],
   ['cache', 'message'],
+  ['fields'],
   ['index.ts', 'service.ts', 'cache.ts', 'bulk.ts', 'files', 'node', 'service-worker', 'workers'],
-  ['files.ts', 'node.ts', 'service-worker.ts', 'workers.ts', 'segment-worker.ts'],
+  ['fields.ts', 'files.ts', 'node.ts', 'service-worker.ts', 'workers.ts', 'segment-worker.ts'],
   ['cli'],
 ];
 const placeOf = (path: string) => path.split('/')[0] as string;

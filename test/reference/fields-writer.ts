@@ -22,7 +22,14 @@ export const tombstone = (dataKey: Bytes, tenant: string): Bytes =>
   hkdf(dataKey, EMPTY, info('bulla/v1 tombstone', utf8(tenant)), 32);
 
 // Tags (§5)
-export type Index = { name: string; version: number; kind: string; bits: number; normalize?: readonly string[] };
+export type Index = {
+  readonly name: string;
+  readonly version: number;
+  readonly kind: string;
+  readonly bits: number;
+  readonly parts: readonly string[];
+  readonly steps: readonly string[];
+};
 /** §5.4, but for the table of what Unicode 15.0 assigns. */
 export function normalize(type: Type, value: unknown, steps: readonly string[] = []): unknown {
   if (type === 'decimal') return String(value).replace(/\.0+$|(?<=\.\d*)0+$/, '');
@@ -39,12 +46,13 @@ type Part = { readonly type: Type; readonly value: unknown };
 /** §5.1 to §5.3 */
 export function tag(dataKey: Bytes, tenant: string, field: string, index: Index, given: readonly Part[]) {
   const { name, version, kind, bits } = index;
-  const names = map({ tenant, field, index: name, version: String(version), kind, bits: String(bits) });
-  const about = info('bulla/v1 field index', names);
-  const indexKey = hkdf(dataKey, EMPTY, about, 32);
-  const none = { info: about, indexKey, tag: new Uint8Array(12) };
+  const [columns, steps] = [index.parts.join(), index.steps.join()];
+  const about = { tenant, field, index: name, version: `${version}`, kind, bits: `${bits}`, parts: columns, steps };
+  const labelled = info('bulla/v1 field index', map(about));
+  const indexKey = hkdf(dataKey, EMPTY, labelled, 32);
+  const none = { info: labelled, indexKey, tag: new Uint8Array(12) };
   if (given.some(({ value }) => value === null)) return none;
-  const parts = given.map(({ type, value }) => ({ type, value: normalize(type, value, index.normalize) }));
+  const parts = given.map(({ type, value }) => ({ type, value: normalize(type, value, index.steps) }));
   const [, letters] = /^prefix:(\d+)$/.exec(kind) ?? [];
   const points = [...String(parts[0]?.value)];
   if (letters !== undefined && points.length < Number(letters)) return none;
@@ -56,7 +64,7 @@ export function tag(dataKey: Bytes, tenant: string, field: string, index: Index,
     result[11] = bits;
   }
   if (result.every((byte) => byte === 0)) result[11] = 1;
-  return { info: about, indexKey, message, tag: result };
+  return { info: labelled, indexKey, message, tag: result };
 }
 
 export type Sealing = { key: KeyRow; version: number; tags: readonly Bytes[]; salt: Bytes; nonce: Bytes };

@@ -1,0 +1,24 @@
+/** What strings become before they are compared by tags, `docs/fields.md` §5.4. */
+
+import { isAssigned } from '../lib/unicode.ts';
+
+/** `trim`: no white space at the ends. `lower`: lower case, without a locale. `digits`: `0` to `9` alone. */
+export type NormalizationStep = 'trim' | 'lower' | 'digits';
+
+const steps: Readonly<Record<NormalizationStep, (text: string) => string>> = {
+  trim: (text) => text.trim(),
+  // A sigma at the end of a word has a letter of its own, which would not be found by a beginning of the word.
+  lower: (text) => text.toLowerCase().replaceAll('\u03c2', '\u03c3'),
+  digits: (text) => text.replace(/[^0-9]/g, ''),
+};
+
+/** The names of the steps. */
+export const normalizationSteps = Object.keys(steps) as NormalizationStep[];
+
+/** The text by which a string is found, or `undefined` where a code point is in it that Unicode 15.0 does not assign. */
+export function normalize(text: string, configured: readonly NormalizationStep[]): string | undefined {
+  // Letters of ASCII are in every form what they are.
+  if (!isAssigned(text)) return undefined;
+  const begun = text.normalize('NFC');
+  return configured.reduce((value, step) => steps[step](value), begun).normalize('NFC');
+}
