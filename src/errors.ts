@@ -49,7 +49,7 @@ export class DecryptionError extends BullaError<'ERR_DECRYPTION_FAILED'> {
   }
 }
 
-/** The names in the given context are not those that the message was encrypted with (`docs/format.md` §3.7). */
+/** The names in the given context are not those that the message was encrypted with (`docs/format.md` §3.7), or re-wrapping needs the context (§7.7b). */
 export class ContextMismatchError extends BullaError<'ERR_CONTEXT_MISMATCH'> {
   override readonly name = 'ContextMismatchError';
   /** Names that the message asks for and the given context lacks. */
@@ -57,12 +57,16 @@ export class ContextMismatchError extends BullaError<'ERR_CONTEXT_MISMATCH'> {
   /** Names that the given context has and the message does not know. */
   readonly unexpected: readonly string[];
 
-  constructor(missing: readonly string[], unexpected: readonly string[]) {
+  constructor(
+    missing: readonly string[],
+    unexpected: readonly string[],
+    what = 'The context has other names than the message',
+  ) {
     const parts = [
       missing.length > 0 ? `missing ${missing.map((name) => JSON.stringify(name)).join(', ')}` : '',
       unexpected.length > 0 ? `unexpected ${unexpected.map((name) => JSON.stringify(name)).join(', ')}` : '',
     ];
-    super('ERR_CONTEXT_MISMATCH', `The context has other names than the message: ${parts.filter(Boolean).join('; ')}`);
+    super('ERR_CONTEXT_MISMATCH', `${what}: ${parts.filter(Boolean).join('; ')}`);
     this.missing = missing;
     this.unexpected = unexpected;
   }

@@ -36,9 +36,11 @@ export const rewrapCommand: Command = {
   name: 'rewrap',
   summary: 'changes who can decrypt messages, without decrypting them',
   synopsis: '--in-place [OPTIONS] FILE..., or rewrap --output FILE [OPTIONS] [FILE]',
-  details: `The wrapped key that --key or --passphrase opens is replaced by those for the recipients; all others stay. The data key remains
-the same: whoever could decrypt the old message and kept it, still can. With a --key-service, data keys stay in it, and what
-is under the newest version of the key already is passed over: run it again to go on where it was stopped.`,
+  details: `Replaces the wrapped key that --key or --passphrase opens with new ones for the recipients. All others stay. The data key remains
+the same: anybody who could decrypt the old message and kept it still can. Messages that were encrypted with a --context need it
+here, too, unless they go to a newer version of the same key: it proves that the wrapped key belongs to the message. With a
+--key-service, data keys stay in the service, and messages under the newest version of the key are skipped, so you can stop
+and run the command again.`,
   options: [
     ...keyOptions,
     ...passphraseOptions,
@@ -58,7 +60,7 @@ is under the newest version of the key already is passed over: run it again to g
       short: 'c',
       value: 'NAME=VALUE',
       multiple: true,
-      help: 'checks the message against it before it is re-wrapped',
+      help: 'the context that the messages were encrypted with; may be repeated',
     },
     { name: 'recursive', help: 'takes the files in folders that end in .bulla' },
     { name: 'dry-run', short: 'n', help: 'does everything but writing' },

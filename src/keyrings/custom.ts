@@ -3,4 +3,12 @@
 export type { WrappedKey, Wrapping } from '../envelope/wrapped-key.ts';
 export type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 export { importDataKey } from './data-key.ts';
-export type { DataKey, GeneratedDataKey, Keyring, KeyringOptions, Rewrapped, Unwrapped } from './keyring.ts';
+export type {
+  DataKey,
+  GeneratedDataKey,
+  Keyring,
+  KeyringOptions,
+  RewrapDataKeyOptions,
+  Rewrapped,
+  Unwrapped,
+} from './keyring.ts';

@@ -21,6 +21,15 @@ export interface KeyringOptions {
   readonly plaintextLength?: number | undefined;
 }
 
+/** Options of {@link Keyring.rewrapDataKey}. */
+export interface RewrapDataKeyOptions extends KeyringOptions {
+  /**
+   * Whether the caller has checked that the data key is that of the message (`docs/format.md` §7.7b). An envelope can carry the wrapped key of another
+   * message: without this check its data key must not go to another key. Default: `false`.
+   */
+  readonly verified?: boolean | undefined;
+}
+
 /** A data key for a new message. */
 export interface GeneratedDataKey {
   readonly dataKey: DataKey;
@@ -65,14 +74,16 @@ export interface Keyring {
   unwrapDataKeyBytes(wrappedKeys: readonly WrappedKey[], options?: KeyringOptions): Promise<Unwrapped<Bytes> | null>;
 
   /**
-   * Wraps anew what `from` could unwrap, where whoever holds the keys of both does that without giving the data key out: a key service. Resolves to `null` where it is not so, or nothing is for
-   * `from`; the caller then unwraps and wraps. Keyrings without it never do.
+   * Re-wraps what `from` could unwrap, where the holder of both keys can do that without giving out the data key: a key service. Resolves to `null` where
+   * that is not so, or nothing is for `from`; the caller then unwraps and wraps. Resolves to `'unverified'`, and re-wraps nothing, where the caller has not
+   * checked the data key and the result would be anything but a newer version of the same key under the same key context. Keyrings without this method
+   * never re-wrap by themselves.
    */
   rewrapDataKey?(
     wrappedKeys: readonly WrappedKey[],
     from: Keyring,
-    options?: KeyringOptions,
-  ): Promise<Rewrapped | null>;
+    options?: RewrapDataKeyOptions,
+  ): Promise<Rewrapped | 'unverified' | null>;
 
   /** Is told that the data key in a wrapped key is not that of the message: a keyring that kept it forgets it. Must not reject. */
   rejectDataKey?(wrappedKey: WrappedKey): Promise<void>;

@@ -8,6 +8,7 @@ import { maxKeyContextValueLength } from '../lib/limits.ts';
 import { sameMap } from '../lib/maps.ts';
 import { sortPairs } from '../schedule/map.ts';
 import type { KeyServiceClient } from '../service/client.ts';
+import type { WrapTarget } from '../service/data-plane.ts';
 import {
   ecdhLength,
   isKeyId,
@@ -79,12 +80,17 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
     wrapDataKey,
     unwrapDataKey: unwrapper((item, signal) => client.unwrapDataKey(item, { signal })),
     unwrapDataKeyBytes: unwrapper((item, signal) => client.unwrapDataKeyBytes(item, { signal })),
-    async rewrapDataKey(wrappedKeys, from, { signal } = {}) {
+    async rewrapDataKey(wrappedKeys, from, { signal, verified = false } = {}) {
       const source = servicePartsOf(from);
       if (source?.client !== client) return null;
-      const rewrapped = await unwrapFirst(await source.own(wrappedKeys, { signal }), async ({ item }) => {
+      const own = await source.own(wrappedKeys, { signal });
+      if (own.length === 0) return null;
+      if (!verified && !(await isNewestOf(own, target, client, signal))) return 'unverified';
+      const rewrapped = await unwrapFirst(own, async ({ item }) => {
         const { serviceId } = await client.connect({ signal });
-        return [wrappedKeyOf(await client.rewrapDataKey(item, target, { signal }), serviceId, keyContext)];
+        // Without a target the service re-wraps to the newest version of the same key, whatever an alias has come to mean.
+        const result = await client.rewrapDataKey(item, verified ? target : undefined, { signal });
+        return [wrappedKeyOf(result, serviceId, keyContext)];
       });
       return rewrapped && { wrappedKey: rewrapped.wrappedKey, wrappedKeys: rewrapped.dataKey };
     },
@@ -128,6 +134,17 @@ function ownKeys(
     const { keyId: resolved } = await client.keyDocument(keyId, { signal });
     return here.filter(({ wrappedKey }) => wrappedKey.keyId === resolved || others.includes(wrappedKey.keyId));
   };
+}
+
+/** Whether re-wrapping to a key and key context can give nothing but another version of what each wrapped key is under (`docs/format.md` §7.7a). */
+async function isNewestOf(
+  own: readonly OwnKey[],
+  { key, keyContext }: WrapTarget,
+  client: KeyServiceClient,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const keyId = isKeyId(key) ? key : (await client.keyDocument(key, { signal })).keyId;
+  return own.every(({ item }) => item.keyId === keyId && sameMap(item.keyContext, keyContext));
 }
 
 /** A wrapped key as an item, where its method is one of a key service. */

@@ -67,11 +67,13 @@ export function reencrypt(
 
 async function reencryptMessage(message: Message, options: ReencryptOptions): Promise<Message> {
   const { from, context, signal } = options;
-  const { plaintext, header } = await decrypt(message, { keyring: from, context, signal });
+  // A caller's halves are looked at once, before the first wait.
+  const halves = isDetached(message) ? { envelope: message.envelope, body: message.body } : undefined;
+  const { plaintext, header } = await decrypt(halves ?? message, { keyring: from, context, signal });
   const encryption = renewed(header, options);
-  if (isDetached(message)) {
+  if (halves !== undefined) {
     const { envelope, body } = await encrypt(plaintext, { ...encryption, detached: true });
-    return { envelope: typeof message.envelope === 'string' ? toText(envelope) : envelope, body };
+    return { envelope: typeof halves.envelope === 'string' ? toText(envelope) : envelope, body };
   }
   const result = await encrypt(plaintext, encryption);
   return typeof message === 'string' ? toText(result) : result;

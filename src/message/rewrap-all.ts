@@ -18,7 +18,7 @@ import { type RewrapOptions, rewrap } from './rewrap.ts';
 export interface MessageItem extends BulkItem {
   /** A message or a detached envelope, as bytes or text; for re-encryption a message. */
   readonly message: Uint8Array | string;
-  /** Its context. Re-wrapping needs none; with one it checks the commitment. */
+  /** Its context. Re-wrapping to a newer version of the same key needs none, see {@link RewrapOptions.context}; re-encryption always does. Default: not known. */
   readonly context?: Context | undefined;
 }
 
@@ -41,7 +41,8 @@ export interface ReencryptAllOptions<Item extends MessageItem>
     Pick<ReencryptOptions, 'from' | 'to'> {}
 
 /**
- * Re-wraps many messages by {@link rewrap}; between keyrings of one key service the data keys stay there, and a thousand travel in a request. Resolves to a report, also where it was stopped: by
+ * Re-wraps many messages with {@link rewrap}, by its rules: to anything but a newer version of the same key each item needs its `context`, and fails with
+ * `ERR_CONTEXT_MISMATCH` without it. Between keyrings of one key service the data keys stay there, and a thousand travel in a request. Resolves to a report, also where it was stopped: by
  * `signal`, by too many failures, or by a service that cannot be used. A run that resumes passes over what the token covers; messages that were written after the token was kept are seen again,
  * which `skip` finds. Throws a `TypeError` that names a wrong option.
  *

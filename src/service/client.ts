@@ -62,8 +62,11 @@ export interface KeyServiceClient {
   unwrapDataKey(item: WrappedItem, options?: CallOptions): Promise<SecretKey>;
   /** Unwraps to 32 bytes that are about to be wrapped anew; the caller overwrites them. */
   unwrapDataKeyBytes(item: WrappedItem, options?: CallOptions): Promise<Bytes>;
-  /** Wraps anew under the newest version of a key; the data key stays in the service. */
-  rewrapDataKey(source: WrappedItem, target: WrapTarget, options?: CallOptions): Promise<ServiceWrappedKey>;
+  /**
+   * Re-wraps to the newest version of a key; the data key stays in the service. Default of `target`: the key and key context of the source. Another target
+   * gives the data key to other readers, so check first that it is that of the message you mean, by its commitment; `rewrap` does (`docs/format.md` §7.7).
+   */
+  rewrapDataKey(source: WrappedItem, target?: WrapTarget, options?: CallOptions): Promise<ServiceWrappedKey>;
   /** The signed public document of a key. */
   keyDocument(key: string, options?: KeyDocumentOptions): Promise<VerifiedKeyDocument>;
   /** Verifies a document that was kept, against the pin and without a call. */
@@ -144,8 +147,8 @@ function dataKeyMethods(plane: DataPlane) {
     },
     unwrapDataKey: async (item: WrappedItem, { signal }: CallOptions = {}) => plane.unwrap(item, signal),
     unwrapDataKeyBytes: async (item: WrappedItem, { signal }: CallOptions = {}) => plane.unwrapBytes(item, signal),
-    rewrapDataKey: async (source: WrappedItem, target: WrapTarget, { signal }: CallOptions = {}) =>
-      plane.rewrap({ source, target: checked(target) }, signal),
+    rewrapDataKey: async (source: WrappedItem, target?: WrapTarget, { signal }: CallOptions = {}) =>
+      plane.rewrap({ source, target: target && checked(target) }, signal),
   };
 }
 

@@ -35,10 +35,10 @@ export interface WrapItem extends WrapTarget {
   readonly dataKey: Bytes;
 }
 
-/** A wrapped key to rewrap, and what under. */
+/** A wrapped key to re-wrap, and what under; without a target, under the newest version of the same key. */
 export interface RewrapItem {
   readonly source: WrappedItem;
-  readonly target: WrapTarget;
+  readonly target: WrapTarget | undefined;
 }
 
 /** A data key that the service made. */
@@ -110,8 +110,8 @@ function unwrap<Form extends 'handle' | 'bytes'>(form: Form) {
 
 const rewrap: Operation<RewrapItem, ServiceWrappedKey> = {
   name: 'rewrap',
-  json: ({ source, target }) => ({ ...wrappedItemJson(source), to: targetJson(target) }),
-  read: (result, { target }) => wrappedResult(result, target.key),
+  json: ({ source, target }) => ({ ...wrappedItemJson(source), ...(target && { to: targetJson(target) }) }),
+  read: (result, { source, target }) => wrappedResult(result, target?.key ?? source.keyId),
   about: ({ source }) => sourceOf(source),
 };
 

@@ -67,7 +67,7 @@ describe('rewrap', () => {
     expect(await codeOf(rewrap(swapped, { from, to, context }))).toBe('ERR_DECRYPTION_FAILED');
     expect(await codeOf(rewrap(message.envelope, { from, to, context: { id: '2' } }))).toBe('ERR_DECRYPTION_FAILED');
     expect(await codeOf(rewrap(message.envelope, { from, to, context: {} }))).toBe('ERR_CONTEXT_MISMATCH');
-    await rewrap(message.envelope, { from, to });
+    expect(await codeOf(rewrap(message.envelope, { from, to }))).toBe('ERR_CONTEXT_MISMATCH');
     const plain = [await encrypt('x', { keyring: from }), await encrypt('y', { keyring: from })].map(
       (m) => detach(m).envelope,
     );

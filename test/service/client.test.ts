@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { decrypt, encrypt, inspect, isBullaError, rewrap } from '../../src/index.ts';
+import { cachingKeyring } from '../../src/cache.ts';
+import { decrypt, detach, encrypt, inspect, isBullaError, rewrap } from '../../src/index.ts';
 import type { Keyring } from '../../src/keyrings/custom.ts';
 import { ecdhKeyring, generateEcdhKey } from '../../src/keyrings/ecdh.ts';
+import { observedKeyring } from '../../src/keyrings/observed.ts';
 import { serviceKeyring } from '../../src/keyrings/service.ts';
 import {
   createKeyServiceClient,
@@ -11,6 +13,7 @@ import {
   proofKeyThumbprint,
 } from '../../src/service.ts';
 import { codeOf, rejection } from '../support/data.ts';
+import { withKeysOf } from '../support/envelopes.ts';
 import { clientOf, keyContext, newKey, pin, recorder, url } from '../support/service-client.ts';
 
 let keyId: string;
@@ -207,6 +210,58 @@ describe('rotation', () => {
     const moved = await rewrap(await encrypt('x', { keyring: from }), { from, to });
     expect(await textOf(moved, to)).toBe('x');
     expect(await codeOf(decrypt(moved, { keyring: from }))).toBe('ERR_NO_MATCHING_KEY');
+  });
+
+  test('another key needs the context: without it nothing is asked of the service, and no data key leaves it', async () => {
+    const { onEvent, calls } = recorder();
+    const client = clientOf('alice@north', { onEvent });
+    const own = await newKey();
+    const from = serviceKeyring({ client, keyId: own, keyContext });
+    const context = { patient: '4711' };
+    const secret = detach(await encrypt('the diagnosis', { keyring: from, context }));
+    const bait = detach(await encrypt('bait', { keyring: from, context: { mallory: '1' } }));
+    const envelope = withKeysOf(bait.envelope, secret.envelope);
+    const [hers, archive] = [{ tenant: 'north', purpose: 'mallory' }, await newKey()];
+    for (const to of [
+      serviceKeyring({ client, keyId: archive, keyContext }),
+      serviceKeyring({ client, keyId: own, keyContext: hers }),
+      cachingKeyring(serviceKeyring({ client, keyId: archive, keyContext }), { pollInterval: 0 }),
+      observedKeyring(serviceKeyring({ client, keyId: archive, keyContext }), () => {}),
+    ]) {
+      expect(await codeOf(rewrap(envelope, { from, to }))).toBe('ERR_CONTEXT_MISMATCH');
+      expect([calls('/rewrap'), calls('/unwrap'), calls('/wrap')]).toEqual([0, 0, 0]);
+    }
+    const to = serviceKeyring({ client, keyId: archive, keyContext });
+    expect(await codeOf(rewrap(envelope, { from, to, context: { mallory: '1' } }))).toBe('ERR_DECRYPTION_FAILED');
+    expect([calls('/rewrap'), calls('/wrap')]).toEqual([0, 0]);
+    const moved = await rewrap(secret, { from, to, context });
+    expect(calls('/rewrap')).toBe(1);
+    expect((await decrypt(moved, { keyring: to, context })).plaintext).toHaveLength(13);
+    // The newest version of the same key needs no check, also where the message is under it already.
+    await rewrap(envelope, { from, to: from });
+    expect(calls('/rewrap')).toBe(2);
+  });
+
+  test('an alias that was moved is another key', async () => {
+    const [first, second] = [await newKey(), await newKey()];
+    const admin = keyManagement(clientOf('admin@north'));
+    const alias = `moved-${first.slice(-8)}`;
+    await admin.setAlias(alias, first);
+    const { onEvent, calls } = recorder();
+    const context = { a: '1' };
+    const before = serviceKeyring({ client: clientOf('alice@north'), keyId: `alias:${alias}`, keyContext });
+    const message = await encrypt('x', { keyring: before, context });
+    await admin.setAlias(alias, second);
+    const after = serviceKeyring({
+      client: clientOf('alice@north', { onEvent }),
+      keyId: `alias:${alias}`,
+      keyContext,
+      decryptKeyIds: [first],
+    });
+    expect(await codeOf(rewrap(message, { from: after, to: after }))).toBe('ERR_CONTEXT_MISMATCH');
+    expect(calls('/rewrap')).toBe(0);
+    const moved = await rewrap(message, { from: after, to: after, context });
+    expect(inspect(moved).wrappedKeys).toMatchObject([{ keyId: second }]);
   });
 
   test('a disabled key, a version below the floor, and one that was rotated out meanwhile are told apart', async () => {

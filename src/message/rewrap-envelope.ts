@@ -1,0 +1,155 @@
+/**
+ * Re-wrapping an envelope, `docs/format.md` §7.7. A re-wrapper is a deputy: an envelope can carry the wrapped key of another message, so a data key goes to
+ * another key only after the commitment has shown that it is the message's own.
+ */
+
+import { importSecret } from '../crypto/hkdf.ts';
+import { decodeEnvelope, type Envelope, encodeEnvelope } from '../envelope/envelope.ts';
+import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
+import { ContextMismatchError, DecryptionError, KeyError } from '../errors.ts';
+import { useAndErase } from '../keyrings/data-key.ts';
+import type { DataKey, Keyring, Rewrapped } from '../keyrings/keyring.ts';
+import { compareBytes, equalConstantTime, isBytes } from '../lib/bytes.ts';
+import { sameMap } from '../lib/maps.ts';
+import { deriveCommitment, type Transcript } from '../schedule/message-keys.ts';
+import type { Bytes, Context, RandomSource } from '../types.ts';
+import { noMatchingKey, transcriptOf } from './begin-decryption.ts';
+import { type WrappedKeyInfo, wrappedKeyInfo } from './inspect.ts';
+
+/** Options of {@link rewrap}. */
+export interface RewrapOptions {
+  /** Unwraps the data key. */
+  readonly from: Keyring;
+  /** Wraps the data key again. */
+  readonly to: Keyring;
+  /**
+   * The context that the message was encrypted with. Needed unless `to` makes a newer version of the same key under the same key context, or the message has
+   * no context. With it the commitment is checked before the data key is wrapped; for keyrings of a key service that takes the permission to unwrap, too.
+   * Default: not known. (An empty object is the empty context.)
+   */
+  readonly context?: Context | undefined;
+  /** Whether the wrapped key that `from` opened stays, so that `to` is added to it. Default: `false`, it is replaced. */
+  readonly keep?: boolean | undefined;
+  /** Which of the other wrapped keys to remove. Default: none. */
+  readonly drop?: ((wrappedKey: WrappedKeyInfo) => boolean) | undefined;
+  /** Ends the work; `rewrap` rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Replaces the platform's random generator, for reproducible tests alone. */
+  readonly random?: RandomSource | undefined;
+}
+
+/** Re-wraps a serialized envelope. */
+export async function rewrapEnvelope(bytes: Bytes, options: RewrapOptions): Promise<Bytes> {
+  const { keep = false, drop = () => false, signal } = options;
+  const envelope = decodeEnvelope(bytes);
+  const { wrappedKey: old, wrappedKeys: added } = await newWrappedKeys(envelope, options);
+  signal?.throwIfAborted();
+  if (envelope.header.keyUse === 'shared' && (keep || !added.every((key) => isNewerVersion(key, old)))) {
+    throw new KeyError(
+      'ERR_SHARED_DATA_KEY',
+      'The data key of the message opens other messages too, so it must not go to another key: re-encrypt the message',
+    );
+  }
+  const first = envelope.keys.indexOf(old);
+  const keys = envelope.keys.flatMap((key, i) => {
+    if (i === first) return keep ? [key, ...added] : added;
+    if (isSame(key, old)) return keep ? [key] : [];
+    return drop(wrappedKeyInfo(key)) ? [] : [key];
+  });
+  return encodeEnvelope(envelope.headerBytes, keys, envelope.commitment);
+}
+
+/** What `to` makes of what `from` opens, in the order of §7.7: checked first, wherever it is not a newer version of the same key. */
+async function newWrappedKeys(envelope: Envelope, options: RewrapOptions): Promise<Rewrapped> {
+  const { from, to, context, signal, random } = options;
+  const transcript = knownTranscript(envelope, context);
+  let { keys } = envelope;
+  if (to.rewrapDataKey !== undefined) {
+    const verified = context !== undefined;
+    if (verified) keys = [await verifiedKey(envelope, from, transcript, signal)];
+    let rewrapped = await to.rewrapDataKey(keys, from, { signal, verified });
+    if (rewrapped !== null && !verified && !stays(rewrapped)) {
+      keys = [await verifiedKey(envelope, from, transcript, signal)];
+      rewrapped = await to.rewrapDataKey(keys, from, { signal, verified: true });
+    }
+    if (rewrapped === 'unverified') throw contextNeeded(envelope);
+    if (rewrapped !== null) return checked(keys, rewrapped);
+  }
+  const opened = await from.unwrapDataKeyBytes(keys, { signal });
+  if (opened === null) throw noMatchingKey();
+  const wrappedKeys = await useAndErase(opened.dataKey, async (dataKey) => {
+    if (transcript !== undefined) await assertCommitment(envelope, transcript, from, opened.wrappedKey, dataKey);
+    return to.wrapDataKey(dataKey, { signal, random });
+  });
+  const rewrapped = checked(keys, { wrappedKey: opened.wrappedKey, wrappedKeys });
+  if (transcript === undefined && !stays(rewrapped)) throw contextNeeded(envelope);
+  return rewrapped;
+}
+
+/** The transcript of a message whose context is known; a message without context names has the empty one. Throws `ERR_CONTEXT_MISMATCH`. */
+function knownTranscript(envelope: Envelope, context: Context | undefined): Transcript | undefined {
+  if (context === undefined && envelope.header.contextNames.length > 0) return undefined;
+  return transcriptOf(envelope, context ?? {});
+}
+
+/** §7.7c: the wrapped key of the message's own data key, as the one thing to hand on. The data key stays a handle. */
+async function verifiedKey(
+  envelope: Envelope,
+  from: Keyring,
+  transcript: Transcript | undefined,
+  signal: AbortSignal | undefined,
+): Promise<WrappedKey> {
+  if (transcript === undefined) throw contextNeeded(envelope);
+  const opened = await from.unwrapDataKey(envelope.keys, { signal });
+  if (opened === null) throw noMatchingKey();
+  await assertCommitment(envelope, transcript, from, opened.wrappedKey, opened.dataKey);
+  return elementOf(envelope.keys, opened.wrappedKey);
+}
+
+/** §5.5. Throws `ERR_DECRYPTION_FAILED`. */
+async function assertCommitment(
+  { commitment }: Envelope,
+  transcript: Transcript,
+  from: Keyring,
+  wrappedKey: WrappedKey,
+  dataKey: DataKey | Bytes,
+): Promise<void> {
+  const secret = isBytes(dataKey) ? await importSecret(dataKey) : dataKey;
+  if (equalConstantTime(await deriveCommitment(secret, transcript), commitment)) return;
+  await from.rejectDataKey?.(wrappedKey);
+  throw new DecryptionError();
+}
+
+/** What a keyring gave, to be changed by nobody: an element of what it was given, and at least one new wrapped key. */
+function checked(keys: readonly WrappedKey[], { wrappedKey, wrappedKeys }: Rewrapped): Rewrapped {
+  if (wrappedKeys.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring "to" gave no wrapped key');
+  return { wrappedKey: elementOf(keys, wrappedKey), wrappedKeys: wrappedKeys.map(encodedWrappedKey) };
+}
+
+/** The wrapped key that a keyring means: it may have copied what it was given. */
+function elementOf(keys: readonly WrappedKey[], wrappedKey: WrappedKey): WrappedKey {
+  const element = keys.find((key) => key === wrappedKey || isSame(key, wrappedKey));
+  if (element === undefined) throw new TypeError('from must give back a wrapped key of the message');
+  return element;
+}
+
+function isSame(a: WrappedKey, b: WrappedKey): boolean {
+  return compareBytes(encodeWrappedKey(a), encodeWrappedKey(b)) === 0;
+}
+
+/** §7.7a */
+function stays(rewrapped: Rewrapped | 'unverified'): boolean {
+  if (rewrapped === 'unverified') return false;
+  return rewrapped.wrappedKeys.every((key) => isNewerVersion(key, rewrapped.wrappedKey));
+}
+
+/** A newer version of the same key; of a key that a service holds also the same version, which is no other key. */
+function isNewerVersion(key: WrappedKey, old: WrappedKey): boolean {
+  const sameKey = key.keyId === old.keyId && key.serviceId === old.serviceId && sameMap(key.keyContext, old.keyContext);
+  return sameKey && (key.version > old.version || (key.serviceId !== '' && key.version === old.version));
+}
+
+function contextNeeded({ header }: Envelope): ContextMismatchError {
+  const why = 'Re-wrapping to anything but a newer version of the same key needs the context of the message';
+  return new ContextMismatchError(header.contextNames, [], why);
+}
