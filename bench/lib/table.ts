@@ -4,6 +4,8 @@ import type { Measured } from './rounds.ts';
 
 /** A finished section. */
 export interface Section {
+  /** A name that other versions of the runtime share, such as `node20/one-shot/1 MiB/encrypt`. */
+  readonly id: string;
   /** Such as `Node 20.20.2: 256 MiB stream, encrypt`. */
   readonly title: string;
   /** What the figures are: `MB/s`, `messages/s`, `ms`. */

@@ -40,7 +40,8 @@ async function typage(): Promise<Peer> {
   };
 }
 
-async function jose(): Promise<Peer> {
+/** To a P-384 key. */
+export async function jose(): Promise<Peer> {
   const alg = 'ECDH-ES+A256KW';
   const { publicKey, privateKey } = await generateKeyPair(alg, { crv: 'P-384' });
   const encrypt = (plaintext: Uint8Array) =>

@@ -1,9 +1,35 @@
-// libsodium by its binding for Node: its secretstream in chunks of 64 KiB, and sealed boxes.
+// libsodium by its binding for Node: its secretstream in chunks of 64 KiB, its AEAD in one call, and sealed boxes.
 
 import sodium from 'sodium-native';
 
 const chunkLength = 65_536;
 const overhead = sodium.crypto_secretstream_xchacha20poly1305_ABYTES;
+
+/** XChaCha20-Poly1305 in one call, a random nonce in front. It works synchronously. */
+export function libsodiumAead() {
+  const key = Buffer.alloc(sodium.crypto_aead_xchacha20poly1305_ietf_KEYBYTES);
+  sodium.crypto_aead_xchacha20poly1305_ietf_keygen(key);
+  const nonceLength = sodium.crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
+  const tagLength = sodium.crypto_aead_xchacha20poly1305_ietf_ABYTES;
+  return {
+    name: 'libsodium (sodium-native, XChaCha20-Poly1305)',
+    encrypt(plaintext: Uint8Array): Uint8Array {
+      const message = Buffer.allocUnsafeSlow(nonceLength + plaintext.byteLength + tagLength);
+      const nonce = message.subarray(0, nonceLength);
+      sodium.randombytes_buf(nonce);
+      const sealed = message.subarray(nonceLength);
+      sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(sealed, plaintext, null, null, nonce, key);
+      return message;
+    },
+    decrypt(message: Uint8Array): Uint8Array {
+      const plaintext = Buffer.allocUnsafeSlow(message.byteLength - nonceLength - tagLength);
+      const nonce = message.subarray(0, nonceLength);
+      const sealed = message.subarray(nonceLength);
+      sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(plaintext, null, sealed, null, nonce, key);
+      return plaintext;
+    },
+  };
+}
 
 /** Its operations under fresh keys. It works synchronously. */
 export function libsodium() {

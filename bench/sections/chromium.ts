@@ -3,20 +3,25 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type Browser, chromium, type Page } from 'playwright';
 import { findBrowsers } from '../../scripts/browsers.ts';
-import { bundleForPage } from '../lib/build.ts';
+import { type Build, bundleForPage } from '../lib/build.ts';
+import type { Plan } from '../lib/plan.ts';
 import { summary } from '../lib/rounds.ts';
 import type { Section } from '../lib/table.ts';
 
-const worker = join(dirname(dirname(import.meta.dirname)), 'dist', 'segment-worker.js');
-
-/** All that is measured in pages. */
-export async function inChromium(quick: boolean): Promise<Section[]> {
+/** All that is measured in pages: the sections, and without a baseline the memory of a page as well. */
+export async function inChromium(
+  { sections: chosen, quick, peers }: Pick<Plan, 'sections' | 'quick' | 'peers'>,
+  builds: readonly Build[],
+): Promise<Section[]> {
   const scripts = new Map<string, string>();
   for (const name of ['page', 'memory-page']) scripts.set(`/${name}.js`, await bundleForPage(name));
-  scripts.set('/segment-worker.js', worker);
+  for (const build of builds) {
+    scripts.set(`/${build.name}.js`, await bundleForPage('bulla', build));
+    scripts.set(`/${build.name}-worker.js`, join(build.checkout, 'dist', 'segment-worker.js'));
+  }
   const server = createServer(({ url = '/' }, response) => {
     const script = scripts.get(url);
     response.setHeader('Content-Type', script === undefined ? 'text/html' : 'text/javascript');
@@ -31,12 +36,14 @@ export async function inChromium(quick: boolean): Promise<Section[]> {
   try {
     const sections: Section[] = [];
     // Each in a page of its own: hundreds of megabytes that one leaves behind are a burden to the garbage collector of the other.
-    for (const name of ['streams', 'messages']) {
-      const page = await openPage(browser, `${site}/page`, name);
-      sections.push(...((await page.evaluate(`${name}(${quick})`)) as Section[]));
+    for (const name of chosen) {
+      const page = await openPage(browser, `${site}/page`, 'measure');
+      const baseline = builds.some((build) => build.name === 'baseline') ? '/baseline.js' : undefined;
+      const plan: Plan = { sections: [name], quick, peers, own: '/own.js', baseline };
+      sections.push(...((await page.evaluate(`measure(${JSON.stringify(plan)})`)) as Section[]));
       await page.close();
     }
-    sections.push(await memory(browser, `${site}/memory-page`, quick));
+    if (peers) sections.push(await memory(browser, `${site}/memory-page`, quick));
     return sections.map((section) => ({ ...section, title: `Chromium ${browser.version()}: ${section.title}` }));
   } finally {
     await browser.close();
@@ -81,7 +88,7 @@ async function memory(browser: Browser, url: string, quick: boolean): Promise<Se
       });
     }
   }
-  return { title: 'memory of a page while a stream runs', unit: 'MB', rows, lessIsBetter: true };
+  return { id: 'chromium/memory', title: 'memory of a page while a stream runs', unit: 'MB', rows, lessIsBetter: true };
 }
 
 function megabytesOf(pid: number): number {

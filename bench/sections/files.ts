@@ -111,7 +111,7 @@ async function measure(title: string, commands: readonly Command[], bytes: numbe
     commands.map(({ name, kind }) => ({ name, kind, ...summary(of.get(name) ?? []) }));
   const timed = rows(speeds).filter(({ name }) => name !== 'node -e 0');
   return [
-    { title, unit: 'MB/s', rows: timed },
-    { title: `${title}: peak memory`, unit: 'MB', rows: rows(peaks), lessIsBetter: true },
+    { id: title, title, unit: 'MB/s', rows: timed },
+    { id: `${title}: peak memory`, title: `${title}: peak memory`, unit: 'MB', rows: rows(peaks), lessIsBetter: true },
   ];
 }

@@ -34,6 +34,12 @@ export function coldImports(nodes: Readonly<Record<string, string>>, quick: bool
       kind: name === 'an empty module' ? ('limit' as const) : ('bulla' as const),
       ...summary(taken),
     }));
-    return { title: `Node ${version}: a cold start`, unit: 'ms', rows, lessIsBetter: true };
+    return {
+      id: `node${version}/import`,
+      title: `Node ${version}: a cold start`,
+      unit: 'ms',
+      rows,
+      lessIsBetter: true,
+    };
   });
 }

@@ -5,7 +5,7 @@ import { aesKeyring } from 'bulla/keyrings/aes';
 import { createWorkerPool } from 'bulla/workers';
 import { chunksOf, drain, makeNoise, streamOf } from '../lib/payload.ts';
 
-const workers = createWorkerPool({ size: 2, createWorker: () => new Worker('segment-worker.js', { type: 'module' }) });
+const workers = createWorkerPool({ size: 2, createWorker: () => new Worker('own-worker.js', { type: 'module' }) });
 
 /** So many bytes through a stream, nothing kept. */
 async function through(bytes: number, byWorkers: boolean): Promise<number> {

@@ -1,38 +1,87 @@
-// What is measured inside one Node: streams in memory and small messages. Started by main.ts for each version, with a JSON of options; prints a JSON of sections.
+// What is measured inside one Node. Started by main.ts for each version, with a JSON of a plan; prints a JSON of sections.
 
 import { spawnSync } from 'node:child_process';
 import nodeCrypto from 'node:crypto';
 import { bareLoops } from '../lib/bare.ts';
+import { bareAgreementNode, bareAgreementSubtle } from '../lib/bare-agreement.ts';
 import { bareNode, bareSubtle } from '../lib/bare-message.ts';
+import { bareOneShotNode } from '../lib/bare-one-shot.ts';
 import { chunksOf, makeNoise, rechunked } from '../lib/payload.ts';
-import { type Candidate, interleave, type Measured, summary } from '../lib/rounds.ts';
+import { candidatesOf, type Plan } from '../lib/plan.ts';
+import { type Candidate, countProcessorTime, interleave, type Measured, summary } from '../lib/rounds.ts';
 import type { Section } from '../lib/table.ts';
 import { aws } from '../peers/aws.ts';
-import { portablePeers } from '../peers/portable.ts';
-import { libsodium } from '../peers/sodium.ts';
-import { bullaMessages, bullaStreams, repeat } from './bulla.ts';
+import { jose, portablePeers } from '../peers/portable.ts';
+import { libsodium, libsodiumAead } from '../peers/sodium.ts';
+import { repeat } from './bulla.ts';
+import { type OneShotPeer, oneShot } from './one-shot.ts';
+import { recipients } from './recipients.ts';
 
-interface Options {
-  readonly sections: readonly string[];
-  readonly quick: boolean;
-}
-
-const { sections, quick } = JSON.parse(process.argv[2] as string) as Options;
+const plan = JSON.parse(process.argv[2] as string) as Plan;
+const { sections, quick } = plan;
+if (plan.processorTime) countProcessorTime();
 const report = (text: string) => process.stderr.isTTY && process.stderr.write(`\r\x1b[K${text}`);
 const rounds = quick ? 3 : 7;
 const title = `Node ${process.versions.node}`;
+const runtime = `node${process.versions.node.split('.')[0]}`;
 const results: Section[] = [];
 if (sections.includes('streams')) results.push(...(await streams()));
+if (sections.includes('one-shot')) results.push(...(await oneShots()));
 if (sections.includes('messages')) results.push(...(await messages()));
+if (sections.includes('recipients')) {
+  const limits = {
+    'node:crypto alone': bareAgreementNode(nodeCrypto),
+    'crypto.subtle alone': await bareAgreementSubtle(),
+  };
+  const peers = plan.peers ? [await jose()] : [];
+  results.push(...(await recipients(plan, { runtime, title, limits, peers }, report)));
+}
 report('');
 process.stdout.write(JSON.stringify(results));
+
+async function oneShots(): Promise<Section[]> {
+  const peers: OneShotPeer[] = plan.peers ? [...awsFrames(), libsodiumAead()] : [];
+  const bare = bareOneShotNode(nodeCrypto);
+  return oneShot(plan, { runtime, title, limit: 'node:crypto alone, its result kept', bare, peers, report });
+}
+
+/** AWS without a signature and with its caching, at three frames: which is its best depends on the size. */
+function awsFrames(): OneShotPeer[] {
+  return [2 ** 16, 2 ** 18, 2 ** 20].map((frameLength) => ({
+    name: `AWS, unsigned, its caching, frame ${frameLength / 1024} KiB`,
+    ...aws({ signed: false, cached: true, frameLength }, makeNoise(32)),
+  }));
+}
 
 async function streams(): Promise<Section[]> {
   const bytes = quick ? 2 ** 26 : 2 ** 28;
   const chunks = chunksOf(bytes);
-  const own = [await bullaStreams(chunks), await bareLoops(chunks, 4), await bareLoops(chunks, 1)];
-  const encrypts = [...own.map(({ encrypt }) => encrypt), syncLoop(chunks)];
-  const decrypts = own.map(({ decrypt }) => decrypt);
+  const own = await candidatesOf(plan, (build) => build.bullaStreams(chunks));
+  const bare = [await bareLoops(chunks, 4), await bareLoops(chunks, 1)];
+  const encrypts = [...own.encrypt, ...bare.map(({ encrypt }) => encrypt), syncLoop(chunks)];
+  const decrypts = [...own.decrypt, ...bare.map(({ decrypt }) => decrypt)];
+  if (plan.peers) await addStreamPeers(encrypts, decrypts, chunks, bytes);
+  const size = `${bytes / 2 ** 20} MiB through a stream in memory`;
+  const [sealing, opening] = [await interleave(encrypts, rounds, report), await interleave(decrypts, rounds, report)];
+  const limit = plan.peers ? opensslSpeed(rounds) : [];
+  const id = `${runtime}/streams`;
+  return [
+    {
+      id: `${id}/encrypt`,
+      title: `${title}: ${size}, encrypt`,
+      unit: 'MB/s',
+      rows: inMegabytes([...sealing, ...limit]),
+    },
+    { id: `${id}/decrypt`, title: `${title}: ${size}, decrypt`, unit: 'MB/s', rows: inMegabytes(opening) },
+  ];
+}
+
+async function addStreamPeers(
+  encrypts: Candidate[],
+  decrypts: Candidate[],
+  chunks: readonly Uint8Array[],
+  bytes: number,
+): Promise<void> {
   const best = await bestFrame();
   const variants = [
     { name: `AWS, unsigned, frame ${best / 1024} KiB (its best)`, client: awsClient(false, best), bytes },
@@ -58,13 +107,6 @@ async function streams(): Promise<Section[]> {
     encrypts.push(peer(portable.name, most, () => portable.encryptChunks(part)));
     decrypts.push(peer(portable.name, most, () => portable.decryptSealed(sealed as never)));
   }
-  const size = `${bytes / 2 ** 20} MiB through a stream in memory`;
-  const [sealing, opening] = [await interleave(encrypts, rounds, report), await interleave(decrypts, rounds, report)];
-  const limit = opensslSpeed(rounds);
-  return [
-    { title: `${title}: ${size}, encrypt`, unit: 'MB/s', rows: inMegabytes([...sealing, ...limit]) },
-    { title: `${title}: ${size}, decrypt`, unit: 'MB/s', rows: inMegabytes(opening) },
-  ];
 }
 
 /** What AES-256-GCM alone does with one piece of memory over and over, by the command of OpenSSL; nothing where there is none. */
@@ -129,15 +171,33 @@ function syncLoop(chunks: readonly Uint8Array[]): Candidate {
 async function messages(): Promise<Section[]> {
   const plaintext = makeNoise(100);
   const count = quick ? 4_000 : 10_000;
-  const own = await bullaMessages(plaintext, count);
+  const own = await candidatesOf(plan, (build) => build.bullaMessages(plaintext, count));
   const subtle = await bareSubtle(plaintext);
   const limits = [
+    repeat('the bare calls of node:crypto', 'limit', count, 1, bareNode(nodeCrypto, plaintext)),
     repeat('the bare calls of crypto.subtle', 'limit', count, 1, subtle),
     repeat('the bare calls of crypto.subtle, 64 at once', 'limit', count, 64, subtle),
-    repeat('the bare calls of node:crypto', 'limit', count, 1, bareNode(nodeCrypto, plaintext)),
   ];
+  // The same calls both ways: a digest, two derivations, one call of AES-GCM.
   const encrypts: Candidate[] = [...own.encrypt, ...limits];
-  const decrypts: Candidate[] = [...own.decrypt];
+  const decrypts: Candidate[] = [...own.decrypt, ...limits];
+  if (plan.peers) await addMessagePeers(encrypts, decrypts, plaintext, count);
+  const what = `${title}: messages of 100 B`;
+  const section = async (way: string, candidates: Candidate[]): Promise<Section> => ({
+    id: `${runtime}/messages/${way}`,
+    title: `${what}, ${way}`,
+    unit: 'messages/s',
+    rows: await interleave(candidates, 2 * rounds, report),
+  });
+  return [await section('encrypt', encrypts), await section('decrypt', decrypts)];
+}
+
+async function addMessagePeers(
+  encrypts: Candidate[],
+  decrypts: Candidate[],
+  plaintext: Uint8Array,
+  count: number,
+): Promise<void> {
   const variants = [
     { name: 'AWS, its caching', options: { signed: false, cached: true }, share: 5 },
     { name: 'AWS, unsigned', options: { signed: false }, share: 5 },
@@ -157,9 +217,4 @@ async function messages(): Promise<Section[]> {
     encrypts.push(repeat(`${name}, 64 at once`, 'peer', few, 64, () => encrypt(plaintext)));
     decrypts.push(repeat(`${name}, 64 at once`, 'peer', few, 64, () => decrypt(sealed)));
   }
-  const what = `${title}: messages of 100 B`;
-  return [
-    { title: `${what}, encrypt`, unit: 'messages/s', rows: await interleave(encrypts, 2 * rounds, report) },
-    { title: `${what}, decrypt`, unit: 'messages/s', rows: await interleave(decrypts, 2 * rounds, report) },
-  ];
 }

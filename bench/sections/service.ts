@@ -36,6 +36,7 @@ export async function unwraps(quick: boolean): Promise<Section[]> {
     const title = `Node ${process.versions.node}: ${calls * batch} data keys unwrapped by one client, ${batch} at once`;
     return [
       {
+        id: 'service/processor-time',
         title: `${title}: processor time for 1,000`,
         unit: 'ms',
         lessIsBetter: true,
@@ -44,7 +45,12 @@ export async function unwraps(quick: boolean): Promise<Section[]> {
           { name: 'the key service', kind: 'limit', ...summary(seen.service) },
         ],
       },
-      { title, unit: 'data keys/s', rows: [{ name: 'bulla', kind: 'bulla', ...summary(seen.rate) }] },
+      {
+        id: 'service/unwraps',
+        title,
+        unit: 'data keys/s',
+        rows: [{ name: 'bulla', kind: 'bulla', ...summary(seen.rate) }],
+      },
     ];
   } finally {
     const stopped = new Promise((resolve) => child.once('exit', resolve));
