@@ -3,7 +3,7 @@
 import { defineConfig } from 'vitest/config';
 import { browserProjects, nodeProjects } from './test/support/projects.ts';
 
-const suite = { include: ['test/wycheproof/*.test.ts'] };
+const suite = { include: ['test/wycheproof/*.test.ts'], nodeOnly: ['test/wycheproof/agreement-node.test.ts'] };
 
 export default defineConfig({
   test: {

@@ -61,14 +61,28 @@ export async function exportPrivateJwk(privateKey: CryptoKey): Promise<JsonWebKe
   return subtle.exportKey('jwk', privateKey);
 }
 
-/** The shared secret as a handle, or `undefined` where the point is not on the curve. */
+/**
+ * The shared secret as a handle, or `undefined` where the point is not on the curve. Rejects, as the platform does, for a private key that is not one for
+ * ECDH on P-384.
+ */
 export async function agree(privateKey: CryptoKey, point: Bytes): Promise<SecretKey | undefined> {
   if (!isPoint(point)) return undefined;
   const { subtle } = await webcrypto();
-  const algorithm = { name: 'ECDH', public: await importPoint(point) };
+  const publicKey = await importPoint(point);
+  const algorithm = { name: 'ECDH', public: publicKey };
   if (native !== undefined && privateKey.usages.includes('deriveBits')) {
-    const shared = new Uint8Array(await subtle.deriveBits(algorithm, privateKey, coordinateLength * 8));
+    const agreeNatively = isOurs(privateKey) ? native.agree : undefined;
+    const shared =
+      agreeNatively === undefined
+        ? new Uint8Array(await subtle.deriveBits(algorithm, privateKey, coordinateLength * 8))
+        : await agreeNatively(privateKey, publicKey);
     return importAndErase(native, shared, coordinateLength);
   }
   return secretHandle(await subtle.deriveKey(algorithm, privateKey, { name: 'HKDF' }, false, secretKeyUsages));
+}
+
+/** Whether a key is a private one for ECDH on P-384: `node:crypto` would not ask what a key is for. */
+function isOurs({ type, algorithm }: CryptoKey): boolean {
+  const { name, namedCurve } = algorithm as EcKeyAlgorithm;
+  return type === 'private' && name === curve.name && namedCurve === curve.namedCurve;
 }

@@ -1,11 +1,13 @@
 import { inspect } from 'node:util';
 import fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { open as openByHandle, seal as sealByHandle } from '../../src/crypto/aes-gcm.ts';
 import { sha384 } from '../../src/crypto/digest.ts';
+import { agree, exportPoint, generateKeyPair } from '../../src/crypto/ecdh.ts';
 import { deriveAead, deriveBytes, importSecret } from '../../src/crypto/hkdf.ts';
 import { verifyMac } from '../../src/crypto/hmac.ts';
-import { nativeAeadOf, nativeSecretOf, secretHandle } from '../../src/crypto/keys.ts';
+import { nativeAeadOf, nativeSecretOf, type SecretKey, secretHandle } from '../../src/crypto/keys.ts';
+import { agreeByNode, nodeCrypto } from '../../src/lib/native-node.ts';
 import type { Awaitable, Bytes } from '../../src/types.ts';
 import { pattern, viewAtOffset } from '../support/data.ts';
 
@@ -141,6 +143,56 @@ describe('node:crypto and WebCrypto', () => {
       const opening = await deriveAead(secret, pattern(32), pattern(9), 'unwrap');
       await expect(async () => sealByHandle(opening, pattern(12), pattern(length))).rejects.toThrow(TypeError);
     }
+  });
+});
+
+describe('the agreement of node:crypto, which Node 20 and 22 use', () => {
+  const curve = (namedCurve: string, name = 'ECDH') => ({ name, namedCurve });
+  const before = nodeCrypto.agree;
+  const native = vi.fn(agreeByNode);
+  beforeEach(() => void Object.assign(nodeCrypto, { agree: native.mockClear() }));
+  afterEach(() => void Object.assign(nodeCrypto, { agree: before }));
+  const fingerprint = (secret: SecretKey | undefined) =>
+    deriveBytes(secret as SecretKey, pattern(32), pattern(9), 48) as Bytes;
+
+  test('gives the same secret to both sides, and the same as WebCrypto', async () => {
+    for (let i = 0; i < 20; i++) {
+      const [a, b] = [await generateKeyPair(true), await generateKeyPair(true)];
+      const [pointA, pointB] = [await exportPoint(a.publicKey), await exportPoint(b.publicKey)];
+      const agreed = await fingerprint(await agree(a.privateKey, pointB));
+      expect(await fingerprint(await agree(b.privateKey, pointA))).toEqual(agreed);
+      expect(native).toHaveBeenCalledTimes(2 * (i + 1));
+      const shared = await subtle.deriveBits({ name: 'ECDH', public: b.publicKey }, a.privateKey, 384);
+      expect(await fingerprint(await importSecret(new Uint8Array(shared)))).toEqual(agreed);
+    }
+  });
+
+  test('refuses a point that is not on the curve', async () => {
+    const { privateKey, publicKey } = await generateKeyPair(true);
+    const point = await exportPoint(publicKey);
+    for (const wrong of [flipped(point, 775), flipped(point, 0), point.slice(0, 96), point.slice(1, 97), pattern(97)]) {
+      expect(await agree(privateKey, wrong)).toBeUndefined();
+    }
+    expect(native).not.toHaveBeenCalled();
+  });
+
+  test('is given no key that WebCrypto would refuse', async () => {
+    const point = await exportPoint((await generateKeyPair(true)).publicKey);
+    const others = [
+      await subtle.generateKey(curve('P-256'), true, ['deriveBits']),
+      await subtle.generateKey(curve('P-384', 'ECDSA'), true, ['sign']),
+    ] as CryptoKeyPair[];
+    for (const { privateKey, publicKey } of others) {
+      await expect(agree(privateKey, point)).rejects.toThrow();
+      await expect(agree(publicKey, point)).rejects.toThrow();
+      // As if its usages were right.
+      const usages = ['deriveBits'];
+      const disguised = new Proxy(privateKey, {
+        get: (key, name) => (name === 'usages' ? usages : Reflect.get(key, name, key)),
+      });
+      await expect(agree(disguised, point)).rejects.toThrow();
+    }
+    expect(native).not.toHaveBeenCalled();
   });
 });
 
