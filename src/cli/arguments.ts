@@ -28,6 +28,11 @@ export class Arguments {
     this.#values = values;
   }
 
+  /** Whether a command that works on files works on standard input. */
+  get readsStandardInput(): boolean {
+    return this.files.length === 0 || this.files.includes('-');
+  }
+
   /** Whether a switch was given. */
   has(name: string): boolean {
     return this.#values[name] === true;
@@ -75,6 +80,7 @@ export class Arguments {
 
 /** Parses what stands behind a command's name. Throws a {@link UsageError}. */
 export function parseArguments(args: readonly string[], options: readonly Option[]): Arguments {
+  assertUtf8(args);
   const config = Object.fromEntries(
     options.map(({ name, short, value, multiple = false }) => [
       name,
@@ -89,6 +95,16 @@ export function parseArguments(args: readonly string[], options: readonly Option
     if (error instanceof UsageError) throw error;
     throw new UsageError(parseFailure(error as Error & { code?: string }));
   }
+}
+
+/** Node has put a replacement character where an argument was no UTF-8, whichever bytes were there. */
+function assertUtf8(args: readonly string[]): void {
+  const lossy = args.find((text) => text.includes('\ufffd') || /\p{Surrogate}/u.test(text));
+  if (lossy === undefined) return;
+  const [option] = /^--?[\w-]+/.exec(lossy) ?? [];
+  const which = option === undefined ? 'An argument' : `The argument of ${option}`;
+  const hint = 'a file with such a name works as standard input, or in a folder with --recursive';
+  throw new UsageError(`${which} is not UTF-8, or has a replacement character (U+FFFD)`, hint);
 }
 
 function assertOnce(tokens: readonly { kind: string; name?: string }[], options: readonly Option[]): void {

@@ -1,23 +1,21 @@
 /** `bulla decrypt` */
 
-import { readFileSync } from 'node:fs';
+import { preambleLength } from '../envelope/framing.ts';
+import { maxEnvelopeLength } from '../lib/limits.ts';
 import { decryptStream } from '../message/decrypt-stream.ts';
+import type { WrittenFile } from '../node/atomic-file.ts';
 import { decryptFile } from '../node/decrypt-file.ts';
+import { shownPath } from '../node/paths.ts';
+import type { Bytes } from '../types.ts';
 import type { Arguments } from './arguments.ts';
 import { UsageError } from './failure.ts';
-import {
-  assertNoTerminal,
-  extension,
-  openMessage,
-  outputOptions,
-  pipe,
-  planJobs,
-  withoutExtension,
-  writeOutput,
-} from './files.ts';
-import { decryptionKeyring, keyOptions, passphraseOptions, serviceOptions } from './keys.ts';
+import { assertNoTerminal, isRegularOutput, openMessage, readBeginning, writeOutput } from './files.ts';
+import { decryptionKeyring, keyOptions, serviceOptions } from './keys.ts';
+import { passphraseOptions } from './passphrases.ts';
+import { assertOtherFile, extension, outputOptions, planJobs, withoutExtension } from './plan.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { formatBytes, printable } from './terminal.ts';
+import { readSmallFile } from './text-file.ts';
 
 /** Decrypts files and pipes. */
 export const decryptCommand: Command = {
@@ -42,19 +40,33 @@ the whole message was authentic, or never. What goes to a pipe is authentic, but
     ...commonOptions,
   ],
 
-  async run(args, signal) {
-    const jobs = planJobs(args, withoutExtension);
+  async run(args) {
+    const jobs = await planJobs(args, withoutExtension);
     assertNoTerminal(args, jobs);
     const detached = args.get('detached');
     if (detached !== undefined && jobs.length > 1) throw new UsageError('--detached takes one input');
+    if (detached !== undefined) {
+      const outputs = jobs.map(({ output }) => output);
+      assertOtherFile(detached, outputs, 'The output would replace the envelope given with --detached');
+    }
     const context = args.pairs('context');
-    const envelope = detached === undefined ? undefined : readFileSync(detached);
+    const envelope = detached === undefined ? undefined : await readEnvelope(detached);
     const keyring = await decryptionKeyring(args);
-    return runJobs(args, jobs, signal, (work) => decryptOne(work, { keyring, context, envelope, signal }, args));
+    return runJobs(args, jobs, (work) => decryptOne(work, { keyring, context, envelope }, args));
   },
 };
 
 type Options = Omit<Parameters<typeof decryptStream>[0], 'onProgress'>;
+
+/** An envelope as bytes, which may be in its text form. */
+async function readEnvelope(path: string): Promise<Bytes> {
+  const input = await openMessage(path);
+  // Of what is longer than any envelope, enough to say so.
+  if (input.path !== undefined) return readSmallFile(path, preambleLength + maxEnvelopeLength);
+  const { beginning, rest } = await readBeginning(input.stream());
+  await rest.cancel();
+  return beginning;
+}
 
 async function decryptOne({ job, bar }: Work, options: Options, args: Arguments): Promise<Result> {
   const input = await openMessage(job.input);
@@ -64,11 +76,13 @@ async function decryptOne({ job, bar }: Work, options: Options, args: Arguments)
     plaintextLength = bytes;
     bar.update(bytes, total);
   };
-  if (input.path !== undefined && job.output !== pipe) {
-    await decryptFile(input.path, job.output, { ...options, overwrite, onProgress });
+  let written: WrittenFile;
+  if (input.path !== undefined && (await isRegularOutput(job.output))) {
+    written = await decryptFile(input.path, job.output, { ...options, overwrite, onProgress });
   } else {
     const plaintext = input.stream().pipeThrough(decryptStream({ ...options, onProgress }));
-    await writeOutput(plaintext, job.output, { overwrite });
+    written = await writeOutput(plaintext, job.output, { overwrite });
   }
-  return { words: `${printable(job.output)}: ${formatBytes(plaintextLength)} decrypted`, plaintextLength };
+  const words = `${printable(shownPath(job.output))}: ${formatBytes(plaintextLength)} decrypted`;
+  return { words, plaintextLength, notKept: written.notKept };
 }

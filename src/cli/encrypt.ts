@@ -1,30 +1,20 @@
 /** `bulla encrypt` */
 
 import type { FileHandle } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
 import { maxSegmentSizeLog2, minSegmentSizeLog2 } from '../lib/limits.ts';
 import { encryptStream } from '../message/encrypt-stream.ts';
-import { AtomicFile, publishBoth } from '../node/atomic-file.ts';
+import { AtomicFile, type WrittenFile } from '../node/atomic-file.ts';
 import { encryptFile, seal } from '../node/encrypt-file.ts';
 import { writeFully } from '../node/file-io.ts';
 import { openFile } from '../node/file-source.ts';
+import { folderOf, type PlainPath, shownPath } from '../node/paths.ts';
 import type { Bytes } from '../types.ts';
 import type { Arguments } from './arguments.ts';
 import { UsageError } from './failure.ts';
-import {
-  assertFolder,
-  assertNoTerminal,
-  extension,
-  type Input,
-  type Job,
-  openInput,
-  outputOptions,
-  pipe,
-  planJobs,
-  writeOutput,
-  writeStream,
-} from './files.ts';
-import { encryptionKeyring, offlineOption, passphraseOptions, recipientOptions, serviceOptions } from './keys.ts';
+import { assertNoTerminal, type Input, isRegularOutput, openInput, writeOutput, writeStream } from './files.ts';
+import { encryptionKeyring, offlineOption, recipientOptions, serviceOptions } from './keys.ts';
+import { passphraseOptions } from './passphrases.ts';
+import { assertFolder, assertOtherFile, extension, type Job, outputOptions, planJobs } from './plan.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { formatBytes, printable } from './terminal.ts';
 import { textEncoder } from './text-form.ts';
@@ -57,8 +47,8 @@ unless a public key of theirs is among the recipients.`,
     ...commonOptions,
   ],
 
-  async run(args, signal) {
-    const jobs = planJobs(args, (input) => `${input}${extension}`);
+  async run(args) {
+    const jobs = await planJobs(args, withExtension);
     if (!args.has('text')) assertNoTerminal(args, jobs);
     const detached = args.get('detached');
     if (detached !== undefined && (jobs.length > 1 || args.has('text'))) {
@@ -67,15 +57,18 @@ unless a public key of theirs is among the recipients.`,
     if (detached !== undefined) assertEnvelope(detached, jobs[0] as Job);
     const options = encryptionOptions(args);
     const keyring = await encryptionKeyring(args);
-    return runJobs(args, jobs, signal, (work) => encryptOne(work, { ...options, keyring, signal }, args));
+    return runJobs(args, jobs, (work) => encryptOne(work, { ...options, keyring }, args));
   },
 };
 
 /** Throws where the envelope has no place of its own. */
 function assertEnvelope(path: string, { input, output }: Job): void {
-  const others = [input, output].filter((other) => other !== pipe).map((other) => resolve(other));
-  if (others.includes(resolve(path))) throw new UsageError('--detached takes a file other than input and output');
-  assertFolder(dirname(path));
+  assertOtherFile(path, [input, output], '--detached takes a file other than input and output');
+  assertFolder(folderOf(path));
+}
+
+function withExtension(path: PlainPath): PlainPath {
+  return typeof path === 'string' ? `${path}${extension}` : Buffer.concat([path, Buffer.from(extension)]);
 }
 
 function encryptionOptions(args: Arguments) {
@@ -107,20 +100,24 @@ async function encryptOne({ job, bar }: Work, options: Options, args: Arguments)
     plaintextLength = bytes;
     bar.update(bytes, total);
   };
+  const asFile = input.path !== undefined && !args.has('text') && (await isRegularOutput(job.output));
+  let written: WrittenFile;
   if (envelope !== undefined) {
-    await encryptDetached(input, { body: job.output, envelope, overwrite }, { ...options, onProgress });
-  } else if (input.path !== undefined && job.output !== pipe && !args.has('text')) {
-    await encryptFile(input.path, job.output, { ...options, overwrite, onProgress });
+    written = await encryptDetached(input, { body: job.output, envelope, overwrite }, { ...options, onProgress });
+  } else if (input.path !== undefined && asFile) {
+    written = await encryptFile(input.path, job.output, { ...options, overwrite, onProgress });
   } else {
     const sealed = input.stream().pipeThrough(encryptStream({ ...options, onProgress }));
-    await writeOutput(args.has('text') ? sealed.pipeThrough(textEncoder()) : sealed, job.output, { overwrite });
+    written = await writeOutput(args.has('text') ? sealed.pipeThrough(textEncoder()) : sealed, job.output, {
+      overwrite,
+    });
   }
-  const words = `${printable(job.output)}: ${formatBytes(plaintextLength)} encrypted`;
-  return { words, plaintextLength, ...(envelope !== undefined && { envelope }) };
+  const words = `${printable(shownPath(job.output))}: ${formatBytes(plaintextLength)} encrypted`;
+  return { words, plaintextLength, ...(envelope !== undefined && { envelope }), notKept: written.notKept };
 }
 
 interface DetachedTargets {
-  readonly body: string;
+  readonly body: PlainPath;
   readonly envelope: string;
   readonly overwrite: boolean;
 }
@@ -130,25 +127,26 @@ async function encryptDetached(
   input: Input,
   { body, envelope, overwrite }: DetachedTargets,
   options: ProgressOptions,
-): Promise<void> {
+): Promise<WrittenFile> {
   const files: AtomicFile[] = [];
-  const create = async (path: string) => {
+  const create = async (path: PlainPath) => {
     const file = await AtomicFile.create(path, { overwrite });
     files.push(file);
     return file;
   };
   try {
     const envelopeFile = await create(envelope);
-    if (body === pipe) {
-      const stream = encryptStream({ ...options, detached: true });
-      await writeOutput(input.stream().pipeThrough(stream), pipe, { overwrite });
-      await writeFully(envelopeFile.handle, [await stream.envelope], 0);
-      await envelopeFile.publish();
-    } else {
+    if (await isRegularOutput(body)) {
       const bodyFile = await create(body);
       await writeFully(envelopeFile.handle, [await sealBody(input, bodyFile.handle, options)], 0);
-      await publishBoth(envelopeFile, bodyFile);
+      await AtomicFile.publishBoth(envelopeFile, bodyFile);
+    } else {
+      const stream = encryptStream({ ...options, detached: true });
+      await writeOutput(input.stream().pipeThrough(stream), body, { overwrite });
+      await writeFully(envelopeFile.handle, [await stream.envelope], 0);
+      await envelopeFile.publish();
     }
+    return { notKept: [...new Set(files.flatMap(({ notKept }) => notKept))] };
   } catch (error) {
     await Promise.all(files.map((file) => file.discard()));
     throw error;

@@ -1,6 +1,7 @@
 /** What the command line says when something fails, and which exit code it ends with; `docs/cli.md`. */
 
 import { isBullaError } from '../errors.ts';
+import { reasonOf } from '../node/system-error.ts';
 
 /** Exit codes by kind of error. */
 export const exitCodes = {
@@ -26,6 +27,13 @@ export const exitCodes = {
 /** The command line is wrong: exit code 2, and a hint where to read on. */
 export class UsageError extends Error {
   readonly code = 'ERR_USAGE';
+  /** What to do about it, where the message does not say. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, hint?: string) {
+    super(message);
+    this.hint = hint;
+  }
 }
 
 /** A file, or the terminal, is not as it has to be. */
@@ -44,17 +52,6 @@ export class FileError extends Error {
 /** `--drop` names a wrapped key that is not there. */
 export class DropError extends Error {
   readonly code = 'ERR_NOTHING_TO_DROP';
-}
-
-/** Ctrl-C, or a request to end: the exit code is 128 and the signal's number. */
-export class Interrupted extends Error {
-  readonly code = 'ERR_INTERRUPTED';
-  readonly exitCode: number;
-
-  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') {
-    super(`Interrupted by ${signal}`);
-    this.exitCode = 128 + { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }[signal];
-  }
 }
 
 /** A failure in words, for people and for programs. */
@@ -91,6 +88,7 @@ const hints: Record<string, string> = {
   ERR_KEY_VERSION_UNAVAILABLE: 'an administrator of keys can say more: bulla keys show',
   ERR_NOTHING_TO_DROP: 'bulla inspect shows the ids of its wrapped keys',
   EEXIST: '--force replaces it',
+  EBUSY: 'a file that is mounted by itself cannot be replaced: write to another with --output, and copy that over it',
 };
 
 const words: Record<string, string> = {
@@ -100,6 +98,9 @@ const words: Record<string, string> = {
   EPERM: 'Not permitted',
   EISDIR: 'It is a folder',
   EINVAL: 'It is not a regular file',
+  EBUSY: 'It is in use by the system, and cannot be replaced',
+  ELOOP: 'The links go in a circle',
+  ENAMETOOLONG: 'The name is too long',
   ENOTDIR: 'A part of the path is no folder',
   ENOSPC: 'No space left on the device',
   EROFS: 'The file system is read-only',
@@ -126,8 +127,7 @@ function decryptionHint(args: GivenOptions | undefined): string {
 }
 
 function failureOf(error: unknown): Failure {
-  if (error instanceof Interrupted) return failure(error.code, error.message, error.exitCode);
-  if (error instanceof UsageError) return failure(error.code, error.message, exitCodes.usage);
+  if (error instanceof UsageError) return failure(error.code, error.message, exitCodes.usage, error.hint);
   if (error instanceof FileError) return failure(error.code, error.message, exitCodes.file, error.hint);
   if (error instanceof DropError) return failure(error.code, error.message, exitCodes.key);
   if (isBullaError(error)) {
@@ -137,12 +137,18 @@ function failureOf(error: unknown): Failure {
   }
   // From an option's value that the SDK refuses: limits of context and metadata, for example.
   if (error instanceof TypeError && !('code' in error)) return failure('ERR_USAGE', error.message, exitCodes.usage);
-  const { code, path } = (error ?? {}) as NodeJS.ErrnoException;
-  if (typeof code === 'string' && words[code] !== undefined) {
-    return failure(code, `${words[code]}${path === undefined ? '' : `: ${path}`}`, exitCodes.file);
+  const { code, path, syscall } = (error ?? {}) as NodeJS.ErrnoException;
+  // What the system refuses, whatever it is: `words` has better ones for some.
+  if (error instanceof Error && typeof code === 'string' && typeof syscall === 'string') {
+    const reason = words[code] ?? sentence(reasonOf(error));
+    return failure(code, `${reason}${path === undefined ? '' : `: ${path}`}`, exitCodes.file);
   }
   const text = error instanceof Error ? error.message : String(error);
   return failure(code ?? 'ERR_UNEXPECTED', text, exitCodes.unexpected);
+}
+
+function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function failure(code: string, message: string, exitCode: number, hint = hints[code]): Failure {

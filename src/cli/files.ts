@@ -1,141 +1,61 @@
-/** Inputs and outputs of the command line: files, pipes, and which of them. */
+/** What a command reads and writes: files, pipes, devices. */
 
-import { readdirSync, statSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
-import { open, stat } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { constants } from 'node:fs';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { formOf, preambleLength, readPreamble } from '../envelope/framing.ts';
 import { concat } from '../lib/bytes.ts';
-import { writeAtomically } from '../node/atomic-file.ts';
+import { type LastLook, type WrittenFile, writeAtomically } from '../node/atomic-file.ts';
 import { writeFully } from '../node/file-io.ts';
+import { endsAt } from '../node/file-source.ts';
+import type { PlainPath } from '../node/paths.ts';
 import type { Bytes } from '../types.ts';
-import type { Arguments, Option } from './arguments.ts';
-import { FileError, UsageError } from './failure.ts';
-import { printable } from './terminal.ts';
-import { textDecoder, textPrefix } from './text-form.ts';
-
-/** What messages in files are called by. */
-export const extension = '.bulla';
-/** Standard input, or standard output. */
-export const pipe = '-';
-
-/** Where output goes. */
-export const outputOptions: readonly Option[] = [
-  { name: 'output', short: 'o', value: 'FILE', help: 'where to write; - is standard output' },
-  { name: 'output-folder', short: 'O', value: 'FOLDER', help: 'writes all files into this folder' },
-  { name: 'force', short: 'f', help: 'replaces files that exist' },
-];
-
-/** One thing to do: read this, write that. `-` stands for standard input and output. */
-export interface Job {
-  readonly input: string;
-  readonly output: string;
-}
-
-/** The jobs that the arguments ask for. `nameOf` gives the name of an output beside its input. Throws a {@link UsageError}. */
-export function planJobs(args: Arguments, nameOf: (input: string) => string): Job[] {
-  const inputs = args.files.length === 0 ? [pipe] : args.has('recursive') ? args.files.flatMap(filesIn) : args.files;
-  const [output, folder] = [args.get('output'), args.get('output-folder')];
-  if (inputs.filter((input) => input === pipe).length > 1) throw new UsageError('Standard input can be read once');
-  if (output !== undefined && folder !== undefined) {
-    throw new UsageError('--output and --output-folder exclude each other');
-  }
-  if (output !== undefined && inputs.length > 1) throw new UsageError('--output takes one input; use --output-folder');
-  const jobs = inputs.map((input) => ({ input, output: output ?? outputOf(input, folder, nameOf) }));
-  assertApart(jobs);
-  const given = folder ?? (output === undefined || output === pipe ? undefined : dirname(output));
-  if (given !== undefined) assertFolder(given);
-  if (jobs.some((job) => job.output === pipe) && args.has('json')) {
-    throw new UsageError('--json writes to standard output, so the result needs an --output');
-  }
-  return jobs;
-}
-
-/** Throws a {@link FileError} where there is no such folder to write to. */
-export function assertFolder(path: string): void {
-  const found = statSync(path, { throwIfNoEntry: false });
-  if (found === undefined) throw new FileError('ENOENT', `There is no folder ${path} to write to`);
-  if (!found.isDirectory()) throw new FileError('ENOTDIR', `It is no folder to write to: ${path}`);
-}
-
-function assertApart(jobs: readonly Job[]): void {
-  const owners = new Map(jobs.map(({ input }, i) => [resolve(input), i]));
-  const written = new Set<string>();
-  for (const [i, { output }] of jobs.entries()) {
-    if (output === pipe) continue;
-    const path = resolve(output);
-    if (written.has(path)) throw new UsageError(`Two inputs would be written to ${path}`);
-    written.add(path);
-    // With --force, an input would be gone before it is read.
-    if ((owners.get(path) ?? i) !== i) throw new UsageError(`${output} is an input, and would be written to as well`);
-  }
-}
-
-/** The messages in a folder and its folders, in the order of their names; links are not followed. A file is itself. */
-function filesIn(path: string): string[] {
-  if (!statSync(path).isDirectory()) return [path];
-  return readdirSync(path, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile() && entry.name.endsWith(extension) && !entry.name.startsWith('.bulla-'))
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort();
-}
-
-function outputOf(input: string, folder: string | undefined, nameOf: (input: string) => string): string {
-  if (input === pipe) {
-    if (folder !== undefined) throw new UsageError('Standard input has no name to write it to --output-folder by');
-    return pipe;
-  }
-  return folder === undefined ? nameOf(input) : join(folder, basename(nameOf(input)));
-}
-
-/** `report.pdf.bulla` is `report.pdf`. Throws a {@link UsageError} for other names. */
-export function withoutExtension(path: string): string {
-  const name = basename(path);
-  if (!name.endsWith(extension) && statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw isFolder(path);
-  if (!name.endsWith(extension) || name === extension) {
-    throw new UsageError(`${path} does not end in ${extension}: say where to write it with --output`);
-  }
-  return join(dirname(path), name.slice(0, -extension.length));
-}
+import type { Arguments } from './arguments.ts';
+import { UsageError } from './failure.ts';
+import { isFolder, type Job, pipe } from './plan.ts';
+import { standardOutput } from './standard-streams.ts';
+import { startsAsText, textDecoder } from './text-form.ts';
 
 /** A message or a plaintext that is not in memory. */
 export interface Input {
-  /** Where it is a regular file: its path, to be read at positions. */
-  readonly path: string | undefined;
+  /** Where it is a regular file with the size that the system tells: its path, to be read at positions. */
+  readonly path: PlainPath | undefined;
   /** Bytes, where that is known. */
   readonly size: number | undefined;
   /** The bytes, from the start; to be taken once. */
   stream(): ReadableStream<Bytes>;
 }
 
-/** Looks at an input without reading it. Rejects with the file system's own error, and for a folder with a {@link FileError} that has the hint. */
-export async function openInput(path: string, folderHint?: string): Promise<Input> {
+/** Looks at an input. Rejects with the file system's own error, and for a folder with an error that has the hint. */
+export async function openInput(path: PlainPath, folderHint?: string): Promise<Input> {
   if (path === pipe) return { path: undefined, size: undefined, stream: readStandardInput };
   const found = await stat(path);
   if (found.isDirectory()) throw isFolder(path, folderHint);
   const stream = () => readStream(() => open(path, 'r'));
-  return found.isFile() ? { path, size: found.size, stream } : { path: undefined, size: undefined, stream };
-}
-
-function isFolder(path: string, hint = `give the files in it, such as ${join(path, '*')}`): FileError {
-  return new FileError('EISDIR', `It is a folder: ${path}`, printable(hint));
+  const isSized = found.isFile() && (await withFile(path, (file) => endsAt(file, found.size)));
+  return isSized ? { path, size: found.size, stream } : { path: undefined, size: undefined, stream };
 }
 
 /** The same for a message: one in its text form becomes a stream of bytes. */
-export async function openMessage(path: string, folderHint?: string): Promise<Input> {
+export async function openMessage(path: PlainPath, folderHint?: string): Promise<Input> {
   const input = await openInput(path, folderHint);
-  if (input.path !== undefined && !(await startsAsText(input.path))) return input;
+  if (input.path !== undefined && !(await withFile(input.path, isText))) return input;
   return { path: undefined, size: undefined, stream: () => detectText(input.stream()) };
 }
 
-async function startsAsText(path: string): Promise<boolean> {
-  const file = await open(path, 'r');
+async function withFile<Result>(path: PlainPath, look: (file: FileHandle) => Promise<Result>): Promise<Result> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
-    const { buffer, bytesRead } = await file.read(new Uint8Array(textPrefix.length), 0, textPrefix.length, 0);
-    return new TextDecoder().decode(buffer.subarray(0, bytesRead)) === textPrefix;
+    return await look(file);
   } finally {
     await file.close();
   }
+}
+
+const beginningLength = 4_096;
+
+async function isText(file: FileHandle): Promise<boolean> {
+  const { buffer, bytesRead } = await file.read(new Uint8Array(beginningLength), 0, beginningLength, 0);
+  return startsAsText(buffer.subarray(0, bytesRead)) === true;
 }
 
 function detectText(stream: ReadableStream<Bytes>): ReadableStream<Bytes> {
@@ -144,21 +64,17 @@ function detectText(stream: ReadableStream<Bytes>): ReadableStream<Bytes> {
   return readable;
 
   async function forward(): Promise<void> {
-    const reader = stream.getReader();
-    const head: Bytes[] = [];
-    let length = 0;
-    let done = false;
     try {
-      while (length < textPrefix.length && !done) {
-        const result = await reader.read();
-        done = result.done;
-        if (result.value !== undefined) head.push(result.value);
-        length += result.value?.byteLength ?? 0;
+      const reader = stream.getReader();
+      let head: Bytes = new Uint8Array(0);
+      while (startsAsText(head) === undefined) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        head = concat(head, value);
       }
       reader.releaseLock();
-      const isText = new TextDecoder('latin1').decode(Buffer.concat(head)).startsWith(textPrefix);
-      const whole = prepend(head, stream);
-      await (isText ? whole.pipeThrough(textDecoder()) : whole).pipeTo(writable);
+      const whole = prepend([head], stream);
+      await (startsAsText(head) === true ? whole.pipeThrough(textDecoder()) : whole).pipeTo(writable);
     } catch (error) {
       await writable.abort(error).catch(() => {});
       await stream.cancel(error).catch(() => {});
@@ -190,14 +106,21 @@ export async function readBeginning(
   stream: ReadableStream<Bytes>,
 ): Promise<{ beginning: Bytes; rest: ReadableStream<Bytes> }> {
   const reader = stream.getReader();
-  let beginning: Bytes = new Uint8Array(0);
-  while (!holdsEnvelope(beginning)) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    beginning = concat(beginning, value);
+  try {
+    let beginning: Bytes = new Uint8Array(0);
+    while (!holdsEnvelope(beginning)) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      beginning = concat(beginning, value);
+    }
+    return { beginning, rest: stream };
+  } catch (error) {
+    // Of what is no message, the file is closed as well.
+    await reader.cancel(error).catch(() => {});
+    throw error;
+  } finally {
+    reader.releaseLock();
   }
-  reader.releaseLock();
-  return { beginning, rest: stream };
 }
 
 function holdsEnvelope(bytes: Bytes): boolean {
@@ -234,8 +157,13 @@ function readStream(openFile: () => Promise<Pick<FileHandle, 'read' | 'close'>>)
     {
       async pull(controller) {
         file ??= await openFile();
-        const { bytesRead, buffer } = await file.read(new Uint8Array(chunkLength), 0, chunkLength, null);
-        if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead));
+        try {
+          const { bytesRead, buffer } = await file.read(new Uint8Array(chunkLength), 0, chunkLength, null);
+          if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead));
+        } catch (error) {
+          await file.close();
+          throw error;
+        }
         await file.close();
         controller.close();
       },
@@ -245,40 +173,53 @@ function readStream(openFile: () => Promise<Pick<FileHandle, 'read' | 'close'>>)
   );
 }
 
-/** Writes a stream to standard output, or to a file that appears when it is complete. */
+/** Whether a path is to be written as it is, rather than replaced: a device, a FIFO, a pipe of the shell. */
+async function isDevice(path: PlainPath): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found !== undefined && !found.isFile() && !found.isDirectory();
+}
+
+/** Whether a result appears when it is complete, or goes out piece by piece. */
+export async function isRegularOutput(path: PlainPath): Promise<boolean> {
+  return path !== pipe && !(await isDevice(path));
+}
+
+/** Writes a stream to standard output, to a device, or to a file that appears when it is complete. */
 export async function writeOutput(
   stream: ReadableStream<Bytes>,
-  path: string,
+  path: PlainPath,
   options: { readonly overwrite: boolean; readonly mode?: number | undefined },
-): Promise<number> {
-  if (path === pipe) return writeToStandardOutput(stream);
-  return writeAtomically(path, options, (file) => writeStream(stream, file));
+  lastLook?: LastLook,
+): Promise<WrittenFile> {
+  if (await isRegularOutput(path)) return writeAtomically(path, options, (file) => writeStream(stream, file), lastLook);
+  if (path === pipe) for await (const chunk of stream) await standardOutput.write(chunk);
+  else await writeToDevice(stream, path);
+  return { notKept: [] };
+}
+
+async function writeToDevice(stream: ReadableStream<Bytes>, path: PlainPath): Promise<void> {
+  const device = await open(path, constants.O_WRONLY);
+  try {
+    for await (const chunk of stream) await writeFully(device, [chunk], null);
+  } finally {
+    await device.close();
+  }
 }
 
 /** Writes a stream to an open file, which begins empty. */
-export async function writeStream(stream: ReadableStream<Bytes>, file: FileHandle): Promise<number> {
+export async function writeStream(stream: ReadableStream<Bytes>, file: FileHandle): Promise<object> {
   let written = 0;
   for await (const chunk of stream) {
     await writeFully(file, [chunk], written);
     written += chunk.byteLength;
   }
-  return written;
-}
-
-async function writeToStandardOutput(stream: ReadableStream<Bytes>): Promise<number> {
-  let written = 0;
-  for await (const chunk of stream) {
-    await new Promise<void>((done, fail) => {
-      process.stdout.write(chunk, (error) => (error ? fail(error) : done()));
-    });
-    written += chunk.byteLength;
-  }
-  return written;
+  return { written };
 }
 
 /** Refuses to write bytes to a terminal that nobody asked for by name. */
 export function assertNoTerminal(args: Arguments, jobs: readonly Job[]): void {
-  if (process.stdout.isTTY && args.get('output') !== pipe && jobs.some(({ output }) => output === pipe)) {
-    throw new UsageError('The output would go to the terminal: give --output FILE, or --output - to have it so');
+  const isAsked = args.get('output') !== undefined;
+  if (standardOutput.isTerminal && !isAsked && jobs.some(({ output }) => output === pipe)) {
+    throw new UsageError('Refusing to write bytes to a terminal. Use --output FILE, or --output - to override');
   }
 }

@@ -1,9 +1,12 @@
 /** `bulla inspect` */
 
 import { type Inspection, inspect } from '../message/inspect.ts';
+import { shownPath } from '../node/paths.ts';
 import type { Arguments } from './arguments.ts';
-import { openMessage, pipe, readBeginning } from './files.ts';
+import { openMessage, readBeginning } from './files.ts';
+import { pipe } from './plan.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
+import { standardOutput } from './standard-streams.ts';
 import { formatBytes, printable } from './terminal.ts';
 
 /** Shows what messages say about themselves. */
@@ -14,10 +17,10 @@ export const inspectCommand: Command = {
   details: 'Nothing that it prints is verified: without a key, anybody may have written it.',
   options: commonOptions,
 
-  async run(args, signal) {
+  async run(args) {
     const inputs = args.files.length === 0 ? [pipe] : args.files;
     const jobs = inputs.map((input) => ({ input, output: '' }));
-    return runJobs(args, jobs, signal, (work) => inspectOne(work, args));
+    return runJobs(args, jobs, (work) => inspectOne(work, args));
   },
 };
 
@@ -28,7 +31,9 @@ async function inspectOne({ job }: Work, args: Arguments): Promise<Result> {
   const result = inspect(beginning, input.size === undefined ? {} : { messageLength: input.size });
   // Of a pipe only the beginning was read, so its length is not known.
   const plaintextLength = input.size === undefined ? undefined : result.plaintextLength;
-  if (!args.has('json')) process.stdout.write(describeMessage(job.input, { ...result, plaintextLength }));
+  if (!args.has('json')) {
+    await standardOutput.write(describeMessage(shownPath(job.input), { ...result, plaintextLength }));
+  }
   const { header } = result;
   return { words: '', ...result, plaintextLength, header: { ...header, created: header.created.toISOString() } };
 }

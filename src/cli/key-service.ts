@@ -1,7 +1,6 @@
 /** The key service that a configuration file names, as a client and as a keyring. */
 
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import secureDefaults from 'node:tls';
 import type { JWK } from 'jose';
@@ -16,6 +15,7 @@ import { developmentToken, exchangedToken } from '../service/tokens/exchange.ts'
 import { serviceAccountToken } from '../service/tokens/service-account.ts';
 import type { Arguments } from './arguments.ts';
 import { FileError, UsageError } from './failure.ts';
+import { readText } from './text-file.ts';
 
 /** A key service, ready to use. */
 export interface ServiceAccess {
@@ -51,30 +51,32 @@ interface TokenConfiguration {
 const maxTokenLength = 65_536;
 const commandTimeout = 60_000;
 
-const opened = new WeakMap<Arguments, ServiceAccess>();
+const opened = new WeakMap<Arguments, Promise<ServiceAccess>>();
 
-/** The key service that `--key-service` names, one for a call, so that data keys that go from its keys to its keys stay in it. Throws a {@link FileError} for a file that is no configuration. */
-export function openKeyService(args: Arguments): ServiceAccess {
+/** The key service that `--key-service` names, one for a call, so that data keys that go from its keys to its keys stay in it. Rejects with a {@link FileError} for a file that is no configuration. */
+export function openKeyService(args: Arguments): Promise<ServiceAccess> {
   const access = opened.get(args) ?? open(args);
   opened.set(args, access);
   return access;
 }
 
-function open(args: Arguments): ServiceAccess {
+async function open(args: Arguments): Promise<ServiceAccess> {
   const path = args.get('key-service') as string;
-  const configuration = readConfiguration(path);
+  const configuration = await readConfiguration(path);
   const { url, pin, key, keyContext = {}, tls, token } = configuration;
   // Of this process, which is the command line's alone; Node itself would speak 1.2.
   secureDefaults.DEFAULT_MIN_VERSION = 'TLSv1.3';
   const development = token.developmentUser !== undefined;
+  const fetch = tls === undefined ? {} : { fetch: await fetchBy(tls, dirname(path)) };
+  const jwk = await readKeyOf(token, dirname(path));
   const client = inConfiguration(path, () =>
     createKeyServiceClient({
       url,
       pin,
       // Whoever signs in as a development user talks to a service on loopback; the client refuses any other without a pin.
       ...(development && pin === undefined && { unsafeUnpinned: true }),
-      ...(tls !== undefined && { fetch: fetchBy(tls, dirname(path)) }),
-      tokenSource: tokenSource(token, dirname(path), path),
+      ...fetch,
+      tokenSource: tokenSource(token, jwk, path),
     }),
   );
   const keyId = () => {
@@ -107,12 +109,12 @@ function inConfiguration<Result>(place: string, make: () => Result): Result {
   }
 }
 
-function fetchBy({ ca, pins }: NonNullable<Configuration['tls']>, folder: string): TlsFetch {
-  return tlsFetch({ ...(ca !== undefined && { ca: readFileSync(resolve(folder, ca)) }), pins });
+async function fetchBy({ ca, pins }: NonNullable<Configuration['tls']>, folder: string): Promise<TlsFetch> {
+  return tlsFetch({ ...(ca !== undefined && { ca: await readText(resolve(folder, ca)) }), pins });
 }
 
-function readConfiguration(path: string): Configuration {
-  const text = readFileSync(path, 'utf8');
+async function readConfiguration(path: string): Promise<Configuration> {
+  const text = await readText(path);
   const wrong = (what: string) => new FileError('ERR_CONFIGURATION', `${path} ${what}`);
   let value: unknown;
   try {
@@ -128,12 +130,16 @@ function readConfiguration(path: string): Configuration {
   return value as Configuration;
 }
 
-function tokenSource(token: TokenConfiguration, folder: string, path: string): TokenSource {
+/** The private key that a token configuration names, or `undefined`. */
+async function readKeyOf({ clientCredentials, serviceAccount }: TokenConfiguration, folder: string) {
+  const file: unknown = (clientCredentials ?? serviceAccount)?.keyFile;
+  if (clientCredentials === undefined && serviceAccount === undefined) return undefined;
+  if (typeof file !== 'string') throw new FileError('ERR_CONFIGURATION', 'keyFile must be the name of a file');
+  return readJwk(resolve(folder, file));
+}
+
+function tokenSource(token: TokenConfiguration, jwk: JWK | undefined, path: string): TokenSource {
   const { command, exchange = false, clientCredentials, serviceAccount, developmentUser } = token;
-  const keyOf = (file: unknown) => {
-    assert(typeof file === 'string', 'keyFile', 'the name of a file');
-    return { jwk: readJwk(resolve(folder, file)) };
-  };
   if (command !== undefined) {
     const isCommand = Array.isArray(command) && command.length > 0 && command.every((part) => typeof part === 'string');
     assert(isCommand, 'token.command', 'an array of a program and its arguments');
@@ -141,20 +147,20 @@ function tokenSource(token: TokenConfiguration, folder: string, path: string): T
     return (request) => exchangedToken({ subjectToken: () => runCommand(command, request) })(request);
   }
   if (clientCredentials !== undefined) {
-    const { keyFile, ...rest } = clientCredentials;
-    return clientCredentialsToken({ ...rest, key: keyOf(keyFile) });
+    const { keyFile: _, ...rest } = clientCredentials;
+    return clientCredentialsToken({ ...rest, key: { jwk: jwk as JWK } });
   }
   if (serviceAccount !== undefined) {
-    const { keyFile, claims = {}, ...rest } = serviceAccount;
-    return serviceAccountToken({ ...rest, claims: { ...claims }, key: keyOf(keyFile) });
+    const { keyFile: _, claims = {}, ...rest } = serviceAccount;
+    return serviceAccountToken({ ...rest, claims: { ...claims }, key: { jwk: jwk as JWK } });
   }
   if (developmentUser !== undefined) return developmentToken(developmentUser);
   const names = 'command, clientCredentials, serviceAccount or developmentUser';
   throw new FileError('ERR_CONFIGURATION', `"token" in ${path} has none of ${names}`);
 }
 
-function readJwk(path: string): JWK {
-  const text = readFileSync(path, 'utf8');
+async function readJwk(path: string): Promise<JWK> {
+  const text = await readText(path);
   try {
     const jwk = JSON.parse(text);
     if (typeof jwk.d === 'string') return jwk;

@@ -1,16 +1,19 @@
 /** `bulla keygen` */
 
-import { dirname } from 'node:path';
 import { exportEcdhPrivateKey, exportEcdhPublicKey, generateEcdhKey } from '../keyrings/ecdh.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { writeAtomically } from '../node/atomic-file.ts';
 import { writeFully } from '../node/file-io.ts';
+import { folderOf } from '../node/paths.ts';
+import { removeTemporaries } from '../node/temporary-files.ts';
 import type { Arguments } from './arguments.ts';
 import { exitCodes, UsageError } from './failure.ts';
-import { assertFolder, pipe } from './files.ts';
-import { formatKeyFile, keyOptions, passphraseOptions, readKeyFile, readPassphrase } from './keys.ts';
-import { type Command, commonOptions, printJson } from './run.ts';
-import { say } from './terminal.ts';
+import { holding } from './interruption.ts';
+import { formatKeyFile, keyOptions, readKeyFile } from './keys.ts';
+import { passphraseOptions, readPassphrase } from './passphrases.ts';
+import { assertFolder, pipe } from './plan.ts';
+import { type Command, commonOptions } from './run.ts';
+import { printJson, say, standardOutput } from './standard-streams.ts';
 
 /** Makes key pairs. */
 export const keygenCommand: Command = {
@@ -39,7 +42,7 @@ async function printPublicKey(args: Arguments): Promise<void> {
   const path = args.get('key');
   if (path === undefined) throw new UsageError('--public needs a --key');
   const { publicKey } = await readKeyFile(path, args);
-  printPublic(args, exportEcdhPublicKey(publicKey), publicKey.keyId);
+  await printPublic(args, exportEcdhPublicKey(publicKey), publicKey.keyId);
 }
 
 async function generate(args: Arguments): Promise<void> {
@@ -47,22 +50,29 @@ async function generate(args: Arguments): Promise<void> {
   if (path === undefined) throw new UsageError('Say where to write the private key with --output');
   if (path === pipe && args.has('json')) throw new UsageError('--json needs an --output that is a file');
   if (args.get('key') !== undefined) throw new UsageError('--key goes with --public');
-  if (path !== pipe) assertFolder(dirname(path));
+  if (path !== pipe) assertFolder(folderOf(path));
   const passphrase = await readPassphrase(args, 'passphrase', 'twice');
   const key = await generateEcdhKey({ extractable: true });
   const publicKey = exportEcdhPublicKey(key.publicKey);
   const text = await formatKeyFile(publicKey, await exportEcdhPrivateKey(key), new Date(), passphrase);
   if (path === pipe) {
-    process.stdout.write(text);
-    if (!args.has('quiet')) say(`public key: ${publicKey}`);
+    // What is encrypted for a key that was not written is lost.
+    await standardOutput.write(text);
+    if (!args.has('quiet')) await say(`public key: ${publicKey}`);
     return;
   }
   const content = encodeUtf8(text, 'key file');
-  await writeAtomically(path, { overwrite: args.has('force'), mode: 0o600 }, (file) => writeFully(file, [content], 0));
-  printPublic(args, publicKey, key.publicKey.keyId, path);
+  const options = { overwrite: args.has('force'), mode: 0o600 };
+  await holding(removeTemporaries, () =>
+    writeAtomically(path, options, async (file) => {
+      await writeFully(file, [content], 0);
+      return {};
+    }),
+  );
+  await printPublic(args, publicKey, key.publicKey.keyId, path);
 }
 
-function printPublic(args: Arguments, publicKey: string, keyId: string, output?: string): void {
-  if (args.has('json')) printJson({ publicKey, keyId, ...(output !== undefined && { output }) });
-  else process.stdout.write(`${publicKey}\n`);
+async function printPublic(args: Arguments, publicKey: string, keyId: string, output?: string): Promise<void> {
+  if (args.has('json')) await printJson({ publicKey, keyId, ...(output !== undefined && { output }) });
+  else await standardOutput.write(`${publicKey}\n`);
 }

@@ -1,6 +1,5 @@
 /** Where the command line's keys come from: public keys, private key files, passphrases; and the keyrings that they make. */
 
-import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { toText } from '../envelope/framing.ts';
 import { isBullaError, KeyError } from '../errors.ts';
 import { anyOf } from '../keyrings/any-of.ts';
@@ -10,8 +9,10 @@ import { passphraseKeyring } from '../keyrings/passphrase.ts';
 import { decrypt } from '../message/decrypt.ts';
 import { encrypt } from '../message/encrypt.ts';
 import type { Arguments, Option } from './arguments.ts';
-import { FileError, UsageError } from './failure.ts';
-import { askHidden } from './terminal.ts';
+import { UsageError } from './failure.ts';
+import { askPassphrase, passphraseFrom, readPassphrase } from './passphrases.ts';
+import { printable } from './terminal.ts';
+import { readText } from './text-file.ts';
 
 /** How to say who will be able to decrypt. */
 export const recipientOptions: readonly Option[] = [
@@ -31,18 +32,6 @@ export const keyOptions: readonly Option[] = [
   { name: 'key-passphrase-fd', value: 'N', help: 'reads the passphrase of protected key files from file descriptor N' },
 ];
 
-/** How to give a passphrase. Never as an argument: those are visible to everybody on the machine. */
-export const passphraseOptions: readonly Option[] = [
-  { name: 'passphrase', short: 'p', help: 'asks for a passphrase on the terminal' },
-  { name: 'passphrase-fd', value: 'N', help: 'reads the passphrase, one line, from file descriptor N' },
-];
-
-/** The same for the passphrase that a message is re-wrapped to. */
-export const newPassphraseOptions: readonly Option[] = [
-  { name: 'new-passphrase', help: 'asks for the passphrase that shall open the message' },
-  { name: 'new-passphrase-fd', value: 'N', help: 'reads it, one line, from file descriptor N' },
-];
-
 /** How to use a key service. */
 export const serviceOptions: readonly Option[] = [
   { name: 'key-service', short: 's', value: 'FILE', help: 'a configuration file that names a key service' },
@@ -56,8 +45,6 @@ export const offlineOption: Option = {
   help: 'wraps to the public key that the service publishes, which needs no permission to decrypt',
 };
 
-const maxKeyFileLength = 65_536;
-const maxPassphraseLength = 4_096;
 const keyFileContentType = 'application/vnd.bulla.private-key';
 
 /** The keyring that encrypts for all recipients, and for a passphrase. Throws a {@link UsageError} where there is none of either. */
@@ -98,7 +85,7 @@ async function serviceKeyrings(args: Arguments): Promise<Keyring[]> {
   }
   // jose and ky are loaded by whoever needs them.
   const { openKeyService } = await import('./key-service.ts');
-  return [openKeyService(args).keyring()];
+  return [(await openKeyService(args)).keyring()];
 }
 
 function combine(keyrings: Keyring[], missing: string): Keyring {
@@ -109,12 +96,12 @@ function combine(keyrings: Keyring[], missing: string): Keyring {
 
 async function readRecipients(args: Arguments) {
   const given = args.all('recipient').map((text) => ({ text, where: '--recipient' }));
-  const listed = args.all('recipients-file').flatMap((path) =>
-    readText(path)
-      .split('\n')
-      .map((line, i) => ({ text: line.trim(), where: `${path}, line ${i + 1}` }))
-      .filter(({ text }) => text !== '' && !text.startsWith('#')),
-  );
+  const listed: typeof given = [];
+  for (const path of args.all('recipients-file')) {
+    const lines = (await readText(path)).split('\n');
+    const named = lines.map((line, i) => ({ text: line.trim(), where: `${path}, line ${i + 1}` }));
+    listed.push(...named.filter(({ text }) => text !== '' && !text.startsWith('#')));
+  }
   return Promise.all(
     [...given, ...listed].map(async ({ text, where }) => {
       try {
@@ -129,21 +116,26 @@ async function readRecipients(args: Arguments) {
 }
 
 async function readPrivateKeys(args: Arguments): Promise<EcdhPrivateKey[]> {
-  const files = args.all('key').map((path) => ({ path, text: readText(path) }));
-  const fd = args.integer('key-passphrase-fd', 0);
-  const fromFd = fd === undefined ? undefined : await readLineOf(fd);
+  const files: { path: string; text: string }[] = [];
+  for (const path of args.all('key')) files.push({ path, text: await readText(path, notAKeyFile) });
+  const fromFd = await readKeyPassphrase(args);
   const keys: EcdhPrivateKey[] = [];
   // One after the other: there is one terminal to ask on.
   for (const { path, text } of files) keys.push(await parsePrivateKey(path, text, fromFd));
   return keys;
 }
 
+async function readKeyPassphrase(args: Arguments): Promise<string | undefined> {
+  const fd = args.integer('key-passphrase-fd', 0);
+  return fd === undefined ? undefined : passphraseFrom(args, fd);
+}
+
 async function parsePrivateKey(path: string, text: string, passphrase: string | undefined): Promise<EcdhPrivateKey> {
   const line = keyLine(text);
   if (line?.startsWith('bullask1.')) return importEcdhPrivateKey(line).catch(renameInvalid(path));
   if (!line?.startsWith('bulla1.')) throw notAKeyFile(path);
-  const given = passphrase ?? (await askHidden(`Passphrase of ${path}: `));
-  const { plaintext, header } = await decrypt(line, { keyring: passphraseKeyring({ passphrase: nonEmpty(given) }) });
+  const given = passphrase ?? (await askPassphrase(`Passphrase of ${printable(path)}: `));
+  const { plaintext, header } = await decrypt(line, { keyring: passphraseKeyring({ passphrase: given }) });
   const key = keyLine(new TextDecoder().decode(plaintext));
   plaintext.fill(0);
   if (header.contentType !== keyFileContentType || key === undefined) throw notAKeyFile(path);
@@ -152,8 +144,8 @@ async function parsePrivateKey(path: string, text: string, passphrase: string | 
 
 /** Reads the public key that a key file names in its comment, or derives it from the key. */
 export async function readKeyFile(path: string, args: Arguments): Promise<EcdhPrivateKey> {
-  const fd = args.integer('key-passphrase-fd', 0);
-  return parsePrivateKey(path, readText(path), fd === undefined ? undefined : await readLineOf(fd));
+  const text = await readText(path, notAKeyFile);
+  return parsePrivateKey(path, text, await readKeyPassphrase(args));
 }
 
 /** The text of a key file, protected where there is a passphrase. */
@@ -173,67 +165,17 @@ export async function formatKeyFile(
   return [...comment, '# protected by a passphrase', toText(message), ''].join('\n');
 }
 
-/** The passphrase that the options `name` and `name-fd` ask for, or `undefined`. */
-export async function readPassphrase(
-  args: Arguments,
-  name: string,
-  asked: 'once' | 'twice',
-): Promise<string | undefined> {
-  const fd = args.integer(`${name}-fd`, 0);
-  if (fd !== undefined && args.has(name)) throw new UsageError(`--${name} and --${name}-fd exclude each other`);
-  if (fd !== undefined) return nonEmpty(await readLineOf(fd));
-  if (!args.has(name)) return undefined;
-  const what = name === 'passphrase' ? 'Passphrase' : 'New passphrase';
-  const typed = nonEmpty(await askHidden(`${what}: `));
-  if (asked === 'twice' && (await askHidden(`${what} again: `)) !== typed) {
-    throw new UsageError('The two passphrases differ');
-  }
-  return typed;
-}
-
-function nonEmpty(passphrase: string): string {
-  if (passphrase === '') throw new UsageError('The passphrase is empty');
-  return passphrase;
-}
-
-/** The first line that a descriptor gives. */
-async function readLineOf(fd: number): Promise<string> {
-  let text = '';
-  try {
-    for await (const chunk of createReadStream('', { fd, autoClose: false, encoding: 'utf8' })) {
-      text += chunk;
-      if (text.includes('\n') || text.length > maxPassphraseLength) break;
-    }
-  } catch (error) {
-    const { code = 'ERR_UNEXPECTED' } = error as NodeJS.ErrnoException;
-    throw new FileError(code, `File descriptor ${fd} could not be read`);
-  }
-  const [line = ''] = text.split(/\r?\n/, 1);
-  if (line.length > maxPassphraseLength) throw new UsageError('The passphrase is too long');
-  return line;
-}
-
+/** What stands in a key file besides comments: one key or message, which may be folded. */
 function keyLine(text: string): string | undefined {
-  const lines = text
+  const lines = linesOf(text).filter((line) => !line.startsWith('#'));
+  return lines.length === 0 ? undefined : lines.join('');
+}
+
+function linesOf(text: string): string[] {
+  return text
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => line !== '' && !line.startsWith('#'));
-  return lines.length === 1 ? lines[0] : undefined;
-}
-
-/** A small text file, or what a pipe gives (`/dev/fd/3`). */
-function readText(path: string): string {
-  const file = openSync(path, 'r');
-  try {
-    const bytes = new Uint8Array(maxKeyFileLength + 1);
-    let filled = 0;
-    for (let read = -1; read !== 0; filled += read)
-      read = readSync(file, bytes, filled, bytes.byteLength - filled, null);
-    if (filled > maxKeyFileLength) throw notAKeyFile(path);
-    return new TextDecoder().decode(bytes.subarray(0, filled));
-  } finally {
-    closeSync(file);
-  }
+    .filter((line) => line !== '');
 }
 
 function notAKeyFile(path: string): KeyError {

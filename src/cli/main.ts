@@ -11,9 +11,9 @@ import { commandHelp, generalHelp } from './help.ts';
 import { inspectCommand } from './inspect.ts';
 import { keygenCommand } from './keygen.ts';
 import { rewrapCommand } from './rewrap.ts';
-import { type Command, interruption, sayFailure } from './run.ts';
+import { type Command, sayFailure } from './run.ts';
 import { keysCommand } from './service-keys.ts';
-import { say } from './terminal.ts';
+import { say, standardError, standardOutput } from './standard-streams.ts';
 
 const commands: readonly Command[] = [
   keygenCommand,
@@ -26,7 +26,7 @@ const commands: readonly Command[] = [
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined) {
-    process.stderr.write(generalHelp(commands));
+    await standardError.write(generalHelp(commands));
     return exitCodes.usage;
   }
   if (name === '--version' || name === '-V') return print(`bulla ${version()}\n`);
@@ -36,8 +36,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   const parsed = parseArguments(args, command.options);
   if (parsed.has('help')) return print(commandHelp(command));
   keepReleasedMemory();
-  const signal = interruption();
-  return command.run(parsed, signal);
+  return command.run(parsed);
 }
 
 function commandOf(name: string): Command {
@@ -46,8 +45,8 @@ function commandOf(name: string): Command {
   return command;
 }
 
-function print(text: string): number {
-  process.stdout.write(text);
+async function print(text: string): Promise<number> {
+  await standardOutput.write(text);
   return exitCodes.success;
 }
 
@@ -56,18 +55,16 @@ function version(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-// A reader that went away (bulla decrypt … | head) is told by the write that failed; without this, the process would crash first.
-process.stdout.on('error', () => {});
-
+let exitCode: number;
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  exitCode = await main(process.argv.slice(2));
 } catch (error) {
   const failure = describeFailure(error);
-  sayFailure(failure);
+  await sayFailure(failure);
   const command = commands.find(({ name }) => name === process.argv[2]);
   const help = command === undefined ? 'bulla --help' : `bulla ${command.name} --help`;
-  if (failure.exitCode === exitCodes.usage) say(`bulla: ${help} says how it is used`);
-  process.exitCode = failure.exitCode;
+  if (failure.exitCode === exitCodes.usage) await say(`bulla: ${help} says how it is used`);
+  exitCode = failure.exitCode;
 }
-// Descriptors that were asked for a passphrase, or a pipe that nobody closes, must not keep the process.
-if (process.exitCode !== exitCodes.success) process.stdout.write('', () => process.exit());
+// All that was written has arrived. A pipe that nobody closes, or a connection that is kept for a next request, must not keep the process.
+process.exit(exitCode);

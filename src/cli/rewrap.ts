@@ -2,33 +2,26 @@
 
 import { inspect, type WrappedKeyInfo } from '../message/inspect.ts';
 import { rewrap } from '../message/rewrap.ts';
+import { openFile } from '../node/file-source.ts';
+import { type PlainPath, shownPath } from '../node/paths.ts';
 import { type RewrapFileOptions, rewrapFile } from '../node/rewrap-file.ts';
 import type { VerifiedKeyDocument } from '../service/key-documents.ts';
 import type { Arguments } from './arguments.ts';
 import { DropError, UsageError } from './failure.ts';
-import {
-  assertNoTerminal,
-  type Job,
-  openMessage,
-  outputOptions,
-  pipe,
-  planJobs,
-  prepend,
-  readBeginning,
-  writeOutput,
-} from './files.ts';
+import { assertNoTerminal, isRegularOutput, openMessage, prepend, readBeginning, writeOutput } from './files.ts';
 import {
   decryptionKeyring,
   encryptionKeyring,
   keyOptions,
-  newPassphraseOptions,
   offlineOption,
-  passphraseOptions,
   recipientOptions,
   serviceOptions,
 } from './keys.ts';
+import { newPassphraseOptions, passphraseOptions } from './passphrases.ts';
+import { type Job, outputOptions, pipe, planJobs } from './plan.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
-import { printable, say } from './terminal.ts';
+import { say } from './standard-streams.ts';
+import { printable } from './terminal.ts';
 import { textEncoder } from './text-form.ts';
 
 /** Replaces wrapped keys. */
@@ -70,10 +63,10 @@ and run the command again.`,
     ...commonOptions,
   ],
 
-  async run(args, signal) {
-    const jobs = plan(args);
+  async run(args) {
+    const jobs = await plan(args);
     if (jobs.length === 0 && !args.has('json') && !args.has('quiet'))
-      say('bulla: no file in these folders ends in .bulla');
+      await say('bulla: no file in these folders ends in .bulla');
     if (!args.has('text') && !args.has('dry-run')) assertNoTerminal(args, jobs);
     const context = args.all('context').length === 0 ? undefined : args.pairs('context');
     const dropped = args.all('drop');
@@ -83,12 +76,11 @@ and run the command again.`,
       context,
       keep: args.has('keep'),
       drop: ({ keyId }) => dropped.includes(keyId),
-      signal,
     };
     if (args.has('recursive')) await assertDroppedAnywhere(jobs, dropped);
-    const newest = await newestVersion(args, signal);
+    const newest = await newestVersion(args);
     const atOnce = args.get('key-service') === undefined ? 1 : filesAtOnce;
-    return runJobs(args, jobs, signal, (work) => rewrapOne(work, options, args, newest), atOnce);
+    return runJobs(args, jobs, (work) => rewrapOne(work, options, args, newest), atOnce);
   },
 };
 
@@ -106,7 +98,7 @@ async function assertDroppedAnywhere(jobs: readonly Job[], dropped: readonly str
   if (missing.size > 0) throw new DropError(`No message has a wrapped key ${[...missing].join(' or ')} to drop`);
 }
 
-async function wrappedKeysOf(path: string): Promise<readonly WrappedKeyInfo[]> {
+async function wrappedKeysOf(path: PlainPath): Promise<readonly WrappedKeyInfo[]> {
   const { beginning, rest } = await readBeginning((await openMessage(path)).stream());
   await rest.cancel();
   return inspect(beginning).wrappedKeys;
@@ -119,7 +111,7 @@ function missingOf(dropped: readonly string[], wrappedKeys: readonly WrappedKeyI
 /** Wrapped keys of as many files travel to a key service together. */
 const filesAtOnce = 64;
 
-function plan(args: Arguments): Job[] {
+async function plan(args: Arguments): Promise<Job[]> {
   const inPlace = args.has('in-place');
   if (inPlace && (args.get('output') ?? args.get('output-folder')) !== undefined) {
     throw new UsageError('--in-place excludes --output and --output-folder');
@@ -133,12 +125,12 @@ function plan(args: Arguments): Job[] {
 }
 
 /** The newest version of the key service's key, where it is the only one that messages shall be wrapped under: what has it needs nothing. */
-async function newestVersion(args: Arguments, signal: AbortSignal): Promise<Newest | undefined> {
+async function newestVersion(args: Arguments): Promise<Newest | undefined> {
   const more = ['recipient', 'recipients-file', 'new-passphrase', 'new-passphrase-fd', 'keep', 'drop'];
   if (args.get('key-service') === undefined || more.some((name) => args.given(name))) return undefined;
   const { openKeyService } = await import('./key-service.ts');
-  const { client, keyId } = openKeyService(args);
-  return client.keyDocument(keyId(), { signal });
+  const { client, keyId } = await openKeyService(args);
+  return client.keyDocument(keyId());
 }
 
 type Newest = Pick<VerifiedKeyDocument, 'keyId' | 'version'>;
@@ -150,31 +142,50 @@ async function rewrapOne(
   newest: Newest | undefined,
 ): Promise<Result> {
   const input = await openMessage(job.input, 'rewrap takes the messages in folders with --in-place --recursive');
+  // Looked at before the message is read: a newer one that takes its place meanwhile is not overwritten.
+  const lastLook = args.has('in-place') ? await lastLookAt(job.input) : undefined;
   const { beginning, rest } = await readBeginning(input.stream());
-  const isNewest = ({ keyId, version }: WrappedKeyInfo) => keyId === newest?.keyId && version === newest.version;
-  const [overwrite, dryRun] = [args.has('in-place') || args.has('force'), args.has('dry-run')];
-  if (newest !== undefined && inspect(beginning).wrappedKeys.some(isNewest)) {
-    await rest.cancel();
-    return { words: `${printable(job.input)}: under the newest version already`, rewrapped: false };
-  }
-  const missing = args.has('recursive') ? undefined : missingOf(args.all('drop'), inspect(beginning).wrappedKeys);
-  if (missing !== undefined) {
-    await rest.cancel();
-    throw new DropError(`The message has no wrapped key ${missing} to drop`);
-  }
-  if (dryRun) {
-    await rest.cancel();
-    await rewrap(beginning, options);
-    return { words: `${printable(job.input)}: would be re-wrapped`, rewrapped: false };
-  }
-  if (input.path !== undefined && job.output !== pipe && !args.has('text')) {
-    await rest.cancel();
-    const onProgress = (bytes: number, total: number) => bar.update(bytes, total);
-    await rewrapFile(input.path, job.output, { ...options, overwrite, onProgress });
-  } else {
-    const rewrapped = prepend([await rewrap(beginning, options)], rest);
+  try {
+    const { wrappedKeys } = inspect(beginning);
+    const shown = printable(shownPath(job.input));
+    if (newest !== undefined && wrappedKeys.some((key) => isNewest(key, newest))) {
+      return { words: `${shown}: under the newest version already`, rewrapped: false };
+    }
+    const missing = args.has('recursive') ? undefined : missingOf(args.all('drop'), wrappedKeys);
+    if (missing !== undefined) throw new DropError(`The message has no wrapped key ${missing} to drop`);
+    if (args.has('dry-run')) {
+      await rewrap(beginning, options);
+      return { words: `${shown}: would be re-wrapped`, rewrapped: false };
+    }
+    const overwrite = args.has('in-place') || args.has('force');
     const asText = args.has('text') || (args.has('in-place') && input.path === undefined);
-    await writeOutput(asText ? rewrapped.pipeThrough(textEncoder()) : rewrapped, job.output, { overwrite });
+    const { notKept } =
+      input.path !== undefined && !asText && (await isRegularOutput(job.output))
+        ? await rewrapFile(input.path, job.output, { ...options, overwrite, onProgress: bar.update })
+        : await rewrapStream();
+    return { words: `${printable(shownPath(job.output))}: re-wrapped`, rewrapped: true, notKept };
+
+    async function rewrapStream() {
+      const rewrapped = prepend([await rewrap(beginning, options)], rest);
+      return writeOutput(
+        asText ? rewrapped.pipeThrough(textEncoder()) : rewrapped,
+        job.output,
+        { overwrite },
+        lastLook,
+      );
+    }
+  } finally {
+    if (!rest.locked) await rest.cancel();
   }
-  return { words: `${printable(job.output)}: re-wrapped`, rewrapped: true };
+}
+
+function isNewest({ keyId, version }: WrappedKeyInfo, newest: Newest): boolean {
+  return keyId === newest.keyId && version === newest.version;
+}
+
+async function lastLookAt(path: PlainPath) {
+  const file = await openFile(path);
+  const lastLook = file.lastLook(path);
+  await file.close();
+  return lastLook;
 }

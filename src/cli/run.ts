@@ -1,9 +1,14 @@
-/** Runs a command over its files: signals, progress, results and failures, and the exit code. */
+/** Runs a command over its files: progress, results and failures, and the exit code. */
 
+import { type PlainPath, shownPath } from '../node/paths.ts';
+import type { NotKept } from '../node/replaced-file.ts';
+import { removeTemporaries } from '../node/temporary-files.ts';
 import type { Arguments, Option } from './arguments.ts';
-import { describeFailure, exitCodes, type Failure, Interrupted } from './failure.ts';
-import { type Job, pipe } from './files.ts';
-import { type ProgressBar, printable, progressBar, say, silentBar } from './terminal.ts';
+import { describeFailure, exitCodes, type Failure } from './failure.ts';
+import { holding } from './interruption.ts';
+import { type Job, pipe } from './plan.ts';
+import { printJson, say } from './standard-streams.ts';
+import { type ProgressBar, printable, progressBar, silentBar } from './terminal.ts';
 
 /** What every command that works on files knows. */
 export const commonOptions: readonly Option[] = [
@@ -23,42 +28,41 @@ export interface Command {
   readonly details: string;
   readonly options: readonly Option[];
   /** Does the work and gives the exit code. Failures of the whole call reject. */
-  run(args: Arguments, signal: AbortSignal): Promise<number>;
+  run(args: Arguments): Promise<number>;
 }
 
 /** What the work on one file is given. */
 export interface Work {
   readonly job: Job;
-  readonly signal: AbortSignal;
   readonly bar: ProgressBar;
 }
 
 /** What is printed of a result: for programs as it is, for people as `words`. */
 export interface Result {
   readonly words: string;
+  /** What the new file could not take from the one that it replaced. */
+  readonly notKept?: readonly NotKept[];
   readonly [name: string]: unknown;
 }
 
 /**
  * Does all jobs, `concurrency` of them at once (default: one after the other). A failure is reported and ends neither the others nor, before all are done,
- * the call. Of many at once, the progress bar counts files.
+ * the call. Of many at once, the progress bar counts files. A signal ends all of it, and takes away what is half written.
  */
 export async function runJobs(
   args: Arguments,
   jobs: readonly Job[],
-  signal: AbortSignal,
   work: (work: Work) => Promise<Result>,
   concurrency = 1,
 ): Promise<number> {
   const run = new Run(args, jobs.length, concurrency > 1);
   const waiting = jobs.values();
   const worker = async () => {
-    for (const job of waiting) {
-      await run.one(job, signal, work);
-      if (signal.aborted) return;
-    }
+    for (const job of waiting) await run.one(job, work);
   };
-  await Promise.all(Array.from({ length: Math.min(concurrency, jobs.length) }, worker));
+  await holding(removeTemporaries, () =>
+    Promise.all(Array.from({ length: Math.min(concurrency, jobs.length) }, worker)),
+  );
   run.bar?.clear();
   return run.exitCode;
 }
@@ -78,55 +82,51 @@ class Run {
     if (together) this.bar = progressBar(`${total} files`, args.has('json') || args.has('quiet'), 'files');
   }
 
-  async one(job: Job, signal: AbortSignal, work: (work: Work) => Promise<Result>): Promise<void> {
+  async one(job: Job, work: (work: Work) => Promise<Result>): Promise<void> {
     const [json, quiet] = [this.#args.has('json'), this.#args.has('quiet')];
-    const bar = this.bar ?? progressBar(job.input, json || quiet);
+    const bar = this.bar ?? progressBar(shownPath(job.input), json || quiet);
     const own = this.bar === undefined ? bar : silentBar;
     try {
-      const { words, ...result } = await work({ job, signal, bar: own });
+      if (job.failure !== undefined) throw job.failure;
+      const { words, notKept = [], ...result } = await work({ job, bar: own });
       bar.clear();
-      if (json) printJson({ ...named(job), ...result });
-      else if (!quiet && words !== '' && job.output !== pipe) say(words);
+      if (json) await printJson({ ...named(job), ...result, ...(notKept.length > 0 && { notKept }) });
+      else if (!quiet && words !== '' && job.output !== pipe) await say(words);
+      if (notKept.length > 0) await say(`bulla: ${printable(shownPath(job.output))}: ${describeNotKept(notKept)}`);
     } catch (error) {
       bar.clear();
-      this.#failed(describeFailure(signal.aborted ? signal.reason : error, this.#args), job, signal.aborted);
+      await this.#failed(describeFailure(error, this.#args), job);
     }
     this.bar?.update(++this.#done, this.#total);
   }
 
-  #failed(failure: Failure, job: Job, aborted: boolean): void {
-    // Of many at once, an interruption is said once.
-    if (aborted && this.exitCode === failure.exitCode) return;
-    if (this.#args.has('json')) {
-      printJson({ ...named(job), error: { code: failure.code, message: failure.message } });
-    }
-    sayFailure(failure, job.input);
-    if (this.exitCode === exitCodes.success || aborted) this.exitCode = failure.exitCode;
+  async #failed(failure: Failure, job: Job): Promise<void> {
+    if (this.exitCode === exitCodes.success) this.exitCode = failure.exitCode;
+    const { code, message } = failure;
+    // Where standard output is what failed, standard error and the exit code say so.
+    if (this.#args.has('json')) await printJson({ ...named(job), error: { code, message } }).catch(() => {});
+    await sayFailure(failure, shownPath(job.input));
   }
+}
+
+function describeNotKept(notKept: readonly NotKept[]): string {
+  const [link, ...others] = notKept.includes('hard links') ? ['it has other names, which keep the old content'] : [];
+  const lost = notKept.filter((what) => what !== 'hard links');
+  const owner = lost.length === 0 ? [] : [`its ${lost.join(' and ')} could not be kept`];
+  return [...owner, ...(link === undefined ? [] : [link]), ...others].join('; ');
 }
 
 function named({ input, output }: Job) {
-  return output === '' ? { input } : { input, output };
+  const bytes = (name: 'inputBytes' | 'outputBytes', path: PlainPath) =>
+    typeof path === 'string' ? {} : { [name]: path.toString('base64url') };
+  const one = { input: shownPath(input), ...bytes('inputBytes', input) };
+  return output === '' ? one : { ...one, output: shownPath(output), ...bytes('outputBytes', output) };
 }
 
 /** Says what failed, and on a second line what to do about it. */
-export function sayFailure({ code, message, hint }: Failure, input?: string): void {
-  const named = input === undefined || input === pipe || message.endsWith(`: ${input}`);
-  const where = named ? '' : `${printable(input)}: `;
-  say(`bulla: ${where}${printable(message)} (${code})`);
-  if (hint !== undefined) say(`bulla: ${hint}`);
-}
-
-/** One line of JSON on standard output. */
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
-}
-
-/** A signal that Ctrl-C and requests to end abort, so that whatever is half done is taken away before the process ends. */
-export function interruption(): AbortSignal {
-  const controller = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.once(name, () => controller.abort(new Interrupted(name)));
-  }
-  return controller.signal;
+export async function sayFailure({ code, message, hint }: Failure, input?: string): Promise<void> {
+  const isNamed = input === undefined || input === pipe || message.endsWith(`: ${input}`);
+  const where = isNamed ? '' : `${printable(input)}: `;
+  await say(`bulla: ${where}${printable(message)} (${code})`);
+  if (hint !== undefined) await say(`bulla: ${hint}`);
 }

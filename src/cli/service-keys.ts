@@ -4,7 +4,8 @@ import type { KeyDeletion, KeyDescription, KeyManagement, RotationPolicy } from 
 import type { Arguments, Option } from './arguments.ts';
 import { exitCodes, UsageError } from './failure.ts';
 import { serviceOptions } from './keys.ts';
-import { type Command, commonOptions, printJson } from './run.ts';
+import { type Command, commonOptions } from './run.ts';
+import { printJson, standardOutput } from './standard-streams.ts';
 import { printable } from './terminal.ts';
 
 const keyServiceOption = serviceOptions.find(({ name }) => name === 'key-service') as Option;
@@ -40,7 +41,7 @@ export const keysCommand: Command = {
     ...commonOptions.filter(({ name }) => name === 'help'),
   ],
 
-  async run(args, signal) {
+  async run(args) {
     const [action = '', ...names] = args.files;
     const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
     const all = Object.keys(actions).join(', ');
@@ -54,10 +55,10 @@ export const keysCommand: Command = {
       import('./key-service.ts'),
       import('../service/management.ts'),
     ]);
-    const keys = keyManagement(openKeyService(args).client);
-    const changed = await perform.run({ keys, args, names, signal });
+    const keys = keyManagement((await openKeyService(args)).client);
+    const changed = await perform.run({ keys, args, names });
     const silent = args.has('quiet') && !args.has('json') && !asked.includes(action);
-    if (!silent) for (const key of changed) print(key, args);
+    if (!silent) for (const key of changed) await print(key, args);
     return exitCodes.success;
   },
 };
@@ -69,7 +70,6 @@ interface Call {
   readonly keys: KeyManagement;
   readonly args: Arguments;
   readonly names: readonly string[];
-  readonly signal: AbortSignal;
 }
 
 interface Action {
@@ -86,44 +86,40 @@ const one = (run: (call: Call, key: string) => Promise<KeyDescription>): Action 
 });
 
 const actions: Record<string, Action> = {
-  list: { names: 0, run: ({ keys, signal }) => collect(keys.list({ signal })) },
+  list: { names: 0, run: ({ keys }) => collect(keys.list()) },
   create: {
     names: 0,
-    async run({ keys, args, signal }) {
+    async run({ keys, args }) {
       const [alias, description] = [args.get('alias'), args.get('description')];
-      return [await keys.create({ alias, description, rotation: rotationOf(args), signal })];
+      return [await keys.create({ alias, description, rotation: rotationOf(args) })];
     },
   },
-  show: one(({ keys, signal }, key) => keys.describe(key, { signal })),
-  rotate: one(async ({ keys, signal }, key) => {
-    const { newest_version: newest } = await keys.describe(key, { signal });
-    return keys.rotate(key, newest, { signal });
+  show: one(({ keys }, key) => keys.describe(key)),
+  rotate: one(async ({ keys }, key) => {
+    const { newest_version: newest } = await keys.describe(key);
+    return keys.rotate(key, newest);
   }),
-  disable: one(({ keys, args, signal }, key) => keys.disable(key, args.integer('key-version', 1), { signal })),
-  enable: one(({ keys, args, signal }, key) => keys.enable(key, args.integer('key-version', 1), { signal })),
-  'mark-compromised': one(({ keys, args, signal }, key) =>
-    keys.markCompromised(key, required(args, 'key-version'), { signal }),
-  ),
-  'raise-floor': one(({ keys, args, signal }, key) => keys.raiseFloor(key, required(args, 'floor'), { signal })),
-  'set-rotation': one(async ({ keys, args, signal }, key) => {
+  disable: one(({ keys, args }, key) => keys.disable(key, args.integer('key-version', 1))),
+  enable: one(({ keys, args }, key) => keys.enable(key, args.integer('key-version', 1))),
+  'mark-compromised': one(({ keys, args }, key) => keys.markCompromised(key, required(args, 'key-version'))),
+  'raise-floor': one(({ keys, args }, key) => keys.raiseFloor(key, required(args, 'floor'))),
+  'set-rotation': one(async ({ keys, args }, key) => {
     const given = rotationOf(args);
     if (given === undefined) throw new UsageError('Give --max-age-days, --max-uses or both');
     // At the service, what a policy leaves out has no limit.
-    const { rotation, revision } = await keys.describe(key, { signal });
-    return keys.setRotationPolicy(key, { ...rotation, ...given }, { revision, signal });
+    const { rotation, revision } = await keys.describe(key);
+    return keys.setRotationPolicy(key, { ...rotation, ...given }, { revision });
   }),
-  'schedule-deletion': one(({ keys, args, signal }, key) =>
-    keys.scheduleDeletion(key, required(args, 'days'), args.integer('key-version', 1), { signal }),
+  'schedule-deletion': one(({ keys, args }, key) =>
+    keys.scheduleDeletion(key, required(args, 'days'), args.integer('key-version', 1)),
   ),
-  'approve-deletion': one(({ keys, signal }, key) => keys.approveDeletion(key, { signal })),
-  'cancel-deletion': one(({ keys, signal }, key) => keys.cancelDeletion(key, { signal })),
+  'approve-deletion': one(({ keys }, key) => keys.approveDeletion(key)),
+  'cancel-deletion': one(({ keys }, key) => keys.cancelDeletion(key)),
   alias: {
     names: 2,
-    run: async ({ keys, names: [alias, key], signal }) => [
-      await keys.setAlias(alias as string, key as string, { signal }),
-    ],
+    run: async ({ keys, names: [alias, key] }) => [await keys.setAlias(alias as string, key as string)],
   },
-  unalias: one(({ keys, signal }, alias) => keys.deleteAlias(alias, { signal })),
+  unalias: one(({ keys }, alias) => keys.deleteAlias(alias)),
 };
 
 async function collect(keys: AsyncIterable<KeyDescription>): Promise<KeyDescription[]> {
@@ -145,11 +141,8 @@ function required(args: Arguments, name: string): number {
   return value;
 }
 
-function print(key: KeyDescription, args: Arguments): void {
-  if (args.has('json')) {
-    printJson(key);
-    return;
-  }
+async function print(key: KeyDescription, args: Arguments): Promise<void> {
+  if (args.has('json')) return printJson(key);
   const aliases = key.aliases.map((alias) => ` alias:${alias}`).join('');
   const head = `${key.key_id}${aliases}  ${key.state}, tenant ${key.tenant}, floor ${key.floor}`;
   const lines = [
@@ -161,7 +154,7 @@ function print(key: KeyDescription, args: Arguments): void {
       return `  version ${String(version).padEnd(4)} ${state.padEnd(17)} ${dateOf(created)}  ${uses} uses`;
     }),
   ];
-  process.stdout.write(lines.map((line) => `${printable(line)}\n`).join(''));
+  await standardOutput.write(lines.map((line) => `${printable(line)}\n`).join(''));
 }
 
 function describeRotation({ max_age_days: days, max_uses: uses }: RotationPolicy): string {

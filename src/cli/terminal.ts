@@ -1,8 +1,10 @@
-/** What the command line says on standard error, its progress bar, and its hidden prompts. */
+/** What a terminal shows: text made harmless, a progress bar, and hidden prompts. */
 
 import { closeSync, openSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
-import { FileError, Interrupted } from './failure.ts';
+import { FileError } from './failure.ts';
+import { endBy, hold } from './interruption.ts';
+import { standardError } from './standard-streams.ts';
 
 /** Text that others wrote, with everything in it that a terminal would obey made visible. */
 export function printable(text: string): string {
@@ -10,11 +12,6 @@ export function printable(text: string): string {
     const code = (character.codePointAt(0) as number).toString(16);
     return `\\u{${code}}`;
   });
-}
-
-/** Writes a line to standard error. */
-export function say(text: string): void {
-  process.stderr.write(`${text}\n`);
 }
 
 /** A bar on a terminal, nothing anywhere else. */
@@ -33,9 +30,9 @@ export const silentBar: ProgressBar = { update: () => {}, clear: () => {} };
 
 /** A progress bar for one file, or for many, on standard error if that is a terminal and nobody asked for silence. */
 export function progressBar(label: string, silent: boolean, unit: 'bytes' | 'files' = 'bytes'): ProgressBar {
-  const { stderr } = process;
-  if (silent || !stderr.isTTY) return silentBar;
+  if (silent || !standardError.isTerminal) return silentBar;
   const format = unit === 'bytes' ? formatBytes : (files: number) => `${Math.round(files)} files`;
+  const draw = (text: string) => void standardError.write(`\r\x1b[K${text}`).catch(() => {});
   const begun = performance.now();
   let drawn = begun;
   let shown = false;
@@ -47,10 +44,10 @@ export function progressBar(label: string, silent: boolean, unit: 'bytes' | 'fil
       shown = true;
       const rate = `${format((done / (now - begun)) * 1000)}/s`;
       const text = `${bar(done, total)} ${rate}  ${printable(label)}`;
-      stderr.write(`\r\x1b[K${text.slice(0, (stderr.columns || 80) - 1)}`);
+      draw(text.slice(0, (process.stderr.columns || 80) - 1));
     },
     clear() {
-      if (shown) stderr.write('\r\x1b[K');
+      if (shown) draw('');
     },
   };
 }
@@ -74,16 +71,21 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
 }
 
-/** Asks on the terminal that controls the process, whatever standard input is, and shows nothing of the answer. */
-export async function askHidden(question: string): Promise<string> {
+/** Asks on the terminal that controls the process, whatever standard input is, and shows nothing of the answer, which is bytes. */
+export async function askHidden(question: string): Promise<Uint8Array> {
   const { input, output, close } = openTerminal();
-  // Before the question: whoever answers at once must not see it either.
-  input.setRawMode(true);
+  const restore = () => void input.setRawMode(false);
+  const release = hold(restore);
+  process.on('exit', restore);
   try {
+    // Before the question: an answer that is typed at once must not be seen either.
+    input.setRawMode(true);
     output.write(question);
     return await readLine(input);
   } finally {
-    input.setRawMode(false);
+    process.off('exit', restore);
+    restore();
+    release();
     output.write('\n');
     close();
   }
@@ -96,6 +98,8 @@ function openTerminal(): { input: ReadStream; output: WriteStream; close: () => 
     const [inputFd, outputFd] = opened as [number, number];
     const input = new ReadStream(inputFd);
     const output = new WriteStream(outputFd);
+    // A terminal that went away is told by the input, which ends.
+    output.on('error', () => {});
     const close = () => {
       input.destroy();
       output.destroy();
@@ -107,22 +111,31 @@ function openTerminal(): { input: ReadStream; output: WriteStream; close: () => 
   }
 }
 
-const [ctrlC, ctrlD, backspace, del, ctrlU] = ['\x03', '\x04', '\b', '\x7f', '\x15'];
+const [ctrlC, ctrlD, backspace, ctrlU, ctrlBackslash, escapeKey, del] = [0x03, 0x04, 0x08, 0x15, 0x1c, 0x1b, 0x7f];
+const [lineFeed, carriageReturn, firstPrintable] = [0x0a, 0x0d, 0x20];
 
-function readLine(input: ReadStream): Promise<string> {
+/** The bytes of a line, since a terminal may send another encoding than UTF-8. */
+function readLine(input: ReadStream): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    let typed: string[] = [];
-    input.setEncoding('utf8');
+    let typed: number[] = [];
     input.on('error', reject);
-    input.on('end', () => reject(new Interrupted('SIGHUP')));
-    input.on('data', (text: string) => {
-      for (const character of text) {
-        if (character === '\r' || character === '\n') return resolve(typed.join(''));
-        if (character === ctrlC || character === ctrlD) return reject(new Interrupted('SIGINT'));
-        if (character === backspace || character === del) typed.pop();
-        else if (character === ctrlU) typed = [];
-        else typed.push(character);
+    input.on('end', () => endBy('SIGHUP'));
+    input.on('data', (chunk: Buffer) => {
+      // Arrows and other keys that are no characters.
+      if (chunk[0] === escapeKey) return;
+      for (const byte of chunk) {
+        if (byte === carriageReturn || byte === lineFeed) return resolve(Uint8Array.from(typed));
+        if (byte === ctrlC || byte === ctrlD || byte === ctrlBackslash) endBy('SIGINT');
+        if (byte === backspace || byte === del) typed = withoutLast(typed);
+        else if (byte === ctrlU) typed = [];
+        else if (byte >= firstPrintable) typed.push(byte);
       }
     });
   });
+}
+
+/** Without the last character, which may be of several bytes. */
+function withoutLast(typed: readonly number[]): number[] {
+  const begin = typed.findLastIndex((byte) => (byte & 0xc0) !== 0x80);
+  return typed.slice(0, Math.max(0, begin));
 }

@@ -1,7 +1,7 @@
 /** What stands around envelope and segments: magics, version, length, the detached halves and the text form, `docs/format.md` §1. */
 
 import { MessageFormatError } from '../errors.ts';
-import { decodeBase64url, encodeBase64url } from '../lib/base64url.ts';
+import { decodeBase64url, encodeBase64url, unfold } from '../lib/base64url.ts';
 import { concat, copy, readU32, u32 } from '../lib/bytes.ts';
 import { maxEnvelopeLength } from '../lib/limits.ts';
 import type { Bytes } from '../types.ts';
@@ -100,7 +100,7 @@ export function toText(bytes: Uint8Array): string {
  * Throws `ERR_NOT_A_MESSAGE` or `ERR_MALFORMED`.
  */
 export function fromText(folded: string): Bytes {
-  const text = folded.replace(/^\ufeff/, '').replaceAll(/[\t\n\r ]+/g, '');
+  const text = unfold(folded);
   for (const form of ['message', 'envelope'] as const) {
     const prefix = textPrefixes[form];
     if (!text.startsWith(prefix)) continue;

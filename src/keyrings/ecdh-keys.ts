@@ -15,7 +15,7 @@ import {
 } from '../crypto/ecdh.ts';
 import { thumbprint } from '../crypto/thumbprint.ts';
 import { KeyError } from '../errors.ts';
-import { decodeBase64url, encodeBase64url } from '../lib/base64url.ts';
+import { decodeBase64url, encodeBase64url, unfold } from '../lib/base64url.ts';
 import { concat } from '../lib/bytes.ts';
 import type { Bytes } from '../types.ts';
 
@@ -48,7 +48,7 @@ export async function generateEcdhKey({ extractable = false }: ExtractableOption
   return { publicKey: await publicKeyOf(await exportPoint(publicKey)), privateKey };
 }
 
-/** A public key from its string (`bullapk1.…`) or its JWK (RFC 7518 §6.2.1). Throws `ERR_INVALID_KEY`. */
+/** A public key from its string (`bullapk1.…`; white space does not matter) or its JWK (RFC 7518 §6.2.1). Throws `ERR_INVALID_KEY`. */
 export async function importEcdhPublicKey(key: string | JsonWebKey): Promise<EcdhPublicKey> {
   const point =
     typeof key === 'string' ? decodeString(key, publicPrefix) : concat(Uint8Array.of(0x04), ...coordinates(key));
@@ -124,7 +124,8 @@ function decodeCoordinate(text: unknown): Bytes {
   return bytes;
 }
 
-function decodeString(text: string, prefix: string): Bytes {
+function decodeString(folded: string, prefix: string): Bytes {
+  const text = unfold(folded);
   const bytes = text.startsWith(prefix) ? decodeBase64url(text, prefix.length) : undefined;
   if (bytes === undefined) throw invalid(`no string of the form ${prefix}…`);
   return bytes;

@@ -10,6 +10,18 @@ for (let i = 0; i < 64; i++) values[alphabet.charCodeAt(i)] = i;
 const codes = Uint8Array.from(alphabet, (character) => character.charCodeAt(0));
 const ascii = new TextDecoder('latin1');
 
+const whiteSpace = /[\t\n\r ]+/g;
+
+/** A text without what editors, shells and mail put into it (`docs/format.md` §1.7), a byte order mark in front aside. */
+export function withoutWhiteSpace(text: string): string {
+  return text.replace(whiteSpace, '');
+}
+
+/** The same without a byte order mark in front. */
+export function unfold(text: string): string {
+  return withoutWhiteSpace(text.replace(/^\ufeff/, ''));
+}
+
 /** The text of bytes. */
 export function encodeBase64url(bytes: Uint8Array): string {
   const { byteLength } = bytes;

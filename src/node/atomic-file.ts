@@ -1,11 +1,12 @@
 /** A file that appears under its name when it is complete, or never. */
 
-import { randomBytes } from 'node:crypto';
-import { type FileHandle, link, lstat, open, realpath, rename, unlink } from 'node:fs/promises';
-import { constants } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { assert, assertInteger } from '../lib/assert.ts';
+import { type FilePath, folderOf, type PlainPath, plainPath } from './paths.ts';
+import { findTarget, type NotKept, takeOver } from './replaced-file.ts';
+import { aboutTarget, systemError } from './system-error.ts';
+import { forgetTemporary, temporaryBeside } from './temporary-files.ts';
 
 /** How a file comes to be. */
 export interface AtomicFileOptions {
@@ -21,65 +22,95 @@ export interface AtomicFileOptions {
 /** What {@link AtomicFileOptions} may contain. */
 export const atomicFileOptionNames = ['overwrite', 'mode'] as const;
 
+/** What is known of a file when it has its name. */
+export interface WrittenFile {
+  /**
+   * What could not be taken from the file that was replaced; empty for a new file. Access control lists and extended attributes are never taken: Node has no call for them.
+   */
+  readonly notKept: readonly NotKept[];
+}
+
+/** Says, at the moment of the replacement, whether it still replaces what it was made from. Throws where it does not. */
+export type LastLook = (target: PlainPath) => void;
+
 /**
  * A temporary file in the folder of its target, to be published under the target's name or discarded. A process that is killed outright leaves it behind
  * as `.bulla-*.tmp`, readable by its owner alone.
  */
-export class AtomicFile {
+export class AtomicFile implements WrittenFile {
   readonly handle: FileHandle;
-  readonly #temporary: string;
-  readonly #target: string;
+  notKept: readonly NotKept[] = [];
+  readonly #temporary: PlainPath;
+  readonly #target: PlainPath;
+  /** As the caller names it. */
+  readonly #name: PlainPath;
   readonly #overwrite: boolean;
-  readonly #mode: number;
+  readonly #mode: number | undefined;
   #closed = false;
 
-  private constructor(handle: FileHandle, temporary: string, target: Target, overwrite: boolean) {
+  private constructor(handle: FileHandle, { temporary, target, name }: Names, options: AtomicFileOptions) {
     this.handle = handle;
     this.#temporary = temporary;
-    this.#target = target.path;
-    this.#overwrite = overwrite;
-    this.#mode = target.mode;
+    this.#target = target;
+    this.#name = name;
+    this.#overwrite = options.overwrite === true;
+    this.#mode = options.mode;
   }
 
-  /** Rejects with the file system's own errors, with `EEXIST`, `EISDIR` and `EINVAL` (no regular file) before anything is written, and a `TypeError` that names a wrong option. */
-  static async create(path: string | URL, { overwrite = false, mode }: AtomicFileOptions = {}): Promise<AtomicFile> {
+  /**
+   * Rejects with the file system's own errors, with `EEXIST`, `EISDIR` and `EINVAL` (no regular file, a link to nothing) before anything is written, and with a
+   * `TypeError` that names a wrong option.
+   */
+  static async create(path: FilePath, { overwrite = false, mode }: AtomicFileOptions = {}): Promise<AtomicFile> {
     assert(typeof overwrite === 'boolean', 'overwrite', 'a boolean');
     if (mode !== undefined) assertInteger(mode, 0, 0o777, 'mode');
-    const target = await inspectTarget(pathOf(path), overwrite, mode);
-    const temporary = join(dirname(target.path), `.bulla-${randomBytes(9).toString('hex')}.tmp`);
-    const handle = await open(temporary, 'wx+', 0o600).catch((error: NodeJS.ErrnoException) => {
-      // Nobody has heard of the temporary file.
-      error.message = error.message.replace(temporary, target.path);
-      throw Object.assign(error, { path: target.path });
-    });
-    return new AtomicFile(handle, temporary, target, overwrite);
+    const name = plainPath(path, 'to');
+    const target = await findTarget(name, overwrite);
+    const temporary = temporaryBeside(target);
+    try {
+      return new AtomicFile(await open(temporary, 'wx+', 0o600), { temporary, target, name }, { overwrite, mode });
+    } catch (error) {
+      forgetTemporary(temporary);
+      throw aboutTarget(error, name);
+    }
   }
 
-  /** Makes what was written durable; nothing can be added to it. */
+  /** Gives the file what the one in its place has, and makes durable what was written; nothing can be added to it. */
   async complete(): Promise<void> {
     if (this.#closed) return;
-    await this.handle.chmod(this.#mode);
+    this.notKept = await takeOver(this.handle, this.#target, this.#mode);
     await this.handle.sync();
     this.#closed = true;
     await this.handle.close();
   }
 
-  /** Makes the file durable and visible, in this order. What fails leaves nothing behind, and nothing overwritten. */
-  async publish(): Promise<void> {
+  /** Makes the file durable and visible, in this order. Where it rejects, it left nothing behind and replaced nothing. */
+  async publish(lastLook?: LastLook): Promise<void> {
     try {
       await this.complete();
-      if (this.#overwrite) await rename(this.#temporary, this.#target);
-      else await moveToNew(this.#temporary, this.#target);
+      this.#appear(lastLook);
     } catch (error) {
       await this.discard();
-      throw error;
+      throw aboutTarget(error, this.#name);
     }
-    await syncFolder(dirname(this.#target));
+    await syncFolder(folderOf(this.#target));
   }
 
-  /** Removes the file after it was published; what it replaced does not come back. Never rejects. */
-  async withdraw(): Promise<void> {
-    await unlink(this.#target).catch(() => {});
+  /**
+   * Publishes two files that are nothing without each other. Both are durable before either is visible. Where the second cannot be made visible, the first is taken away
+   * again, and what it had replaced is back. Nothing else of this process, no signal included, comes between them; a power failure or SIGKILL may, and then leaves the old
+   * first file as `.bulla-*.tmp`.
+   */
+  static async publishBoth(first: AtomicFile, second: AtomicFile): Promise<void> {
+    try {
+      await first.complete();
+      await second.complete();
+      first.#appearWith(second);
+    } catch (error) {
+      await Promise.all([first.discard(), second.discard()]);
+      throw error;
+    }
+    await Promise.all([first, second].map((file) => syncFolder(folderOf(file.#target))));
   }
 
   /** Removes what was written. Never rejects; harmless when nothing is left to remove. */
@@ -89,103 +120,111 @@ export class AtomicFile {
       await this.handle.close().catch(() => {});
     }
     await unlink(this.#temporary).catch(() => {});
+    forgetTemporary(this.#temporary);
   }
-}
 
-/**
- * Publishes two files that are nothing without each other, `first` before `second`. Both are durable before either is visible; where `second` cannot be made
- * visible, `first` is taken away again.
- */
-export async function publishBoth(first: AtomicFile, second: AtomicFile): Promise<void> {
-  try {
-    await first.complete();
-    await second.complete();
-    await first.publish();
-    await second.publish().catch(async (error) => {
-      await first.withdraw();
+  /** Synchronous, so that nothing of this process comes between the last look and the new name. */
+  #appear(lastLook?: LastLook): void {
+    lastLook?.(this.#target);
+    if (this.#overwrite) renameSync(this.#temporary, this.#target);
+    else moveToNew(this.#temporary, this.#target);
+    forgetTemporary(this.#temporary);
+  }
+
+  #appearWith(second: AtomicFile): void {
+    const bringBack = this.#overwrite ? about(this.#name, () => setAside(this.#target)) : undefined;
+    let visible = false;
+    try {
+      about(this.#name, () => this.#appear());
+      visible = true;
+      about(second.#name, () => second.#appear());
+    } catch (error) {
+      if (bringBack !== undefined) bringBack.undo();
+      else if (visible) unlinkSync(this.#target);
       throw error;
-    });
-  } catch (error) {
-    await Promise.all([first.discard(), second.discard()]);
-    throw error;
+    }
+    bringBack?.done();
   }
 }
 
 /** Makes a file from what `write` puts in it, and removes it when that fails. */
-export async function writeAtomically<Result>(
-  path: string | URL,
+export async function writeAtomically<Result extends object>(
+  path: FilePath,
   options: AtomicFileOptions,
   write: (handle: FileHandle) => Promise<Result>,
-): Promise<Result> {
+  lastLook?: LastLook,
+): Promise<Result & WrittenFile> {
   const file = await AtomicFile.create(path, options);
   try {
     const result = await write(file.handle);
-    await file.publish();
-    return result;
+    await file.publish(lastLook);
+    return { ...result, notKept: file.notKept };
   } catch (error) {
     await file.discard();
     throw error;
   }
 }
 
-interface Target {
-  readonly path: string;
-  readonly mode: number;
+function about<Result>(name: PlainPath, act: () => Result): Result {
+  try {
+    return act();
+  } catch (error) {
+    throw aboutTarget(error, name);
+  }
 }
 
-async function inspectTarget(path: string, overwrite: boolean, mode: number | undefined): Promise<Target> {
-  const found = await lstat(path).catch(ignoring('ENOENT'));
-  if (found === undefined) return { path, mode: mode ?? 0o666 & ~process.umask() };
-  if (!overwrite) throw systemError('EEXIST', 'file already exists', path);
-  if (found.isSymbolicLink()) {
-    const real = await realpath(path).catch(ignoring('ENOENT'));
-    // The link stays and what it points to is replaced; a link to nothing is replaced itself.
-    return real === undefined ? { path, mode: mode ?? 0o666 & ~process.umask() } : inspectTarget(real, overwrite, mode);
+interface Names {
+  readonly temporary: PlainPath;
+  /** The place that it shall have, links resolved. */
+  readonly target: PlainPath;
+  /** As the caller names it. */
+  readonly name: PlainPath;
+}
+
+/** Keeps what stands at a path under another name, until it is known whether it is to come back. */
+function setAside(target: PlainPath): { undo(): void; done(): void } | undefined {
+  if (lstatSync(target, { throwIfNoEntry: false }) === undefined) return undefined;
+  const aside = temporaryBeside(target);
+  const done = () => {
+    if (lstatSync(aside, { throwIfNoEntry: false }) !== undefined) unlinkSync(aside);
+  };
+  try {
+    linkSync(target, aside);
+  } catch {
+    // No links here, or not to a file of somebody else.
+    renameSync(target, aside);
   }
-  if (found.isDirectory()) throw systemError('EISDIR', 'illegal operation on a directory', path);
-  // Renaming over a device or a FIFO would remove it.
-  if (!found.isFile()) throw systemError('EINVAL', 'not a regular file', path);
-  return { path, mode: mode ?? found.mode & 0o777 };
+  // Not one that a signal may remove.
+  forgetTemporary(aside);
+  return {
+    undo() {
+      renameSync(aside, target);
+      // Renaming one name of a file to another one of its names does nothing.
+      done();
+    },
+    done,
+  };
 }
 
 /** A rename that fails when the target exists: a second name, and away with the first. */
-async function moveToNew(from: string, to: string): Promise<void> {
+function moveToNew(from: PlainPath, to: PlainPath): void {
   try {
-    await link(from, to);
+    linkSync(from, to);
   } catch (error) {
     if (!withoutLinks.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
-    // FAT and some network file systems have no links; between this look and the renaming another file may slip in there.
-    if ((await lstat(to).catch(ignoring('ENOENT'))) !== undefined) {
-      throw systemError('EEXIST', 'file already exists', to);
-    }
-    await rename(from, to);
+    // FAT and some network file systems have no links; between this look and the renaming another process may slip a file in.
+    if (lstatSync(to, { throwIfNoEntry: false }) !== undefined) throw systemError('EEXIST', 'file already exists', to);
+    renameSync(from, to);
     return;
   }
-  await unlink(from);
+  unlinkSync(from);
 }
 
 const withoutLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
 /** Makes a new name durable, where folders can be opened for that. */
-async function syncFolder(path: string): Promise<void> {
+async function syncFolder(path: PlainPath): Promise<void> {
   const folder = await open(path, 'r').catch(() => undefined);
   await folder?.sync().catch(() => {});
   await folder?.close();
-}
-
-function ignoring(code: string): (error: NodeJS.ErrnoException) => undefined {
-  return (error) => {
-    if (error.code !== code) throw error;
-  };
-}
-
-/** An error as `node:fs` makes them. */
-function systemError(code: 'EEXIST' | 'EISDIR' | 'EINVAL', message: string, path: string): NodeJS.ErrnoException {
-  const errno = -constants.errno[code];
-  return Object.assign(new Error(`${code}: ${message}, '${path}'`), { code, errno, syscall: 'open', path });
-}
-
-function pathOf(path: string | URL): string {
-  assert(typeof path === 'string' || path instanceof URL, 'to', 'a path or a file: URL');
-  return typeof path === 'string' ? path : fileURLToPath(path);
 }

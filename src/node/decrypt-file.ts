@@ -9,8 +9,9 @@ import { readFront } from '../message/open.ts';
 import { geometryOfBody, sealedOffset } from '../stream/geometry.ts';
 import { openSegment } from '../stream/segments.ts';
 import type { MessageHeader } from '../types.ts';
-import { type AtomicFileOptions, atomicFileOptionNames, writeAtomically } from './atomic-file.ts';
+import { type AtomicFileOptions, atomicFileOptionNames, type WrittenFile, writeAtomically } from './atomic-file.ts';
 import { openFile, type PinnedFile } from './file-source.ts';
+import type { FilePath } from './paths.ts';
 import { runLanes } from './segment-lanes.ts';
 
 /** Options of {@link decryptFile}. */
@@ -22,7 +23,10 @@ export interface DecryptFileOptions extends DecryptionOptions, AtomicFileOptions
 }
 
 /** What {@link decryptFile} did. */
-export interface DecryptedFile {
+export interface DecryptedFile extends OpenedFile, WrittenFile {}
+
+/** What was decrypted, before it has its name. */
+interface OpenedFile {
   /** Bytes of the new file. */
   readonly plaintextLength: number;
   readonly header: MessageHeader;
@@ -30,7 +34,8 @@ export interface DecryptedFile {
 
 /**
  * Decrypts a file that holds a message in its binary form, faster than through streams and in memory that does not grow with it. No byte of plaintext is visible
- * under the new file's name before all segments opened; whatever fails leaves nothing behind.
+ * under the new file's name before all segments opened; whatever fails leaves nothing behind. With `overwrite`, it has owner, group and mode of the file that it replaces,
+ * or says in `notKept` what it could not keep.
  *
  * Rejects with what `decrypt` rejects with, with `ERR_SOURCE_CHANGED` when the file changes meanwhile, `ERR_SOURCE_UNREADABLE`, and the file system's own
  * errors: `EEXIST` when `to` exists and `overwrite` is not set, `ENOENT`, `EACCES`, `ENOSPC` and others.
@@ -39,8 +44,8 @@ export interface DecryptedFile {
  * const { header } = await decryptFile('backup.tar.bulla', 'backup.tar', { keyring, context: { host: 'db1' } });
  */
 export async function decryptFile(
-  from: string | URL | FileHandle,
-  to: string | URL,
+  from: FilePath | FileHandle,
+  to: FilePath,
   options: DecryptFileOptions,
 ): Promise<DecryptedFile> {
   assertOptions(options, [...decryptionOptionNames, ...atomicFileOptionNames, 'envelope', 'onProgress']);
@@ -48,13 +53,13 @@ export async function decryptFile(
   assertFunction(taken.onProgress, 'onProgress');
   const source = await openFile(from);
   try {
-    return await writeAtomically(to, taken, (target) => openTo(source, target, taken));
+    return await writeAtomically(to, taken, (target) => openTo(source, target, taken), source.lastLook(to));
   } finally {
     await source.close();
   }
 }
 
-async function openTo(source: PinnedFile, target: FileHandle, options: DecryptFileOptions): Promise<DecryptedFile> {
+async function openTo(source: PinnedFile, target: FileHandle, options: DecryptFileOptions): Promise<OpenedFile> {
   const { envelope, onProgress, signal } = options;
   const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
   const { envelopeBytes, bodyOffset } = await readFront(source, given, signal);

@@ -8,9 +8,10 @@ import { frameEnvelope } from '../message/forms.ts';
 import { geometryOfPlaintext, sealedOffset } from '../stream/geometry.ts';
 import { sealSegment } from '../stream/segments.ts';
 import type { Bytes } from '../types.ts';
-import { type AtomicFileOptions, atomicFileOptionNames, writeAtomically } from './atomic-file.ts';
+import { type AtomicFileOptions, atomicFileOptionNames, type WrittenFile, writeAtomically } from './atomic-file.ts';
 import { writeFully } from './file-io.ts';
 import { openFile, type PinnedFile } from './file-source.ts';
+import type { FilePath } from './paths.ts';
 import { runLanes } from './segment-lanes.ts';
 
 /** Options of {@link encryptFile}. */
@@ -24,7 +25,10 @@ export interface EncryptFileOptions extends EncryptionOptions, AtomicFileOptions
 type SealOptions = Omit<EncryptFileOptions, keyof AtomicFileOptions>;
 
 /** What {@link encryptFile} did. */
-export interface EncryptedFile {
+export interface EncryptedFile extends SealedFile, WrittenFile {}
+
+/** What was encrypted, before it has its name. */
+export interface SealedFile {
   /** Bytes that were encrypted. */
   readonly plaintextLength: number;
   /** Bytes of the new file. */
@@ -35,17 +39,18 @@ export interface EncryptedFile {
 
 /**
  * Encrypts a regular file to a new file, faster than through streams and in memory that does not grow with it. The new file appears under its name when it is
- * complete and on disk; whatever fails leaves nothing behind.
+ * complete and on disk; whatever fails leaves nothing behind. With `overwrite`, it has owner, group and mode of the file that it replaces, or says in `notKept` what it
+ * could not keep.
  *
- * Rejects with what `encrypt` rejects with, with `ERR_SOURCE_CHANGED` when the file changes meanwhile, `ERR_SOURCE_UNREADABLE`, and the file system's own
- * errors: `EEXIST` when `to` exists and `overwrite` is not set, `ENOENT`, `EACCES`, `ENOSPC` and others.
+ * Rejects with what `encrypt` rejects with, with `ERR_SOURCE_CHANGED` when the file changes meanwhile, `ERR_SOURCE_UNREADABLE` when it is
+ * no regular file or does not have the size that the system tells (procfs), and the file system's own errors: `EEXIST` when `to` exists and `overwrite` is not set, `ENOENT`, `EACCES`, `ENOSPC` and others.
  *
  * @example
  * await encryptFile('backup.tar', 'backup.tar.bulla', { keyring, context: { host: 'db1' } });
  */
 export async function encryptFile(
-  from: string | URL | FileHandle,
-  to: string | URL,
+  from: FilePath | FileHandle,
+  to: FilePath,
   options: EncryptFileOptions,
 ): Promise<EncryptedFile> {
   assertOptions(options, [...encryptionOptionNames, ...atomicFileOptionNames, 'detached', 'onProgress']);
@@ -55,14 +60,14 @@ export async function encryptFile(
   assertFunction(onProgress, 'onProgress');
   const source = await openFile(from);
   try {
-    return await writeAtomically(to, taken, (target) => seal(source, target, taken));
+    return await writeAtomically(to, taken, (target) => seal(source, target, taken), source.lastLook(to));
   } finally {
     await source.close();
   }
 }
 
 /** Encrypts an open file into another one, which begins empty. */
-export async function seal(source: PinnedFile, target: FileHandle, options: SealOptions): Promise<EncryptedFile> {
+export async function seal(source: PinnedFile, target: FileHandle, options: SealOptions): Promise<SealedFile> {
   const { detached = false, onProgress, signal } = options;
   const { envelope, messageKey, segmentSize } = await beginEncryption(options);
   const { count, plaintextLength, bodyLength } = geometryOfPlaintext(source.size, segmentSize);

@@ -8,9 +8,10 @@ import { detachedEnvelope, frameEnvelope } from '../message/forms.ts';
 import { readFront } from '../message/open.ts';
 import { assertRewrapOptions, type RewrapOptions } from '../message/rewrap.ts';
 import { rewrapEnvelope } from '../message/rewrap-envelope.ts';
-import { type AtomicFileOptions, atomicFileOptionNames, writeAtomically } from './atomic-file.ts';
+import { type AtomicFileOptions, atomicFileOptionNames, type WrittenFile, writeAtomically } from './atomic-file.ts';
 import { writeFully } from './file-io.ts';
 import { openFile, type PinnedFile } from './file-source.ts';
+import type { FilePath } from './paths.ts';
 
 /** Options of {@link rewrapFile}. */
 export interface RewrapFileOptions extends RewrapOptions, AtomicFileOptions {
@@ -21,46 +22,54 @@ export interface RewrapFileOptions extends RewrapOptions, AtomicFileOptions {
 const copyLength = 2 ** 20;
 
 /**
- * Re-wraps a message, or a detached envelope, from a file to a file; `to` may be the same file, with `overwrite`. Segments are copied as they are. The new
- * file appears when it is complete and on disk; whatever fails leaves the old one as it was, and nothing else behind.
+ * Re-wraps a message, or a detached envelope, from a file to a file; `to` may be the same file, with `overwrite`. Segments are copied as they are. The new file appears
+ * when it is complete and on disk, with owner, group and mode of the file that it replaces, or with `notKept` saying what it could not keep. Whatever fails replaces
+ * nothing and leaves nothing behind.
  *
- * Rejects with what `rewrap` rejects with, with `ERR_SOURCE_CHANGED` when the file changes meanwhile, `ERR_SOURCE_UNREADABLE`, and the file system's own errors.
+ * Rejects with what `rewrap` rejects with, with `ERR_SOURCE_UNREADABLE`, with the file system's own errors, and with `ERR_SOURCE_CHANGED` when the file changes meanwhile.
+ * Where `to` is the file itself, a newer file that was moved to its name is such a change; the last look at it is taken immediately before the new file gets the name, and
+ * what another process moves there between the two is lost.
  *
  * @example
  * await rewrapFile('backup.tar.bulla', 'backup.tar.bulla', { from: oldKeyring, to: newKeyring, overwrite: true });
  */
 export async function rewrapFile(
-  from: string | URL | FileHandle,
-  to: string | URL,
+  from: FilePath | FileHandle,
+  to: FilePath,
   options: RewrapFileOptions,
-): Promise<void> {
+): Promise<WrittenFile> {
   assertRewrapOptions(options, ...atomicFileOptionNames, 'onProgress');
   const taken = snapshot(options);
   assertFunction(taken.onProgress, 'onProgress');
   const source = await openFile(from);
   try {
-    const magic = await source.read(0, Math.min(magicLength, source.size));
-    if (formOf(magic) === 'envelope') await rewrapDetached(source, to, taken);
-    else await rewrapMessage(source, to, taken);
+    return await writeAtomically(to, taken, (target) => rewrapTo(source, target, taken), source.lastLook(to));
   } finally {
     await source.close();
   }
 }
 
-async function rewrapMessage(source: PinnedFile, to: string | URL, options: RewrapFileOptions): Promise<void> {
-  const { envelopeBytes, bodyOffset } = await readFront(source, undefined, options.signal);
-  const front = frameEnvelope(await rewrapEnvelope(envelopeBytes, options), 'message');
-  await writeAtomically(to, options, async (target) => {
-    await writeFully(target, [front], 0);
-    await copyRest(source, bodyOffset, target, front.byteLength, options);
-  });
+async function rewrapTo(source: PinnedFile, target: FileHandle, options: RewrapFileOptions): Promise<object> {
+  const magic = await source.read(0, Math.min(magicLength, source.size));
+  if (formOf(magic) === 'envelope') await rewrapDetached(source, target, options);
+  else await rewrapMessage(source, target, options);
+  await source.assertUnchanged();
+  options.signal?.throwIfAborted();
+  return {};
 }
 
-async function rewrapDetached(source: PinnedFile, to: string | URL, options: RewrapFileOptions): Promise<void> {
+async function rewrapMessage(source: PinnedFile, target: FileHandle, options: RewrapFileOptions): Promise<void> {
+  const { envelopeBytes, bodyOffset } = await readFront(source, undefined, options.signal);
+  const front = frameEnvelope(await rewrapEnvelope(envelopeBytes, options), 'message');
+  await writeFully(target, [front], 0);
+  await copyRest(source, bodyOffset, target, front.byteLength, options);
+}
+
+async function rewrapDetached(source: PinnedFile, target: FileHandle, options: RewrapFileOptions): Promise<void> {
   // One byte more than any may have, so that what is too long is refused as such.
   const envelope = await source.read(0, Math.min(source.size, preambleLength + maxEnvelopeLength + 1));
   const rewrapped = frameEnvelope(await rewrapEnvelope(detachedEnvelope(envelope), options), 'envelope');
-  await writeAtomically(to, options, (target) => writeFully(target, [rewrapped], 0));
+  await writeFully(target, [rewrapped], 0);
 }
 
 async function copyRest(
@@ -80,6 +89,4 @@ async function copyRest(
     done += chunk.byteLength;
     onProgress?.(done, length);
   }
-  await source.assertUnchanged();
-  signal?.throwIfAborted();
 }

@@ -85,6 +85,11 @@ export class Workplace {
   }
 }
 
+/** How a process ends: by an exit code, or by a signal. */
+export function endOf(child: ChildProcess): Promise<{ code: number | null; signal: string | null }> {
+  return new Promise((done) => child.once('exit', (code, signal) => done({ code, signal })));
+}
+
 /** Waits for a process and collects what it says. */
 export async function outcomeOf(child: ChildProcess): Promise<Outcome> {
   const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];

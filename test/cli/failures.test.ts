@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { outcomeOf, Workplace } from './command.ts';
+import { endOf, Workplace } from './command.ts';
 
 let place: Workplace;
 let alice: string;
@@ -105,9 +105,6 @@ describe('exit codes by kind of error', () => {
     expect((await place.bulla(['decrypt', '-k', 'missing.key', 'a.bulla'])).exitCode).toBe(7);
     expect((await place.bulla(['encrypt', '-r', alice, '.', '-o', 'x'])).stderr).toContain('folder');
     expect((await place.bulla(['encrypt', '-r', alice, 'a', '-o', 'no/such/folder'])).exitCode).toBe(7);
-    expect((await place.bulla(['encrypt', '-f', '-r', alice, 'a', '-o', '/dev/null'])).stderr).toContain(
-      'not a regular file',
-    );
   });
 });
 
@@ -191,18 +188,15 @@ describe('usage', () => {
 });
 
 describe('interruption', () => {
-  test.each([
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-  ] as const)('%s in the middle of a file leaves nothing behind', async (signal, exitCode) => {
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s in the middle of a file leaves nothing', async (signal) => {
     const before = place.names();
     const child = place.start(['encrypt', '-r', alice, '-', '-o', 'half']);
-    const outcome = outcomeOf(child);
     child.stdin?.on('error', () => {});
     child.stdin?.write(randomBytes(1_000_000));
     await expect.poll(() => place.names().length, { timeout: 20_000 }).toBe(before.length + 1);
+    const ended = endOf(child);
     child.kill(signal);
-    expect(await outcome).toMatchObject({ exitCode, stderr: expect.stringContaining('Interrupted') });
+    expect(await ended).toEqual({ code: null, signal });
     expect(place.names()).toEqual(before);
   });
 });

@@ -92,9 +92,10 @@ describe('recipients', () => {
 
 describe('passphrases', () => {
   test('from a file descriptor', async () => {
-    await place.ok(['encrypt', '--passphrase-fd', '3', 'a'], { fd3: 'orbit velvet cactus\nsecond line' });
+    await place.ok(['encrypt', '--passphrase-fd', '3', 'a'], { fd3: 'orbit velvet cactus\n' });
     const decrypt = ['decrypt', '--passphrase-fd', '3', 'a.bulla', '-o', '-'];
     expect((await place.ok(decrypt, { fd3: 'orbit velvet cactus\r\n' })).stdout.toString()).toBe('first');
+    expect((await place.bulla(decrypt, { fd3: '\ufefforbit velvet cactus' })).exitCode).toBe(0);
     expect((await place.bulla(decrypt, { fd3: 'wrong' })).exitCode).toBe(4);
     expect((await place.bulla(decrypt, { fd3: '' })).exitCode).toBe(2);
     expect((await place.bulla(['decrypt', '--passphrase-fd', '9', 'a.bulla', '-o', '-'])).exitCode).toBe(7);

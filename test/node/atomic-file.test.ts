@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { AtomicFile, publishBoth } from '../../src/node/atomic-file.ts';
+import { AtomicFile } from '../../src/node/atomic-file.ts';
 import { writeFully } from '../../src/node/file-io.ts';
 
 let folder: string;
@@ -22,14 +22,14 @@ const contents = () =>
   Object.fromEntries(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name), 'utf8')]));
 
 test('two files are published together', async () => {
-  await publishBoth(await make('first'), await make('second'));
+  await AtomicFile.publishBoth(await make('first'), await make('second'));
   expect(contents()).toEqual({ first: 'new first', second: 'new second' });
 });
 
 test.each(['first', 'second'])('or neither, where another file takes the name of the %s meanwhile', async (taken) => {
   const files = [await make('first'), await make('second')] as const;
   writeFileSync(join(folder, taken), 'of somebody else');
-  await expect(publishBoth(...files)).rejects.toMatchObject({ code: 'EEXIST' });
+  await expect(AtomicFile.publishBoth(...files)).rejects.toMatchObject({ code: 'EEXIST' });
   expect(contents()).toEqual({ [taken]: 'of somebody else' });
 });
 
@@ -37,7 +37,7 @@ test('or neither, where the second cannot be written out', async () => {
   writeFileSync(join(folder, 'first'), 'old');
   const files = [await make('first', true), await make('second')] as const;
   await files[1].handle.close();
-  await expect(publishBoth(...files)).rejects.toThrow();
+  await expect(AtomicFile.publishBoth(...files)).rejects.toThrow();
   expect(contents()).toEqual({ first: 'old' });
 });
 

@@ -38,7 +38,8 @@ describe('encryptFile and decryptFile', () => {
     writeFileSync(at('plain'), plaintext);
     const options = { keyring, context: { id: '1' }, segmentSize: s };
     const result = await encryptFile(at('plain'), at('message'), options);
-    expect(result).toEqual({ plaintextLength: size, length: statSync(at('message')).size, envelope: undefined });
+    const { size: length } = statSync(at('message'));
+    expect(result).toEqual({ plaintextLength: size, length, envelope: undefined, notKept: [] });
     expect(plaintext.equals((await decrypt(readFileSync(at('message')), forDecryption(options))).plaintext)).toBe(true);
     const decrypted = await decryptFile(pathToFileURL(at('message')), at('again'), forDecryption(options));
     expect(decrypted).toMatchObject({ plaintextLength: size, header: { segmentSize: s } });

@@ -1,0 +1,122 @@
+/** Passphrases: typed at a hidden prompt, or read from a file descriptor. They are UTF-8, or refused: what is no UTF-8 would become one character like another. */
+
+import { fstatSync, read as readDescriptor } from 'node:fs';
+import { promisify } from 'node:util';
+import { decodeUtf8 } from '../lib/utf8.ts';
+import type { Arguments, Option } from './arguments.ts';
+import { FileError, UsageError } from './failure.ts';
+import { askHidden } from './terminal.ts';
+
+/** How to give a passphrase. Never as an argument: those are visible to everybody on the machine. */
+export const passphraseOptions: readonly Option[] = [
+  { name: 'passphrase', short: 'p', help: 'asks for a passphrase on the terminal' },
+  { name: 'passphrase-fd', value: 'N', help: 'reads the passphrase, one line, from file descriptor N' },
+];
+
+/** The same for the passphrase that a message is re-wrapped to. */
+export const newPassphraseOptions: readonly Option[] = [
+  { name: 'new-passphrase', help: 'asks for the passphrase that shall open the message' },
+  { name: 'new-passphrase-fd', value: 'N', help: 'reads it, one line, from file descriptor N' },
+];
+
+const descriptorOptions = ['passphrase-fd', 'new-passphrase-fd', 'key-passphrase-fd'];
+const maxLength = 4_096;
+const again = 10;
+const read = promisify(readDescriptor);
+
+/** The passphrase that the options `name` and `name-fd` ask for, or `undefined`. */
+export async function readPassphrase(
+  args: Arguments,
+  name: string,
+  asked: 'once' | 'twice',
+): Promise<string | undefined> {
+  const fd = args.integer(`${name}-fd`, 0);
+  if (fd !== undefined && args.has(name)) throw new UsageError(`--${name} and --${name}-fd exclude each other`);
+  if (fd !== undefined) return passphraseFrom(args, fd);
+  if (!args.has(name)) return undefined;
+  const what = name === 'passphrase' ? 'Passphrase' : 'New passphrase';
+  const typed = await askPassphrase(`${what}: `);
+  if (asked === 'twice' && (await askPassphrase(`${what} again: `)) !== typed) {
+    throw new UsageError('The two passphrases differ');
+  }
+  return typed;
+}
+
+/** Asks for a passphrase on the terminal. */
+export async function askPassphrase(question: string): Promise<string> {
+  return passphraseOf(await askHidden(question));
+}
+
+/** The passphrase that a descriptor gives: its only line, or its next one where other lines or the data follow in it. */
+export async function passphraseFrom(args: Arguments, fd: number): Promise<string> {
+  const others = descriptorOptions.filter((name) => args.integer(name, 0) === fd);
+  const isShared = others.length > 1 || (fd === 0 && args.readsStandardInput);
+  const { line, more } = isShared ? await nextLine(fd) : await onlyLine(fd);
+  if (more) throw new UsageError(`File descriptor ${fd} gives more than the line of a passphrase`);
+  return passphraseOf(line);
+}
+
+/** Throws a {@link UsageError} that repeats nothing of it. */
+function passphraseOf(line: Uint8Array): string {
+  if (line.byteLength > maxLength) throw new UsageError('The passphrase is too long');
+  const text = decodeUtf8(line);
+  if (text === undefined) {
+    throw new UsageError(
+      'The passphrase is not UTF-8: set terminal and editor to UTF-8, and encode files of random bytes',
+    );
+  }
+  const passphrase = text.replace(/^\ufeff/, '');
+  if (passphrase.includes('\0')) throw new UsageError('The passphrase has a NUL: it may be UTF-16 or not text at all');
+  if (passphrase === '') throw new UsageError('The passphrase is empty');
+  return passphrase;
+}
+
+interface Line {
+  readonly line: Uint8Array;
+  /** Whether something is known to follow it. */
+  readonly more: boolean;
+}
+
+const lineFeed = 0x0a;
+
+/** Reads to the end of a line, or of the file; what is there behind the line is noticed, and a pipe that stays open is not waited for. */
+async function onlyLine(fd: number): Promise<Line> {
+  let bytes = Buffer.alloc(0);
+  while (!bytes.includes(lineFeed) && bytes.byteLength <= maxLength) {
+    const chunk = await readSome(fd, maxLength);
+    if (chunk.byteLength === 0) break;
+    bytes = Buffer.concat([bytes, chunk]);
+  }
+  const at = bytes.indexOf(lineFeed);
+  if (at < 0) return { line: bytes, more: false };
+  const more = at + 1 < bytes.byteLength || (fstatSync(fd).isFile() && (await readSome(fd, 1)).byteLength > 0);
+  return { line: withoutReturn(bytes.subarray(0, at)), more };
+}
+
+/** Reads a line byte by byte, since whatever follows is not ours. */
+async function nextLine(fd: number): Promise<Line> {
+  const bytes: number[] = [];
+  while (bytes.length <= maxLength) {
+    const [byte] = await readSome(fd, 1);
+    if (byte === undefined || byte === lineFeed) break;
+    bytes.push(byte);
+  }
+  return { line: withoutReturn(Buffer.from(bytes)), more: false };
+}
+
+function withoutReturn(line: Buffer): Buffer {
+  return line.at(-1) === 0x0d ? line.subarray(0, -1) : line;
+}
+
+async function readSome(fd: number, length: number): Promise<Buffer> {
+  for (;;) {
+    try {
+      const { bytesRead, buffer } = await read(fd, Buffer.alloc(length), 0, length, null);
+      return buffer.subarray(0, bytesRead);
+    } catch (error) {
+      const { code = 'ERR_UNEXPECTED' } = error as NodeJS.ErrnoException;
+      if (code !== 'EAGAIN') throw new FileError(code, `File descriptor ${fd} could not be read`);
+      await new Promise((done) => setTimeout(done, again));
+    }
+  }
+}

@@ -1,0 +1,199 @@
+/** Which files a call reads and writes. Whether two names are one file is for the file system to say, not for the names. */
+
+import { type BigIntStats, fstatSync, realpathSync, statSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { decodeUtf8 } from '../lib/utf8.ts';
+import { folderOf, nameOf, type PlainPath, pathIn, shownPath, siblingOf } from '../node/paths.ts';
+import type { Arguments, Option } from './arguments.ts';
+import { FileError, UsageError } from './failure.ts';
+
+/** What messages in files are called by. */
+export const extension = '.bulla';
+/** Standard input, or standard output. */
+export const pipe = '-';
+
+/** Where output goes. */
+export const outputOptions: readonly Option[] = [
+  { name: 'output', short: 'o', value: 'FILE', help: 'where to write; - is standard output' },
+  { name: 'output-folder', short: 'O', value: 'FOLDER', help: 'writes all files into this folder' },
+  { name: 'force', short: 'f', help: 'replaces files that exist' },
+];
+
+/** One thing to do: read this, write that. `-` stands for standard input and output. */
+export interface Job {
+  readonly input: PlainPath;
+  readonly output: PlainPath;
+  /** Why it cannot be done, where that is known already. */
+  readonly failure?: unknown;
+}
+
+/** The jobs that the arguments ask for. `nameOf` gives the name of an output beside its input. Throws a {@link UsageError}. */
+export async function planJobs(args: Arguments, nameOf: (input: PlainPath) => PlainPath): Promise<Job[]> {
+  const inputs = args.files.length === 0 ? [pipe] : args.files;
+  const [output, folder] = [args.get('output'), args.get('output-folder')];
+  if (inputs.filter((input) => input === pipe).length > 1) throw new UsageError('Standard input can be read once');
+  if (output !== undefined && folder !== undefined) {
+    throw new UsageError('--output and --output-folder exclude each other');
+  }
+  if (output !== undefined && inputs.length > 1) throw new UsageError('--output takes one input; use --output-folder');
+  const found = args.has('recursive') ? await messagesIn(inputs) : inputs.map((input) => ({ input }));
+  const jobs: Job[] = found.map((item) => ({ ...item, output: output ?? outputOf(item.input, folder, nameOf) }));
+  const given = folder ?? (output === undefined || output === pipe ? undefined : folderOf(output));
+  if (given !== undefined) assertFolder(given);
+  const planned = jobs.map((job) => (isStandardOutput(job.output) ? { ...job, output: pipe } : job));
+  assertApart(planned, namedFiles(args));
+  if (planned.some((job) => job.output === pipe) && args.has('json')) {
+    throw new UsageError('--json writes to standard output, so the result needs an --output');
+  }
+  return planned;
+}
+
+/** Throws a {@link FileError} where there is no such folder to write to. */
+export function assertFolder(path: PlainPath): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined) throw new FileError('ENOENT', `There is no folder ${shownPath(path)} to write to`);
+  if (!found.isDirectory()) throw new FileError('ENOTDIR', `It is no folder to write to: ${shownPath(path)}`);
+}
+
+/** Files that a call reads besides its inputs. */
+function namedFiles(args: Arguments): string[] {
+  const several = ['key', 'recipients-file'].flatMap((name) => args.all(name));
+  return [...several, ...['key-service'].flatMap((name) => args.get(name) ?? [])];
+}
+
+function assertApart(jobs: readonly Job[], others: readonly string[]): void {
+  const readers = new Map<string, number>(others.map((path) => [identityOf(path), -1]));
+  for (const [i, { input }] of jobs.entries()) if (input !== pipe) readers.set(identityOf(input), i);
+  const written = new Set<string>();
+  for (const { input, output } of jobs) {
+    const [file, shown] = [identityOf(output), output === pipe ? 'Standard output' : shownPath(output)];
+    const place = placeOf(output);
+    if (output !== pipe && written.has(place)) throw new UsageError(`Two inputs would be written to ${shown}`);
+    written.add(place);
+    const reader = readers.get(file);
+    // What a job replaces, it has read; but what is appended to its own input grows for ever.
+    const isOwn = output !== pipe && input !== pipe && file === identityOf(input);
+    if (reader === undefined || isOwn) continue;
+    throw new UsageError(`${shown} is ${reader < 0 ? 'read' : 'an input'}, and would be written to as well`);
+  }
+}
+
+/** Throws a {@link UsageError} where two paths are one file. */
+export function assertOtherFile(path: string, others: readonly PlainPath[], message: string): void {
+  const own = identityOf(path);
+  if (others.some((other) => other !== pipe && identityOf(other) === own)) throw new UsageError(message);
+}
+
+/** The same for all names of a file. */
+function identityOf(path: PlainPath): string {
+  const found = path === pipe ? lookAtOutput() : lookAt(path);
+  return found === undefined ? placeOf(path) : idOf(found);
+}
+
+/** The same for all ways to a name in a folder, whether a file has it or not. Two names of one file are two places: one can be replaced without the other. */
+function placeOf(path: PlainPath): string {
+  const real = realpathOf(path);
+  const folder = lookAt(folderOf(real));
+  return `${folder === undefined ? shownPath(folderOf(real)) : idOf(folder)}/${shownPath(nameOf(real))}`;
+}
+
+function realpathOf(path: PlainPath): PlainPath {
+  try {
+    return typeof path === 'string' ? realpathSync(path) : realpathSync(path, 'buffer');
+  } catch {
+    return path;
+  }
+}
+
+function idOf({ dev, ino }: BigIntStats): string {
+  return `${dev}:${ino}`;
+}
+
+function lookAt(path: PlainPath): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true });
+  } catch {
+    // What cannot be looked at is told when it is its turn.
+    return undefined;
+  }
+}
+
+/** Where standard output is a file. A terminal or a pipe may be read and written. */
+function lookAtOutput(): BigIntStats | undefined {
+  const found = standardOutputStats();
+  return found?.isFile() ? found : undefined;
+}
+
+function standardOutputStats(): BigIntStats | undefined {
+  try {
+    return fstatSync(1, { bigint: true });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether a path leads to what standard output is, such as `/dev/stdout`. */
+function isStandardOutput(path: PlainPath): boolean {
+  if (path === pipe) return true;
+  const [found, own] = [lookAt(path), standardOutputStats()];
+  return found !== undefined && own !== undefined && idOf(found) === idOf(own);
+}
+
+/** What `--recursive` works on: of folders the messages in them and in their folders, in the order of their names; links in them are not followed. A file is itself. */
+async function messagesIn(paths: readonly string[]): Promise<{ input: PlainPath; failure?: unknown }[]> {
+  const found: { input: PlainPath; failure?: unknown }[] = [];
+  for (const path of paths) {
+    if ((await stat(path)).isDirectory()) found.push(...(await walk(path)));
+    else found.push({ input: path });
+  }
+  return found;
+}
+
+async function walk(folder: PlainPath): Promise<{ input: PlainPath; failure?: unknown }[]> {
+  const entries = await readdir(folder, { withFileTypes: true, encoding: 'buffer' }).catch((failure: unknown) => ({
+    failure,
+  }));
+  // One folder that cannot be read is one failure.
+  if ('failure' in entries) return [{ input: folder, failure: entries.failure }];
+  const found: { input: PlainPath; failure?: unknown }[] = [];
+  for (const entry of entries.sort((one, other) => Buffer.compare(one.name, other.name))) {
+    const name = decodeUtf8(entry.name) ?? entry.name;
+    const text = textOf(name);
+    if (entry.isDirectory()) found.push(...(await walk(pathIn(folder, name))));
+    else if (entry.isFile() && text.endsWith(extension) && !text.startsWith('.bulla-')) {
+      found.push({ input: pathIn(folder, name) });
+    }
+  }
+  return found;
+}
+
+function outputOf(input: PlainPath, folder: string | undefined, beside: (input: PlainPath) => PlainPath): PlainPath {
+  if (input === pipe) {
+    if (folder !== undefined) throw new UsageError('Standard input has no name to write it to --output-folder by');
+    return pipe;
+  }
+  return folder === undefined ? beside(input) : pathIn(folder, nameOf(beside(input)));
+}
+
+/** `report.pdf.bulla` is `report.pdf`. Throws a {@link UsageError} for other names. */
+export function withoutExtension(path: PlainPath): PlainPath {
+  const name = textOf(nameOf(path));
+  if (!name.endsWith(extension) && lookAt(path)?.isDirectory()) throw isFolder(path);
+  if (!name.endsWith(extension) || name === extension) {
+    throw new UsageError(`${shownPath(path)} does not end in ${extension}: say where to write it with --output`);
+  }
+  return siblingOf(path, name.slice(0, -extension.length));
+}
+
+/** For looking at what is ASCII in it. */
+function textOf(name: PlainPath): string {
+  return typeof name === 'string' ? name : name.toString('latin1');
+}
+
+/** The failure of a folder where a file is expected, with what to do instead. */
+export function isFolder(
+  path: PlainPath,
+  hint = `give the files in it, such as ${shownPath(pathIn(path, '*'))}`,
+): FileError {
+  return new FileError('EISDIR', `It is a folder: ${shownPath(path)}`, hint);
+}

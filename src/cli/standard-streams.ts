@@ -1,0 +1,69 @@
+/** Standard output and standard error: what is written arrives completely and in order, or fails; and no write keeps signals from being heard. */
+
+import { write as writeToDescriptor } from 'node:fs';
+import { isatty } from 'node:tty';
+import { promisify } from 'node:util';
+
+const write = promisify(writeToDescriptor);
+const again = 10;
+
+/** A standard stream that others may have closed, filled up, or set not to block. */
+export class StandardStream {
+  readonly isTerminal: boolean;
+  readonly #descriptor: number;
+  readonly #name: string;
+  #last: Promise<void> = Promise.resolve();
+  #failure: unknown;
+
+  constructor(descriptor: 1 | 2, name: string) {
+    this.#descriptor = descriptor;
+    this.#name = name;
+    this.isTerminal = isatty(descriptor);
+  }
+
+  /** Resolves when all of it is written. Rejects with the system's error; after one that failed, every other fails alike, so that nothing is missing in the middle. */
+  write(data: string | Uint8Array): Promise<void> {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    const written = this.#last.then(() => this.#writeAll(bytes));
+    this.#last = written.catch(() => {});
+    return written;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure;
+    try {
+      // Node's own streams take what a short write left out for written, where the descriptor is a file.
+      for (let done = 0; done < bytes.byteLength; ) done += await this.#writeSome(bytes.subarray(done));
+    } catch (error) {
+      this.#failure = Object.assign(error as NodeJS.ErrnoException, { path: this.#name });
+      throw error;
+    }
+  }
+
+  async #writeSome(bytes: Uint8Array): Promise<number> {
+    try {
+      return (await write(this.#descriptor, bytes)).bytesWritten;
+    } catch (error) {
+      // Another process has set the pipe not to block.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      await new Promise((done) => setTimeout(done, again));
+      return 0;
+    }
+  }
+}
+
+/** What was asked for. */
+export const standardOutput = new StandardStream(1, 'standard output');
+
+/** Words for people. */
+export const standardError = new StandardStream(2, 'standard error');
+
+/** Writes a line to standard error. Nobody has to listen: a failure is none of the work's. */
+export async function say(text: string): Promise<void> {
+  await standardError.write(`${text}\n`).catch(() => {});
+}
+
+/** One line of JSON on standard output. */
+export function printJson(value: unknown): Promise<void> {
+  return standardOutput.write(`${JSON.stringify(value)}\n`);
+}
