@@ -12,7 +12,7 @@ export type { ServiceDataKey, WrapTarget } from './service/data-plane.ts';
 export type { Fetch, RetryOptions } from './service/http.ts';
 export type { IdentityKey, KeyDocument, ServiceDocument, TransportKey } from './service/identity.ts';
 export type { KeyVersion, ServiceMethod, ServiceWrappedKey, WrappedItem } from './service/items.ts';
-export type { KeyChange, KeyListener } from './service/key-changes.ts';
+export type { KeyListener } from './service/key-changes.ts';
 export type { KeyDocumentOptions, SignedKeyDocument, VerifiedKeyDocument } from './service/key-documents.ts';
 // Administration
 export {
@@ -36,3 +36,4 @@ export { developmentToken, type ExchangedTokenOptions, exchangedToken } from './
 export type { SigningKey } from './service/tokens/jwt.ts';
 export { refreshingToken } from './service/tokens/refreshing.ts';
 export { type ServiceAccountOptions, serviceAccountToken } from './service/tokens/service-account.ts';
+export type { KeyChange } from './types.ts';

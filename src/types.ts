@@ -44,3 +44,18 @@ export interface MessageHeader {
   /** The writer's metadata, in clear. */
   readonly metadata: Metadata;
 }
+
+/** What an answer said of a key. */
+export interface KeyChange {
+  /** As it was asked for: an id, or `alias:` and a name. */
+  readonly key: string;
+  /** Its id, where the answer said it. */
+  readonly keyId: string | undefined;
+  /** The newest version and the floor, where the key can be used. */
+  readonly newestVersion: number | undefined;
+  readonly floor: number | undefined;
+  /** The version that cannot be used, where it is only that. */
+  readonly version: number | undefined;
+  /** Whether the key, or the version, cannot be used any more: by nobody, because it is disabled, destroyed or below the floor, or by this caller, who is not allowed to. */
+  readonly unavailable: 'for-all' | 'for-caller' | undefined;
+}

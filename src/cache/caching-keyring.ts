@@ -1,17 +1,23 @@
 /** A keyring in front of another one that lets messages share data keys, within limits. */
 
 import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
-import { isBullaError } from '../errors.ts';
-import { assertKeyring, type DataKey, type Keyring, type KeyringOptions, type Unwrapped } from '../keyrings/keyring.ts';
-import { type ServiceParts, servicePartsOf, setServiceParts } from '../keyrings/service-parts.ts';
+import { KeyServiceError } from '../errors.ts';
+import { forwarding } from '../keyrings/forwarding.ts';
+import {
+  assertKeyring,
+  type CacheScope,
+  type DataKey,
+  type KeyNews,
+  type Keyring,
+  type KeyringOptions,
+  type Unwrapped,
+} from '../keyrings/keyring.ts';
 import { assert } from '../lib/assert.ts';
 import { bytesToKey } from '../lib/bytes.ts';
-import { unavailable } from '../service/token.ts';
-import type { Awaitable } from '../types.ts';
+import { moment } from '../lib/elapsed.ts';
 import { type DataKeyCache, DataKeyStore } from './data-key-cache.ts';
-import { CacheEntry } from './entry.ts';
+import { CacheEntry, type EntryParts, type WatchedKey } from './entry.ts';
 import type { DataKeyCacheOptions } from './options.ts';
-import { Watch } from './polling.ts';
 
 /** A keyring with a cache in front of it. */
 export interface CachingKeyring extends Keyring {
@@ -19,17 +25,20 @@ export interface CachingKeyring extends Keyring {
   readonly cache: DataKeyCache;
 }
 
-/** Makes a cache that several keyrings may share; entries of different users, keys and key contexts stay apart. Throws a `TypeError` that names a wrong option. */
+/**
+ * Makes a cache that several keyrings may share. Entries of different scopes (`cacheScope()` of the keyrings) stay apart. Throws a `TypeError` that names a wrong option.
+ */
 export function createDataKeyCache(options: DataKeyCacheOptions = {}): DataKeyCache {
   return new DataKeyStore(options);
 }
 
-const watches = new WeakMap<DataKeyStore, Watch>();
-let keyrings = 0;
-
 /**
- * A keyring that keeps data keys of another one, with a cache of its own or one that is given. Messages that it encrypts are marked SHARED: whoever may open one of them could open all that share
- * its data key. Opens that the cache serves are not in the audit log of a key service.
+ * A keyring that keeps data keys of another one, with a cache of its own or one that is given. Messages that it encrypts are marked SHARED: a reader of one of them could
+ * open all that share its data key. Opens that the cache serves are not in the audit log of a key service.
+ *
+ * Whom a data key is given to, the other keyring decides by its `cacheScope()`. The one of a key service names the very access token and proof key that the service
+ * accepted for that data key: another user, another token and a token that nobody verified begin with an empty cache. **A keyring that states no scope is not cached**: its
+ * calls pass through, and are counted as bypasses.
  *
  * It rejects with what the keyring behind it rejects with, and throws a `TypeError` that names a wrong option.
  *
@@ -40,137 +49,125 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
   assertKeyring(keyring, 'keyring');
   assert(!('cache' in keyring), 'keyring', 'one without a cache');
   const cache = options instanceof DataKeyStore ? options : new DataKeyStore(options as DataKeyCacheOptions);
-  const parts = servicePartsOf(keyring);
-  const watch = watches.get(cache) ?? new Watch(cache);
-  watches.set(cache, watch);
-  if (parts !== undefined) watch.add(parts.client);
-  const scopeOf = scopes(parts);
-  const { rewrapDataKey } = keyring;
-
-  const caching: CachingKeyring = {
+  const cached = { keyring, cache };
+  return {
+    ...forwarding(keyring),
     cache,
-    generateDataKey: (generateOptions) => generate({ keyring, cache, parts, watch, scopeOf }, generateOptions),
-    unwrapDataKey: (wrappedKeys, unwrapOptions) =>
-      unwrap({ keyring, cache, parts, watch, scopeOf }, wrappedKeys, unwrapOptions),
-    wrapDataKey: (dataKey, wrapOptions) => keyring.wrapDataKey(dataKey, wrapOptions),
-    unwrapDataKeyBytes: (wrappedKeys, unwrapOptions) => keyring.unwrapDataKeyBytes(wrappedKeys, unwrapOptions),
-    ...(rewrapDataKey === undefined
-      ? {}
-      : { rewrapDataKey: (keys, from, rewrapOptions) => rewrapDataKey.call(keyring, keys, from, rewrapOptions) }),
-    segmentFailed: (wrappedKey) => keyring.segmentFailed?.(wrappedKey),
+    generateDataKey: (generateOptions) => generate(cached, generateOptions),
+    unwrapDataKey: (wrappedKeys, unwrapOptions) => unwrap(cached, wrappedKeys, unwrapOptions),
     async rejectDataKey(wrappedKey) {
-      // Without a token it is not known whose entry that is; there is none that could be used either.
-      const scope = await Promise.resolve(scopeOf(undefined)).catch(() => undefined);
+      // Where it is not known who asks (there is no token), there is no entry that could be used either.
+      const scope = await scopeOf(keyring, {}).catch(() => undefined);
       if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
+      await keyring.rejectDataKey?.(wrappedKey);
     },
   };
-  if (parts !== undefined) setServiceParts(caching, parts);
-  return caching;
 }
 
 interface Cached {
   readonly keyring: Keyring;
   readonly cache: DataKeyStore;
-  readonly parts: ServiceParts | undefined;
-  readonly watch: Watch;
-  readonly scopeOf: (signal: AbortSignal | undefined) => Awaitable<string>;
 }
 
-async function generate({ keyring, cache, parts, watch, scopeOf }: Cached, options: KeyringOptions = {}) {
-  const { plaintextLength, signal } = options;
-  if (plaintextLength === undefined || plaintextLength > cache.settings.maxBytes) {
-    cache.bypass('encrypt', parts?.keyId);
+async function generate({ keyring, cache }: Cached, options: KeyringOptions = {}) {
+  const { plaintextLength, signal, random } = options;
+  signal?.throwIfAborted();
+  const tooLong = plaintextLength === undefined || plaintextLength > cache.settings.maxBytes;
+  const scope = tooLong ? undefined : await scopeOf(keyring, { signal });
+  if (tooLong || scope === undefined) {
+    cache.bypass('encrypt', scope?.keys?.[0]);
     return keyring.generateDataKey(options);
   }
-  signal?.throwIfAborted();
-  const scope = await scopeOf(signal);
-  const entry = await cache.use(
-    `encrypt ${scope}`,
-    plaintextLength,
-    async (shared) => {
-      const begun = cache.settings.now();
-      const { random } = options;
-      const { dataKey, wrappedKeys } = await keyring.generateDataKey({ signal: shared, random });
-      await assertSameUser(scopeOf, scope, shared);
-      const subject = { operation: 'encrypt', client: parts?.client, key: parts?.keyId } as const;
-      return new CacheEntry(subject, dataKey, wrappedKeys.map(encodedWrappedKey), begun);
-    },
-    signal,
-  );
-  watch.schedule();
-  return { dataKey: entry.dataKey, wrappedKeys: entry.wrappedKeys, keyUse: 'shared' } as const;
+  const id = `encrypt ${scope.id}`;
+  const fetch = fetching({ keyring, cache }, scope, async (shared) => {
+    const { dataKey, wrappedKeys } = await keyring.generateDataKey({ signal: shared, random });
+    return { id, operation: 'encrypt', dataKey, wrappedKeys: wrappedKeys.map(encodedWrappedKey) };
+  });
+  const wanted = { ids: [id], flight: id, bytes: plaintextLength, news: scope.news ?? [], fetch };
+  const { dataKey, wrappedKeys } = (await cache.use(wanted, signal)).parts;
+  return { dataKey, wrappedKeys, keyUse: 'shared' } as const;
 }
 
-/** One wrapped key after the other: each has its place in the cache, whatever else stands in an envelope. */
+/** What is at hand needs no call. For all others the keyring is asked as if there was no cache: which key comes first, and what a failure hides, is for it to decide. */
 async function unwrap(
-  cached: Cached,
+  { keyring, cache }: Cached,
   wrappedKeys: readonly WrappedKey[],
   options: KeyringOptions = {},
 ): Promise<Unwrapped<DataKey> | null> {
-  const { cache, parts, watch, scopeOf } = cached;
-  options.signal?.throwIfAborted();
-  const own = parts === undefined ? undefined : (await parts.own(wrappedKeys, options)).map((key) => key.wrappedKey);
-  const usable = own ?? wrappedKeys.filter(({ wrapping }) => wrapping.method !== 'unknown');
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const usable = wrappedKeys.filter(({ wrapping }) => wrapping.method !== 'unknown');
   if (usable.length === 0) return null;
-  const scope = await scopeOf(options.signal);
-  const candidates = usable.map((wrappedKey) => ({ wrappedKey, id: decryptId(scope, wrappedKey) }));
-  // What is at hand first: it needs no call.
-  candidates.sort((a, b) => Number(cache.has(b.id)) - Number(cache.has(a.id)));
-  let failure: unknown;
-  for (const { wrappedKey, id } of candidates) {
-    try {
-      const entry = await fetchUnwrapped(cached, scope, id, wrappedKey, options.signal);
-      watch.schedule();
-      return { wrappedKey, dataKey: entry.dataKey };
-    } catch (error) {
-      if (error !== notMine && !(isBullaError(error) && error.code === 'ERR_DECRYPTION_FAILED')) throw error;
-      if (error !== notMine) failure = error;
+  const scope = await scopeOf(keyring, { signal });
+  if (scope === undefined) {
+    cache.bypass('decrypt', undefined);
+    return keyring.unwrapDataKey(wrappedKeys, options);
+  }
+  // Sorted: where several are at hand, the order of an envelope, which anybody can change, decides nothing (docs/format.md §7.5).
+  const ids = usable.map((wrappedKey) => decryptId(scope, wrappedKey)).sort();
+  const fetch = fetching({ keyring, cache }, scope, async (shared) => {
+    const unwrapped = await keyring.unwrapDataKey(usable, { signal: shared });
+    if (unwrapped === null) throw noneIsMine;
+    const { wrappedKey, dataKey } = unwrapped;
+    return { id: decryptId(scope, wrappedKey), operation: 'decrypt', dataKey, wrappedKeys: [wrappedKey] };
+  });
+  const wanted = { ids, flight: ids.join(), bytes: 0, news: scope.news ?? [], fetch };
+  try {
+    const entry = await cache.use(wanted, signal);
+    const id = decryptId(scope, entry.parts.wrappedKeys[0] as WrappedKey);
+    // The element of the array that was given, also where another message brought it.
+    const wrappedKey = usable.find((each) => decryptId(scope, each) === id) as WrappedKey;
+    return { wrappedKey, dataKey: entry.parts.dataKey };
+  } catch (error) {
+    if (error === noneIsMine) return null;
+    throw error;
+  }
+}
+
+const noneIsMine = Symbol('the wrapped keys are for other keyrings');
+
+interface Fetched extends Pick<EntryParts, 'operation' | 'dataKey' | 'wrappedKeys'> {
+  readonly id: string;
+}
+
+/** An entry of what is fetched, which is kept only where it was fetched for the same scope from beginning to end. */
+function fetching({ keyring, cache }: Cached, scope: CacheScope, fetch: (signal: AbortSignal) => Promise<Fetched>) {
+  const { settings } = cache;
+  return async (signal: AbortSignal) => {
+    const begun = moment(settings.now);
+    const { id, ...fetched } = await fetch(signal);
+    const after = await scopeOf(keyring, { signal });
+    // A data key that was asked for with the token of another user, who has signed in since, is not given to those who wait either.
+    if (after === undefined || (after.id !== scope.id && userOf(after) !== userOf(scope))) {
+      throw new KeyServiceError('ERR_TOKEN_UNAVAILABLE', 'There is no access token: another user has signed in');
     }
-  }
-  if (failure !== undefined) throw failure;
-  return null;
-}
-
-const notMine = Symbol('the wrapped key is for another keyring');
-
-function fetchUnwrapped(
-  { keyring, cache, parts, scopeOf }: Cached,
-  scope: string,
-  id: string,
-  wrappedKey: WrappedKey,
-  signal: AbortSignal | undefined,
-): Awaitable<CacheEntry> {
-  const fetch = async (shared: AbortSignal) => {
-    const begun = cache.settings.now();
-    const unwrapped = await keyring.unwrapDataKey([wrappedKey], { signal: shared });
-    if (unwrapped === null) throw notMine;
-    await assertSameUser(scopeOf, scope, shared);
-    const subject = { operation: 'decrypt', client: parts?.client, key: parts?.keyId } as const;
-    return new CacheEntry(subject, unwrapped.dataKey, [wrappedKey], begun);
-  };
-  return cache.use(id, 0, fetch, signal);
-}
-
-/** Whose data keys these are: service, tenant, principal, key and key context; another keyring is another scope. The principal is asked for each time, because another user may have signed in. */
-function scopes(parts: ServiceParts | undefined): Cached['scopeOf'] {
-  if (parts === undefined) {
-    const own = `keyring ${++keyrings}`;
-    return () => own;
-  }
-  const { client, keyId, keyContext, mode } = parts;
-  const pairs = Object.entries(keyContext).sort(([a], [b]) => (a < b ? -1 : 1));
-  return async (signal) => {
-    const { tenant, principal } = await client.caller({ signal });
-    return JSON.stringify([client.url, tenant, principal, keyId, pairs, mode]);
+    const watched = await watchedKeys(scope.news ?? [], fetched.wrappedKeys);
+    const asked = scope.keys ?? [];
+    return { id, entry: new CacheEntry({ ...fetched, watched, asked, begun, keep: after.id === scope.id }, settings) };
   };
 }
 
-/** A data key that was asked for with the token of another user, who has signed in since, is neither kept nor given to whoever waits. */
-async function assertSameUser(scopeOf: Cached['scopeOf'], scope: string, signal: AbortSignal): Promise<void> {
-  if ((await scopeOf(signal)) !== scope) throw unavailable('another user has signed in');
+async function scopeOf(keyring: Keyring, options: KeyringOptions): Promise<CacheScope | undefined> {
+  return keyring.cacheScope?.(options);
 }
 
-/** The wrapped key itself stands where the design has its hash: that is as unique, and takes no turn of the event loop in which others would miss the same flight. */
-function decryptId(scope: string, wrappedKey: WrappedKey): string {
-  return `decrypt ${scope} ${bytesToKey(encodeWrappedKey(wrappedKey))}`;
+function userOf({ id, user = id }: CacheScope): string {
+  return user;
+}
+
+/** Which of those who tell of keys is the service of a wrapped key. They are connected by now: one of them has just been asked. */
+async function watchedKeys(news: readonly KeyNews[], wrappedKeys: readonly WrappedKey[]): Promise<WatchedKey[]> {
+  const ofServices = wrappedKeys.filter(({ serviceId }) => serviceId !== '');
+  if (ofServices.length === 0) return [];
+  const known = await Promise.all(
+    news.map(async (each) => ({ news: each, serviceId: (await each.connect().catch(() => undefined))?.serviceId })),
+  );
+  return ofServices.flatMap((wrappedKey) =>
+    known.flatMap((each) => (each.serviceId === wrappedKey.serviceId ? [{ news: each.news, wrappedKey }] : [])),
+  );
+}
+
+/** The wrapped key itself stands where one would expect its hash: that is as unique, and takes no turn of the event loop in which others would miss the same flight. */
+function decryptId(scope: CacheScope, wrappedKey: WrappedKey): string {
+  return `decrypt ${scope.id} ${bytesToKey(encodeWrappedKey(wrappedKey))}`;
 }

@@ -1,12 +1,14 @@
-/** The store of cached data keys: limits, single flight, eviction, counters. It knows nothing of keyrings. */
+/** The store of cached data keys: limits, single flight, eviction, counters. It knows nothing of keyrings and users: those are in the ids that it is given. */
 
+import type { KeyNews } from '../keyrings/keyring.ts';
+import { BoundedMap } from '../lib/bounded-map.ts';
+import { unref } from '../lib/elapsed.ts';
 import { type EvictionReason, emit } from '../lib/events.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
-import type { KeyServiceClient } from '../service/client.ts';
-import type { KeyChange } from '../service/key-changes.ts';
-import type { Awaitable } from '../types.ts';
+import type { Awaitable, KeyChange } from '../types.ts';
 import type { CacheEntry } from './entry.ts';
 import { type CacheSettings, type DataKeyCacheOptions, readCacheSettings } from './options.ts';
+import { Watch } from './polling.ts';
 
 /** What a cache has counted since it was made. */
 export interface CacheCounters {
@@ -14,7 +16,7 @@ export interface CacheCounters {
   readonly misses: number;
   /** Waits for a data key that somebody else was fetching already. */
   readonly joined: number;
-  /** Data keys that were not shared, because the length of the plaintext is unknown or too large. */
+  /** Data keys that were not shared: the length of the plaintext is unknown or too large, or the keyring does not say whose data keys it gives. */
   readonly bypasses: number;
   readonly evictions: Readonly<Record<EvictionReason, number>>;
 }
@@ -25,12 +27,30 @@ export interface DataKeyCache {
   readonly size: number;
   /** A copy of the counters. */
   readonly counters: CacheCounters;
-  /** Drops all data keys, or those under a key id. What is being fetched is given to who waits for it, and not kept. */
+  /** Drops all data keys, or those under a key id. What is being fetched is given to those who wait for it, and not kept. */
   invalidate(keyId?: string): void;
 }
 
-/** Fetches an entry; the signal is aborted when nobody waits any more. */
-export type FetchEntry = (signal: AbortSignal) => Promise<CacheEntry>;
+/** A data key that somebody needs. */
+export interface Wanted {
+  /** The entries that would do. */
+  readonly ids: readonly string[];
+  /** What is fetched where there is none of them: who wants the same waits for the same. */
+  readonly flight: string;
+  /** Plaintext bytes that it is for. */
+  readonly bytes: number;
+  /** Who may tell of the keys, from now on. */
+  readonly news: readonly KeyNews[];
+  /** Fetches it; the signal is aborted when nobody waits any more. Resolves to the entry and to the id that it is kept under. */
+  readonly fetch: (signal: AbortSignal) => Promise<{ readonly id: string; readonly entry: CacheEntry }>;
+}
+
+/** A fetch under way, with the uses that it has promised. */
+interface Flight {
+  readonly single: SingleFlight<CacheEntry>;
+  messages: number;
+  bytes: number;
+}
 
 const noEvictions: Record<EvictionReason, number> = {
   ...{ age: 0, messages: 0, bytes: 0, entries: 0, rotated: 0 },
@@ -44,18 +64,20 @@ const maxKeys = 10_000;
 export class DataKeyStore implements DataKeyCache {
   /** The options with their defaults. */
   readonly settings: CacheSettings;
-  // In the order of last use: a Map iterates as inserted.
-  readonly #entries = new Map<string, CacheEntry>();
-  readonly #flights = new Map<string, SingleFlight<CacheEntry>>();
+  readonly #entries: BoundedMap<string, { readonly entry: CacheEntry; readonly end: () => void }>;
+  readonly #flights = new Map<string, Flight>();
   readonly #counters = { hits: 0, misses: 0, joined: 0, bypasses: 0, evictions: { ...noEvictions } };
+  readonly #watch: Watch;
   /** Rises when something makes data keys unusable: what was asked for before is not kept. */
   #generation = 0;
   /** The newest versions that were told of, by service and key: an answer that was on its way meanwhile may be older. */
-  readonly #newest = new Map<string, number>();
-  #sweep: ReturnType<typeof setTimeout> | undefined;
+  readonly #newest = new BoundedMap<string, number>(maxKeys);
+  #sweep: { readonly timer: ReturnType<typeof setTimeout>; readonly at: number } | undefined;
 
   constructor(options: DataKeyCacheOptions) {
     this.settings = readCacheSettings(options);
+    this.#entries = new BoundedMap(this.settings.maxEntries, ({ entry, end }) => this.#ended(entry, end, 'entries'));
+    this.#watch = new Watch(this.settings.pollInterval, (teller, change) => this.#apply(teller, change));
   }
 
   /** See {@link DataKeyCache.size}. */
@@ -71,45 +93,19 @@ export class DataKeyStore implements DataKeyCache {
   /** See {@link DataKeyCache.invalidate}. */
   invalidate(keyId?: string): void {
     this.#generation++;
-    this.#evictWhere((entry) => (keyId === undefined || entry.keyId === keyId ? 'invalidated' : undefined));
+    this.#evictWhere(({ parts }) =>
+      keyId === undefined || parts.wrappedKeys.some((key) => key.keyId === keyId) ? 'invalidated' : undefined,
+    );
   }
 
-  /** The entry of an id that can be used for so many bytes, from the cache or by `fetch`, which runs once however many wait. Failures are not kept. */
-  use(id: string, bytes: number, fetch: FetchEntry, signal: AbortSignal | undefined): Awaitable<CacheEntry> {
-    return this.#hit(id, bytes, fetch) ?? this.#miss(id, bytes, fetch, signal);
-  }
-
-  #hit(id: string, bytes: number, fetch: FetchEntry): CacheEntry | undefined {
-    const cached = this.#take(id, bytes);
-    if (cached === undefined) return undefined;
-    this.#count('hit', cached);
-    if (this.settings.refreshAhead && cached.isOld(this.settings)) this.#refresh(id, fetch);
-    return cached;
-  }
-
-  async #miss(id: string, bytes: number, fetch: FetchEntry, signal: AbortSignal | undefined): Promise<CacheEntry> {
-    for (;;) {
-      const { entry, outcome } = await this.#fetch(id, fetch, signal);
-      if (outcome === 'miss') entry.takeFirst(bytes);
-      else if (!entry.take(bytes, this.settings)) {
-        const hit = this.#hit(id, bytes, fetch);
-        if (hit !== undefined) return hit;
-        continue;
-      }
-      this.#count(outcome, entry);
-      return entry;
-    }
-  }
-
-  /** Whether there is an entry that can be used. */
-  has(id: string): boolean {
-    return this.#entries.get(id)?.expired(this.settings) === undefined && this.#entries.has(id);
+  /** An entry that can be used, from the cache or fetched, once for however many want the same. Failures are not kept. */
+  use(wanted: Wanted, signal: AbortSignal | undefined): Awaitable<CacheEntry> {
+    return this.#hit(wanted) ?? this.#fetch(wanted, signal);
   }
 
   /** Drops one entry whose data key turned out not to open a message. */
   fail(id: string): void {
-    const entry = this.#entries.get(id);
-    if (entry !== undefined) this.#evict(id, entry, 'failed');
+    if (this.#entries.peek(id) !== undefined) this.#evict(id, 'failed');
   }
 
   /** Counts a data key that is not shared. */
@@ -118,117 +114,139 @@ export class DataKeyStore implements DataKeyCache {
     emit(this.settings.onEvent, { type: 'cache', operation, outcome: 'bypass', keyId });
   }
 
-  /** Evicts what a client was told must not be used any more: for all clients of its service, except where it is this caller alone who is not allowed to. */
-  apply(teller: KeyServiceClient, change: KeyChange): void {
-    const { unavailable, key, keyId } = change;
-    const concerns = ({ subject, keyId: id }: CacheEntry) =>
-      (unavailable === 'for-caller' ? subject.client === teller : subject.client?.url === teller.url) &&
-      (id === keyId || (keyId === undefined && subject.key === key));
-    if (unavailable !== undefined) this.#generation++;
-    if (keyId !== undefined && change.newestVersion !== undefined) this.#learn(teller, keyId, change.newestVersion);
-    this.#evictWhere((entry) => (concerns(entry) ? reasonOf(change, entry) : undefined));
-  }
-
-  /** The clients of the entries, each with the ids of the keys that it has entries of. */
-  subjects(): ReadonlyMap<KeyServiceClient, ReadonlySet<string>> {
-    const found = new Map<KeyServiceClient, Set<string>>();
-    for (const { subject, keyId } of this.#entries.values()) {
-      if (subject.client === undefined) continue;
-      found.set(subject.client, (found.get(subject.client) ?? new Set()).add(keyId));
+  #hit(wanted: Wanted): CacheEntry | undefined {
+    for (const id of wanted.ids) {
+      const entry = this.#take(id, wanted.bytes);
+      if (entry === undefined) continue;
+      this.#count('hit', entry);
+      if (this.settings.refreshAhead && entry.isOld()) this.#refresh(wanted);
+      return entry;
     }
-    return found;
+    return undefined;
   }
 
   #take(id: string, bytes: number): CacheEntry | undefined {
-    const entry = this.#entries.get(id);
+    const entry = this.#entries.get(id)?.entry;
     if (entry === undefined) return undefined;
-    const reason = entry.expired(this.settings) ?? (entry.take(bytes, this.settings) ? undefined : 'bytes');
-    if (reason !== undefined) {
-      this.#evict(id, entry, reason);
-      return undefined;
-    }
-    this.#entries.delete(id);
-    this.#entries.set(id, entry);
+    const reason = entry.expired() ?? (entry.take(bytes) ? undefined : 'bytes');
+    if (reason === undefined) return entry;
+    this.#evict(id, reason);
+    return undefined;
+  }
+
+  /** Joins the fetch that runs while it has uses to give, and begins another one beside it otherwise. */
+  async #fetch(wanted: Wanted, signal: AbortSignal | undefined): Promise<CacheEntry> {
+    // Else a flight would be kept that nobody began.
+    signal?.throwIfAborted();
+    const running = this.#flights.get(this.#flightId(wanted));
+    const joins = running !== undefined && this.#promise(running, wanted.bytes);
+    const flight = joins ? running : { single: new SingleFlight<CacheEntry>(), messages: 1, bytes: wanted.bytes };
+    const entry = await this.#join(flight, wanted, signal);
+    this.#count(joins ? 'joined' : 'miss', entry);
     return entry;
   }
 
-  async #fetch(id: string, fetch: FetchEntry, signal: AbortSignal | undefined) {
-    // Else the flight would be kept that nobody began.
-    signal?.throwIfAborted();
+  #flightId({ flight }: Wanted): string {
+    return `${this.#generation} ${flight}`;
+  }
+
+  #promise(flight: Flight, bytes: number): boolean {
+    const { maxMessages, maxBytes } = this.settings;
+    if (flight.messages >= maxMessages || flight.bytes + bytes > maxBytes) return false;
+    flight.messages++;
+    flight.bytes += bytes;
+    return true;
+  }
+
+  #join(flight: Flight, wanted: Wanted, signal: AbortSignal | undefined): Promise<CacheEntry> {
     const generation = this.#generation;
-    const flightId = `${generation} ${id}`;
-    const running = this.#flights.get(flightId);
-    const flight = running ?? new SingleFlight<CacheEntry>();
+    const flightId = this.#flightId(wanted);
     this.#flights.set(flightId, flight);
-    const work = async (shared: AbortSignal) => {
+    return flight.single.join(async (shared) => {
+      // Also of what is told while the answer is on its way.
+      const ends = wanted.news.map((news) => this.#watch.listen(news));
       try {
-        const fetched = await fetch(shared);
-        if (generation === this.#generation) this.#keep(id, fetched);
-        return fetched;
+        const { id, entry } = await wanted.fetch(shared);
+        entry.count(flight.messages, flight.bytes);
+        if (generation === this.#generation && entry.parts.keep) this.#keep(id, entry);
+        return entry;
       } finally {
         if (this.#flights.get(flightId) === flight) this.#flights.delete(flightId);
+        for (const end of ends) end();
       }
-    };
-    const entry = await flight.join(work, signal);
-    return { entry, outcome: running === undefined ? ('miss' as const) : ('joined' as const) };
+    }, signal);
   }
 
-  #refresh(id: string, fetch: FetchEntry): void {
-    if (this.#flights.has(`${this.#generation} ${id}`)) return;
+  #refresh(wanted: Wanted): void {
+    if (this.#flights.has(this.#flightId(wanted))) return;
+    const flight = { single: new SingleFlight<CacheEntry>(), messages: 0, bytes: 0 };
     // Nobody waits, so nobody is told when it fails: the entry that is there serves until its end, and then a caller is told.
-    this.#fetch(id, fetch, undefined).catch(() => undefined);
+    this.#join(flight, wanted, undefined).catch(() => undefined);
   }
 
-  #learn({ url }: KeyServiceClient, keyId: string, version: number): void {
-    const key = `${url} ${keyId}`;
-    const known = this.#newest.get(key) ?? 0;
-    if (known >= version) return;
-    if (this.#newest.size >= maxKeys) this.#newest.clear();
-    this.#newest.set(key, version);
+  /** Evicts what somebody was told must not be used any more. */
+  #apply(teller: KeyNews, change: KeyChange): void {
+    const { unavailable, keyId, newestVersion } = change;
+    if (unavailable !== undefined) this.#generation++;
+    if (keyId !== undefined && newestVersion !== undefined) {
+      const key = `${teller.url} ${keyId}`;
+      this.#newest.set(key, Math.max(newestVersion, this.#newest.peek(key) ?? 0));
+    }
+    this.#evictWhere((entry) => entry.endedBy(teller, change));
   }
 
-  #isRotatedOut({ subject: { operation, client }, keyId, version }: CacheEntry): boolean {
-    return (
-      operation === 'encrypt' && client !== undefined && version < (this.#newest.get(`${client.url} ${keyId}`) ?? 0)
-    );
+  #isRotatedOut({ parts: { operation, watched } }: CacheEntry): boolean {
+    const newest = ({ news, wrappedKey }: (typeof watched)[number]) =>
+      this.#newest.peek(`${news.url} ${wrappedKey.keyId}`) ?? 0;
+    return operation === 'encrypt' && watched.some((key) => key.wrappedKey.version < newest(key));
   }
 
   #keep(id: string, entry: CacheEntry): void {
-    if (this.#isRotatedOut(entry)) {
-      // Whoever waited for it began before the rotation was known, and may use it.
-      this.#tellEviction(entry, 'rotated');
+    // Those who waited for it began before a rotation was known, or before it was used up, and may use it.
+    const reason = this.#isRotatedOut(entry) ? 'rotated' : entry.expired();
+    if (reason !== undefined) {
+      this.#tellEviction(entry, reason);
       return;
     }
-    const before = this.#entries.get(id);
-    if (before !== undefined) this.#evict(id, before, 'refreshed');
-    this.#entries.set(id, entry);
-    for (const [oldest, unused] of this.#entries) {
-      if (this.#entries.size <= this.settings.maxEntries) break;
-      this.#evict(oldest, unused, 'entries');
-    }
-    this.#scheduleSweep();
+    if (this.#entries.peek(id) !== undefined) this.#evict(id, 'refreshed');
+    this.#entries.set(id, { entry, end: this.#watch.watch(entry.parts.watched) });
+    this.#scheduleSweep(entry.left);
   }
 
-  /** Data keys do not outlive their age in memory, even where nobody asks for them again. */
-  #scheduleSweep(): void {
-    if (this.#sweep !== undefined || this.#entries.size === 0) return;
-    this.#sweep = setTimeout(() => {
+  /** Data keys do not outlive their age in memory by more than a twentieth, even where nobody asks for them again. */
+  #scheduleSweep(left: number): void {
+    const after = Math.max(left, this.settings.maxAge / 20);
+    const at = performance.now() + after;
+    if (this.#sweep !== undefined && this.#sweep.at <= at) return;
+    clearTimeout(this.#sweep?.timer);
+    const timer = setTimeout(() => {
       this.#sweep = undefined;
-      this.#evictWhere((entry) => entry.expired(this.settings));
-      this.#scheduleSweep();
-    }, this.settings.maxAge);
-    unref(this.#sweep);
+      this.#evictWhere((entry) => (entry.left <= 0 ? 'age' : undefined));
+      if (this.size > 0) this.#scheduleSweep(Math.min(...this.#entries.entries().map(([, { entry }]) => entry.left)));
+    }, after);
+    this.#sweep = { timer, at };
+    unref(timer);
   }
 
   #evictWhere(reasonFor: (entry: CacheEntry) => EvictionReason | undefined): void {
-    for (const [id, entry] of [...this.#entries]) {
+    for (const [id, { entry }] of this.#entries.entries()) {
       const reason = reasonFor(entry);
-      if (reason !== undefined) this.#evict(id, entry, reason);
+      if (reason !== undefined) this.#evict(id, reason);
     }
   }
 
-  #evict(id: string, entry: CacheEntry, reason: EvictionReason): void {
+  #evict(id: string, reason: EvictionReason): void {
+    const kept = this.#entries.peek(id);
     this.#entries.delete(id);
+    if (kept !== undefined) this.#ended(kept.entry, kept.end, reason);
+  }
+
+  #ended(entry: CacheEntry, end: () => void, reason: EvictionReason): void {
+    end();
+    if (this.size === 0) {
+      clearTimeout(this.#sweep?.timer);
+      this.#sweep = undefined;
+    }
     this.#tellEviction(entry, reason);
   }
 
@@ -237,23 +255,8 @@ export class DataKeyStore implements DataKeyCache {
     emit(this.settings.onEvent, { type: 'cache-eviction', reason, keyId, version });
   }
 
-  #count(outcome: 'hit' | 'miss' | 'joined', { subject: { operation }, keyId }: CacheEntry): void {
+  #count(outcome: 'hit' | 'miss' | 'joined', { parts: { operation }, keyId }: CacheEntry): void {
     this.#counters[outcome === 'hit' ? 'hits' : outcome === 'miss' ? 'misses' : 'joined']++;
     emit(this.settings.onEvent, { type: 'cache', operation, outcome, keyId });
   }
-}
-
-/** Lets a Node process end that has nothing else to do; browsers' timers are numbers. */
-export function unref(timer: ReturnType<typeof setTimeout>): void {
-  (timer as unknown as { unref?: () => void }).unref?.();
-}
-
-function reasonOf(
-  { unavailable, version, newestVersion, floor }: KeyChange,
-  entry: CacheEntry,
-): EvictionReason | undefined {
-  if (unavailable !== undefined) return version === undefined || version === entry.version ? 'unavailable' : undefined;
-  if (floor !== undefined && entry.version < floor) return 'floor';
-  const rotated = newestVersion !== undefined && entry.version < newestVersion;
-  return rotated && entry.subject.operation === 'encrypt' ? 'rotated' : undefined;
 }

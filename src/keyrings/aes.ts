@@ -45,13 +45,15 @@ export function aesKeyring(options: AesKeyringOptions): Keyring {
       const sealedKey = await sealDataKey(wrappingKey, bound, dataKey);
       return [{ ...identity, wrapping: { method: 'aes', salt, sealedKey } }];
     },
-    opener(wrappedKey) {
-      const { wrapping } = wrappedKey;
-      if (wrapping.method !== 'aes' || !isFor(wrappedKey, identity)) return undefined;
-      const { salt, sealedKey } = wrapping;
-      const derive = async () => deriveAesWrappingKey(await keyEncryptionKey(), salt, bound, 'unwrap');
-      return sealedKeyOpener(sealedKey, bound, derive);
-    },
+    held: [
+      (wrappedKey) => {
+        const { wrapping } = wrappedKey;
+        if (wrapping.method !== 'aes' || !isFor(wrappedKey, identity)) return undefined;
+        const { salt, sealedKey } = wrapping;
+        const derive = async () => deriveAesWrappingKey(await keyEncryptionKey(), salt, bound, 'unwrap');
+        return sealedKeyOpener(sealedKey, bound, derive);
+      },
+    ],
   });
 }
 

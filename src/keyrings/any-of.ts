@@ -1,16 +1,16 @@
 /** Several keyrings as one: encrypts for all of them, decrypts with any. */
 
-import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { isBullaError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { generateAndWrap } from './data-key.ts';
-import { assertKeyring, type Keyring, type Unwrapped } from './keyring.ts';
+import { firstUnwrapped } from './first-unwrapped.ts';
+import { assertKeyring, type CacheScope, type Keyring, type KeyringOptions, type Rewrapped } from './keyring.ts';
 
 /**
- * A keyring whose messages any one of several keyrings opens: a data key is wrapped by each of them, and unwrapped by the first that can.
+ * A keyring whose messages any one of several keyrings opens: a data key is wrapped by each of them, and unwrapped by the first that can, in the order given.
  *
  * When encrypting, every keyring must be able to wrap (`ERR_KEYRING_CANNOT` otherwise). When decrypting, a keyring that answers `null` or fails lets the next one try;
- * where none succeeds, the first failure is thrown, and an authentication failure only where there is no other.
+ * where none succeeds, the first failure is thrown, and an authentication failure only where there is no other. A cache in front of it keeps data keys for those who may
+ * use all of its keyrings, and nothing where one of them is not cached.
  *
  * @example
  * const keyring = anyOf(ecdhKeyring({ recipients: [alice] }), passphraseKeyring({ passphrase }));
@@ -25,13 +25,20 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     const wrapped = await Promise.all(keyrings.map((keyring) => keyring.wrapDataKey(dataKey, options)));
     return wrapped.flat();
   };
-  return {
+  // All methods, the optional ones too: a new one does not compile until it is decided here what it means for several keyrings.
+  const combined: Required<Keyring> = {
     generateDataKey: (options) => generateAndWrap((bytes) => wrapDataKey(bytes, options), options),
     wrapDataKey,
-    unwrapDataKey: (keys: readonly WrappedKey[], options) =>
-      firstOf(keyrings, (keyring) => keyring.unwrapDataKey(keys, options)),
-    unwrapDataKeyBytes: (keys: readonly WrappedKey[], options) =>
-      firstOf(keyrings, (keyring) => keyring.unwrapDataKeyBytes(keys, options)),
+    unwrapDataKey: (keys, options) =>
+      firstUnwrapped(keyrings, options?.signal, (keyring) => keyring.unwrapDataKey(keys, options)),
+    unwrapDataKeyBytes: (keys, options) =>
+      firstUnwrapped(keyrings, options?.signal, (keyring) => keyring.unwrapDataKeyBytes(keys, options)),
+    rewrapDataKey: (keys, from, options) => rewrapByAll(keyrings, keys, from, options),
+    async ownKeys(keys, service, options) {
+      const own = await Promise.all(keyrings.map(async (keyring) => keyring.ownKeys?.(keys, service, options)));
+      return own.flatMap((found) => found ?? []);
+    },
+    cacheScope: (options) => scopeOfAll(keyrings, options),
     async rejectDataKey(wrappedKey) {
       await Promise.all(keyrings.map((keyring) => keyring.rejectDataKey?.(wrappedKey)));
     },
@@ -39,21 +46,40 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
       for (const keyring of keyrings) keyring.segmentFailed?.(wrappedKey);
     },
   };
+  return combined;
 }
 
-async function firstOf<Key>(
+/** By those who hold the keys, where all of them can; otherwise the data key has to come here, and is wrapped for all. */
+async function rewrapByAll(
   keyrings: readonly Keyring[],
-  unwrap: (keyring: Keyring) => Promise<Unwrapped<Key> | null>,
-): Promise<Unwrapped<Key> | null> {
-  const failures: unknown[] = [];
-  for (const keyring of keyrings) {
-    try {
-      const unwrapped = await unwrap(keyring);
-      if (unwrapped !== null) return unwrapped;
-    } catch (error) {
-      failures.push(error);
-    }
-  }
-  if (failures.length === 0) return null;
-  throw failures.find((error) => !isBullaError(error) || error.code !== 'ERR_DECRYPTION_FAILED') ?? failures[0];
+  ...args: Parameters<NonNullable<Keyring['rewrapDataKey']>>
+): Promise<Rewrapped | 'unverified' | null> {
+  if (keyrings.some((keyring) => keyring.rewrapDataKey === undefined)) return null;
+  const all = await Promise.all(keyrings.map(async (keyring) => (await keyring.rewrapDataKey?.(...args)) ?? null));
+  if (all.includes('unverified')) return 'unverified';
+  const rewrapped = all.filter((each) => each !== null && each !== 'unverified');
+  const [first] = rewrapped;
+  const complete = rewrapped.length === all.length;
+  if (!first || !complete || rewrapped.some(({ wrappedKey }) => wrappedKey !== first.wrappedKey)) return null;
+  return { wrappedKey: first.wrappedKey, wrappedKeys: rewrapped.flatMap(({ wrappedKeys }) => wrappedKeys) };
+}
+
+/** Those who have the same scope in all of the keyrings may use whatever any of them gave. */
+async function scopeOfAll(
+  keyrings: readonly Keyring[],
+  options: KeyringOptions | undefined,
+): Promise<CacheScope | undefined> {
+  const stated = await Promise.all(
+    // Where one of them cannot say (there is no token), another one may still open the message: without the cache.
+    keyrings.map(async (keyring) => keyring.cacheScope?.(options)).map((scope) => scope.catch(() => undefined)),
+  );
+  options?.signal?.throwIfAborted();
+  const scopes = stated.filter((scope) => scope !== undefined);
+  if (scopes.length < keyrings.length) return undefined;
+  return {
+    id: JSON.stringify(scopes.map(({ id }) => id)),
+    user: JSON.stringify(scopes.map(({ id, user = id }) => user)),
+    keys: scopes.flatMap(({ keys = [] }) => keys),
+    news: scopes.flatMap(({ news = [] }) => news),
+  };
 }

@@ -2,10 +2,13 @@
 
 export type { WrappedKey, Wrapping } from '../envelope/wrapped-key.ts';
 export type { KeyIdentity } from '../schedule/wrapping-keys.ts';
+export type { KeyChange } from '../types.ts';
 export { importDataKey } from './data-key.ts';
 export type {
+  CacheScope,
   DataKey,
   GeneratedDataKey,
+  KeyNews,
   Keyring,
   KeyringOptions,
   RewrapDataKeyOptions,

@@ -10,6 +10,7 @@ import type { Bytes } from '../types.ts';
 import type { EcdhPrivateKey, EcdhPublicKey } from './ecdh-keys.ts';
 import type { Keyring } from './keyring.ts';
 import {
+  type HeldKey,
   isFor,
   type LocalKeyOptions,
   localKeyIdentity,
@@ -61,9 +62,9 @@ export function ecdhKeyring(options: EcdhKeyringOptions): Keyring {
   assert(recipients.length + privateKeys.length > 0, 'recipients or privateKeys', 'given');
 
   const targets = recipients.map(({ keyId, point }) => ({ point, identity: localKeyIdentity(keyId, options) }));
-  const own = privateKeys.map(({ privateKey, publicKey }) => {
-    const identity = localKeyIdentity(publicKey.keyId, options);
-    return { privateKey, point: publicKey.point, identity };
+  const held = privateKeys.map(({ privateKey, publicKey: { keyId, point } }): HeldKey => {
+    const identity = localKeyIdentity(keyId, options);
+    return (wrappedKey) => (isFor(wrappedKey, identity) ? ecdhOpener(wrappedKey, privateKey, point) : undefined);
   });
   return localKeyring({
     name: 'ecdhKeyring',
@@ -71,10 +72,7 @@ export function ecdhKeyring(options: EcdhKeyringOptions): Keyring {
       targets.length === 0
         ? undefined
         : (dataKey) => Promise.all(targets.map(({ point, identity }) => wrapTo('ecdh', point, identity, dataKey))),
-    opener(wrappedKey) {
-      const key = own.find(({ identity }) => isFor(wrappedKey, identity));
-      return key === undefined ? undefined : ecdhOpener(wrappedKey, key.privateKey, key.point);
-    },
+    held,
   });
 }
 

@@ -6,7 +6,7 @@
 import type { SecretKey } from '../crypto/keys.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { func, integer, optional, type ReadersOf, takeSignal } from '../lib/options.ts';
-import type { Bytes, KeyUse, RandomSource } from '../types.ts';
+import type { Bytes, KeyChange, KeyUse, RandomSource } from '../types.ts';
 
 /** A data key as a handle: HKDF takes it, nothing exports it. Make one with {@link importDataKey}. */
 export type DataKey = SecretKey;
@@ -52,6 +52,33 @@ export interface Rewrapped {
   readonly wrappedKeys: readonly WrappedKey[];
 }
 
+/** Where a cache hears what becomes of keys. A client of a key service is one. */
+export interface KeyNews {
+  /** Which service it is. */
+  readonly url: string;
+  /** The id of the service in wrapped keys. */
+  connect(): Promise<{ readonly serviceId: string }>;
+  /** Is told of changes. Returns what ends that. */
+  onKeyChange(listener: (change: KeyChange) => void): () => void;
+  /** Asks for a key now; what is found reaches the listeners. */
+  keyDocument(key: string, options: { readonly fresh: true }): Promise<unknown>;
+}
+
+/** Whose data keys a keyring gives: what a cache keeps them by. */
+export interface CacheScope {
+  /**
+   * A data key that was cached under a scope is given to everyone who states the same one, **without another question**. So it names the user by what was verified or by what
+   * only that user holds, and the keys that the keyring may use. It may be a secret: it never leaves the process.
+   */
+  readonly id: string;
+  /** Who that is, where `id` changes more often, with each access token. Default: `id`. */
+  readonly user?: string | undefined;
+  /** The keys as they are asked for, ids and aliases. Default: none. */
+  readonly keys?: readonly string[] | undefined;
+  /** Who tells that keys are rotated or disabled. Default: nobody. */
+  readonly news?: readonly KeyNews[] | undefined;
+}
+
 /**
  * Produces data keys with their wrapped forms, and unwraps them.
  *
@@ -59,6 +86,8 @@ export interface Rewrapped {
  * configured for, never the other way round (`docs/format.md` §7.6). They resolve to `null` when none is theirs. When one is theirs and does not unwrap,
  * they reject with a {@link DecryptionError} and no other word; when they should be able to and cannot (an unreachable service, an expired token), with an error
  * that says why. A keyring that cannot wrap (it holds only private keys) rejects with `ERR_KEYRING_CANNOT`.
+ *
+ * A keyring that stands in front of another one passes every method on, the optional ones too.
  */
 export interface Keyring {
   /** Makes a data key and wraps it. */
@@ -84,6 +113,19 @@ export interface Keyring {
     from: Keyring,
     options?: RewrapDataKeyOptions,
   ): Promise<Rewrapped | 'unverified' | null>;
+
+  /** Those of the wrapped keys that this keyring would let a key service unwrap, in the order in which it would. `service` is the client that asks. Keyrings without it have none. */
+  ownKeys?(
+    wrappedKeys: readonly WrappedKey[],
+    service: object,
+    options?: KeyringOptions,
+  ): Promise<readonly WrappedKey[]>;
+
+  /**
+   * States whose data keys these are at the moment; asked again for every message, because another user may have signed in. A keyring without it, or that resolves to
+   * `undefined`, is not cached.
+   */
+  cacheScope?(options?: KeyringOptions): Promise<CacheScope | undefined>;
 
   /** Is told that the data key in a wrapped key is not that of the message: a keyring that kept it forgets it. Must not reject. */
   rejectDataKey?(wrappedKey: WrappedKey): Promise<void>;

@@ -3,7 +3,7 @@
 import { nonceLength, open, openSecret, seal } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { type DecryptionError, isBullaError, KeyError } from '../errors.ts';
+import { KeyError } from '../errors.ts';
 import { assert, assertInteger } from '../lib/assert.ts';
 import { maxKeyContextValueLength, maxNameLength } from '../lib/limits.ts';
 import { sameMap } from '../lib/maps.ts';
@@ -12,6 +12,7 @@ import { sortPairs } from '../schedule/map.ts';
 import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Bytes, KeyContext } from '../types.ts';
 import { generateAndWrap } from './data-key.ts';
+import { firstUnwrapped } from './first-unwrapped.ts';
 import type { DataKey, Keyring, KeyringOptions, Unwrapped } from './keyring.ts';
 
 /** The two ways to unwrap: into a handle, or to bytes that are about to be wrapped anew. */
@@ -20,50 +21,57 @@ export interface Opener {
   asBytes(): Promise<Bytes>;
 }
 
-/** What a local keyring can do, each `undefined` where it has no key for it. */
+/** The opener of a wrapped key; `undefined` for one that is not for the key that is held. */
+export type HeldKey = (wrappedKey: WrappedKey) => Opener | undefined;
+
+/** What a local keyring can do. */
 export interface LocalKeys {
   /** Its name in errors. */
   readonly name: string;
+  /** `undefined` where it has no key for it. */
   readonly wrap: ((dataKey: Bytes, options: KeyringOptions) => Promise<readonly WrappedKey[]>) | undefined;
-  /** `undefined` for a wrapped key that is not for this keyring. */
-  readonly opener: (wrappedKey: WrappedKey) => Opener | undefined;
+  /** The keys that it unwraps with, in the order in which they are tried. */
+  readonly held: readonly HeldKey[];
 }
 
+let keyrings = 0;
+
 /** A keyring of local keys. */
-export function localKeyring({ name, wrap, opener }: LocalKeys): Keyring {
+export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
+  // Whoever has the object has its keys: a cache serves the object and no other.
+  const scope = { id: `local ${++keyrings}` };
   const wrapDataKey = async (dataKey: Bytes, options: KeyringOptions = {}) => {
     options.signal?.throwIfAborted();
     if (wrap === undefined) throw new KeyError('ERR_KEYRING_CANNOT', `This ${name} has no key to encrypt with`);
     return wrap(dataKey, options);
   };
-
   const unwrapFirst = async <Key>(
     wrappedKeys: readonly WrappedKey[],
     { signal }: KeyringOptions,
     unwrap: (opener: Opener) => Promise<Key>,
-  ): Promise<Unwrapped<Key> | null> => {
-    let failure: DecryptionError | undefined;
-    for (const wrappedKey of wrappedKeys) {
-      signal?.throwIfAborted();
-      const found = opener(wrappedKey);
-      if (found === undefined) continue;
-      try {
-        return { wrappedKey, dataKey: await unwrap(found) };
-      } catch (error) {
-        if (!isBullaError(error) || error.code !== 'ERR_DECRYPTION_FAILED') throw error;
-        failure = error;
-      }
-    }
-    if (failure !== undefined) throw failure;
-    return null;
-  };
+  ): Promise<Unwrapped<Key> | null> =>
+    firstUnwrapped(openers(held, wrappedKeys), signal, async ({ wrappedKey, opener }) => ({
+      wrappedKey,
+      dataKey: await unwrap(opener),
+    }));
 
   return {
     generateDataKey: (options = {}) => generateAndWrap((bytes) => wrapDataKey(bytes, options), options),
     wrapDataKey,
-    unwrapDataKey: (keys, options = {}) => unwrapFirst(keys, options, (found) => found.asHandle()),
-    unwrapDataKeyBytes: (keys, options = {}) => unwrapFirst(keys, options, (found) => found.asBytes()),
+    unwrapDataKey: (keys, options = {}) => unwrapFirst(keys, options, (opener) => opener.asHandle()),
+    unwrapDataKeyBytes: (keys, options = {}) => unwrapFirst(keys, options, (opener) => opener.asBytes()),
+    cacheScope: async () => scope,
   };
+}
+
+/** §7.5: one key that is held after the other, each on the wrapped keys that are for it, in the order of the envelope. */
+function* openers(held: readonly HeldKey[], wrappedKeys: readonly WrappedKey[]) {
+  for (const openerOf of held) {
+    for (const wrappedKey of wrappedKeys) {
+      const opener = openerOf(wrappedKey);
+      if (opener !== undefined) yield { wrappedKey, opener };
+    }
+  }
 }
 
 // §8: every wrapping key seals once.

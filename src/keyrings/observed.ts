@@ -4,8 +4,8 @@ import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { isBullaError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
+import { forwarding } from './forwarding.ts';
 import { assertKeyring, type Keyring, type KeyringOptions, type Unwrapped } from './keyring.ts';
-import { servicePartsOf, setServiceParts } from './service-parts.ts';
 
 export type { BullaEvent, DecryptEvent, DecryptionFailedEvent, EncryptEvent, OnEvent } from '../lib/events.ts';
 
@@ -22,18 +22,16 @@ export type { BullaEvent, DecryptEvent, DecryptionFailedEvent, EncryptEvent, OnE
 export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
   assertKeyring(keyring, 'keyring');
   assert(typeof onEvent === 'function', 'onEvent', 'a function');
-  const { rewrapDataKey } = keyring;
-  const observed: Keyring = {
+  return {
+    ...forwarding(keyring),
     async generateDataKey(options) {
       const generated = await keyring.generateDataKey(options);
       const keyIds = generated.wrappedKeys.map(({ keyId }) => keyId);
       emit(onEvent, { type: 'encrypt', keyIds, keyUse: generated.keyUse });
       return generated;
     },
-    wrapDataKey: (dataKey, options) => keyring.wrapDataKey(dataKey, options),
     unwrapDataKey: watched(onEvent, (keys, options) => keyring.unwrapDataKey(keys, options)),
     unwrapDataKeyBytes: watched(onEvent, (keys, options) => keyring.unwrapDataKeyBytes(keys, options)),
-    ...(rewrapDataKey && { rewrapDataKey: (keys, from, options) => rewrapDataKey.call(keyring, keys, from, options) }),
     async rejectDataKey(wrappedKey) {
       tellFailure(onEvent, 'ERR_DECRYPTION_FAILED', [wrappedKey]);
       await keyring.rejectDataKey?.(wrappedKey);
@@ -43,9 +41,6 @@ export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
       keyring.segmentFailed?.(wrappedKey);
     },
   };
-  const parts = servicePartsOf(keyring);
-  if (parts !== undefined) setServiceParts(observed, parts);
-  return observed;
 }
 
 function watched<Key>(

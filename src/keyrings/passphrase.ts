@@ -48,12 +48,14 @@ export function passphraseKeyring(options: PassphraseKeyringOptions): Keyring {
       const sealedKey = await sealDataKey(wrappingKey, bound, dataKey);
       return [{ ...identity, wrapping: { method: 'passphrase', salt, iterations, sealedKey } }];
     },
-    opener(wrappedKey) {
-      const { wrapping } = wrappedKey;
-      if (wrapping.method !== 'passphrase' || !isFor(wrappedKey, identity)) return undefined;
-      const { salt, iterations: count, sealedKey } = wrapping;
-      const derive = () => deriveAeadFromPassphrase(secret, salt, count, 'unwrap');
-      return sealedKeyOpener(sealedKey, bound, derive);
-    },
+    held: [
+      (wrappedKey) => {
+        const { wrapping } = wrappedKey;
+        if (wrapping.method !== 'passphrase' || !isFor(wrappedKey, identity)) return undefined;
+        const { salt, iterations: count, sealedKey } = wrapping;
+        const derive = () => deriveAeadFromPassphrase(secret, salt, count, 'unwrap');
+        return sealedKeyOpener(sealedKey, bound, derive);
+      },
+    ],
   });
 }

@@ -2,13 +2,14 @@
 
 import { decrypt, decryptSecret, encrypt, exportJwk, generateKeyPair, importJwk } from '../crypto/rsa-oaep.ts';
 import { thumbprint } from '../crypto/thumbprint.ts';
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { DecryptionError, KeyError } from '../errors.ts';
 import { assert, assertInteger, assertOptions } from '../lib/assert.ts';
 import { maxRsaBits, maxWrappedKeys, minRsaBits } from '../lib/limits.ts';
 import { dataKeyLength } from '../schedule/message-keys.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
 import type { Keyring } from './keyring.ts';
-import { isFor, type LocalKeyOptions, localKeyIdentity, localKeyring } from './local.ts';
+import { type HeldKey, isFor, type LocalKeyOptions, localKeyIdentity, localKeyring, type Opener } from './local.ts';
 
 /** A recipient's RSA public key. A plain object that IndexedDB and Workers take. */
 export interface RsaPublicKey {
@@ -58,7 +59,10 @@ export function rsaKeyring(options: RsaKeyringOptions): Keyring {
     const identity = localKeyIdentity(keyId, options);
     return { publicKey, identity, label: binding('rsa', identity) };
   });
-  const own = privateKeys.map(({ keyId, privateKey }) => ({ privateKey, identity: localKeyIdentity(keyId, options) }));
+  const held = privateKeys.map(({ keyId, privateKey }): HeldKey => {
+    const identity = localKeyIdentity(keyId, options);
+    return (wrappedKey) => (isFor(wrappedKey, identity) ? rsaOpener(wrappedKey, privateKey) : undefined);
+  });
   return localKeyring({
     name: 'rsaKeyring',
     wrap:
@@ -71,21 +75,23 @@ export function rsaKeyring(options: RsaKeyringOptions): Keyring {
                 return { ...identity, wrapping: { method: 'rsa', encryptedKey } } as const;
               }),
             ),
-    opener(wrappedKey) {
-      const { wrapping } = wrappedKey;
-      const key = own.find(({ identity }) => isFor(wrappedKey, identity));
-      if (wrapping.method !== 'rsa' || key === undefined) return undefined;
-      const label = binding('rsa', wrappedKey);
-      return {
-        asHandle: () => decryptSecret(key.privateKey, wrapping.encryptedKey, label),
-        async asBytes() {
-          const bytes = await decrypt(key.privateKey, wrapping.encryptedKey, label);
-          if (bytes.byteLength !== dataKeyLength) throw new DecryptionError();
-          return bytes;
-        },
-      };
-    },
+    held,
   });
+}
+
+function rsaOpener(wrappedKey: WrappedKey, privateKey: CryptoKey): Opener | undefined {
+  const { wrapping } = wrappedKey;
+  if (wrapping.method !== 'rsa') return undefined;
+  const { encryptedKey } = wrapping;
+  const label = binding('rsa', wrappedKey);
+  return {
+    asHandle: () => decryptSecret(privateKey, encryptedKey, label),
+    async asBytes() {
+      const bytes = await decrypt(privateKey, encryptedKey, label);
+      if (bytes.byteLength !== dataKeyLength) throw new DecryptionError();
+      return bytes;
+    },
+  };
 }
 
 /** Makes an RSA key pair. `modulusLength`: 3,072 (default) to 8,192 bits; `extractable`: default `false`. */

@@ -1,7 +1,7 @@
 /** The keyring of a key service: data keys from the service, or wrapped offline to its published key; unwrapped by the service alone. */
 
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { type DecryptionError, isBullaError } from '../errors.ts';
+import { type AnyBullaError, isBullaError } from '../errors.ts';
 import { assert, assertOptions } from '../lib/assert.ts';
 import { concat } from '../lib/bytes.ts';
 import { maxKeyContextValueLength } from '../lib/limits.ts';
@@ -21,8 +21,8 @@ import type { SignedKeyDocument, VerifiedKeyDocument } from '../service/key-docu
 import type { Bytes, KeyContext } from '../types.ts';
 import { generateAndWrap } from './data-key.ts';
 import { wrapTo } from './ecdh.ts';
-import type { Keyring, KeyringOptions, Unwrapped } from './keyring.ts';
-import { type OwnKey, type ServiceParts, servicePartsOf, setServiceParts } from './service-parts.ts';
+import { firstUnwrapped } from './first-unwrapped.ts';
+import type { CacheScope, Keyring, KeyringOptions } from './keyring.ts';
 
 /** Options of {@link serviceKeyring}. */
 export interface ServiceKeyringOptions {
@@ -55,10 +55,10 @@ const names = ['client', 'keyId', 'keyContext', 'decryptKeyIds', 'mode', 'keyDoc
  * const message = await encrypt(order, { keyring, context: { order: '4711' } });
  */
 export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
-  const parts = readParts(options);
-  const { client, keyId, keyContext, mode } = parts;
+  const settings = readOptions(options);
+  const { client, keyId, keyContext, mode } = settings;
   const target = { key: keyId, keyContext };
-  const documentOf = keyDocuments(parts, options.keyDocument);
+  const documentOf = keyDocuments(settings, options.keyDocument);
   const wrapDataKey = async (dataKey: Bytes, { signal }: KeyringOptions = {}): Promise<readonly WrappedKey[]> => {
     if (mode === 'offline') return [await wrapOffline(await documentOf(signal), keyContext, dataKey)];
     const { serviceId } = await client.connect({ signal });
@@ -66,10 +66,13 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
   };
   const unwrapper =
     <Key>(unwrap: (item: WrappedItem, signal: AbortSignal | undefined) => Promise<Key>) =>
-    async (wrappedKeys: readonly WrappedKey[], unwrapOptions: KeyringOptions = {}) =>
-      unwrapFirst(await parts.own(wrappedKeys, unwrapOptions), ({ item }) => unwrap(item, unwrapOptions.signal));
+    async (wrappedKeys: readonly WrappedKey[], { signal }: KeyringOptions = {}) =>
+      firstItem(await ownKeys(settings, wrappedKeys, signal), signal, async ({ wrappedKey, item }) => ({
+        wrappedKey,
+        dataKey: await unwrap(item, signal),
+      }));
 
-  const keyring: Keyring = {
+  return {
     async generateDataKey(generateOptions = {}) {
       const { signal } = generateOptions;
       if (mode === 'offline') return generateAndWrap((bytes) => wrapDataKey(bytes, generateOptions), generateOptions);
@@ -81,25 +84,39 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
     unwrapDataKey: unwrapper((item, signal) => client.unwrapDataKey(item, { signal })),
     unwrapDataKeyBytes: unwrapper((item, signal) => client.unwrapDataKeyBytes(item, { signal })),
     async rewrapDataKey(wrappedKeys, from, { signal, verified = false } = {}) {
-      const source = servicePartsOf(from);
-      if (source?.client !== client) return null;
-      const own = await source.own(wrappedKeys, { signal });
+      const own = ((await from.ownKeys?.(wrappedKeys, client, { signal })) ?? []).flatMap(ownKey);
       if (own.length === 0) return null;
       if (!verified && !(await isNewestOf(own, target, client, signal))) return 'unverified';
-      const rewrapped = await unwrapFirst(own, async ({ item }) => {
+      return firstItem(own, signal, async ({ wrappedKey, item }) => {
         const { serviceId } = await client.connect({ signal });
         // Without a target the service re-wraps to the newest version of the same key, whatever an alias has come to mean.
-        const result = await client.rewrapDataKey(item, verified ? target : undefined, { signal });
-        return [wrappedKeyOf(result, serviceId, keyContext)];
+        const made = await client.rewrapDataKey(item, verified ? target : undefined, { signal });
+        return { wrappedKey, wrappedKeys: [wrappedKeyOf(made, serviceId, keyContext)] };
       });
-      return rewrapped && { wrappedKey: rewrapped.wrappedKey, wrappedKeys: rewrapped.dataKey };
     },
+    ownKeys: async (wrappedKeys, service, { signal } = {}) =>
+      service === client ? (await ownKeys(settings, wrappedKeys, signal)).map(({ wrappedKey }) => wrappedKey) : [],
+    cacheScope: scopes(settings),
   };
-  setServiceParts(keyring, parts);
-  return keyring;
 }
 
-function readParts(options: ServiceKeyringOptions): ServiceParts {
+/** What the options say. */
+interface Settings {
+  readonly client: KeyServiceClient;
+  /** The id of the key, or `alias:` and a name. */
+  readonly keyId: string;
+  readonly keyContext: KeyContext;
+  readonly decryptKeyIds: readonly string[];
+  readonly mode: 'online' | 'offline';
+}
+
+/** A wrapped key that is for a keyring, as the service is asked for it. */
+interface OwnKey {
+  readonly wrappedKey: WrappedKey;
+  readonly item: WrappedItem;
+}
+
+function readOptions(options: ServiceKeyringOptions): Settings {
   assertOptions(options, names);
   const { client, keyId, keyContext = {}, decryptKeyIds = [], mode = 'online' } = options;
   assert(typeof client?.generateDataKey === 'function', 'client', 'a client of a key service');
@@ -107,32 +124,25 @@ function readParts(options: ServiceKeyringOptions): ServiceParts {
   assert(Array.isArray(decryptKeyIds) && decryptKeyIds.every(isKeyId), 'decryptKeyIds', 'an array of ids of keys');
   assert(mode === 'online' || mode === 'offline', 'mode', 'online or offline');
   sortPairs(keyContext, 'keyContext', maxKeyContextValueLength);
-  const context = { ...keyContext };
-  return { client, keyId, keyContext: context, mode, own: ownKeys(client, keyId, context, [...decryptKeyIds]) };
+  return { client, keyId, keyContext: { ...keyContext }, decryptKeyIds: [...decryptKeyIds], mode };
 }
 
-/** Compares what can be compared here first: a message of somebody else costs no call. §7.6 */
-function ownKeys(
-  client: KeyServiceClient,
-  keyId: string,
-  keyContext: KeyContext,
-  others: readonly string[],
-): ServiceParts['own'] {
-  return async (wrappedKeys, { signal }) => {
-    signal?.throwIfAborted();
-    const alias = !isKeyId(keyId);
-    const candidates = wrappedKeys.flatMap((wrappedKey) => {
-      const item = itemOf(wrappedKey);
-      const named = item !== undefined && (alias || wrappedKey.keyId === keyId || others.includes(wrappedKey.keyId));
-      return named && sameMap(wrappedKey.keyContext, keyContext) ? [{ wrappedKey, item }] : [];
-    });
-    if (candidates.length === 0) return [];
-    const { serviceId } = await client.connect({ signal });
-    const here = candidates.filter(({ wrappedKey }) => wrappedKey.serviceId === serviceId);
-    const strangers = here.some(({ wrappedKey }) => wrappedKey.keyId !== keyId && !others.includes(wrappedKey.keyId));
-    if (!strangers) return here;
-    const { keyId: resolved } = await client.keyDocument(keyId, { signal });
-    return here.filter(({ wrappedKey }) => wrappedKey.keyId === resolved || others.includes(wrappedKey.keyId));
+/**
+ * Whoever presents the same token and the same proof key to the same service, for the same keys: what the service has decided for them once is theirs. Not what the token
+ * says of itself, which only the service verifies.
+ */
+function scopes({ client, keyId, keyContext, decryptKeyIds, mode }: Settings): NonNullable<Keyring['cacheScope']> {
+  const pairs = Object.entries(keyContext).sort(([a], [b]) => (a < b ? -1 : 1));
+  const about = JSON.stringify([client.url, keyId, pairs, decryptKeyIds, mode]);
+  let latest: { readonly credential: string; readonly scope: CacheScope } | undefined;
+  return async ({ signal } = {}) => {
+    const { tenant, principal, credential } = await client.caller({ signal });
+    if (latest === undefined || latest.credential !== credential) {
+      const user = JSON.stringify([client.url, tenant, principal]);
+      const id = JSON.stringify(['service', user, credential, about]);
+      latest = { credential, scope: { id, user, keys: [keyId], news: [client] } };
+    }
+    return latest.scope;
   };
 }
 
@@ -146,6 +156,62 @@ async function isNewestOf(
   const keyId = isKeyId(key) ? key : (await client.keyDocument(key, { signal })).keyId;
   return own.every(({ item }) => item.keyId === keyId && sameMap(item.keyContext, keyContext));
 }
+
+/**
+ * Those of the wrapped keys that are for the keyring, in the order of its keys: that of `keyId` first, then `decryptKeyIds`. What can be compared here is compared before
+ * anything is asked: a message of somebody else costs no call. §7.5, §7.6
+ */
+async function ownKeys(
+  { client, keyId, keyContext, decryptKeyIds }: Settings,
+  wrappedKeys: readonly WrappedKey[],
+  signal: AbortSignal | undefined,
+): Promise<readonly OwnKey[]> {
+  signal?.throwIfAborted();
+  const alias = !isKeyId(keyId);
+  const isNamed = (id: string) => id === keyId || decryptKeyIds.includes(id);
+  const candidates = wrappedKeys
+    .flatMap(ownKey)
+    .filter(({ wrappedKey }) => (alias || isNamed(wrappedKey.keyId)) && sameMap(wrappedKey.keyContext, keyContext));
+  if (candidates.length === 0) return [];
+  const { serviceId } = await client.connect({ signal });
+  const here = candidates.filter(({ wrappedKey }) => wrappedKey.serviceId === serviceId);
+  const strangers = here.some(({ wrappedKey }) => !isNamed(wrappedKey.keyId));
+  const first = strangers ? (await client.keyDocument(keyId, { signal })).keyId : keyId;
+  const held = new Set([first, ...decryptKeyIds]);
+  return [...held].flatMap((id) => here.filter(({ wrappedKey }) => wrappedKey.keyId === id));
+}
+
+/** A wrapped key with its item, where its method is one of a key service. */
+function ownKey(wrappedKey: WrappedKey): OwnKey[] {
+  const item = itemOf(wrappedKey);
+  return item === undefined ? [] : [{ wrappedKey, item }];
+}
+
+/** The first that the service takes. Once it could not be asked at all, the others are not tried: each would wait as long. */
+async function firstItem<Result>(
+  own: readonly OwnKey[],
+  signal: AbortSignal | undefined,
+  work: (key: OwnKey) => Promise<Result>,
+): Promise<Result | null> {
+  let down: { readonly error: unknown } | undefined;
+  return firstUnwrapped(own, signal, async (key) => {
+    if (down !== undefined) throw down.error;
+    try {
+      return await work(key);
+    } catch (error) {
+      if (!isBullaError(error) || !ofOneKey.includes(error.code)) down = { error };
+      throw error;
+    }
+  });
+}
+
+/** Codes that are about one wrapped key, and say nothing of the next. */
+const ofOneKey: readonly AnyBullaError['code'][] = [
+  'ERR_DECRYPTION_FAILED',
+  'ERR_NOT_ALLOWED',
+  'ERR_KEY_DISABLED',
+  'ERR_KEY_VERSION_UNAVAILABLE',
+];
 
 /** A wrapped key as an item, where its method is one of a key service. */
 function itemOf({ keyId, version, keyContext, wrapping }: WrappedKey): WrappedItem | undefined {
@@ -178,28 +244,11 @@ function wrapOffline(
 }
 
 /** The document that offline mode wraps by: the one that was given, verified each time because it expires, or the service's. */
-function keyDocuments({ client, keyId }: ServiceParts, given: SignedKeyDocument | undefined) {
+function keyDocuments({ client, keyId }: Settings, given: SignedKeyDocument | undefined) {
   return async (signal: AbortSignal | undefined): Promise<VerifiedKeyDocument> => {
     if (given === undefined) return client.keyDocument(keyId, { signal });
     const document = await client.verifyKeyDocument(given);
     assert(!isKeyId(keyId) || document.keyId === keyId, 'keyDocument', 'the document of keyId');
     return document;
   };
-}
-
-async function unwrapFirst<Key>(
-  own: readonly OwnKey[],
-  unwrap: (key: OwnKey) => Promise<Key>,
-): Promise<Unwrapped<Key> | null> {
-  let failure: DecryptionError | undefined;
-  for (const key of own) {
-    try {
-      return { wrappedKey: key.wrappedKey, dataKey: await unwrap(key) };
-    } catch (error) {
-      if (!isBullaError(error) || error.code !== 'ERR_DECRYPTION_FAILED') throw error;
-      failure = error;
-    }
-  }
-  if (failure !== undefined) throw failure;
-  return null;
 }

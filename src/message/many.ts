@@ -1,9 +1,11 @@
 /** Arrays of small messages: one data key for all of them, and each wrapped key unwrapped once. */
 
 import { encodedWrappedKey, encodeWrappedKey } from '../envelope/wrapped-key.ts';
+import { forwarding } from '../keyrings/forwarding.ts';
 import type { DataKey, GeneratedDataKey, Keyring, KeyringOptions, Unwrapped } from '../keyrings/keyring.ts';
 import { assertKeyring } from '../keyrings/keyring.ts';
 import { assert, assertOptions, assertSignal, snapshot } from '../lib/assert.ts';
+import { BoundedMap } from '../lib/bounded-map.ts';
 import { asBytes, bytesToKey, concatPrefixed, copy } from '../lib/bytes.ts';
 import type { Bytes, Context } from '../types.ts';
 import { type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
@@ -115,7 +117,7 @@ function sharing(keyring: Keyring): Keyring {
     return { ...generated, wrappedKeys: generated.wrappedKeys.map(encodedWrappedKey) };
   };
   return {
-    ...delegating(keyring),
+    ...forwarding(keyring),
     async generateDataKey(options: KeyringOptions = {}) {
       const { plaintextLength = 0 } = options;
       const fits =
@@ -134,28 +136,16 @@ function sharing(keyring: Keyring): Keyring {
 
 /** A keyring that remembers what it unwrapped, by the bytes of the wrapped keys of a message. */
 function unwrappingOnce(keyring: Keyring): Keyring {
-  const known = new Map<string, Promise<Unwrapped<DataKey> | null>>();
+  const known = new BoundedMap<string, Promise<Unwrapped<DataKey> | null>>(maxUnwrapped);
   return {
-    ...delegating(keyring),
+    ...forwarding(keyring),
     unwrapDataKey(wrappedKeys, options) {
       const id = bytesToKey(concatPrefixed(...wrappedKeys.map(encodeWrappedKey)));
       const before = known.get(id);
       if (before !== undefined) return before;
-      if (known.size >= maxUnwrapped) known.clear();
       const unwrapped = keyring.unwrapDataKey(wrappedKeys, options);
       known.set(id, unwrapped);
       return unwrapped;
     },
-  };
-}
-
-function delegating(keyring: Keyring): Keyring {
-  return {
-    generateDataKey: (options) => keyring.generateDataKey(options),
-    wrapDataKey: (dataKey, options) => keyring.wrapDataKey(dataKey, options),
-    unwrapDataKey: (keys, options) => keyring.unwrapDataKey(keys, options),
-    unwrapDataKeyBytes: (keys, options) => keyring.unwrapDataKeyBytes(keys, options),
-    rejectDataKey: async (wrappedKey) => keyring.rejectDataKey?.(wrappedKey),
-    segmentFailed: (wrappedKey) => keyring.segmentFailed?.(wrappedKey),
   };
 }

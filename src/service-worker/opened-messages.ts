@@ -3,6 +3,8 @@
 import { sha384 } from '../crypto/digest.ts';
 import { decodeEnvelope } from '../envelope/envelope.ts';
 import { encodeBase64url } from '../lib/base64url.ts';
+import { BoundedMap } from '../lib/bounded-map.ts';
+import { elapsed, type Moment, moment } from '../lib/elapsed.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import { detachedEnvelope } from '../message/forms.ts';
 import { type OpenedMessage, open, readFront } from '../message/open.ts';
@@ -27,7 +29,7 @@ export interface CacheLimits {
 
 interface Entry {
   readonly resource: MessageResource;
-  readonly opened: number;
+  readonly opened: Moment;
   readonly flight: SingleFlight<Representation>;
   /** Ends everything that reads from the message. */
   readonly end: AbortController;
@@ -37,10 +39,11 @@ interface Entry {
 /** A cache of opened messages by URL. The least recently used leaves first; failures are not kept. */
 export class OpenedMessages {
   readonly #limits: CacheLimits;
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: BoundedMap<string, Entry>;
 
   constructor(limits: CacheLimits) {
     this.#limits = limits;
+    this.#entries = new BoundedMap(limits.maxOpened);
   }
 
   /** The message behind a URL, opened now or at hand. Rejects with what {@link open} rejects with and with the signal's reason. */
@@ -59,40 +62,30 @@ export class OpenedMessages {
 
   /** Forgets a message that failed while it was read, unless another one has its place by now. */
   forget(url: string, { message }: Representation): void {
-    const entry = this.#entries.get(url);
+    const entry = this.#entries.peek(url);
     if (entry?.representation?.message === message) this.#entries.delete(url);
   }
 
   /** Forgets all and ends what still reads from them. */
   clear(reason: unknown): void {
-    for (const { end } of this.#entries.values()) end.abort(reason);
+    for (const [, { end }] of this.#entries.entries()) end.abort(reason);
     this.#entries.clear();
   }
 
   #entryFor(url: string, resource: MessageResource): Entry {
-    const { maxAge, maxOpened, now } = this.#limits;
+    const { maxAge, now } = this.#limits;
     const kept = this.#entries.get(url);
-    this.#entries.delete(url);
-    const entry = isUsable(kept, resource, now() - maxAge)
-      ? kept
-      : { resource, opened: now(), flight: new SingleFlight<Representation>(), end: new AbortController() };
+    const isYoung = kept !== undefined && elapsed(kept.opened, now) < maxAge;
+    if (isYoung && !kept.end.signal.aborted && sameResource(kept.resource, resource)) return kept;
+    const made = { opened: moment(now), flight: new SingleFlight<Representation>(), end: new AbortController() };
+    const entry = { resource, ...made };
     this.#entries.set(url, entry);
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= maxOpened) break;
-      this.#entries.delete(oldest);
-    }
     return entry;
   }
 
   #drop(url: string, entry: Entry): void {
-    if (this.#entries.get(url) === entry) this.#entries.delete(url);
+    if (this.#entries.peek(url) === entry) this.#entries.delete(url);
   }
-}
-
-function isUsable(kept: Entry | undefined, resource: MessageResource, oldest: number): kept is Entry {
-  return (
-    kept !== undefined && kept.opened > oldest && !kept.end.signal.aborted && sameResource(kept.resource, resource)
-  );
 }
 
 /** Opens a message; `shared` ends that, and `end` also what is read from it later. */

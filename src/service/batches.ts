@@ -33,7 +33,7 @@ const maxInFlight = 4;
 /** Collects items until the current tick is over, and sends them in as few requests as the limits allow. */
 export class Batches<Item, Result> {
   readonly #runner: BatchRunner<Item, Result>;
-  #waiting: Waiting<Item, Result>[] = [];
+  readonly #waiting = new Set<Waiting<Item, Result>>();
   #inFlight = 0;
   #scheduled = false;
 
@@ -44,8 +44,10 @@ export class Batches<Item, Result> {
   /** The result of one item. An abort ends the wait of its caller alone; the request is aborted when nobody waits for any of its items. */
   async add(item: BatchItem<Item>, signal: AbortSignal | undefined): Promise<Result> {
     signal?.throwIfAborted();
+    let waiting: Waiting<Item, Result> | undefined;
     const result = new Promise<Result>((resolve, reject) => {
-      this.#waiting.push({ ...item, resolve, reject, gone: () => signal?.aborted === true });
+      waiting = { ...item, resolve, reject, gone: () => signal?.aborted === true };
+      this.#waiting.add(waiting);
     });
     const stop = signal && whenAborted(signal, this.#onAbort);
     this.#schedule();
@@ -53,6 +55,8 @@ export class Batches<Item, Result> {
       return await untilAborted(result, signal);
     } finally {
       stop?.();
+      // Those who gave up leave the queue at once, also while nothing is taken from it.
+      if (waiting !== undefined) this.#waiting.delete(waiting);
     }
   }
 
@@ -65,24 +69,26 @@ export class Batches<Item, Result> {
   };
 
   #schedule(): void {
-    if (this.#scheduled || this.#waiting.length === 0 || this.#inFlight >= maxInFlight) return;
+    if (this.#scheduled || this.#waiting.size === 0 || this.#inFlight >= maxInFlight) return;
     this.#scheduled = true;
     // A task, not a microtask: whoever asks for many keys at once has some asynchronous steps before it.
     setTimeout(() => {
       this.#scheduled = false;
-      while (this.#waiting.length > 0 && this.#inFlight < maxInFlight) void this.#send(this.#take());
+      while (this.#waiting.size > 0 && this.#inFlight < maxInFlight) void this.#send(this.#take());
     });
   }
 
   #take(): Waiting<Item, Result>[] {
     const { items, bytes } = this.#runner.limits();
-    this.#waiting = this.#waiting.filter(({ gone }) => !gone());
+    const taken: Waiting<Item, Result>[] = [];
     let size = 0;
-    const end = this.#waiting.findIndex((waiting, i) => {
+    for (const waiting of this.#waiting) {
       size += waiting.size;
-      return i > 0 && (i >= items || size > bytes);
-    });
-    return this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
+      if (taken.length > 0 && (taken.length >= items || size > bytes)) break;
+      this.#waiting.delete(waiting);
+      taken.push(waiting);
+    }
+    return taken;
   }
 
   async #send(batch: readonly Waiting<Item, Result>[]): Promise<void> {

@@ -2,17 +2,17 @@
 
 import { sha384 } from '../crypto/digest.ts';
 import type { AeadKey } from '../crypto/keys.ts';
-import { isBullaError, KeyServiceError } from '../errors.ts';
+import { isBullaError, type KeyServiceError } from '../errors.ts';
 import { decodeBase64url, encodeBase64url } from '../lib/base64url.ts';
 import { emit } from '../lib/events.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
-import { type ResponseKeys, responseKeys, type TransportFields } from '../schedule/transport-keys.ts';
+import { responseKeys, type TransportFields } from '../schedule/transport-keys.ts';
 import type { Bytes } from '../types.ts';
 import { badAnswer, type JsonObject, parseObject } from './answer.ts';
 import type { Connection } from './connection.ts';
-import { type HttpAnswer, send, withRetries } from './http.ts';
+import { exchange, type HttpAnswer, type Prepared } from './http.ts';
 import type { ServiceDocument } from './identity.ts';
-import { answerError } from './problem.ts';
+import { answerError, unauthenticatedError } from './problem.ts';
 import { digest, randomId } from './proof.ts';
 import type { Session } from './session.ts';
 import type { AccessToken } from './token.ts';
@@ -27,6 +27,8 @@ export interface Call {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** How many data keys it is about, for events. Default: 0. */
   readonly items?: number | undefined;
+  /** Is told of an authentic refusal, and of no other. */
+  readonly onRefusal?: ((error: Error) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -54,135 +56,145 @@ interface Progress {
 /** Makes a call, and repeats it where that helps. Rejects with a {@link KeyServiceError}, or the reason of the signal. */
 export async function call(connection: Connection, request: Call): Promise<CallResult> {
   const { settings } = connection;
-  const { onEvent, url, retry, timeout } = settings;
   const operation = `${request.method} ${request.path}`;
   const progress: Progress = { attempts: 0, status: undefined, requestId: undefined };
-  const begun = settings.now();
+  const begun = performance.now();
   let error: string | undefined;
   try {
-    const onRetry = (count: number, { code }: KeyServiceError) =>
-      emit(onEvent, { type: 'service-retry', operation, retry: count, error: code });
-    const { signal } = request;
-    return await withRetries(url, { retry, timeout, signal, onRetry }, (attemptSignal) =>
-      callOnce(connection, request, attemptSignal, progress),
-    );
+    return await untilTaken(connection, request, operation, progress);
   } catch (failure) {
     error = isBullaError(failure) ? failure.code : 'aborted';
     throw failure;
   } finally {
-    const milliseconds = settings.now() - begun;
-    emit(onEvent, { type: 'service-call', operation, items: request.items ?? 0, ...progress, milliseconds, error });
+    const milliseconds = performance.now() - begun;
+    const items = request.items ?? 0;
+    emit(settings.onEvent, { type: 'service-call', operation, items, ...progress, milliseconds, error });
   }
 }
 
 /** What a refused proof or token asks for; each is done once, so that a service that keeps asking is not obeyed for ever. */
 type Remedy = 'nonce' | 'time' | 'transport' | 'token' | 'replay';
 
-async function callOnce(
+/** A 401 carries no MAC: whatever it says, it leads to another attempt or to an error, and to nothing else. */
+async function untilTaken(
   connection: Connection,
   request: Call,
-  signal: AbortSignal,
+  operation: string,
   progress: Progress,
 ): Promise<CallResult> {
+  const { settings } = connection;
+  const { method, path, signal } = request;
   const tried = new Set<Remedy>();
   let stale: ServiceDocument | undefined;
+  let sent: Sent | undefined;
+  let retries = 0;
   for (;;) {
-    const document = await connection.discovery.get(signal, stale);
-    const token = await connection.token(signal);
-    progress.attempts++;
-    const sent = await sendOnce(connection, request, document, token, signal);
-    progress.status = sent.answer.status;
-    progress.requestId = sent.requestId;
-    if (sent.answer.status !== 401) return believed(sent, connection.settings.url);
-    // A 401 carries no MAC: whatever it says, it leads to another attempt or to an error, and to nothing else.
-    const error = answerError(sent.answer, sent.requestId);
-    const remedy = remedyOf(error, connection);
-    if (remedy === undefined || tried.has(remedy)) throw error;
+    const { limit = 3 } = settings.retry;
+    const outcome = await exchange<CallResult | KeyServiceError>(
+      { ...settings, retry: { ...settings.retry, limit: Math.max(0, limit - retries) } },
+      {
+        ...{ operation, method, url: settings.url + path, signal, maxBytes: settings.maxResponseBytes },
+        async prepare() {
+          if (sent !== undefined) retries++;
+          sent = await sign(connection, request, stale, signal);
+          progress.attempts++;
+          progress.requestId = sent.requestId;
+          return sent.prepared;
+        },
+        async read(answer) {
+          connection.learn(answer);
+          progress.status = answer.status;
+          const { requestId } = sent as Sent;
+          if (answer.status === 401) return unauthenticatedError(answer, requestId);
+          return believed(answer, sent as Sent, request, settings.url);
+        },
+      },
+    );
+    if (!isBullaError(outcome)) return outcome;
+    const remedy = remedyOf(outcome, connection);
+    if (remedy === undefined || tried.has(remedy)) throw outcome;
     tried.add(remedy);
-    if (remedy === 'transport') stale = document;
-    if (remedy === 'token') connection.tokens?.refuse(token);
+    if (remedy === 'transport') stale = sent?.document;
+    if (remedy === 'token' && sent !== undefined) connection.tokens?.refuse(sent.token);
+    sent = undefined;
   }
 }
 
-function remedyOf(error: Error, connection: Connection): Remedy | undefined {
-  if (!(error instanceof KeyServiceError)) return undefined;
-  if (error.problem === 'use-dpop-nonce') return 'nonce';
-  if (error.check === 'transport-key') return 'transport';
-  if (error.check === 'proof-time') return 'time';
-  if (error.check === 'proof-replayed') return 'replay';
-  const renewable = error.code === 'ERR_TOKEN_EXPIRED' || error.code === 'ERR_TOKEN_REFUSED';
-  return renewable && connection.renewsTokens ? 'token' : undefined;
+function remedyOf({ problem, check, code }: KeyServiceError, { renewsTokens }: Connection): Remedy | undefined {
+  if (problem === 'use-dpop-nonce') return 'nonce';
+  if (check === 'transport-key') return 'transport';
+  if (check === 'proof-time') return 'time';
+  if (check === 'proof-replayed') return 'replay';
+  const renewable = code === 'ERR_TOKEN_EXPIRED' || code === 'ERR_TOKEN_REFUSED';
+  return renewable && renewsTokens ? 'token' : undefined;
 }
 
+/** What was sent in an attempt, and what its answer must fit. */
 interface Sent {
-  readonly answer: HttpAnswer;
+  readonly prepared: Prepared;
+  readonly document: ServiceDocument;
+  readonly token: AccessToken;
+  readonly agreed: Session['agreed'];
+  readonly fields: TransportFields;
   readonly requestId: string;
-  readonly keys: ResponseKeys | undefined;
+  readonly body: Bytes;
 }
 
-async function sendOnce(
+async function sign(
   connection: Connection,
   { method, path, body: makeBody, headers }: Call,
-  document: ServiceDocument,
-  token: AccessToken,
-  signal: AbortSignal,
+  stale: ServiceDocument | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<Sent> {
-  const { url, fetch, maxResponseBytes: maxBytes } = connection.settings;
-  const session = await connection.sessions.get(document.transportKey, signal);
+  const document = await connection.discovery.get(signal, stale);
+  const token = await connection.token(signal);
+  const { point: clientPoint, transportKey, agreed } = await connection.sessions.get(document.transportKey, signal);
   const proofKey = (await connection.proofKey()).thumbprint;
   const requestId = await randomId();
   const operation = path.split('?')[0] as string;
-  const { point: clientPoint, transportKey, agreed } = session;
-  const fields = {
-    tenant: token.tenant,
-    operation,
-    requestId,
-    clientPoint,
-    servicePoint: transportKey.point,
-    proofKey,
-  };
+  const servicePoint = transportKey.point;
+  const fields = { tenant: token.tenant, operation, requestId, clientPoint, servicePoint, proofKey };
   const value = await makeBody?.({ agreed, fields });
-  const body = value === undefined ? new Uint8Array(0) : encodeUtf8(JSON.stringify(value), 'body');
-  const claims = await proofClaims(session, requestId, body);
-  const answer = await send(fetch, {
-    method,
-    url: url + path,
-    headers: {
-      ...(value === undefined ? {} : { 'Content-Type': 'application/json' }),
-      ...headers,
-      Authorization: `DPoP ${token.text}`,
-      DPoP: await connection.proof(method, path, claims, token.text),
-    },
-    ...(value === undefined ? {} : { body }),
-    signal,
-    maxBytes,
-  });
-  connection.learn(answer);
-  const salt = decodeBase64url(answer.headers.get('Bulla-Salt') ?? '');
-  const keys = salt?.byteLength === 32 ? await responseKeys(agreed, salt, fields, await sha384(body)) : undefined;
-  return { answer, requestId, keys };
-}
-
-async function proofClaims({ point, transportKey }: Session, requestId: string, body: Bytes) {
-  return {
+  const hasBody = value !== undefined;
+  const body = hasBody ? encodeUtf8(JSON.stringify(value), 'body') : new Uint8Array(0);
+  const claims = {
     bulla_body: await digest(body),
     bulla_request: requestId,
-    bulla_key: encodeBase64url(point),
+    bulla_key: encodeBase64url(clientPoint),
     bulla_transport: transportKey.kid,
   };
+  const signed = {
+    ...(hasBody ? { 'Content-Type': 'application/json' } : {}),
+    ...headers,
+    Authorization: `DPoP ${token.text}`,
+    DPoP: await connection.proof(method, path, claims, token.text),
+  };
+  const prepared = { headers: signed, ...(hasBody ? { body } : {}) };
+  return { prepared, document, token, agreed, fields, requestId, body };
 }
 
-/** §4.3: answers that may come without a MAC, because the request was not authenticated or could not be. They say that it failed, which is all that is taken from them. */
+/** §4.3: answers that may come without a MAC, because the request was not authenticated or could not be. Their status says that it failed; nothing else is believed of them. */
 const withoutMac = [400, 413, 429, 500, 502, 503, 504];
 
-async function believed({ answer, requestId, keys }: Sent, url: string): Promise<CallResult> {
+async function believed(
+  answer: HttpAnswer,
+  { agreed, fields, requestId, body: sentBody }: Sent,
+  { onRefusal }: Call,
+  url: string,
+): Promise<CallResult> {
   const { status, headers, body } = answer;
+  const salt = decodeBase64url(headers.get('Bulla-Salt') ?? '');
   const mac = decodeBase64url(headers.get('Bulla-MAC') ?? '');
-  if (mac?.byteLength !== 48 || keys === undefined) {
-    if (withoutMac.includes(status)) throw answerError(answer, requestId);
+  if (mac?.byteLength !== 48 || salt?.byteLength !== 32) {
+    if (withoutMac.includes(status)) throw unauthenticatedError(answer, requestId);
     throw badAnswer(`it has no authentic MAC (status ${status} from ${new URL(url).host})`);
   }
+  const keys = await responseKeys(agreed, salt, fields, await sha384(sentBody));
   if (!(await keys.verify(mac, status, body))) throw badAnswer('it is not authentic: its MAC is wrong');
-  if (status < 200 || status > 299) throw answerError(answer, requestId);
+  if (status < 200 || status > 299) {
+    const error = answerError(answer, requestId);
+    onRefusal?.(error);
+    throw error;
+  }
   return { body: parseObject(body), sealKey: () => keys.sealKey(), requestId, headers };
 }

@@ -4,6 +4,8 @@ import type { SecretKey } from '../crypto/keys.ts';
 import { CryptoUnavailableError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { copy } from '../lib/bytes.ts';
+import { maxKeyContextValueLength } from '../lib/limits.ts';
+import { sortPairs } from '../schedule/map.ts';
 import type { Bytes } from '../types.ts';
 import type { JsonObject } from './answer.ts';
 import { type Call, call } from './call.ts';
@@ -32,6 +34,8 @@ export interface Caller {
   readonly tenant: string;
   /** `<iss>|<sub>` */
   readonly principal: string;
+  /** Names this very token with the client's proof key. Two callers have the same one only where they hold the same token **and** the same key; nobody can tell it from the claims. */
+  readonly credential: string;
 }
 
 /**
@@ -45,7 +49,7 @@ export interface KeyServiceClient {
   proofKeyThumbprint(): Promise<string>;
   /** Fetches and verifies the discovery document, unless it is at hand. Call it early to find a wrong pin or address at the start. */
   connect(options?: CallOptions): Promise<ServiceDocument>;
-  /** Who the current access token is for. Asks the source of tokens, not the service. */
+  /** Who the current access token says it is for: claims that this client does not verify. Asks the source of tokens, not the service. */
   caller(options?: CallOptions): Promise<Caller>;
   /**
    * Forgets the token of a `tokenSource` and the documents of keys, when the user signs out. Calls that are under way may still be repeated, with the token of whoever signs in next: abort them, or make a client
@@ -115,8 +119,9 @@ export function createKeyServiceClient(options: KeyServiceClientOptions): KeySer
     proofKeyThumbprint: async () => (await connection.proofKey()).thumbprint,
     connect: async ({ signal } = {}) => connection.document(signal),
     async caller({ signal } = {}) {
-      const { tenant, principal } = await connection.caller(signal);
-      return { tenant, principal };
+      const token = await connection.token(signal);
+      const { tenant, principal } = token;
+      return { tenant, principal, credential: await connection.credential(token) };
     },
     forgetToken() {
       connection.tokens?.clear();
@@ -170,5 +175,7 @@ function keyName(key: string): string {
 }
 
 function checked({ key, keyContext }: WrapTarget): WrapTarget {
-  return { key: keyName(key), keyContext };
+  // Checked and copied now: what one caller gets wrong must not fail those whose calls travel with it.
+  sortPairs(keyContext, 'keyContext', maxKeyContextValueLength);
+  return { key: keyName(key), keyContext: { ...keyContext } };
 }

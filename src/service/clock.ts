@@ -39,6 +39,11 @@ export class ServiceClock {
     return Math.abs(this.#skew) <= this.#maxSkew ? [device, device + this.#skew] : [device];
   }
 
+  /** Unix seconds by which documents are renewed: as the service says, within the same bound. */
+  documentTime(): number {
+    return this.documentTimes().at(-1) as number;
+  }
+
   /** Takes note of the `Date` header of an answer. */
   learn(date: string | null): void {
     const time = date === null ? Number.NaN : Date.parse(date) / 1000;

@@ -1,17 +1,16 @@
 /** What a client knows of a service and keeps between requests: discovery, session, nonce, clock, proof key and token. */
 
 import { KeyServiceError } from '../errors.ts';
-import { concat } from '../lib/bytes.ts';
-import { emit } from '../lib/events.ts';
 import { untilAborted } from '../lib/single-flight.ts';
+import { withTimeLimit } from '../lib/time-limit.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { type JsonObject, parseObject } from './answer.ts';
 import { ServiceClock } from './clock.ts';
 import { Discovery } from './discovery.ts';
-import { type HttpAnswer, send, withRetries } from './http.ts';
+import { exchange, type HttpAnswer } from './http.ts';
 import type { ServiceDocument } from './identity.ts';
 import type { KeyServiceClientOptions, Settings } from './options.ts';
-import { answerError } from './problem.ts';
+import { unauthenticatedError } from './problem.ts';
 import { createProof, digest, generateProofKey, importProofKey, type ProofKey, randomId } from './proof.ts';
 import { Sessions } from './session.ts';
 import { type AccessToken, readToken, TokenCache, unavailable } from './token.ts';
@@ -28,6 +27,7 @@ export class Connection {
   readonly renewsTokens: boolean;
   readonly #options: KeyServiceClientOptions;
   #proofKey: Promise<ProofKey> | undefined;
+  #credential: { readonly token: string; readonly name: Promise<string> } | undefined;
   /** §3.6: the newest that was seen. */
   #nonce: string | undefined;
 
@@ -48,26 +48,28 @@ export class Connection {
     return this.#proofKey;
   }
 
-  /** The access token for the next request. Rejects with `ERR_TOKEN_UNAVAILABLE`, whose cause is what the source rejected with, or with its own {@link KeyServiceError}. */
+  /**
+   * The access token for the next request. Rejects with `ERR_TOKEN_UNAVAILABLE`, whose cause is what the source rejected with, with its own {@link KeyServiceError}, and with
+   * `ERR_TOKEN_EXPIRED` for a token that has expired by every clock.
+   */
   async token(signal: AbortSignal | undefined): Promise<AccessToken> {
-    if (this.tokens !== undefined) return this.tokens.get(this.clock.serviceTime(), signal);
-    const { token } = this.#options;
-    const given = asked(async () => (typeof token === 'function' ? token() : token));
-    return readToken(await untilAborted(given, signal), this.settings);
+    const token = await (this.tokens?.get(this.clock.serviceTime(), signal) ?? this.#givenToken(signal));
+    if (this.clock.documentTimes().some((time) => time < token.expires + leeway)) return token;
+    throw new KeyServiceError('ERR_TOKEN_EXPIRED', 'The access token has expired (by the clock of this device)');
   }
 
-  /** The discovery document for who is not in the middle of a call, with the time limit and the repetitions of one. */
+  /** Names a token with the proof key, as nobody can who does not hold both. */
+  async credential({ text }: AccessToken): Promise<string> {
+    const known = this.#credential;
+    if (known?.token === text) return known.name;
+    const name = this.proofKey().then(({ thumbprint }) => digest(encodeUtf8(`${thumbprint} ${text}`, 'token')));
+    this.#credential = { token: text, name };
+    return name;
+  }
+
+  /** The discovery document. */
   async document(signal: AbortSignal | undefined): Promise<ServiceDocument> {
-    signal?.throwIfAborted();
-    return this.discovery.current ?? this.#patiently('connect', signal, (limited) => this.discovery.get(limited));
-  }
-
-  /** The same for the access token, since a source may ask the service or an issuer. */
-  async caller(signal: AbortSignal | undefined): Promise<AccessToken> {
-    signal?.throwIfAborted();
-    if (this.tokens === undefined) return this.token(signal);
-    const known = this.tokens.at(this.clock.serviceTime());
-    return known ?? this.#patiently('token', signal, (limited) => this.token(limited));
+    return this.discovery.get(signal);
   }
 
   /** Takes note of what every answer tells: the nonce (§3.6) and the time. */
@@ -83,69 +85,79 @@ export class Connection {
     return createProof(await this.proofKey(), { method, url, time, nonce: this.#nonce, accessToken, claims });
   }
 
-  #patiently<Result>(
-    operation: string,
-    signal: AbortSignal | undefined,
-    work: (signal: AbortSignal) => Promise<Result>,
-  ): Promise<Result> {
-    const { url, retry, timeout, onEvent } = this.settings;
-    const onRetry = (count: number, { code }: KeyServiceError) =>
-      emit(onEvent, { type: 'service-retry', operation, retry: count, error: code });
-    return withRetries(url, { retry, timeout, signal, onRetry }, work);
-  }
-
   async #makeProofKey(): Promise<ProofKey> {
     try {
-      return await importProofKey(await (this.#options.dpop ?? generateProofKey()));
+      const { dpop } = this.#options;
+      const key = dpop === undefined ? generateProofKey() : this.#waitFor('the proof key', undefined, async () => dpop);
+      return await importProofKey(await key);
     } catch (error) {
       this.#proofKey = undefined;
       throw error;
     }
   }
 
+  async #givenToken(signal: AbortSignal | undefined): Promise<AccessToken> {
+    const { token } = this.#options;
+    const given = typeof token === 'function' ? await this.#ask(async () => token(), signal) : token;
+    return readToken(given, this.settings);
+  }
+
   async #askSource(refused: string | undefined, signal: AbortSignal): Promise<AccessToken> {
     const { audience } = await this.discovery.get(signal);
-    const key = await this.proofKey();
+    const key = await untilAborted(this.proofKey(), signal);
     const source = this.#options.tokenSource as NonNullable<KeyServiceClientOptions['tokenSource']>;
-    const request = {
-      proofKey: key.thumbprint,
-      serviceUrl: this.settings.url,
-      audience,
-      time: this.clock.serviceTime(),
-      createProof: (claims: Parameters<typeof createProof>[1]) => createProof(key, claims),
-      callService: (path: string, type: string, body: string) => this.#callForToken(path, type, body, signal),
-      fetch: this.settings.fetch,
-      refused,
-      signal,
-    };
-    return readToken(await asked(() => source(request), signal), this.settings);
+    const { url: serviceUrl, fetch, retry, timeout, onEvent } = this.settings;
+    const given = await this.#ask((limited) => {
+      const http = { fetch, retry, timeout, onEvent };
+      const about = { proofKey: key.thumbprint, serviceUrl, audience, time: this.clock.serviceTime() };
+      const createOne = (claims: Parameters<typeof createProof>[1]) => createProof(key, claims);
+      const callService = (path: string, type: string, body: string) => this.#callForToken(path, type, body, limited);
+      return source({ ...about, fetch, http, refused, callService, createProof: createOne, signal: limited });
+    }, signal);
+    return readToken(given, this.settings);
+  }
+
+  async #ask(source: (signal: AbortSignal) => Promise<unknown>, signal: AbortSignal | undefined): Promise<unknown> {
+    try {
+      return await this.#waitFor('its source', signal, source);
+    } catch (cause) {
+      signal?.throwIfAborted();
+      if (cause instanceof KeyServiceError) throw cause;
+      throw unavailable('its source failed', cause);
+    }
+  }
+
+  /** What applications give may take as long as a sign-in does, and not for ever. */
+  #waitFor<Result>(what: string, signal: AbortSignal | undefined, work: (signal: AbortSignal) => Promise<Result>) {
+    const { tokenTimeout } = this.settings;
+    return withTimeLimit(tokenTimeout, signal, () => unavailable(`${what} took longer than ${tokenTimeout} ms`), work);
   }
 
   /** §9.4, §9.5: without a token, so without a session; what comes back is bound to the proof key, and checked by the service when it is used. */
-  async #callForToken(path: string, contentType: string, text: string, signal: AbortSignal): Promise<JsonObject> {
+  async #callForToken(path: string, type: string, text: string, signal: AbortSignal): Promise<JsonObject> {
     const body = encodeUtf8(text, 'body');
     for (let attempt = 0; ; attempt++) {
-      const claims = { bulla_body: await digest(concat(body)), bulla_request: await randomId() };
-      const headers = { 'Content-Type': contentType, DPoP: await this.proof('POST', path, claims) };
-      const request = { method: 'POST', url: this.settings.url + path, headers, body, signal, maxBytes: 65_536 };
-      const answer = await send(this.settings.fetch, request);
-      this.learn(answer);
-      if (answer.status === 200) return parseObject(answer.body);
-      const error = answerError(answer, undefined);
+      const outcome = await exchange<JsonObject | KeyServiceError>(this.settings, {
+        ...{ operation: 'token', method: 'POST', url: this.settings.url + path, maxBytes: 65_536, signal },
+        prepare: async () => {
+          const claims = { bulla_body: await digest(body), bulla_request: await randomId() };
+          return { headers: { 'Content-Type': type, DPoP: await this.proof('POST', path, claims) }, body };
+        },
+        read: async (answer) => {
+          this.learn(answer);
+          if (answer.status === 200) return parseObject(answer.body);
+          const error = unauthenticatedError(answer);
+          if (answer.status === 401) return error;
+          throw error;
+        },
+      });
+      if (!(outcome instanceof KeyServiceError)) return outcome;
       // A new nonce and the time of the service have been learned by now; one repetition for each is enough.
-      const again =
-        error instanceof KeyServiceError && (error.problem === 'use-dpop-nonce' || error.check === 'proof-time');
-      if (!again || attempt > 1) throw error;
+      const again = outcome.problem === 'use-dpop-nonce' || outcome.check === 'proof-time';
+      if (!again || attempt > 1) throw outcome;
     }
   }
 }
 
-async function asked(source: () => Promise<unknown>, signal?: AbortSignal): Promise<unknown> {
-  try {
-    return await source();
-  } catch (cause) {
-    if (signal?.aborted) throw signal.reason;
-    if (cause instanceof KeyServiceError) throw cause;
-    throw unavailable('its source failed', cause);
-  }
-}
+/** Seconds for which a token that has expired by the clock of this device may still be taken by the service. */
+const leeway = 60;

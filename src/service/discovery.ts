@@ -1,12 +1,13 @@
 /** The discovery document of a service, fetched when it is needed and before it expires; `docs/key-service.md` §2. */
 
+import { elapsed, type Moment, moment } from '../lib/elapsed.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import { parseObject, stringField } from './answer.ts';
 import type { ServiceClock } from './clock.ts';
-import { type HttpAnswer, type HttpRequest, send } from './http.ts';
+import { exchange, type HttpAnswer } from './http.ts';
 import { assertIdentity, keyThumbprint, type ServiceDocument, untrusted, verifyServiceDocument } from './identity.ts';
 import type { Settings } from './options.ts';
-import { answerError } from './problem.ts';
+import { unauthenticatedError } from './problem.ts';
 
 /** Seconds before its end at which a document is fetched anew. */
 const renewBefore = 60;
@@ -20,6 +21,7 @@ export class Discovery {
   readonly #learn: (answer: HttpAnswer) => void;
   readonly #flight = new SingleFlight<ServiceDocument>();
   #current: ServiceDocument | undefined;
+  #fetched: Moment | undefined;
   /** The highest serial that was seen (§2.4). */
   #serial = 0;
 
@@ -40,31 +42,37 @@ export class Discovery {
   }
 
   /** The current document; with `stale` one that is newer than that. */
-  async get(signal: AbortSignal, stale?: ServiceDocument): Promise<ServiceDocument> {
-    signal.throwIfAborted();
+  async get(signal: AbortSignal | undefined, stale?: ServiceDocument): Promise<ServiceDocument> {
+    signal?.throwIfAborted();
     const { current } = this;
     if (current !== undefined && current !== stale) return current;
     return this.#flight.join((shared) => this.#fetch(shared), signal);
   }
 
   #isCurrent({ issued, expires }: ServiceDocument): boolean {
-    const time = this.#clock.serviceTime();
-    return issued - renewBefore <= time && time < expires - renewBefore;
+    const time = this.#clock.documentTime();
+    // Nor for longer than it is good, whatever clocks say since.
+    const age = this.#fetched === undefined ? 0 : elapsed(this.#fetched, this.#settings.now) / 1000;
+    return issued - renewBefore <= time && time < expires - renewBefore && age < expires - issued - renewBefore;
   }
 
-  async #fetch(signal: AbortSignal): Promise<ServiceDocument> {
-    const { url, pin, fetch } = this.#settings;
-    const path = `${url}/.well-known/bulla-key-service`;
-    const request: HttpRequest = {
+  #fetch(signal: AbortSignal): Promise<ServiceDocument> {
+    return exchange(this.#settings, {
+      operation: 'connect',
       method: 'GET',
-      url: path,
-      headers: { Accept: 'application/json' },
-      signal,
+      url: `${this.#settings.url}/.well-known/bulla-key-service`,
+      prepare: async () => ({ headers: { Accept: 'application/json' } }),
+      read: (answer) => this.#read(answer),
       maxBytes,
-    };
-    const answer = await send(fetch, request);
+      signal,
+    });
+  }
+
+  async #read(answer: HttpAnswer): Promise<ServiceDocument> {
+    const { url, pin, now } = this.#settings;
+    const fetched = moment(now);
     this.#learn(answer);
-    if (answer.status !== 200) throw answerError(answer, undefined);
+    if (answer.status !== 200) throw unauthenticatedError(answer);
     const body = parseObject(answer.body);
     const identity = await assertIdentity(body['identity'], pin ?? (await this.#firstPin()));
     const verification = { url, times: this.#clock.documentTimes() };
@@ -72,6 +80,7 @@ export class Discovery {
     if (document.serial < this.#serial) throw untrusted('its document is older than one that was seen before');
     this.#serial = document.serial;
     this.#current = document;
+    this.#fetched = fetched;
     return document;
   }
 

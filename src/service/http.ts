@@ -1,8 +1,9 @@
-/** HTTP to the key service: repeated and timed by ky, never redirected, answers bounded before anything reads them. */
+/** HTTP by ky: what it repeats is signed anew, redirects are not followed, answers are bounded before anything reads them. */
 
 import ky from 'ky';
-import { isBullaError, KeyServiceError } from '../errors.ts';
+import { type AnyBullaError, isBullaError, KeyServiceError } from '../errors.ts';
 import { concat } from '../lib/bytes.ts';
+import { emit, type OnEvent } from '../lib/events.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 import type { Bytes } from '../types.ts';
 import { badAnswer } from './answer.ts';
@@ -10,7 +11,7 @@ import { badAnswer } from './answer.ts';
 /** The part of `fetch` that a client uses: a URL as a string, and `RequestInit`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-/** How often and how long a request is repeated. Only what may be repeated is: see `retry`. */
+/** How often and how long a request is repeated. */
 export interface RetryOptions {
   /** Repetitions after the first attempt, 0 to 10. Default: 3. */
   readonly limit?: number | undefined;
@@ -20,15 +21,37 @@ export interface RetryOptions {
   readonly maxRetryAfter?: number | undefined;
 }
 
-/** One request. */
-export interface HttpRequest {
-  readonly method: string;
-  readonly url: string;
+/** How requests are made. */
+export interface HttpSettings {
+  readonly fetch: Fetch;
+  readonly retry: RetryOptions;
+  /** Milliseconds for one attempt, body included. */
+  readonly timeout: number;
+  readonly onEvent: OnEvent | undefined;
+}
+
+/** What is sent in one attempt. */
+export interface Prepared {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Bytes | undefined;
-  readonly signal: AbortSignal;
+}
+
+/** A request and what becomes of its answer. */
+export interface HttpExchange<Result> {
+  /** Its name in events. */
+  readonly operation: string;
+  readonly method: string;
+  readonly url: string;
+  /**
+   * Makes what is sent, for each attempt anew: proofs and ids are used once. It may wait for what the time of an attempt does not count, such as an access token; it repeats
+   * what it asks for by itself, and what it rejects with is not repeated again.
+   */
+  readonly prepare: () => Promise<Prepared>;
+  /** Reads an answer; where it throws what may be repeated, the request is. */
+  readonly read: (answer: HttpAnswer) => Promise<Result>;
   /** Bytes of the body of an answer, at most. */
   readonly maxBytes: number;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** A whole answer of which nothing is believed yet. */
@@ -38,28 +61,90 @@ export interface HttpAnswer {
   readonly body: Bytes;
 }
 
+const retryable: readonly AnyBullaError['code'][] = [
+  'ERR_SERVICE_UNREACHABLE',
+  'ERR_SERVICE_TIMEOUT',
+  'ERR_SERVICE_UNAVAILABLE',
+  'ERR_SERVICE_ANSWER',
+  'ERR_THROTTLED',
+];
+
 /**
- * Sends a request and reads its answer. Rejects with `ERR_SERVICE_UNREACHABLE`, `ERR_SERVICE_REDIRECTED`, `ERR_SERVICE_ANSWER` where the answer is longer than allowed, and with the
- * reason of the signal.
+ * Sends a request until `read` takes the answer, it fails for good, or was repeated often enough. Every attempt has a proof and an id of its own, so it may be repeated where the
+ * operation may be (`docs/key-service.md` §6.5, §7.2). Rejects with `ERR_SERVICE_UNREACHABLE`, `ERR_SERVICE_TIMEOUT`, `ERR_SERVICE_REDIRECTED`, `ERR_SERVICE_ANSWER` where
+ * the answer is longer than allowed, with what `prepare` and `read` reject with, and with the reason of the signal.
  */
-export async function send(fetch: Fetch, { url, signal, maxBytes, ...request }: HttpRequest): Promise<HttpAnswer> {
+export async function exchange<Result>(http: HttpSettings, request: HttpExchange<Result>): Promise<Result> {
+  const { method, url, maxBytes, signal } = request;
+  const { limit = 3, delay = 200, maxRetryAfter = 10 } = http.retry;
+  /** Undefined while `prepare` works. */
+  let prepared: Prepared | undefined;
+  let failure: unknown;
+  let result: { readonly value: Result } | undefined;
   try {
-    const response = await fetch(url, {
-      method: request.method,
-      headers: { ...request.headers },
-      ...(request.body === undefined ? {} : { body: request.body }),
-      signal,
+    await ky(url, {
+      method,
+      timeout: http.timeout,
+      ...(signal === undefined ? {} : { signal }),
       redirect: 'manual',
       cache: 'no-store',
       credentials: 'omit',
       referrerPolicy: 'no-referrer',
+      throwHttpErrors: false,
+      hooks: {
+        beforeRequest: [
+          async (unsigned) => {
+            prepared = undefined;
+            prepared = await untilAborted(request.prepare(), signal);
+            const { headers, body = null } = prepared;
+            return new Request(unsigned, { headers: { ...headers }, body });
+          },
+        ],
+        afterResponse: [
+          async (_request, _options, response) => {
+            result = { value: await request.read(await answerOf(response)) };
+          },
+        ],
+      },
+      fetch: (signed) => deliver(http.fetch, signed as Request, Object.keys(prepared?.headers ?? {}), maxBytes),
+      retry: {
+        limit,
+        methods: [method],
+        shouldRetry({ error, retryCount }) {
+          failure = serviceError(error);
+          const again = prepared !== undefined && signal?.aborted !== true && isRetryable(failure, maxRetryAfter);
+          if (again) tellRetry(http, request.operation, retryCount, failure as KeyServiceError);
+          return again;
+        },
+        delay: (count) => waitBefore(count, delay, failure),
+      },
     });
-    const { status, headers, type } = response;
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw serviceError(error);
+  }
+  return (result as { readonly value: Result }).value;
+}
+
+/**
+ * Sends what ky made, by a `fetch` of the caller's: with a URL and `RequestInit`, because the `fetch` of undici refuses the `Request` of another copy of undici. The body of
+ * the answer is read here, where ky counts the time, and no further than it may be.
+ */
+async function deliver(fetch: Fetch, request: Request, names: readonly string[], maxBytes: number): Promise<Response> {
+  const { url, method, signal, redirect, cache, credentials, referrerPolicy } = request;
+  try {
+    const body = request.body === null ? {} : { body: new Uint8Array(await request.arrayBuffer()) };
+    // With the names as they were written, for those who read them in a `fetch` of their own: `Headers` has them in lower case.
+    const headers = Object.fromEntries(names.map((name) => [name, request.headers.get(name) as string]));
+    const init = { redirect, cache, credentials, referrerPolicy, signal, method, headers };
+    const response = await untilAborted(fetch(url, { ...init, ...body }), signal);
+    const { status, type } = response;
     if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
       response.body?.cancel().catch(() => undefined);
       throw new KeyServiceError('ERR_SERVICE_REDIRECTED', 'The key service answered with a redirect', { status });
     }
-    return { status, headers, body: await readBounded(response, maxBytes) };
+    const content = await untilAborted(readBounded(response, maxBytes), signal);
+    return new Response(content.byteLength === 0 ? null : content, { status, headers: response.headers });
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     if (isBullaError(cause)) throw cause;
@@ -67,6 +152,11 @@ export async function send(fetch: Fetch, { url, signal, maxBytes, ...request }: 
       cause,
     });
   }
+}
+
+async function answerOf(response: Response): Promise<HttpAnswer> {
+  const { status, headers } = response;
+  return { status, headers, body: new Uint8Array(await response.arrayBuffer()) };
 }
 
 /** What is at the bottom of a failed fetch: in Node the code of the socket or of TLS, in browsers all that they tell. */
@@ -92,69 +182,13 @@ async function readBounded(response: Response, maxBytes: number): Promise<Bytes>
   }
 }
 
-/** How an attempt is repeated. */
-export interface Attempts {
-  readonly retry: RetryOptions;
-  /** Milliseconds for one attempt, body included. */
-  readonly timeout: number;
-  readonly signal?: AbortSignal | undefined;
-  readonly onRetry: (retry: number, error: KeyServiceError) => void;
-}
-
-const retryable: readonly string[] = [
-  'ERR_SERVICE_UNREACHABLE',
-  'ERR_SERVICE_TIMEOUT',
-  'ERR_SERVICE_UNAVAILABLE',
-  'ERR_SERVICE_ANSWER',
-  'ERR_THROTTLED',
-] satisfies KeyServiceError['code'][];
-
-/**
- * Runs `attempt` until it succeeds, fails for good, or was repeated often enough. Every attempt is a request of its own, with a proof and an id of its own, so it may be repeated where
- * the operation may be (`docs/key-service.md` §6.5, §7.2). The attempt's signal ends with its time. Rejects with what the last attempt rejected with, with
- * `ERR_SERVICE_TIMEOUT`, and with the reason of `signal`.
- */
-export async function withRetries<Result>(
-  url: string,
-  { retry, timeout, signal, onRetry }: Attempts,
-  attempt: (signal: AbortSignal) => Promise<Result>,
-): Promise<Result> {
-  const { limit = 3, delay = 200, maxRetryAfter = 10 } = retry;
-  let result: { readonly value: Result } | undefined;
-  let failure: unknown;
-  try {
-    await ky(url, {
-      timeout,
-      ...(signal === undefined ? {} : { signal }),
-      // ky does the timing and the repeating; what it would send is replaced by an attempt that is signed anew.
-      fetch: async (input) => {
-        const { signal } = input as Request;
-        result = { value: await untilAborted(attempt(signal), signal) };
-        return new Response(null);
-      },
-      retry: {
-        limit,
-        shouldRetry: ({ error, retryCount }) => {
-          failure = serviceError(error);
-          const again = isRetryable(failure, maxRetryAfter) && signal?.aborted !== true;
-          if (again) onRetry(retryCount, failure as KeyServiceError);
-          return again;
-        },
-        delay: (count) => waitBefore(count, delay, failure),
-      },
-    });
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw serviceError(error);
-  }
-  return (result as { readonly value: Result }).value;
-}
-
 function isRetryable(error: unknown, maxRetryAfter: number): boolean {
   if (!isBullaError(error) || error.name !== 'KeyServiceError') return false;
-  // Where there is no token, it counts why.
-  if (error.code === 'ERR_TOKEN_UNAVAILABLE') return isRetryable(error.cause, maxRetryAfter);
   return retryable.includes(error.code) && (error.retryAfter ?? 0) <= maxRetryAfter;
+}
+
+function tellRetry({ onEvent }: HttpSettings, operation: string, retry: number, { code }: KeyServiceError): void {
+  emit(onEvent, { type: 'service-retry', operation, retry, error: code });
 }
 
 /** Exponential with jitter; what the service asked for comes on top. */

@@ -1,23 +1,10 @@
 /** What answers tell about keys, for those who keep data keys: rotations, raised floors, keys that can no longer be used. */
 
 import { type AnyBullaError, isBullaError } from '../errors.ts';
+import { tell } from '../lib/callbacks.ts';
+import type { KeyChange } from '../types.ts';
 
-/** What an answer said of a key. */
-export interface KeyChange {
-  /** As it was asked for: an id, or `alias:` and a name. */
-  readonly key: string;
-  /** Its id, where the answer said it. */
-  readonly keyId: string | undefined;
-  /** The newest version and the floor, where the key can be used. */
-  readonly newestVersion: number | undefined;
-  readonly floor: number | undefined;
-  /** The version that cannot be used, where it is only that. */
-  readonly version: number | undefined;
-  /** Whether the key, or the version, cannot be used any more: by nobody, because it is disabled, destroyed or below the floor, or by this caller, who is not allowed to. */
-  readonly unavailable: 'for-all' | 'for-caller' | undefined;
-}
-
-/** Is told what answers say of keys. */
+/** Is told what answers say of keys. What it throws is ignored. */
 export type KeyListener = (change: KeyChange) => void;
 
 const unavailableCodes: readonly AnyBullaError['code'][] = [
@@ -51,6 +38,6 @@ export class KeyChanges {
   }
 
   #tell(change: KeyChange): void {
-    for (const listener of this.#listeners) listener(change);
+    for (const listener of this.#listeners) tell(listener, change);
   }
 }

@@ -1,6 +1,7 @@
 /** The signed public documents of keys, `docs/key-service.md` §7.5: fetched when they are needed, kept while they are valid. */
 
-import { KeyServiceError } from '../errors.ts';
+import { BoundedMap } from '../lib/bounded-map.ts';
+import { elapsed, type Moment, moment } from '../lib/elapsed.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import { badAnswer, stringField } from './answer.ts';
 import { call } from './call.ts';
@@ -40,11 +41,18 @@ export interface KeyDocumentOptions {
 const renewBefore = 300;
 const maxDocuments = 1_000;
 
+interface Kept {
+  readonly document: VerifiedKeyDocument;
+  readonly fetched: Moment;
+  /** Seconds. */
+  readonly lifetime: number;
+}
+
 /** Keeps the documents of a client. */
 export class KeyDocuments {
   readonly #connection: Connection;
   readonly #changes: KeyChanges;
-  #documents = new Map<string, VerifiedKeyDocument>();
+  #documents = new BoundedMap<string, Kept>(maxDocuments);
   #flights = new Map<string, SingleFlight<VerifiedKeyDocument>>();
 
   constructor(connection: Connection, changes: KeyChanges) {
@@ -57,7 +65,7 @@ export class KeyDocuments {
     const documents = this.#documents;
     const flights = this.#flights;
     const kept = documents.get(key);
-    if (!fresh && kept !== undefined && this.#connection.clock.serviceTime() < kept.expires - renewBefore) return kept;
+    if (!fresh && kept !== undefined && this.#isCurrent(kept)) return kept.document;
     const flight = flights.get(key) ?? new SingleFlight<VerifiedKeyDocument>();
     flights.set(key, flight);
     const work = (shared: AbortSignal) => this.#fetch(key, documents, shared).finally(() => flights.delete(key));
@@ -66,7 +74,7 @@ export class KeyDocuments {
 
   /** Forgets all, also what is on its way: to another user an alias names another key. */
   clear(): void {
-    this.#documents = new Map();
+    this.#documents = new BoundedMap(maxDocuments);
     this.#flights = new Map();
   }
 
@@ -78,24 +86,25 @@ export class KeyDocuments {
     return { ...(await verifyKeyDocument(document, key, verification)), signed: { identity: key, document } };
   }
 
-  async #fetch(
-    key: string,
-    documents: Map<string, VerifiedKeyDocument>,
-    signal: AbortSignal,
-  ): Promise<VerifiedKeyDocument> {
-    try {
-      const { body } = await call(this.#connection, { method: 'GET', path: `/v1/keys/${key}/public`, signal });
-      const { identity } = await this.#connection.discovery.get(signal);
-      const document = await this.verify({ identity, document: stringField(body, 'document') });
-      assertFits(key, document, documents.get(key));
-      if (documents.size >= maxDocuments) documents.clear();
-      documents.set(key, document);
-      this.#changes.seen(key, document);
-      return document;
-    } catch (error) {
-      if (error instanceof KeyServiceError) this.#changes.refused(key, error);
-      throw error;
-    }
+  async #fetch(key: string, documents: BoundedMap<string, Kept>, signal: AbortSignal): Promise<VerifiedKeyDocument> {
+    const { settings, discovery, clock } = this.#connection;
+    // What is not authentic says nothing of a key.
+    const onRefusal = (error: Error) => this.#changes.refused(key, error);
+    const { body } = await call(this.#connection, { method: 'GET', path: `/v1/keys/${key}/public`, onRefusal, signal });
+    const fetched = moment(settings.now);
+    const { identity } = await discovery.get(signal);
+    const document = await this.verify({ identity, document: stringField(body, 'document') });
+    assertFits(key, document, documents.peek(key)?.document);
+    const lifetime = document.expires - clock.documentTime() - renewBefore;
+    documents.set(key, { document, fetched, lifetime });
+    this.#changes.seen(key, document);
+    return document;
+  }
+
+  /** By the clock of the service as far as that is believed, and for no longer than the document was good for when it came. */
+  #isCurrent({ document, fetched, lifetime }: Kept): boolean {
+    const { clock, settings } = this.#connection;
+    return clock.documentTime() < document.expires - renewBefore && elapsed(fetched, settings.now) < lifetime * 1000;
   }
 
   async #unpinned(): Promise<string> {

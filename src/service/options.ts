@@ -27,6 +27,11 @@ export interface KeyServiceClientOptions {
   readonly retry?: RetryOptions | undefined;
   /** Milliseconds for one attempt, body included, 1 to 600,000. Default: 10,000. */
   readonly timeout?: number | undefined;
+  /**
+   * Milliseconds that `token`, `tokenSource` and `dpop` are waited for, 1 to 3,600,000: a user may have to sign in first. It is no part of `timeout`. Afterwards calls reject with
+   * `ERR_TOKEN_UNAVAILABLE`. Default: 120,000, two minutes.
+   */
+  readonly tokenTimeout?: number | undefined;
   /** Milliseconds that one ephemeral key pair is used, at most 3,600,000. Default: 600,000. */
   readonly sessionLifetime?: number | undefined;
   /** Seconds by which the device's clock may be off, and the service's time be believed, when signed documents are judged. Default: 3,600. */
@@ -48,6 +53,7 @@ export interface Settings {
   readonly fetch: Fetch;
   readonly retry: RetryOptions;
   readonly timeout: number;
+  readonly tokenTimeout: number;
   readonly sessionLifetime: number;
   readonly maxClockSkew: number;
   readonly maxResponseBytes: number;
@@ -58,7 +64,19 @@ export interface Settings {
 }
 
 const names = [
-  ...['url', 'pin', 'token', 'tokenSource', 'tenant', 'tenantClaim', 'dpop', 'fetch', 'retry', 'timeout'],
+  ...[
+    'url',
+    'pin',
+    'token',
+    'tokenSource',
+    'tenant',
+    'tenantClaim',
+    'dpop',
+    'fetch',
+    'retry',
+    'timeout',
+    'tokenTimeout',
+  ],
   ...['sessionLifetime', 'maxClockSkew', 'maxResponseBytes', 'now', 'onEvent', 'unsafeUnpinned'],
 ];
 
@@ -76,7 +94,13 @@ export function readSettings(options: KeyServiceClientOptions): Settings {
     now = Date.now,
     onEvent,
   } = options;
-  const { timeout = 10_000, sessionLifetime = 600_000, maxClockSkew = 3_600, maxResponseBytes = 2 ** 23 } = options;
+  const {
+    timeout = 10_000,
+    tokenTimeout = 120_000,
+    sessionLifetime = 600_000,
+    maxClockSkew = 3_600,
+    maxResponseBytes = 2 ** 23,
+  } = options;
   const url = readUrl(options.url);
   assert(options.unsafeUnpinned !== true || isLoopback(url), 'unsafeUnpinned', 'for services on loopback alone');
   const pinned = typeof pin === 'string' && /^[\w-]{43}$/.test(pin);
@@ -87,13 +111,14 @@ export function readSettings(options: KeyServiceClientOptions): Settings {
   assert(tenant === undefined || (typeof tenant === 'string' && tenant !== ''), 'tenant', 'a string');
   assert(typeof tenantClaim === 'string', 'tenantClaim', 'a string');
   assertInteger(timeout, 1, 600_000, 'timeout');
+  assertInteger(tokenTimeout, 1, 3_600_000, 'tokenTimeout');
   assertInteger(sessionLifetime, 1, 3_600_000, 'sessionLifetime');
   assertInteger(maxClockSkew, 0, 2 ** 31, 'maxClockSkew');
   assertInteger(maxResponseBytes, 1_024, 2 ** 30, 'maxResponseBytes');
   assertRetry(retry);
   return {
     ...{ url: url.href.replace(/\/$/, ''), pin, tenant, tenantClaim, retry, now, onEvent },
-    ...{ timeout, sessionLifetime, maxClockSkew, maxResponseBytes },
+    ...{ timeout, tokenTimeout, sessionLifetime, maxClockSkew, maxResponseBytes },
     // Looked up at each call, and called without a receiver: browsers refuse another one than their window.
     fetch: fetch ?? ((input, init) => globalThis.fetch(input, init)),
   };

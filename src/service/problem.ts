@@ -5,21 +5,23 @@ import type { Bytes } from '../types.ts';
 import { type JsonObject, parseObject } from './answer.ts';
 import type { HttpAnswer } from './http.ts';
 
-const codes: Readonly<Record<string, KeyServiceErrorCode>> = {
-  'invalid-token': 'ERR_TOKEN_REFUSED',
-  'invalid-proof': 'ERR_PROOF_REFUSED',
-  'use-dpop-nonce': 'ERR_PROOF_REFUSED',
-  'not-allowed': 'ERR_NOT_ALLOWED',
-  'alias-taken': 'ERR_SERVICE_CONFLICT',
-  'version-conflict': 'ERR_SERVICE_CONFLICT',
-  'state-conflict': 'ERR_SERVICE_CONFLICT',
-  'idempotency-conflict': 'ERR_SERVICE_CONFLICT',
-  'precondition-failed': 'ERR_SERVICE_CONFLICT',
-  'key-disabled': 'ERR_KEY_DISABLED',
-  'version-unavailable': 'ERR_KEY_VERSION_UNAVAILABLE',
-  'below-floor': 'ERR_KEY_VERSION_UNAVAILABLE',
-  'rate-limited': 'ERR_THROTTLED',
-};
+const codes = new Map<string | undefined, KeyServiceErrorCode>(
+  Object.entries({
+    'invalid-token': 'ERR_TOKEN_REFUSED',
+    'invalid-proof': 'ERR_PROOF_REFUSED',
+    'use-dpop-nonce': 'ERR_PROOF_REFUSED',
+    'not-allowed': 'ERR_NOT_ALLOWED',
+    'alias-taken': 'ERR_SERVICE_CONFLICT',
+    'version-conflict': 'ERR_SERVICE_CONFLICT',
+    'state-conflict': 'ERR_SERVICE_CONFLICT',
+    'idempotency-conflict': 'ERR_SERVICE_CONFLICT',
+    'precondition-failed': 'ERR_SERVICE_CONFLICT',
+    'key-disabled': 'ERR_KEY_DISABLED',
+    'version-unavailable': 'ERR_KEY_VERSION_UNAVAILABLE',
+    'below-floor': 'ERR_KEY_VERSION_UNAVAILABLE',
+    'rate-limited': 'ERR_THROTTLED',
+  } as const),
+);
 
 /** For what says no code that is known here. */
 const statuses: Readonly<Record<number, KeyServiceErrorCode>> = {
@@ -51,21 +53,45 @@ export interface ProblemSource {
   readonly retryAfter?: number | undefined;
 }
 
-/** The error that a problem document stands for, of a request or of one item. `document` may be anything: what it lacks is not needed. */
+/** The error that an **authentic** problem document stands for, of a request or of one item. `document` may be anything: what it lacks is not needed. */
 export function problemError(status: number, document: JsonObject, source: ProblemSource = {}): Error {
   const problem = text(document['code']);
   if (problem === 'unwrap-failed') return new DecryptionError();
   const check = text(document['check']);
-  const code = check === 'token-expired' ? 'ERR_TOKEN_EXPIRED' : (codes[problem ?? ''] ?? codeOfStatus(status));
-  const sentence = sentences[code] ?? 'The key service does not take the request';
+  const code = check === 'token-expired' ? 'ERR_TOKEN_EXPIRED' : (codes.get(problem) ?? codeOfStatus(status));
   const hints = [check ?? problem ?? `status ${status}`, text(document['detail'])?.slice(0, maxDetail)];
-  const message = `${sentence} (${hints.filter(Boolean).join(': ')})`;
+  const message = `${sentenceOf(code)} (${hints.filter(Boolean).join(': ')})`;
   return new KeyServiceError(code, message, { status, problem, check, ...source });
 }
 
-/** The error of an answer that is none of success, whatever its body is. */
+/** The error of an authentic answer that is none of success. */
 export function answerError({ status, headers, body }: HttpAnswer, requestId: string | undefined): Error {
   return problemError(status, objectOf(body), { requestId, retryAfter: retryAfterOf(headers) });
+}
+
+/**
+ * The error of an answer without a MAC, whoever it is from. Its status says what kind of failure it is, and its body can only make that more exact: which part of a request was
+ * refused with 401. No refusal of a key, no failed decryption and no word of the body comes from it.
+ */
+export function unauthenticatedError({ status, headers, body }: HttpAnswer, requestId?: string): KeyServiceError {
+  const document = objectOf(body);
+  const code = codeOfStatus(status === 401 || status === 429 || status >= 500 ? status : 400);
+  const problem = text(document['code']);
+  const check = status === 401 ? checkOf(document) : undefined;
+  const exact = check === 'token-expired' ? 'ERR_TOKEN_EXPIRED' : codes.get(problem);
+  const fits = exact !== undefined && (exact === code || (status === 401 && ofRequests.includes(exact)));
+  const told = fits ? problem : undefined;
+  const details = { status, problem: told, check, requestId, retryAfter: retryAfterOf(headers) };
+  const chosen = fits ? exact : code;
+  return new KeyServiceError(chosen, `${sentenceOf(chosen)} (${check ?? told ?? `status ${status}`})`, details);
+}
+
+/** What may be refused before it is known who asks (§3.7). */
+const ofRequests: readonly KeyServiceErrorCode[] = ['ERR_TOKEN_EXPIRED', 'ERR_TOKEN_REFUSED', 'ERR_PROOF_REFUSED'];
+
+function checkOf(document: JsonObject): string | undefined {
+  const check = text(document['check']);
+  return check !== undefined && /^(token|proof|transport)-[a-z]{1,20}$/.test(check) ? check : undefined;
 }
 
 /** RFC 9110 §10.2.3: seconds, or a date by the clock of whoever answered. */
@@ -82,6 +108,10 @@ export function objectOf(body: Bytes): JsonObject {
   } catch {
     return {};
   }
+}
+
+function sentenceOf(code: KeyServiceErrorCode): string {
+  return sentences[code] ?? 'The key service does not take the request';
 }
 
 function codeOfStatus(status: number): KeyServiceErrorCode {

@@ -2,6 +2,7 @@
 
 import { agree, exportPoint, generateKeyPair } from '../crypto/ecdh.ts';
 import type { SecretKey } from '../crypto/keys.ts';
+import { elapsed, type Moment, moment } from '../lib/elapsed.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import type { Bytes } from '../types.ts';
 import { type TransportKey, untrusted } from './identity.ts';
@@ -12,8 +13,7 @@ export interface Session {
   readonly point: Bytes;
   readonly transportKey: TransportKey;
   readonly agreed: SecretKey;
-  /** Milliseconds since 1970 by the device's clock. */
-  readonly until: number;
+  readonly made: Moment;
 }
 
 /** Makes sessions, and keeps the current one until its time is over or the service has a new transport key. */
@@ -30,7 +30,7 @@ export class Sessions {
   }
 
   /** The session with a transport key. */
-  async get(transportKey: TransportKey, signal: AbortSignal): Promise<Session> {
+  async get(transportKey: TransportKey, signal: AbortSignal | undefined): Promise<Session> {
     for (;;) {
       const current = this.#current;
       if (current?.transportKey.kid === transportKey.kid && this.#isFresh(current)) return current;
@@ -44,12 +44,10 @@ export class Sessions {
     const { privateKey, publicKey } = await generateKeyPair(false);
     const agreed = await agree(privateKey, transportKey.point);
     if (agreed === undefined) throw untrusted('its transport key is no point on P-384');
-    return { point: await exportPoint(publicKey), transportKey, agreed, until: this.#now() + this.#lifetime };
+    return { point: await exportPoint(publicKey), transportKey, agreed, made: moment(this.#now) };
   }
 
-  // A clock that was set back must not keep a session alive for ever.
-  #isFresh({ until }: Session): boolean {
-    const left = until - this.#now();
-    return left > 0 && left <= this.#lifetime;
+  #isFresh({ made }: Session): boolean {
+    return elapsed(made, this.#now) < this.#lifetime;
   }
 }

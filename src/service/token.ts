@@ -5,7 +5,7 @@ import { decodeBase64url } from '../lib/base64url.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import { decodeUtf8 } from '../lib/utf8.ts';
 import type { JsonObject } from './answer.ts';
-import type { Fetch } from './http.ts';
+import type { Fetch, HttpSettings } from './http.ts';
 import type { ProofClaims } from './proof.ts';
 
 /** What a source of tokens is given to work with. */
@@ -24,6 +24,8 @@ export interface TokenRequest {
   readonly callService: (path: string, contentType: string, body: string) => Promise<JsonObject>;
   /** The client's `fetch`, for endpoints of others. */
   readonly fetch: Fetch;
+  /** How the client makes requests, with its time limits and repetitions. */
+  readonly http: HttpSettings;
   /** The token that was refused, where this is a second attempt. */
   readonly refused: string | undefined;
   /** Ends the work. */

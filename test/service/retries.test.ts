@@ -1,8 +1,9 @@
 // When a request is repeated and how long is waited for that, by a clock of the test.
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { BullaEvent } from '../../src/cache.ts';
 import { KeyServiceError, type KeyServiceErrorCode } from '../../src/errors.ts';
-import { type RetryOptions, withRetries } from '../../src/service/http.ts';
+import { exchange, type HttpExchange, type RetryOptions } from '../../src/service/http.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'], now: 0 });
@@ -12,19 +13,30 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+const request: HttpExchange<unknown> = {
+  operation: 'test',
+  method: 'POST',
+  url: 'http://127.0.0.1/',
+  prepare: async () => ({ headers: {} }),
+  read: async ({ status }) => status,
+  maxBytes: 1_000,
+  signal: undefined,
+};
+
 /** When attempts begin, in milliseconds, where each fails at once; and what the last one ends with. */
 async function attempts(error: Error, retry: RetryOptions = {}) {
   const times: number[] = [];
   const told: number[] = [];
   const begun = performance.now();
-  const work = withRetries(
-    'http://127.0.0.1/',
-    { retry, timeout: 10_000, onRetry: (count) => told.push(count) },
-    async () => {
-      times.push(performance.now() - begun);
-      throw error;
-    },
-  );
+  const onEvent = (event: BullaEvent) => void (event.type === 'service-retry' && told.push(event.retry));
+  const fetch = async () => {
+    times.push(performance.now() - begun);
+    return new Response('answer');
+  };
+  const read = async () => {
+    throw error;
+  };
+  const work = exchange({ fetch, retry, timeout: 10_000, onEvent }, { ...request, read });
   const end = work.catch((reason: unknown) => reason);
   await vi.runAllTimersAsync();
   return { times, told, end: await end };
@@ -92,12 +104,12 @@ test('what is no error of the service is not repeated; limit 0 is once, and 10 t
 
 test('an attempt that never ends is given up after its time, and its signal says so', async () => {
   const signals: AbortSignal[] = [];
-  const options = { retry: { limit: 1, delay: 100 }, timeout: 5_000, onRetry: () => undefined };
-  const work = withRetries('http://127.0.0.1/', options, (signal) => {
-    signals.push(signal);
+  const fetch = (_url: string, { signal }: RequestInit) => {
+    signals.push(signal as AbortSignal);
     return new Promise<never>(() => undefined);
-  });
-  const end = work.catch((reason: unknown) => reason);
+  };
+  const http = { fetch, retry: { limit: 1, delay: 100 }, timeout: 5_000, onEvent: undefined };
+  const end = exchange(http, request).catch((reason: unknown) => reason);
   await vi.runAllTimersAsync();
   expect(await end).toMatchObject({ code: 'ERR_SERVICE_TIMEOUT' });
   expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);

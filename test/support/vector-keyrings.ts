@@ -53,16 +53,18 @@ async function serviceEcdhKeyring(key: VectorKey, jwk: JsonWebKey): Promise<Keyr
   return localKeyring({
     name: 'service key',
     wrap: undefined,
-    opener(wrappedKey) {
-      const { wrapping } = wrappedKey;
-      if (wrapping.method !== 'service-ecdh' || !isFor(wrappedKey, identity)) return undefined;
-      const { method, ephemeralKey, sealedKey } = wrapping;
-      const bound = binding(method, wrappedKey);
-      return sealedKeyOpener(sealedKey, bound, async () => {
-        const shared = await agree(privateKey, ephemeralKey);
-        if (shared === undefined) throw new DecryptionError();
-        return deriveEcdhWrappingKey(method, shared, ephemeralKey, point, bound, 'unwrap');
-      });
-    },
+    held: [
+      (wrappedKey) => {
+        const { wrapping } = wrappedKey;
+        if (wrapping.method !== 'service-ecdh' || !isFor(wrappedKey, identity)) return undefined;
+        const { method, ephemeralKey, sealedKey } = wrapping;
+        const bound = binding(method, wrappedKey);
+        return sealedKeyOpener(sealedKey, bound, async () => {
+          const shared = await agree(privateKey, ephemeralKey);
+          if (shared === undefined) throw new DecryptionError();
+          return deriveEcdhWrappingKey(method, shared, ephemeralKey, point, bound, 'unwrap');
+        });
+      },
+    ],
   });
 }

@@ -1,10 +1,10 @@
 /** Tokens by OAuth client credentials, RFC 6749 §4.4, with `private_key_jwt` (RFC 7523) and DPoP (RFC 9449). */
 
-import { isBullaError } from '../../errors.ts';
+import { isBullaError, type KeyServiceError } from '../../errors.ts';
 import { assert, assertOptions } from '../../lib/assert.ts';
 import { encodeUtf8 } from '../../lib/utf8.ts';
-import { type Fetch, type HttpAnswer, reasonOf, send } from '../http.ts';
-import { answerError, objectOf } from '../problem.ts';
+import { exchange, type HttpAnswer, reasonOf } from '../http.ts';
+import { objectOf, unauthenticatedError } from '../problem.ts';
 import { randomId } from '../proof.ts';
 import { type TokenRequest, type TokenSource, unavailable } from '../token.ts';
 import { type SigningKey, signJwt } from './jwt.ts';
@@ -43,6 +43,8 @@ export function clientCredentialsToken(options: ClientCredentialsOptions): Token
     for (let attempt = 0; ; attempt++) {
       const answer = await ask(options, request, nonce).catch((cause) => {
         if (!isBullaError(cause)) throw cause;
+        if (cause.code === 'ERR_SERVICE_UNAVAILABLE' || cause.code === 'ERR_THROTTLED')
+          throw refused([cause.status], cause);
         throw unavailable(`the authorization server could not be asked (${reasonOf(cause)})`, cause);
       });
       nonce = answer.headers.get('DPoP-Nonce') ?? nonce;
@@ -50,35 +52,39 @@ export function clientCredentialsToken(options: ClientCredentialsOptions): Token
       if (answer.status === 200 && typeof token === 'string') return token;
       // RFC 9449 §8
       if (error === 'use_dpop_nonce' && attempt === 0) continue;
-      throw unavailable(
-        `the authorization server answered ${[answer.status, error, description].filter(Boolean).join(' ')}`,
-        // Whether it is worth a repetition.
-        answer.status === 200 ? undefined : answerError(answer, undefined),
-      );
+      throw refused([answer.status, error, description]);
     }
   };
 }
 
-async function ask(
-  options: ClientCredentialsOptions,
-  request: TokenRequest,
-  nonce: string | undefined,
-): Promise<HttpAnswer> {
-  const { tokenEndpoint, scope, resource = request.audience } = options;
+function refused(parts: readonly unknown[], cause?: unknown): KeyServiceError {
+  return unavailable(`the authorization server answered ${parts.filter(Boolean).join(' ')}`, cause);
+}
+
+function ask(options: ClientCredentialsOptions, request: TokenRequest, nonce: string | undefined): Promise<HttpAnswer> {
+  const { tokenEndpoint: url, scope, resource = request.audience } = options;
   const { time, signal } = request;
-  const form = new URLSearchParams({
-    grant_type: 'client_credentials',
-    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-    client_assertion: await assertion(options, time),
-    client_id: options.clientId,
-    resource,
-    ...(scope === undefined ? {} : { scope }),
+  return exchange(request.http, {
+    ...{ operation: 'token', method: 'POST', url, maxBytes, signal },
+    async prepare() {
+      const form = new URLSearchParams({
+        grant_type: 'client_credentials',
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion: await assertion(options, time),
+        client_id: options.clientId,
+        resource,
+        ...(scope === undefined ? {} : { scope }),
+      });
+      const DPoP = await request.createProof({ method: 'POST', url, time, nonce });
+      const headers = { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'application/json', DPoP };
+      return { headers, body: encodeUtf8(form.toString(), 'form') };
+    },
+    async read(answer) {
+      // Worth a repetition.
+      if (answer.status === 429 || answer.status >= 500) throw unauthenticatedError(answer);
+      return answer;
+    },
   });
-  const proof = await request.createProof({ method: 'POST', url: tokenEndpoint, time, nonce });
-  const headers = { 'Content-Type': 'application/x-www-form-urlencoded', Accept: 'application/json', DPoP: proof };
-  const body = encodeUtf8(form.toString(), 'form');
-  const fetch: Fetch = request.fetch;
-  return send(fetch, { method: 'POST', url: tokenEndpoint, headers, body, signal, maxBytes });
 }
 
 /** RFC 7523 §3 */

@@ -3,7 +3,7 @@
 import { KeyServiceError } from '../../errors.ts';
 import { assert, assertOptions } from '../../lib/assert.ts';
 import { asObject, parseObject, stringField } from '../answer.ts';
-import { send } from '../http.ts';
+import { exchange } from '../http.ts';
 import { type TokenRequest, type TokenSource, unavailable } from '../token.ts';
 
 /** Options of {@link exchangedToken}. */
@@ -41,7 +41,7 @@ export function developmentToken(user: string): TokenSource {
       const answer = await request.callService('/dev/token', 'application/json', JSON.stringify({ user }));
       return stringField(answer, 'access_token');
     } catch (error) {
-      if (!(error instanceof KeyServiceError) || error.code !== 'ERR_NOT_ALLOWED') throw error;
+      if (!(error instanceof KeyServiceError) || error.status !== 403) throw error;
       const users = await developmentUsers(request);
       if (users.includes(user)) throw error;
       throw unavailable(`the development service has no user ${JSON.stringify(user)}, but ${users.join(', ')}`);
@@ -49,9 +49,13 @@ export function developmentToken(user: string): TokenSource {
   };
 }
 
-async function developmentUsers({ fetch, serviceUrl, signal }: TokenRequest): Promise<string[]> {
-  const url = `${serviceUrl}/dev/users`;
-  const { body } = await send(fetch, { method: 'GET', url, headers: {}, signal, maxBytes: 65_536 });
-  const { users } = parseObject(body);
-  return Array.isArray(users) ? users.map((entry, i) => stringField(asObject(entry, `users[${i}]`), 'user')) : [];
+async function developmentUsers({ http, serviceUrl, signal }: TokenRequest): Promise<string[]> {
+  return exchange(http, {
+    ...{ operation: 'token', method: 'GET', url: `${serviceUrl}/dev/users`, maxBytes: 65_536, signal },
+    prepare: async () => ({ headers: {} }),
+    async read({ body }) {
+      const { users } = parseObject(body);
+      return Array.isArray(users) ? users.map((entry, i) => stringField(asObject(entry, `users[${i}]`), 'user')) : [];
+    },
+  });
 }
