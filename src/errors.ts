@@ -93,11 +93,41 @@ export type SourceErrorCode =
   /** the source could not be read, or gave other bytes than it was asked for */
   | 'ERR_SOURCE_UNREADABLE'
   /** the source changed between two reads */
-  | 'ERR_SOURCE_CHANGED';
+  | 'ERR_SOURCE_CHANGED'
+  /** the server of a URL wants credentials, or other ones (401) */
+  | 'ERR_SOURCE_UNAUTHORIZED'
+  /** the server of a URL refuses the caller (403), as storages do when a signature has expired */
+  | 'ERR_SOURCE_FORBIDDEN'
+  /** there is nothing behind the URL (404, 410) */
+  | 'ERR_SOURCE_NOT_FOUND'
+  /** no connection, one that broke off or stalled, or a server that cannot answer at the moment (408, 429, 5xx), after all repetitions */
+  | 'ERR_SOURCE_UNAVAILABLE'
+  /** the server of a URL redirects a request that has headers or credentials, which follow no redirect */
+  | 'ERR_SOURCE_REDIRECTED';
+
+/** What a {@link SourceError} knows besides its code. */
+export interface SourceErrorDetails {
+  /** The HTTP status, where there was an answer. */
+  readonly status?: number | undefined;
+  /** Seconds after which the server says to try again. */
+  readonly retryAfter?: number | undefined;
+  /** What was thrown below. */
+  readonly cause?: unknown;
+}
 
 /** A source of random access failed. */
 export class SourceError extends BullaError<SourceErrorCode> {
   override readonly name = 'SourceError';
+  /** See {@link SourceErrorDetails.status}. */
+  readonly status: number | undefined;
+  /** See {@link SourceErrorDetails.retryAfter}. */
+  readonly retryAfter: number | undefined;
+
+  constructor(code: SourceErrorCode, message: string, details: SourceErrorDetails = {}) {
+    super(code, message, 'cause' in details ? { cause: details.cause } : {});
+    this.status = details.status;
+    this.retryAfter = details.retryAfter;
+  }
 }
 
 /** The codes of a {@link KeyServiceError}, with the clause of `docs/key-service.md` that each stands for. */

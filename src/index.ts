@@ -18,6 +18,7 @@ export {
   type MessageFormatErrorCode,
   SourceError,
   type SourceErrorCode,
+  type SourceErrorDetails,
 } from './errors.ts';
 export type { DecryptionOptions } from './message/begin-decryption.ts';
 export type { EncryptionOptions } from './message/begin-encryption.ts';
@@ -37,7 +38,8 @@ export { decryptMany, type EncryptedItem, encryptMany, type PlaintextItem } from
 export { type ByteRange, type OpenedMessage, type OpenOptions, open } from './message/open.ts';
 export { type ReencryptOptions, reencrypt } from './message/reencrypt.ts';
 export { type RewrapOptions, rewrap } from './message/rewrap.ts';
-export type { Source, SourceInput } from './message/sources.ts';
+export type { Source } from './message/source.ts';
+export type { SourceInput } from './message/sources.ts';
 
 // Types
 export type { Bytes, Context, KeyContext, KeyUse, MessageHeader, Metadata, RandomSource } from './types.ts';

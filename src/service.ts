@@ -1,5 +1,6 @@
 /** The client of a key service: pinned identity, bound tokens, data keys as handles; `docs/key-service.md`. */
 
+export type { RetryOptions } from './lib/retry.ts';
 export type { JsonObject } from './service/answer.ts';
 export {
   type Caller,
@@ -9,7 +10,7 @@ export {
   type ServiceRequest,
 } from './service/client.ts';
 export type { ServiceDataKey, WrapTarget } from './service/data-plane.ts';
-export type { Fetch, RetryOptions } from './service/http.ts';
+export type { Fetch } from './service/http.ts';
 export type { IdentityKey, KeyDocument, ServiceDocument, TransportKey } from './service/identity.ts';
 export type { KeyVersion, ServiceMethod, ServiceWrappedKey, WrappedItem } from './service/items.ts';
 export type { KeyListener } from './service/key-changes.ts';

@@ -4,6 +4,7 @@ import { segmentsInFlight } from '#platform';
 import { tagLength } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import { assertForm, bodyPreambleLength, preambleLength, readPreamble, truncated } from '../envelope/framing.ts';
+import { isBullaError, SourceError } from '../errors.ts';
 import { linkedController } from '../lib/abort.ts';
 import { assertInteger, assertOptions, snapshot } from '../lib/assert.ts';
 import { copy } from '../lib/bytes.ts';
@@ -13,7 +14,8 @@ import { openSegment } from '../stream/segments.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
 import { beginDecryption, type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
 import { detachedEnvelope } from './forms.ts';
-import { openSource, readExactly, type Source, type SourceInput } from './sources.ts';
+import { readExactly, type Source } from './source.ts';
+import { openSource, type SourceInput } from './sources.ts';
 
 /** Options of {@link open}. */
 export interface OpenOptions extends DecryptionOptions {
@@ -59,6 +61,7 @@ export async function open(source: SourceInput, options: OpenOptions): Promise<O
   const reader = new SegmentReader(opened, bodyOffset, messageKey, geometry, failed, signal);
   // §6.6: until the last segment has opened, the length is a claim.
   await reader.readKept(geometry.count - 1, geometry.count);
+  reader.isVerified = true;
   return new RandomAccess(reader, header);
 }
 
@@ -84,6 +87,8 @@ class SegmentReader {
   readonly #key: AeadKey;
   readonly #failed: (error: unknown) => void;
   readonly signal: AbortSignal | undefined;
+  /** Whether the last segment has opened. */
+  isVerified = false;
   /** Plaintexts by index, the one used last at the end. */
   readonly #kept = new Map<number, Bytes>();
 
@@ -132,10 +137,27 @@ class SegmentReader {
     try {
       await forEachInOrder(0, end - first, segmentsInFlight, openAt, (plaintext) => opened.push(plaintext));
     } catch (error) {
+      if (await this.#hasChanged(signal)) {
+        throw new SourceError('ERR_SOURCE_CHANGED', 'The source changed while it was read');
+      }
       this.#failed(error);
       throw error;
     }
     return opened;
+  }
+
+  /** Whether the last segment, which opened at first, does not open any more: then another message is in the place of this one. */
+  async #hasChanged(signal: AbortSignal | undefined): Promise<boolean> {
+    const { segmentSize, bodyLength, count } = this.geometry;
+    if (!this.isVerified) return false;
+    const start = sealedOffset(count - 1, segmentSize);
+    try {
+      const sealed = await readExactly(this.#source, this.#bodyOffset + start, bodyLength - start, signal);
+      await openSegment(this.#key, count - 1, sealed);
+      return false;
+    } catch (error) {
+      return isBullaError(error) && ['ERR_DECRYPTION_FAILED', 'ERR_SOURCE_CHANGED'].includes(error.code);
+    }
   }
 }
 

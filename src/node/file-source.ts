@@ -3,7 +3,7 @@
 import { constants, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { SourceError } from '../errors.ts';
-import type { Source } from '../message/sources.ts';
+import type { Source } from '../message/source.ts';
 import type { Bytes } from '../types.ts';
 import type { LastLook } from './atomic-file.ts';
 import { readFully, sourceChanged, unreadable } from './file-io.ts';

@@ -21,11 +21,16 @@ const statuses: Partial<Record<AnyBullaError['code'], number>> = {
   ERR_KEY_DISABLED: 423,
   ERR_KEY_VERSION_UNAVAILABLE: 423,
   ERR_THROTTLED: 429,
+  ERR_SOURCE_UNAUTHORIZED: 401,
+  ERR_SOURCE_FORBIDDEN: 403,
+  ERR_SOURCE_NOT_FOUND: 404,
   ERR_SOURCE_UNREADABLE: 502,
+  ERR_SOURCE_REDIRECTED: 502,
   ERR_SOURCE_CHANGED: 502,
   ERR_SERVICE_ANSWER: 502,
   ERR_SERVICE_IDENTITY: 502,
   ERR_SERVICE_REDIRECTED: 502,
+  ERR_SOURCE_UNAVAILABLE: 503,
   ERR_SERVICE_UNREACHABLE: 503,
   ERR_SERVICE_UNAVAILABLE: 503,
   ERR_SERVICE_TIMEOUT: 504,
@@ -44,7 +49,7 @@ export function failureResponse(error: unknown, method: string): Response {
     'X-Content-Type-Options': 'nosniff',
   });
   if (code !== undefined) headers.set('Bulla-Error', code);
-  if (isBullaError(error) && error.name === 'KeyServiceError' && error.retryAfter !== undefined) {
+  if (isBullaError(error) && 'retryAfter' in error && error.retryAfter !== undefined) {
     headers.set('Retry-After', String(error.retryAfter));
   }
   const problem = { title: 'The message could not be read', status, ...(code === undefined ? {} : { code }) };

@@ -8,7 +8,8 @@ import { elapsed, type Moment, moment } from '../lib/elapsed.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import { detachedEnvelope } from '../message/forms.ts';
 import { type OpenedMessage, open, readFront } from '../message/open.ts';
-import { openSource, type Source } from '../message/sources.ts';
+import type { Source } from '../message/source.ts';
+import { openSource } from '../message/sources.ts';
 import type { Bytes } from '../types.ts';
 import { type MessageResource, sameResource } from './resource.ts';
 

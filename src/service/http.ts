@@ -4,22 +4,13 @@ import ky from 'ky';
 import { type AnyBullaError, isBullaError, KeyServiceError } from '../errors.ts';
 import { concat } from '../lib/bytes.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
+import { type RetryOptions, waitBefore } from '../lib/retry.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 import type { Bytes } from '../types.ts';
 import { badAnswer } from './answer.ts';
 
 /** The part of `fetch` that a client uses: a URL as a string, and `RequestInit`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
-
-/** How often and how long a request is repeated. */
-export interface RetryOptions {
-  /** Repetitions after the first attempt, 0 to 10. Default: 3. */
-  readonly limit?: number | undefined;
-  /** Milliseconds that the first wait is at most; each one doubles it, and the real wait is random between half of that and all of it. Default: 200. */
-  readonly delay?: number | undefined;
-  /** Seconds of `Retry-After` up to which to wait; for more the call fails at once, with `retryAfter` in its error. Default: 10. */
-  readonly maxRetryAfter?: number | undefined;
-}
 
 /** How requests are made. */
 export interface HttpSettings {
@@ -116,7 +107,7 @@ export async function exchange<Result>(http: HttpSettings, request: HttpExchange
           if (again) tellRetry(http, request.operation, retryCount, failure as KeyServiceError);
           return again;
         },
-        delay: (count) => waitBefore(count, delay, failure),
+        delay: (count) => waitBefore(count, delay, askedBy(failure)),
       },
     });
   } catch (error) {
@@ -191,11 +182,9 @@ function tellRetry({ onEvent }: HttpSettings, operation: string, retry: number, 
   emit(onEvent, { type: 'service-retry', operation, retry, error: code });
 }
 
-/** Exponential with jitter; what the service asked for comes on top. */
-function waitBefore(count: number, delay: number, failure: unknown): number {
-  const most = delay * 2 ** (count - 1);
-  const asked = isBullaError(failure) && failure.name === 'KeyServiceError' ? (failure.retryAfter ?? 0) : 0;
-  return asked * 1000 + most * (0.5 + Math.random() / 2);
+/** Seconds that the service asked to wait. */
+function askedBy(failure: unknown): number | undefined {
+  return isBullaError(failure) && failure.name === 'KeyServiceError' ? failure.retryAfter : undefined;
 }
 
 function serviceError(error: unknown): unknown {

@@ -2,7 +2,8 @@
 
 import { assert, assertFunction, assertInteger, assertOptions } from '../lib/assert.ts';
 import type { OnEvent } from '../lib/events.ts';
-import type { Fetch, RetryOptions } from './http.ts';
+import { type RetryOptions, takeRetry } from '../lib/retry.ts';
+import type { Fetch } from './http.ts';
 import type { Token, TokenSource } from './token.ts';
 
 /** Options of {@link createKeyServiceClient}. */
@@ -115,20 +116,13 @@ export function readSettings(options: KeyServiceClientOptions): Settings {
   assertInteger(sessionLifetime, 1, 3_600_000, 'sessionLifetime');
   assertInteger(maxClockSkew, 0, 2 ** 31, 'maxClockSkew');
   assertInteger(maxResponseBytes, 1_024, 2 ** 30, 'maxResponseBytes');
-  assertRetry(retry);
+  takeRetry(retry, 'retry');
   return {
     ...{ url: url.href.replace(/\/$/, ''), pin, tenant, tenantClaim, retry, now, onEvent },
     ...{ timeout, tokenTimeout, sessionLifetime, maxClockSkew, maxResponseBytes },
     // Looked up at each call, and called without a receiver: browsers refuse another one than their window.
     fetch: fetch ?? ((input, init) => globalThis.fetch(input, init)),
   };
-}
-
-function assertRetry({ limit = 3, delay = 200, maxRetryAfter = 10, ...others }: RetryOptions): void {
-  assertOptions(others, []);
-  assertInteger(limit, 0, 10, 'retry.limit');
-  assertInteger(delay, 0, 60_000, 'retry.delay');
-  assertInteger(maxRetryAfter, 0, 3_600, 'retry.maxRetryAfter');
 }
 
 /** §1.1, §1.2 */

@@ -1,6 +1,7 @@
 /** Problem documents as typed errors, `docs/key-service.md` §1.4, §3.7 and §10. */
 
 import { DecryptionError, KeyServiceError, type KeyServiceErrorCode } from '../errors.ts';
+import { retryAfterOf } from '../lib/retry.ts';
 import type { Bytes } from '../types.ts';
 import { type JsonObject, parseObject } from './answer.ts';
 import type { HttpAnswer } from './http.ts';
@@ -92,13 +93,6 @@ const ofRequests: readonly KeyServiceErrorCode[] = ['ERR_TOKEN_EXPIRED', 'ERR_TO
 function checkOf(document: JsonObject): string | undefined {
   const check = text(document['check']);
   return check !== undefined && /^(token|proof|transport)-[a-z]{1,20}$/.test(check) ? check : undefined;
-}
-
-/** RFC 9110 §10.2.3: seconds, or a date by the clock of whoever answered. */
-function retryAfterOf(headers: Headers): number | undefined {
-  const after = headers.get('Retry-After') || '?';
-  const date = Date.parse(after) - Date.parse(headers.get('Date') ?? '');
-  return [Number(after), date / 1000].find((seconds) => seconds >= 0);
 }
 
 /** The JSON object that a body is, or an empty one: a proxy may have answered in the place of whoever was asked. */

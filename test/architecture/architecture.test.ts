@@ -19,7 +19,7 @@ const layers = [
   ['keyrings'],
   ['cache', 'message'],
   ['fields'],
-  ['index.ts', 'service.ts', 'cache.ts', 'bulk.ts', 'files', 'node', 'service-worker', 'workers'],
+  ['index.ts', 'service.ts', 'cache.ts', 'bulk.ts', 'url.ts', 'files', 'node', 'service-worker', 'workers'],
   ['fields.ts', 'files.ts', 'node.ts', 'service-worker.ts', 'workers.ts', 'segment-worker.ts'],
   ['cli'],
 ];

@@ -3,7 +3,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { BullaEvent } from '../../src/cache.ts';
 import { KeyServiceError, type KeyServiceErrorCode } from '../../src/errors.ts';
-import { exchange, type HttpExchange, type RetryOptions } from '../../src/service/http.ts';
+import type { RetryOptions } from '../../src/lib/retry.ts';
+import { exchange, type HttpExchange } from '../../src/service/http.ts';
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'], now: 0 });
