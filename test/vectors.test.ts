@@ -51,9 +51,9 @@ describe('a valid message', () => {
       const message = (await messageOf(vector, subtle)) as Bytes;
       const plaintext = plaintextOf(vector);
       const context = contextOf(vector.context);
-      const keys = vector.wraps.filter((wrap): wrap is VectorKey & typeof wrap => 'key' in wrap);
-      for (const key of keys) {
-        const keyring = await keyringOf([key]);
+      const keys = vector.readers ?? vector.wraps.filter((wrap): wrap is VectorKey & typeof wrap => 'key' in wrap);
+      for (const held of vector.readers === undefined ? keys.map((key) => [key]) : [keys]) {
+        const keyring = await keyringOf(held);
         const whole = await decrypt(viewAtOffset(message), { keyring, context });
         expect(Object.is(whole.plaintext.length, plaintext.length)).toBe(true);
         expect(equal(whole.plaintext, plaintext)).toBe(true);

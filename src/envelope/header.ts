@@ -43,7 +43,8 @@ export function pairRule(name: string, valueLimit: number): FieldRule {
 
 const rules = messageRules(
   {
-    1: { name: 'suite', type: 'uint32', required: true },
+    // §3.1: before the other fields, which a later suite may have otherwise.
+    1: { name: 'suite', type: 'uint32', required: true, judge: suiteById },
     2: { name: 'salt', type: 'bytes', required: true, least: saltLength, most: saltLength },
     3: {
       name: 'segment_size_log2',

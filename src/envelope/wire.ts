@@ -21,6 +21,8 @@ export interface FieldRule {
   readonly most?: number;
   /** `ERR_LIMIT_EXCEEDED` above. */
   readonly limit?: number;
+  /** Judges a number that is in range as soon as it is read, before what follows it; throws where it does not do. */
+  readonly judge?: (value: number) => unknown;
   /** The rules inside a `message`. */
   readonly fields?: MessageRules;
 }
@@ -108,7 +110,10 @@ function checkField(cursor: Cursor, wireType: number, rule: FieldRule, what: str
   // A bound says whether a value is of the format, a limit whether it is worth reading: both come before the bytes themselves.
   if (size > limit) throw limitExceeded(what, `has a ${name} of ${size}, more than ${limit}`);
   if (size < least || size > most) throw malformed(what, `has a ${name} of ${size}`);
-  if (type === 'uint32') return;
+  if (type === 'uint32') {
+    rule.judge?.(size);
+    return;
+  }
   if (type === 'bytes') {
     cursor.pass(size);
     return;

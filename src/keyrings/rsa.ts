@@ -143,11 +143,12 @@ async function keyIdOf({ e, n }: JsonWebKey): Promise<string> {
 }
 
 function assertSize(key: CryptoKey): void {
-  const { name, modulusLength, hash } = key.algorithm as RsaHashedKeyAlgorithm;
-  if (name !== 'RSA-OAEP' || hash.name !== 'SHA-384' || modulusLength < minRsaBits || modulusLength > maxRsaBits) {
+  const { name, modulusLength, hash, publicExponent } = key.algorithm as RsaHashedKeyAlgorithm;
+  const isOaep = name === 'RSA-OAEP' && hash.name === 'SHA-384' && publicExponent.join() === '1,0,1';
+  if (!isOaep || modulusLength < minRsaBits || modulusLength > maxRsaBits) {
     throw new KeyError(
       'ERR_INVALID_KEY',
-      `The key must be for RSA-OAEP with SHA-384 and have ${minRsaBits} to ${maxRsaBits} bits`,
+      `The key must be for RSA-OAEP with SHA-384 and have ${minRsaBits} to ${maxRsaBits} bits and the public exponent 65,537`,
     );
   }
 }

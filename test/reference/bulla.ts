@@ -34,7 +34,6 @@ const namesOf = (pairs: readonly Pair[]) => pairs.map(([name = '']) => name);
 const isAscending = (names: readonly string[]) => names.every((name, n) => compare(names[n - 1] ?? '', name) < 0);
 export const encodeMap = (pairs: readonly Pair[]): Bytes =>
   concat(u32(pairs.length), ...sorted(pairs).flatMap((pair) => pair.map((text) => lp(utf8(text))))); // §4.4
-
 // Canonical protobuf (§2.2): fields by the rules that need no table, then messages by their tables
 export type Field = { readonly number: number; readonly wire: number; readonly value: bigint | Bytes };
 export function split(input: Bytes): Field[] {
@@ -118,7 +117,7 @@ const ENVELOPE = {
   commitment: [3, BYTES, [32, 32, '§2.1']],
 } as const;
 const HEADER = {
-  suite: [1, UINT, [1, Infinity, '§3.1'], [1, 1, '§3.1', 'ERR_UNSUPPORTED_SUITE']],
+  suite: [1, UINT, [1, Infinity, '§3.1']],
   salt: [2, BYTES, [32, 32, '§3.1']],
   segmentSizeLog2: [3, UINT, [12, 22, '§3.1']],
   created: [4, UINT, [1, Infinity, '§3.1']],
@@ -147,7 +146,6 @@ export type Method = keyof typeof METHODS;
 export type KeyName = Values<typeof WRAPPED_KEY>;
 type Part = 'ephemeralKey' | 'salt' | 'sealedKey' | 'encryptedKey' | 'opaque';
 export type Parts = { readonly [name in Part]?: Bytes } & { readonly iterations?: number };
-
 // Wrapped keys (§7) and their methods (§8)
 export function encodeKey(method: Method, name: KeyName, values: Parts): Bytes {
   const encodedName = encode(WRAPPED_KEY, { ...name, keyContext: encodePairs(name.keyContext) });
@@ -216,14 +214,15 @@ function unwrap(wrapped: WrappedKey, key: Key): Bytes {
   const { encryptedKey = EMPTY, sealedKey = EMPTY }: Parts = wrapped.parts;
   const binding = encodeBinding(key.method, wrapped);
   const oaep = { key: Buffer.from(key.secret), oaepHash: 'sha384', oaepLabel: binding };
-  const decrypt = () => crypto.privateDecrypt(oaep, encryptedKey);
   const open = () => gcmOpen(derive(key, wrapped.parts, binding).k, new Uint8Array(12), binding, sealedKey);
+  const decrypt = () => crypto.privateDecrypt(oaep, encryptedKey);
   const dataKey = attempt([key.method === 'rsa' ? decrypt : open], broken('§7.5'));
   check(dataKey.length === 32, '§8.4', FAILED);
   return dataKey;
 }
-const nameOf = (key: Key | WrappedKey) => [key.method, key.keyId, key.serviceId, sorted(key.keyContext)]; // §7.6
-
+const nameOf = (key: Key | WrappedKey) => [key.method, key.keyId, key.serviceId, sorted(key.keyContext)];
+const isFor = (key: Key, wrapped: WrappedKey) =>
+  isSame(nameOf(key), nameOf(wrapped)) && (key.serviceId !== '' || key.version === wrapped.version); // §7.6
 // Messages (§5, §6)
 export function deriveMessageKeys(dataKey: Bytes, salt: Bytes, header: Bytes, map: Bytes) {
   const messageKeyInfo = encodeInfo('bulla/v1/suite1 message key', header, map); // §5.4
@@ -249,28 +248,29 @@ export function encrypt(input: Inputs & Omit<Values<typeof HEADER>, 'suite' | 'c
 
 /** Of a detached message, the envelope half is the message, and the body half comes last. */
 export function decrypt(message: Bytes, readerKeys: readonly Key[], context: readonly Pair[], half?: Bytes) {
-  const map = encodeMap(context);
+  if (namesOf(context).includes('')) throw new TypeError('a name is empty'); // §4.4, and the limits of §2.4
+  decode({ context: HEADER.metadata }, encode({ context: HEADER.metadata }, { context: encodePairs(context) }));
   const { envelope, body } = unframe(message, half);
   const { header: headerBytes, keys, commitment } = decode(ENVELOPE, envelope);
   check(keys.length > 0, '§2.1');
+  const suite = split(headerBytes).find(({ number, wire }) => number === 1 && wire === 0)?.value ?? 1n; // judged first, §3.1
+  check(Number(suite) <= 1 || Number(suite) >= 2 ** 32, '§3.1', 'ERR_UNSUPPORTED_SUITE');
+  const header = decode(HEADER, headerBytes, 1024);
   const wrappedKeys = keys.map(decodeKey);
   check(wrappedKeys.filter(({ method }) => method === 'passphrase').length <= 1, '§8.6');
-  const header = decode(HEADER, headerBytes, 1024);
   check(isAscending(header.contextNames), '§3.3');
   check(isAscending(namesOf(header.metadata)), '§3.4');
   check(isSame(header.contextNames, namesOf(sorted(context))), '§3.7', 'ERR_CONTEXT_MISMATCH');
-  const unwrappings = wrappedKeys.flatMap((wrapped) =>
-    readerKeys.filter((key) => isSame(nameOf(key), nameOf(wrapped))).map((key) => () => unwrap(wrapped, key)),
-  );
+  const entriesFor = (key: Key) => wrappedKeys.filter((wrapped) => isFor(key, wrapped)); // in the reader's order, §7.5
+  const unwrappings = readerKeys.flatMap((key) => entriesFor(key).map((wrapped) => () => unwrap(wrapped, key)));
   const dataKey = attempt(unwrappings, broken('§7.5', 'ERR_NO_MATCHING_KEY'));
-  const derived = deriveMessageKeys(dataKey, header.salt, headerBytes, map);
+  const derived = deriveMessageKeys(dataKey, header.salt, headerBytes, encodeMap(context));
   check(crypto.timingSafeEqual(derived.commitment, commitment), '§5.5', FAILED);
   const size = 2 ** header.segmentSizeLog2 + 16;
   check(body.length % size >= 16, '§6.3', FAILED);
   const open = (segment: Bytes, n: number) => gcmOpen(derived.messageKey, segmentNonce(n), EMPTY, segment);
   return { header, plaintext: attempt([() => concat(...cut(body, size).map(open))], broken('§6.4')) };
 }
-
 // Forms (§1)
 export const frame = (magic: string, ...rest: Bytes[]): Bytes => concat(utf8(magic), Uint8Array.of(1), ...rest);
 /** What follows the magic and the version; the clauses of another magic, of no version, of another version. */
@@ -292,7 +292,7 @@ export function unframe(message: Bytes, half?: Bytes) {
 }
 export const encodeText = (magic: string, form: Bytes) => `${magic}1.${Buffer.from(form).toString('base64url')}`;
 export function decodeText(magic: string, folded: string): Bytes {
-  const text = folded.replace(/^\ufeff/, '').replaceAll(/[\t\n\r ]/g, ''); // §1.7
+  const text = folded.replaceAll(/^\ufeff|[\t\n\r ]/g, ''); // §1.7
   check(text.startsWith(`${magic}1.`), '§1.6', 'ERR_NOT_A_MESSAGE');
   const form = concat(Buffer.from(text.slice(7), 'base64url'));
   check(encodeText(magic, form) === text && Buffer.from(form).indexOf(magic) === 0, '§1.6'); // one text of each form

@@ -40,8 +40,9 @@ describe('a valid message', () => {
         wrap.method === 'service' || wrap.method === 'raw' ? [] : [toReaderKey(wrap, material)],
       );
       expect(readers.length).toBeGreaterThan(0);
-      for (const reader of readers) {
-        const { header, plaintext } = decrypt(message, [reader], vector.context);
+      const held = vector.readers?.map((reader) => toReaderKey(reader, material));
+      for (const keys of held === undefined ? readers.map((reader) => [reader]) : [held]) {
+        const { header, plaintext } = decrypt(message, keys, vector.context);
         expect(Buffer.compare(plaintext, plaintextOf(vector))).toBe(0);
         expect([header.created, header.contentType]).toEqual([vector.created, vector.contentType]);
       }
@@ -85,7 +86,7 @@ describe('the page', () => {
     expect(page).toContain(`-->\n\n${first === undefined ? '' : renderExample(first, material)}\n<!-- /example -->`);
   });
 
-  test('§7.5 takes the first wrapped key that unwraps, of several for the keys in hand', () => {
+  test('§7.5 the reader’s keys decide, each with all entries for it', () => {
     const [first] = valid;
     const [wrap] = first?.wraps ?? [];
     if (first === undefined || wrap?.method !== 'ecdh') throw new TypeError('the example has one wrapped key, of ecdh');
@@ -100,6 +101,16 @@ describe('the page', () => {
     expect(() => decrypt(message, [wrong, wrong], first.context)).toThrow(
       expect.objectContaining({ code: 'ERR_DECRYPTION_FAILED', clause: '§7.5' }),
     );
+  });
+
+  test('§4.4 refuses an empty name and an oversized context of a caller', () => {
+    const [first] = valid;
+    const message = decodeBytes(first?.message ?? '');
+    expect(() => decrypt(message, [], [['', 'x']])).toThrow(TypeError);
+    const many = Array.from({ length: 65 }, (_, n): [string, string] => [`name ${n}`, '']);
+    for (const context of [many, [['n'.repeat(257), '']], [['n', 'v'.repeat(8193)]]] as [string, string][][]) {
+      expect(() => decrypt(message, [], context)).toThrow(expect.objectContaining({ code: 'ERR_LIMIT_EXCEEDED' }));
+    }
   });
 
   test('§4.2 refuses an unpaired surrogate of a caller as a wrong argument', () => {

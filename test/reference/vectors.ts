@@ -73,6 +73,8 @@ export interface VectorInput {
   readonly metadata: readonly Pair[];
   readonly extraHeaderFields: Bytes;
   readonly wraps: readonly VectorWrap[];
+  /** The keys that a reader holds, in its order, where the order or what it expects matters. Default: each wrap's own key alone. */
+  readonly readers?: readonly VectorKey[];
 }
 
 export interface ValidVector extends VectorInput {

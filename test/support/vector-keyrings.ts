@@ -46,8 +46,8 @@ async function keyringOfOne(key: VectorKey): Promise<Keyring> {
 
 /** What a key service does with what was wrapped offline to one of its keys, §8.2. */
 async function serviceEcdhKeyring(key: VectorKey, jwk: JsonWebKey): Promise<Keyring> {
-  const { keyId, version = 0, serviceId = '', keyContext = [] } = key;
-  const identity = { keyId, version, serviceId, keyContext: Object.fromEntries(keyContext) };
+  const { keyId, serviceId = '', keyContext = [] } = key;
+  const expected = { keyId, serviceId, keyContext: Object.fromEntries(keyContext) };
   const { point } = await importEcdhPublicKey(jwk);
   const privateKey = await importPrivateJwk(jwk, false);
   return localKeyring({
@@ -56,6 +56,8 @@ async function serviceEcdhKeyring(key: VectorKey, jwk: JsonWebKey): Promise<Keyr
     held: [
       (wrappedKey) => {
         const { wrapping } = wrappedKey;
+        // §7.6d: a service holds every version of its key.
+        const identity = { ...expected, version: wrappedKey.version };
         if (wrapping.method !== 'service-ecdh' || !isFor(wrappedKey, identity)) return undefined;
         const { method, ephemeralKey, sealedKey } = wrapping;
         const bound = binding(method, wrappedKey);

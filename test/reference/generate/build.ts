@@ -58,6 +58,7 @@ export interface Case {
   readonly metadata?: readonly Pair[];
   readonly extraHeaderFields?: Uint8Array;
   readonly wraps?: readonly VectorWrap[];
+  readonly readers?: readonly VectorKey[];
   /** The case whose data key this one shares. */
   readonly dataKeyOf?: string;
   /** The case whose salt this one shares: the same message with other wrapped keys. */
@@ -112,6 +113,18 @@ export const service = (opaque: Uint8Array, name: Named = {}): VectorWrap => ({
   ...name,
 });
 export const raw = (wrappedKey: Uint8Array): VectorWrap => ({ method: 'raw', wrappedKey: pack(wrappedKey) });
+
+/** An entry that the key opens to another data key than that of the message. */
+export function misleading(wrap: VectorWrap): VectorWrap {
+  const other = random('a data key of no message', 32);
+  return raw(wrapVector(draw(wrap, `misleading ${JSON.stringify(wrap)}`, other), MATERIAL, other).wrappedKey);
+}
+/** An entry with the right name that no key opens. */
+export function spoilt(wrap: VectorWrap): VectorWrap {
+  const other = random('a data key of no message', 32);
+  const { wrappedKey } = wrapVector(draw(wrap, `spoilt ${JSON.stringify(wrap)}`, other), MATERIAL, other);
+  return raw(wrappedKey.with(-1, (wrappedKey.at(-1) ?? 0) ^ 1));
+}
 
 /** Fills in the random parts of a wrap, from names alone. */
 function draw(wrap: VectorWrap, name: string, dataKey: Uint8Array): VectorWrap {
@@ -206,6 +219,7 @@ export function buildVector(input: Case): ValidVector {
     metadata: input.metadata ?? [],
     extraHeaderFields: pack(input.extraHeaderFields ?? new Uint8Array()),
     wraps: (input.wraps ?? [aes()]).map((wrap, index) => draw(wrap, `${name}, wrap ${index}`, dataKey)),
+    ...(input.readers && { readers: input.readers }),
   };
   const encryptInput = toEncryptInput(start, MATERIAL);
   const { message, intermediates } = encrypt(encryptInput);

@@ -98,6 +98,43 @@ const header: InvalidCase[] = [
   names('§3.3', 'ascending by length', ['b', 'aa']),
   names('§3.3', 'a longer one before its beginning', ['ab', 'a']),
   names('§2.4', '65', numbered(65), 'ERR_LIMIT_EXCEEDED'),
+  // A reader that has no limit compares the names, and says so.
+  ...[65, 66, 1_000].flatMap((count) =>
+    [0, 64].map((given) =>
+      limit(
+        '§2.4',
+        `context names: ${count} in the header alone, ${given} given`,
+        craft({ header: withNames(...numbered(count)) }),
+        {
+          context: contextOf(numbered(given)),
+        },
+      ),
+    ),
+  ),
+  ...(
+    [
+      ['a salt of 16 bytes', headerWith(len(2, random('salt', 16)))],
+      ['segments of 2^11 bytes', headerWith(num(3, 11))],
+      ['key use 3', headerWith(num(5, 3))],
+      ['a field of its own', headerWith(num(9, 1))],
+      ['context names in another order', withNames('b', 'a')],
+      ['no salt', encodeFields(HEADER.filter(({ number }) => number !== 2))],
+      ['65 context names', withNames(...numbered(65))],
+    ] as const
+  ).map(([name, bytes]) =>
+    broken('ERR_UNSUPPORTED_SUITE')(
+      '§3.1',
+      `header: suite 2, and ${name}`,
+      craft({ header: concat(encodeField(num(1, 2)), bytes.subarray(2)) }),
+    ),
+  ),
+  ...[31, 33, 48].map((length) =>
+    malformed(
+      '§2.1',
+      `commitment: ${length} bytes`,
+      craft({ envelope: (fields) => encodeFields(fields.with(2, len(3, random('commitment', length)))) }),
+    ),
+  ),
   malformed('§3.4', 'metadata: name repeated', metadata(['a', '1'], ['a', '2'])),
   malformed('§3.4', 'metadata: pair repeated', metadata(['a', '1'], ['a', '1'])),
   malformed('§3.4', 'metadata: descending', metadata(['b', '1'], ['a', '2'])),
@@ -564,6 +601,85 @@ const renamed = (
   return broken(code)('§7.5', `wrapped key: ${name}`, craft({ wrapped: [wrapped] }), reader(KEYS.aes, expected));
 };
 
+/** A message for a reader of a key with other expectations than it was wrapped with. */
+const expecting = (
+  method: keyof typeof KEYS,
+  name: string,
+  wrapped: Partial<VectorKey>,
+  reading: Partial<VectorKey>,
+): InvalidCase =>
+  broken('ERR_NO_MATCHING_KEY')('§7.5', `keys: ${method}, ${name}`, craft({ wrapped: [wrapFor(method, wrapped)] }), {
+    also: ['§7.6'],
+    ...reader({ ...KEYS[method], ...wrapped }, reading),
+  });
+const unlessService = ['ecdh', 'aes', 'rsa', 'passphrase'] as const;
+
+/** What a reader must not open, though it has the key. */
+const expectations: InvalidCase[] = [
+  ...unlessService.flatMap((method) => [
+    expecting(method, 'a lower version than that of the reader', { version: 1 }, { version: 2 }),
+    expecting(method, 'a higher version than that of the reader', { version: 2 }, { version: 1 }),
+    expecting(method, 'a version, and a reader that is configured with none', { version: 1 }, { version: 0 }),
+  ]),
+  ...(Object.keys(KEYS) as (keyof typeof KEYS)[]).flatMap((method) => [
+    expecting(
+      method,
+      'a key context, and a reader that is configured with none',
+      { keyContext: [['a', '1']] },
+      { keyContext: [] },
+    ),
+    expecting(
+      method,
+      'no key context, and a reader that is configured with one',
+      { keyContext: [] },
+      { keyContext: [['a', '1']] },
+    ),
+    expecting(
+      method,
+      'a pair more than the reader expects',
+      {
+        keyContext: [
+          ['a', '1'],
+          ['b', '2'],
+        ],
+      },
+      { keyContext: [['a', '1']] },
+    ),
+  ]),
+];
+
+const anotherDataKey = random('another data key', 32);
+const aes2: VectorKey = { method: 'aes', key: 'aes-2', keyId: 'aes-2' };
+const forAes2 = (data?: Uint8Array): Uint8Array => wrapFor('aes', { ...aes2, version: 0, keyContext: [] }, data);
+
+/** A reader that goes on after a wrong data key, or goes another way, opens these. */
+const choices: InvalidCase[] = [
+  failed(
+    '§5.5',
+    'choice: an entry of another data key before the right one',
+    craft({ wrapped: [wrapFor('aes', {}, anotherDataKey), wrapFor('aes')] }),
+    { also: ['§7.5'] },
+  ),
+  failed(
+    '§5.5',
+    'choice: an entry of another data key before the right one, by ecdh',
+    craft({ wrapped: [wrapFor('ecdh', {}, anotherDataKey), wrapFor('ecdh')] }),
+    { also: ['§7.5'], keys: [KEYS.ecdh] },
+  ),
+  failed(
+    '§5.5',
+    'choice: an entry of another data key for the first key of the reader, behind the right one',
+    craft({ wrapped: [forAes2(), wrapFor('aes', {}, anotherDataKey)] }),
+    { also: ['§7.5'], keys: [KEYS.aes, aes2] },
+  ),
+  failed(
+    '§5.5',
+    'choice: the same, by two methods',
+    craft({ wrapped: [wrapFor('aes'), wrapFor('ecdh', {}, anotherDataKey)] }),
+    { also: ['§7.5'], keys: [KEYS.ecdh, KEYS.aes] },
+  ),
+];
+
 const renames: InvalidCase[] = [
   renamed('key id changed, and expected so', 'ERR_DECRYPTION_FAILED', {}, { keyId: 'other' }),
   renamed('version changed', 'ERR_DECRYPTION_FAILED', {}, { version: 1 }),
@@ -613,4 +729,6 @@ export const INVALID_CONTENTS: readonly InvalidCase[] = [
   ...mistakes,
   ...flips,
   ...renames,
+  ...expectations,
+  ...choices,
 ];

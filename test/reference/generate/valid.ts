@@ -1,8 +1,8 @@
 // The valid vectors: each case shows what its clauses allow, up to every limit that is cheap to reach.
 
 import { concat } from '../bulla.ts';
-import type { Pair } from '../vectors.ts';
-import { aes, type Case, ecdh, passphrase, raw, rsa, service, serviceEcdh } from './build.ts';
+import type { Pair, VectorKey } from '../vectors.ts';
+import { aes, type Case, ecdh, misleading, passphrase, raw, rsa, service, serviceEcdh, spoilt } from './build.ts';
 import { base64url, EC_KEYS, type EcKey, ecKeyWith, random, sharedSecret } from './material.ts';
 import { field, tag, varint, writeWrappedKey } from './raw.ts';
 
@@ -180,6 +180,101 @@ const methods: Case[] = [
     dataKeyOf: 're-wrap',
     saltOf: 're-wrap',
     wraps: [serviceEcdh('service-key-v1'), ecdh('bob')],
+  },
+];
+
+/** A reader's key, from the wrap that it opens. */
+const key = (wrap: ReturnType<typeof aes>, changes: Partial<VectorKey> = {}): VectorKey => ({
+  ...(wrap as VectorKey),
+  ...changes,
+});
+
+/** Which entry a reader takes: a reader that goes another way unwraps a wrong data key, or nothing. */
+const choices: Case[] = [
+  {
+    name: 'an entry that does not unwrap before the right one, for one key',
+    clauses: ['§7.5'],
+    wraps: [spoilt(aes()), aes()],
+  },
+  {
+    name: 'entries that do not unwrap before the right one, by ecdh',
+    clauses: ['§7.5'],
+    wraps: [spoilt(ecdh('alice')), spoilt(ecdh('alice')), ecdh('alice')],
+  },
+  {
+    name: 'an entry that does not unwrap, by rsa',
+    clauses: ['§7.5'],
+    wraps: [spoilt(rsa('rsa-3072')), rsa('rsa-3072')],
+  },
+  {
+    name: 'an entry of another data key behind the right one, for one key',
+    clauses: ['§7.5'],
+    wraps: [aes(), misleading(aes())],
+  },
+  {
+    name: 'an entry of another data key behind the right one, by ecdh',
+    clauses: ['§7.5'],
+    wraps: [ecdh('alice'), misleading(ecdh('alice'))],
+  },
+  {
+    name: 'the first key of the reader, whose entry is the last',
+    clauses: ['§7.5'],
+    wraps: [misleading(aes({}, 'aes-2')), misleading(ecdh('alice')), aes()],
+    readers: [key(aes()), key(ecdh('alice')), key(aes({}, 'aes-2'))],
+  },
+  {
+    name: 'the first of two private keys, whose entry is the last',
+    clauses: ['§7.5'],
+    wraps: [misleading(ecdh('bob')), ecdh('alice')],
+    readers: [key(ecdh('alice')), key(ecdh('bob'))],
+  },
+  {
+    name: 'the second key of the reader, since no entry of the first unwraps',
+    clauses: ['§7.5'],
+    wraps: [spoilt(ecdh('alice')), aes(), misleading(aes())],
+    readers: [key(ecdh('alice')), key(aes())],
+  },
+  {
+    name: 'the second key of the reader, since there is no entry for the first',
+    clauses: ['§7.5'],
+    wraps: [aes()],
+    readers: [key(ecdh('bob')), key(aes())],
+  },
+  ...[aes(), ecdh('alice'), rsa('rsa-3072')].map(
+    (wrap): Case => ({
+      name: `${wrap.method}, an entry of another version before that of the reader`,
+      clauses: ['§7.6'],
+      wraps: [misleading({ ...wrap, version: 1 } as typeof wrap), { ...wrap, version: 2 } as typeof wrap],
+    }),
+  ),
+  {
+    name: 'aes, version 0 for a reader that is configured with none',
+    clauses: ['§7.6'],
+    wraps: [misleading(aes({ version: 1 })), aes()],
+  },
+  ...[0, 1, 8].map(
+    (version): Case => ({
+      name: `service-ecdh, version 7 for a reader of version ${version}`,
+      clauses: ['§7.6', '§8.2'],
+      wraps: [serviceEcdh('service-key-v1', { version: 7 })],
+      readers: [key(serviceEcdh('service-key-v1', { version }))],
+    }),
+  ),
+  {
+    name: 'service-ecdh, an entry of another version before that of the reader',
+    clauses: ['§7.5', '§7.6'],
+    wraps: [serviceEcdh('service-key-v1', { version: 7 }), misleading(serviceEcdh('service-key-v1', { version: 1 }))],
+    readers: [key(serviceEcdh('service-key-v1', { version: 1 }))],
+  },
+  {
+    name: 'aes, an entry with a key context before one without, for a reader with none',
+    clauses: ['§7.6'],
+    wraps: [misleading(aes({ keyContext: KEY_CONTEXT })), aes()],
+  },
+  {
+    name: 'aes, an entry without a key context before one with it',
+    clauses: ['§7.6'],
+    wraps: [misleading(aes()), aes({ keyContext: KEY_CONTEXT })],
   },
 ];
 
@@ -466,4 +561,4 @@ const texts: Case[] = [
   },
 ];
 
-export const VALID: readonly Case[] = [...sizes, ...methods, ...names, ...header, ...later, ...texts];
+export const VALID: readonly Case[] = [...sizes, ...methods, ...choices, ...names, ...header, ...later, ...texts];
