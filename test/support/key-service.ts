@@ -45,7 +45,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-async function startService(folder: string): Promise<{ child: ChildProcess; url: string; pin: string }> {
+/** Starts a development service on a free port. */
+export async function startService(folder: string): Promise<{ child: ChildProcess; url: string; pin: string }> {
   const child = spawn(
     process.execPath,
     ['key-service/bin/bulla-key-service.js', 'dev', '--port', '0', '--data', folder],
