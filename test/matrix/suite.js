@@ -220,7 +220,7 @@ const cases = {
       messages.map((message, i) => ({ message, context: { row: String(i) } })),
       { keyring },
     );
-    opened.forEach((result, i) => equal(text(result), `value ${i}`));
+    equal(opened.map(text).join(), items.map(({ data }) => data).join());
   },
   async 're-wrapping many'(bulla) {
     const [from, to] = [aes(bulla), aes(bulla, 'k', 1)];
