@@ -13,6 +13,7 @@ import {
   minIterations,
   minRsaBits,
 } from '../lib/limits.ts';
+import { takeMap } from '../lib/options.ts';
 import { sortPairs } from '../schedule/map.ts';
 import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Bytes, KeyContext } from '../types.ts';
@@ -104,7 +105,7 @@ export function encodedWrappedKey(key: WrappedKey): WrappedKey {
 }
 
 function encode(key: WrappedKey): Bytes {
-  const pairs = sortPairs(key.keyContext, 'keyContext', maxKeyContextValueLength);
+  const pairs = sortPairs(takeMap(key.keyContext, 'keyContext'), 'keyContext', maxKeyContextValueLength);
   const bytes = copy(
     WireWrappedKey.encode({
       keyId: key.keyId,

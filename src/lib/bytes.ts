@@ -3,13 +3,26 @@
 import type { Bytes } from '../types.ts';
 import { pooled } from './pool.ts';
 
-/** A view of bytes that WebCrypto takes: refuses what is no `Uint8Array` and memory that is shared with other threads. */
+/**
+ * Bytes as WebCrypto takes them, in the memory that they are in. Throws a `TypeError` for what is no `Uint8Array`, and for memory that is shared with other
+ * threads or was transferred away. Memory that can be resized is copied: browsers refuse it.
+ */
 export function asBytes(value: unknown, name: string): Bytes {
   if (!isBytes(value)) throw new TypeError(`${name} must be a Uint8Array`);
   if (Object.prototype.toString.call(value.buffer) === '[object SharedArrayBuffer]') {
     throw new TypeError(`${name} must not be in shared memory`);
   }
-  return value as Bytes;
+  // A view of a buffer that was transferred or shrunk looks empty, but cannot be copied.
+  if (value.byteLength === 0 && !isReadable(value)) throw new TypeError(`${name} must not be in detached memory`);
+  return (value.buffer as { resizable?: boolean }).resizable === true ? copy(value) : (value as Bytes);
+}
+
+function isReadable(bytes: Uint8Array): boolean {
+  try {
+    return copy(bytes).byteLength === 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Whether a value is a `Uint8Array`, of this realm or another. */

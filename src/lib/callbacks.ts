@@ -11,12 +11,21 @@ export function tell<Args extends readonly unknown[]>(
   listener: ((...args: Args) => unknown) | undefined,
   ...args: Args
 ): void {
+  tellOr(() => {}, listener, ...args);
+}
+
+/** Tells a listener whose failure is of importance: `failed` hears what it throws, or what a promise that it returns rejects with. */
+export function tellOr<Args extends readonly unknown[]>(
+  failed: (reason: unknown) => void,
+  listener: ((...args: Args) => unknown) | undefined,
+  ...args: Args
+): void {
   try {
     const result = listener?.(...args);
     // An async listener: without a handler its rejection would end a Node process.
-    if (result !== undefined) Promise.resolve(result).catch(() => {});
-  } catch {
-    // Watching must not change what is watched.
+    if (result !== undefined) Promise.resolve(result).catch(failed);
+  } catch (error) {
+    failed(error);
   }
 }
 

@@ -5,7 +5,7 @@
 
 import { assert, assertInteger } from './assert.ts';
 import { asBytes, copy } from './bytes.ts';
-import { assertWellFormed } from './utf8.ts';
+import { isWellFormed } from './utf8.ts';
 
 /** Checks what a caller gave and returns what is kept of it. Throws a `TypeError` that names `name`. An option that was left out is `undefined`. */
 export type Reader<Value> = (value: unknown, name: string) => Value;
@@ -46,18 +46,26 @@ export function takeMap(value: unknown, name: string): Readonly<Record<string, s
     const text = given[member];
     if (typeof text !== 'string') throw new TypeError(`${name}[${JSON.stringify(member)}] must be a string`);
     if (member === '') throw new TypeError(`${name} has an empty name`);
-    assertWellFormed(member, `a name in ${name}`);
-    assertWellFormed(text, `a value in ${name}`);
+    if (!isWellFormed(member)) throw new TypeError(`a name in ${name} has an unpaired surrogate`);
+    if (!isWellFormed(text)) throw new TypeError(`${name}[${JSON.stringify(member)}] has an unpaired surrogate`);
     taken.push([member, text]);
   }
   return Object.freeze(Object.fromEntries(taken) as Record<string, string>);
 }
 
-/** A copy of bytes. */
+/** A map that may be left out, and is empty then. */
+export const optionalMap: Reader<Readonly<Record<string, string>>> = (value, name) =>
+  value === undefined ? noPairs : takeMap(value, name);
+const noPairs = Object.freeze({});
+
+/** A copy of bytes, in memory of our own. */
 export const takeBytes = (value: unknown, name: string) => copy(asBytes(value, name));
 
-/** An option that may be left out. */
-export function optional<Value, Default = undefined>(read: Reader<Value>, instead?: Default): Reader<Value | Default> {
+/** An option that may be left out, for which `instead` then stands. */
+export function optional<Value, Default = undefined>(
+  read: Reader<Value>,
+  instead?: Default,
+): Reader<NoInfer<Value> | NoInfer<Default>> {
   return (value, name) => (value === undefined ? (instead as Default) : read(value, name));
 }
 
@@ -94,6 +102,9 @@ export const takeSignal = (value: unknown, name: string): AbortSignal => {
   assert(typeof (value as AbortSignal | null)?.throwIfAborted === 'function', name, 'an AbortSignal');
   return value as AbortSignal;
 };
+
+/** A clock, in milliseconds since 1970 unless the option says otherwise. `Date.now` where none is given, looked up at each call. */
+export const takeClock = optional(func<() => number>(), () => Date.now());
 
 /** One of a few strings. */
 export function oneOf<Value extends string>(...values: readonly Value[]): Reader<Value> {

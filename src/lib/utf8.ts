@@ -7,9 +7,14 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 // In Unicode mode a paired surrogate is one code point and does not match.
 const unpairedSurrogate = /\p{Surrogate}/u;
 
+/** Whether a string is Unicode, with no half of a character alone in it. */
+export function isWellFormed(text: string): boolean {
+  return !unpairedSurrogate.test(text);
+}
+
 /** Throws a `TypeError` naming `name` for a string with an unpaired surrogate (`docs/format.md` §4.2). */
 export function assertWellFormed(text: string, name: string): void {
-  if (unpairedSurrogate.test(text)) throw new TypeError(`${name} has an unpaired surrogate`);
+  if (!isWellFormed(text)) throw new TypeError(`${name} has an unpaired surrogate`);
 }
 
 /** The UTF-8 bytes of a string. Throws as {@link assertWellFormed} does. */

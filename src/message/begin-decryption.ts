@@ -4,10 +4,11 @@ import type { AeadKey } from '../crypto/keys.ts';
 import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
 import { publicHeader } from '../envelope/header.ts';
 import { ContextMismatchError, DecryptionError, isBullaError, KeyError } from '../errors.ts';
-import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
-import { assertSignal } from '../lib/assert.ts';
+import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
 import { equalConstantTime } from '../lib/bytes.ts';
+import { tell } from '../lib/callbacks.ts';
 import { maxValueLength } from '../lib/limits.ts';
+import { optional, optionalMap, type ReadersOf, type Taken, takeSignal } from '../lib/options.ts';
 import { encodeMap, sortPairs } from '../schedule/map.ts';
 import { deriveMessageKeys, type Transcript } from '../schedule/message-keys.ts';
 import type { Bytes, Context, MessageHeader } from '../types.ts';
@@ -22,8 +23,15 @@ export interface DecryptionOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What {@link DecryptionOptions} may contain. */
-export const decryptionOptionNames = ['keyring', 'context', 'signal'] as const;
+/** The readers of {@link DecryptionOptions}. */
+export const decryptionReaders = {
+  keyring: takeKeyring,
+  context: optionalMap,
+  signal: optional(takeSignal),
+} satisfies ReadersOf<DecryptionOptions>;
+
+/** {@link DecryptionOptions} that were taken. */
+export type TakenDecryption = Taken<typeof decryptionReaders>;
 
 /** A message that is known to be authentic up to its segments, which are yet to be opened. */
 export interface Decryption {
@@ -38,10 +46,9 @@ export interface Decryption {
  * Begins to open a message from its serialized envelope, in the order of `docs/format.md`: §2 and §3 (a {@link MessageFormatError}), §3.7
  * (`ERR_CONTEXT_MISMATCH`), §7.5 (`ERR_NO_MATCHING_KEY`, or what the keyring rejects with), §5.5 (`ERR_DECRYPTION_FAILED`).
  */
-export async function beginDecryption(envelopeBytes: Bytes, options: DecryptionOptions): Promise<Decryption> {
-  const { keyring, context = {}, signal } = options;
-  assertKeyring(keyring, 'keyring');
-  assertSignal(signal);
+export async function beginDecryption(envelopeBytes: Bytes, options: TakenDecryption): Promise<Decryption> {
+  const { keyring, context, signal } = options;
+  signal?.throwIfAborted();
   const envelope = decodeEnvelope(envelopeBytes);
   const transcript = transcriptOf(envelope, context);
   const unwrapped = await keyring.unwrapDataKey(envelope.keys, { signal });
@@ -49,11 +56,7 @@ export async function beginDecryption(envelopeBytes: Bytes, options: DecryptionO
   if (unwrapped === null) throw noMatchingKey();
   const { messageKey, commitment } = await deriveMessageKeys(unwrapped.dataKey, transcript, 'open');
   if (!equalConstantTime(commitment, envelope.commitment)) {
-    try {
-      await keyring.rejectDataKey?.(unwrapped.wrappedKey);
-    } catch {
-      // It must not reject (see `Keyring`): what it fails with is not why the message does not open.
-    }
+    tell(keyring.rejectDataKey?.bind(keyring), unwrapped.wrappedKey);
     throw new DecryptionError();
   }
   const segmentSize = 2 ** envelope.header.segmentSizeLog2;
@@ -61,11 +64,7 @@ export async function beginDecryption(envelopeBytes: Bytes, options: DecryptionO
   const failed = (error: unknown) => {
     if (told || !isBullaError(error) || error.code !== 'ERR_DECRYPTION_FAILED') return;
     told = true;
-    try {
-      keyring.segmentFailed?.(unwrapped.wrappedKey);
-    } catch {
-      // It must not throw (see `Keyring`); the caller is told why the message does not open, not that a listener failed.
-    }
+    tell(keyring.segmentFailed?.bind(keyring), unwrapped.wrappedKey);
   };
   return { header: publicHeader(envelope.header), messageKey, segmentSize, failed };
 }

@@ -5,9 +5,20 @@ import { randomize } from '../crypto/random.ts';
 import { defaultSuite } from '../crypto/suites.ts';
 import { encodeEnvelope } from '../envelope/envelope.ts';
 import { encodeHeader } from '../envelope/header.ts';
-import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
-import { assert, assertFunction, assertSignal } from '../lib/assert.ts';
+import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
+import { assert } from '../lib/assert.ts';
+import { timeOf } from '../lib/callbacks.ts';
 import { maxNameLength, maxSegmentSizeLog2, maxValueLength, minSegmentSizeLog2 } from '../lib/limits.ts';
+import {
+  func,
+  optional,
+  optionalMap,
+  type ReadersOf,
+  type Taken,
+  takeClock,
+  takeSignal,
+  takeString,
+} from '../lib/options.ts';
 import { pooled } from '../lib/pool.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { encodeMap, sortPairs } from '../schedule/map.ts';
@@ -37,17 +48,20 @@ export interface EncryptionOptions {
   readonly random?: RandomSource | undefined;
 }
 
-/** What {@link EncryptionOptions} may contain. */
-export const encryptionOptionNames = [
-  'keyring',
-  'context',
-  'contentType',
-  'metadata',
-  'segmentSize',
-  'signal',
-  'now',
-  'random',
-] as const;
+/** The readers of {@link EncryptionOptions}. */
+export const encryptionReaders = {
+  keyring: takeKeyring,
+  context: optionalMap,
+  contentType: optional(takeContentType, ''),
+  metadata: optionalMap,
+  segmentSize: optional(takeSegmentSize, 2 ** 18),
+  signal: optional(takeSignal),
+  now: takeClock,
+  random: optional(func<RandomSource>()),
+} satisfies ReadersOf<EncryptionOptions>;
+
+/** {@link EncryptionOptions} that were taken. */
+export type TakenEncryption = Taken<typeof encryptionReaders>;
 
 /** A message whose segments are yet to be sealed. */
 export interface Encryption {
@@ -56,22 +70,10 @@ export interface Encryption {
   readonly segmentSize: number;
 }
 
-const defaultSegmentSize = 2 ** 18;
-
-/** Begins a message of `plaintextLength` bytes, where that is known. Rejects with a `TypeError` that names a wrong option, `ERR_LIMIT_EXCEEDED`, or what the keyring rejects with. */
-export async function beginEncryption(options: EncryptionOptions, plaintextLength?: number): Promise<Encryption> {
-  const { keyring, context = {}, contentType = '', metadata = {}, signal, random } = options;
-  const { segmentSize = defaultSegmentSize, now = Date.now } = options;
-  assertKeyring(keyring, 'keyring');
-  assert(typeof contentType === 'string', 'contentType', 'a string');
-  const contentTypeLength = encodeUtf8(contentType, 'contentType').byteLength;
-  assert(contentTypeLength <= maxNameLength, 'contentType', `at most ${maxNameLength} bytes`);
-  assertFunction(now, 'now');
-  assertFunction(random, 'random');
-  const segmentSizeLog2 = Math.log2(segmentSize);
-  const isSize = minSegmentSizeLog2 <= segmentSizeLog2 && segmentSizeLog2 <= maxSegmentSizeLog2;
-  assert(isSize && Number.isInteger(segmentSizeLog2), 'segmentSize', 'a power of two from 4096 to 4194304');
-  assertSignal(signal);
+/** Begins a message of `plaintextLength` bytes, where that is known. Rejects with `ERR_LIMIT_EXCEEDED`, with what the keyring rejects with, and with a `TypeError` for a clock that shows no time. */
+export async function beginEncryption(options: TakenEncryption, plaintextLength?: number): Promise<Encryption> {
+  const { keyring, context, contentType, metadata, segmentSize, signal, now, random } = options;
+  signal?.throwIfAborted();
   const contextPairs = sortPairs(context, 'context', maxValueLength);
   const metadataPairs = sortPairs(metadata, 'metadata', maxValueLength);
 
@@ -81,8 +83,8 @@ export async function beginEncryption(options: EncryptionOptions, plaintextLengt
   const header = encodeHeader({
     suite: defaultSuite,
     salt,
-    segmentSizeLog2,
-    created: Math.floor(now() / 1000),
+    segmentSizeLog2: Math.log2(segmentSize),
+    created: creationTime(now),
     keyUse,
     contextNames: contextPairs.map(({ name }) => name),
     contentType,
@@ -92,4 +94,28 @@ export async function beginEncryption(options: EncryptionOptions, plaintextLengt
   const { messageKey, commitment } = await deriveMessageKeys(dataKey, transcript, 'seal');
   const envelope = encodeEnvelope(header, wrappedKeys, commitment);
   return { envelope, messageKey, segmentSize };
+}
+
+/** §3.2: seconds since 1970, above 0 and in 32 bits. */
+function creationTime(now: () => number): number {
+  const seconds = Math.floor(timeOf(now) / 1000);
+  assert(
+    seconds >= 1 && seconds < 2 ** 32,
+    'what now() returns',
+    'a time from 1970-01-01T00:00:01Z to 2106-02-07T06:28:15Z',
+  );
+  return seconds;
+}
+
+function takeContentType(value: unknown, name: string): string {
+  const contentType = takeString(value, name);
+  assert(encodeUtf8(contentType, name).byteLength <= maxNameLength, name, `at most ${maxNameLength} bytes`);
+  return contentType;
+}
+
+function takeSegmentSize(value: unknown, name: string): number {
+  const log2 = typeof value === 'number' ? Math.log2(value) : Number.NaN;
+  const isSize = minSegmentSizeLog2 <= log2 && log2 <= maxSegmentSizeLog2 && 2 ** Math.round(log2) === value;
+  assert(isSize, name, 'a power of two from 4096 to 4194304');
+  return value as number;
 }

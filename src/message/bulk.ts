@@ -2,7 +2,9 @@
 
 import { isBullaError } from '../errors.ts';
 import { whenAborted } from '../lib/abort.ts';
-import { assert, assertFunction, assertInteger, assertSignal } from '../lib/assert.ts';
+import { assert } from '../lib/assert.ts';
+import { tellOr } from '../lib/callbacks.ts';
+import { func, integer, optional, type ReadersOf, takeSignal, takeString } from '../lib/options.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 
 /** Options that all work on many messages shares. */
@@ -15,11 +17,11 @@ export interface BulkOptions<Item extends BulkItem> {
   readonly resumeToken?: string | undefined;
   /** Failed messages after which to stop, 0 to 100,000. Default: 1,000. */
   readonly maxFailures?: number | undefined;
-  /** Told after each message. Keep `resumeToken` to survive a crash. */
+  /** Told after each message. Keep `resumeToken` to survive a crash. The run ends with what it throws or rejects with; nobody waits for a promise that it returns. */
   readonly onProgress?: ((progress: BulkProgress) => void) | undefined;
-  /** Told of each message that failed, at once. */
+  /** Told of each message that failed, at once. The run ends with what it throws or rejects with. */
   readonly onFailure?: ((failure: BulkFailure<Item>) => void) | undefined;
-  /** Ends the work: messages that were begun are finished or given up, and the report says where to resume. */
+  /** Ends the work. Messages that were begun have 10 seconds to finish and are given up after that. The report says where to resume. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -55,38 +57,41 @@ export interface BulkReport<Item extends BulkItem> extends BulkProgress {
   readonly stoppedBy: unknown;
 }
 
-/** The names of {@link BulkOptions}. */
-export const bulkOptionNames = [
-  ...['concurrency', 'perSecond', 'resumeToken', 'maxFailures', 'onProgress', 'onFailure', 'signal'],
-];
+/** The readers of {@link BulkOptions}. */
+export const bulkReaders = {
+  concurrency: optional(integer(1, 10_000)),
+  perSecond: optional(takeRate),
+  resumeToken: optional(takeString),
+  maxFailures: optional(integer(0, 100_000)),
+  onProgress: optional(func<(progress: BulkProgress) => void>()),
+  onFailure: optional(func<(failure: BulkFailure<never>) => void>()),
+  signal: optional(takeSignal),
+} satisfies ReadersOf<BulkOptions<never>>;
 
-/** Throws a `TypeError` that names a wrong option. */
-export function assertBulkOptions<Item extends BulkItem>(options: BulkOptions<Item>): void {
-  const { concurrency = 500, perSecond = 1, maxFailures = 0, resumeToken = '' } = options;
-  assertInteger(concurrency, 1, 10_000, 'concurrency');
-  assert(typeof perSecond === 'number' && perSecond > 0, 'perSecond', 'a number above 0');
-  assertInteger(maxFailures, 0, 100_000, 'maxFailures');
-  assert(typeof resumeToken === 'string', 'resumeToken', 'a string');
-  assertFunction(options.onProgress, 'onProgress');
-  assertFunction(options.onFailure, 'onFailure');
+function takeRate(value: unknown, name: string): number {
+  assert(typeof value === 'number' && value > 0, name, 'a number above 0');
+  return value;
 }
 
-/** Does `work` on each item. Resolves to a report, whatever happens. `work` says whether there was something to do. */
-export async function forAll<Item extends BulkItem>(
+/**
+ * Does `work` on each item, or on what `take` makes of it when it is reached, perhaps several times. Resolves to a report, whatever happens. `work` says whether
+ * there was something to do. The options were taken already.
+ */
+export async function forAll<Item extends BulkItem, TakenItem = Item>(
   items: Iterable<Item> | AsyncIterable<Item>,
   options: BulkOptions<Item>,
-  work: (item: Item, signal: AbortSignal) => Promise<boolean>,
+  work: (item: TakenItem, signal: AbortSignal) => Promise<boolean>,
+  take: (item: Item) => TakenItem = (item) => item as unknown as TakenItem,
 ): Promise<BulkReport<Item>> {
-  const run = new Run(options, work);
+  const run = new Run(options, work, take);
   try {
-    assertSignal(options.signal);
+    options.signal?.throwIfAborted();
     let passing = options.resumeToken !== undefined;
     for await (const item of untilStopped(items, run)) {
-      if (passing) {
-        passing = item.id !== options.resumeToken;
-        continue;
-      }
-      await run.begin(item);
+      const { id } = item;
+      assert(typeof id === 'string', 'the id of an item', 'a string');
+      if (passing) passing = id !== options.resumeToken;
+      else await run.begin(item, id);
     }
     if (passing) throw new TypeError('resumeToken must be that of a run over the same items: none of them has it');
     await run.finish();
@@ -102,7 +107,7 @@ export async function forAll<Item extends BulkItem>(
 /** The items, until the run stops: also while their source is waited for, which is then told, and not waited for again. */
 async function* untilStopped<Item extends BulkItem>(
   items: Iterable<Item> | AsyncIterable<Item>,
-  run: Run<Item>,
+  run: Pick<Run<Item, never>, 'untilStopped'>,
 ): AsyncGenerator<Item, void, void> {
   const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   let ended = false;
@@ -124,14 +129,27 @@ const maxPauses = 5;
 /** Milliseconds that an item may be behind its time, and those after it make up for: timers are late by 1 ms in Node and by 4 in browsers. The rate is lower by as much, so that no second has too many. */
 const lateness = 20;
 
-class Run<Item extends BulkItem> {
+/** Milliseconds that items have to finish when a run is stopped: what an application writes may hang for ever. */
+const grace = 10_000;
+
+/** An item that was begun and is not finished, among the others in their order. */
+interface Place {
+  /** The id of the last of those that directly follow and are finished; its own where none is. */
+  through: string;
+  before: Place | undefined;
+  after: Place | undefined;
+}
+
+class Run<Item extends BulkItem, TakenItem> {
   readonly #options: BulkOptions<Item>;
-  readonly #work: (item: Item, signal: AbortSignal) => Promise<boolean>;
+  readonly #work: (item: TakenItem, signal: AbortSignal) => Promise<boolean>;
+  readonly #take: (item: Item) => TakenItem;
   readonly #controller = new AbortController();
-  readonly #active = new Set<Promise<void>>();
   readonly #failures: BulkFailure<Item>[] = [];
-  /** Items begun, in order; those in front that are finished are taken off. */
-  #order: { readonly id: string; finished: boolean }[] = [];
+  #active = 0;
+  /** Called when the next item is done. */
+  #onDone = () => {};
+  #newest: Place | undefined;
   #counts = { done: 0, skipped: 0 };
   #token: string | undefined;
   #next = 0;
@@ -141,35 +159,51 @@ class Run<Item extends BulkItem> {
   /** Lets go of the caller's signal. */
   readonly end: () => void = () => {};
 
-  constructor(options: BulkOptions<Item>, work: (item: Item, signal: AbortSignal) => Promise<boolean>) {
+  constructor(
+    options: BulkOptions<Item>,
+    work: (item: TakenItem, signal: AbortSignal) => Promise<boolean>,
+    take: (item: Item) => TakenItem,
+  ) {
     this.#options = options;
     this.#work = work;
+    this.#take = take;
     this.#token = options.resumeToken;
     const { signal } = options;
     if (signal !== undefined) this.end = whenAborted(signal, () => this.stop(signal.reason));
   }
 
   /** Begins an item as soon as there is room and time for it. Rejects when the run has stopped. */
-  async begin(item: Item): Promise<void> {
-    while (this.#active.size >= (this.#options.concurrency ?? 500)) await Promise.race(this.#active);
+  async begin(item: Item, id: string): Promise<void> {
+    while (this.#active >= (this.#options.concurrency ?? 500)) await this.untilStopped(this.#oneDone());
     await this.#turn();
     this.#throwIfStopped();
-    const place = { id: item.id, finished: false };
-    this.#order.push(place);
-    const running = this.#do(item, place).finally(() => this.#active.delete(running));
-    this.#active.add(running);
+    void this.#do(item, this.#placeOf(id));
   }
 
   /** Waits for what was begun. Rejects when the run has stopped. */
   async finish(): Promise<void> {
-    await this.settle();
+    while (this.#active > 0) await this.untilStopped(this.#oneDone());
     this.#throwIfStopped();
     this.#complete = true;
   }
 
-  /** Waits for what was begun, however it ends. */
+  /** Waits for what was begun, however it ends, and not for ever. */
   async settle(): Promise<void> {
-    await Promise.all(this.#active);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const over = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, grace);
+    });
+    const all = async () => {
+      while (this.#active > 0) await this.#oneDone();
+    };
+    await Promise.race([all(), over]);
+    clearTimeout(timer);
+  }
+
+  #oneDone(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onDone = resolve;
+    });
   }
 
   /** Waits for something of the caller's; rejects as soon as the run has stopped. */
@@ -194,21 +228,42 @@ class Run<Item extends BulkItem> {
     };
   }
 
-  async #do(item: Item, place: { finished: boolean }): Promise<void> {
+  async #do(item: Item, place: Place): Promise<void> {
+    this.#active++;
     try {
       await this.#outcome(item);
-      place.finished = true;
-      while (this.#order[0]?.finished === true) this.#token = this.#order.shift()?.id;
-      this.#options.onProgress?.(this.#progress());
+      this.#finished(place);
+      // Where progress cannot be kept, going on is of no use.
+      tellOr((error) => this.stop(error), this.#options.onProgress, this.#progress());
     } catch (error) {
-      // Also what a callback threw: where progress cannot be kept, going on is of no use.
       this.stop(error);
     }
+    this.#active--;
+    this.#onDone();
+  }
+
+  #placeOf(id: string): Place {
+    const place: Place = { through: id, before: this.#newest, after: undefined };
+    if (this.#newest !== undefined) this.#newest.after = place;
+    this.#newest = place;
+    return place;
+  }
+
+  /** Takes a place out. No more of them are kept than items are in work, however long the first one takes. */
+  #finished({ through, before, after }: Place): void {
+    if (before === undefined) {
+      this.#token = through;
+    } else {
+      before.through = through;
+      before.after = after;
+    }
+    if (after === undefined) this.#newest = before;
+    else after.before = before;
   }
 
   async #outcome(item: Item): Promise<void> {
     try {
-      const changed = await this.#attempt(item);
+      const changed = await this.#attempt(this.#take(item));
       this.#counts[changed ? 'done' : 'skipped']++;
     } catch (error) {
       if (this.#stopped !== undefined || (isBullaError(error) && endsAll.test(error.code))) throw error;
@@ -217,7 +272,7 @@ class Run<Item extends BulkItem> {
   }
 
   /** Throttled by a key service, the whole run pauses for as long as it asks for. */
-  async #attempt(item: Item): Promise<boolean> {
+  async #attempt(item: TakenItem): Promise<boolean> {
     for (let pauses = 0; ; pauses++) {
       try {
         return await this.#work(item, this.#controller.signal);
@@ -234,7 +289,7 @@ class Run<Item extends BulkItem> {
 
   #fail(failure: BulkFailure<Item>): void {
     this.#failures.push(failure);
-    this.#options.onFailure?.(failure);
+    tellOr((error) => this.stop(error), this.#options.onFailure, failure);
     const { maxFailures = 1_000 } = this.#options;
     if (this.#failures.length > maxFailures) this.stop(new Error(`more than ${maxFailures} messages failed`));
   }

@@ -1,20 +1,20 @@
 /** Decrypts a stream: plaintext comes out segment by segment, each authentic, and the end only when the whole message was. */
 
 import { assertForm, bodyPreambleLength, preambleLength, readPreamble, truncated } from '../envelope/framing.ts';
-import { assertFunction, assertOptions, snapshot } from '../lib/assert.ts';
-import { assertWorkers, type SegmentPipe, type SegmentWorkers } from '../stream/pipe.ts';
+import { func, optional, type ReadersOf, takeOptions } from '../lib/options.ts';
+import { type SegmentPipe, type SegmentWorkers, takeWorkers } from '../stream/pipe.ts';
 import { openingPipe } from '../stream/transform.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
-import { beginDecryption, type Decryption, type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
+import { beginDecryption, type Decryption, type DecryptionOptions, decryptionReaders } from './begin-decryption.ts';
 import { Collector } from './collector.ts';
-import { detachedEnvelope } from './forms.ts';
+import { takeEnvelope } from './forms.ts';
 import { deferred, progressCounter, workStream } from './pipe-stream.ts';
 
 /** Options of {@link decryptStream}. */
 export interface DecryptStreamOptions extends DecryptionOptions {
   /** The detached envelope, where the stream is a detached body. Default: none, the stream is a whole message. */
   readonly envelope?: Uint8Array | string | undefined;
-  /** Told the plaintext bytes released so far, after each segment. */
+  /** Told the plaintext bytes released so far, after each segment. What it throws or rejects with is ignored. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
   /** Threads that do the work, made by `createWorkerPool` of `bulla/workers`. Default: none, the calling thread does it. */
   readonly workers?: SegmentWorkers | undefined;
@@ -25,6 +25,13 @@ export interface DecryptStream extends TransformStream<Uint8Array, Bytes> {
   /** The header, as soon as it is known to be authentic. Rejects when the stream fails before; nobody has to handle it. */
   readonly header: Promise<MessageHeader>;
 }
+
+const readers = {
+  ...decryptionReaders,
+  envelope: optional(takeEnvelope),
+  onProgress: optional(func<NonNullable<DecryptStreamOptions['onProgress']>>()),
+  workers: optional(takeWorkers),
+} satisfies ReadersOf<DecryptStreamOptions>;
 
 /**
  * A TransformStream that takes a message, or with `envelope` a detached body, in chunks of any sizes and emits its plaintext.
@@ -38,12 +45,8 @@ export interface DecryptStream extends TransformStream<Uint8Array, Bytes> {
  * const { contentType } = await stream.header;
  */
 export function decryptStream(options: DecryptStreamOptions): DecryptStream {
-  assertOptions(options, [...decryptionOptionNames, 'envelope', 'onProgress', 'workers']);
-  const taken = snapshot(options);
-  const { envelope, onProgress, signal, workers } = taken;
-  assertFunction(onProgress, 'onProgress');
-  assertWorkers(workers);
-  const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
+  const taken = takeOptions(options, readers);
+  const { envelope: given, onProgress, signal, workers } = taken;
   const header = deferred<MessageHeader>();
   const count = progressCounter(onProgress);
   const stream = workStream(({ emit, fail }) => {

@@ -1,10 +1,15 @@
 /** Decrypts a message that is in memory: all of it, or nothing. */
 
-import { assertOptions } from '../lib/assert.ts';
+import { takeOptions } from '../lib/options.ts';
 import { openAll } from '../stream/segments.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
-import { beginDecryption, type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
-import { type Message, messageParts } from './forms.ts';
+import {
+  beginDecryption,
+  type DecryptionOptions,
+  decryptionReaders,
+  type TakenDecryption,
+} from './begin-decryption.ts';
+import { type Message, type MessageParts, takeParts } from './forms.ts';
 
 /** Options of {@link decrypt}. */
 export interface DecryptOptions extends DecryptionOptions {}
@@ -16,7 +21,7 @@ export interface Decrypted {
 }
 
 /**
- * Decrypts a message in any of its forms. Nothing is released unless all of it is authentic.
+ * Decrypts a message in any of its forms. Nothing is released unless all of it is authentic. Message and options are taken when it is called.
  *
  * Rejects with a {@link MessageFormatError} for what is no message that this version reads, `ERR_CONTEXT_MISMATCH` where the context has other names,
  * `ERR_NO_MATCHING_KEY`, `ERR_DECRYPTION_FAILED` for everything from a wrong key to a flipped bit, what the keyring rejects with, the reason of `signal`,
@@ -27,8 +32,12 @@ export interface Decrypted {
  * const text = new TextDecoder().decode(plaintext);
  */
 export async function decrypt(message: Message, options: DecryptOptions): Promise<Decrypted> {
-  assertOptions(options, decryptionOptionNames);
-  const { envelope, body } = messageParts(message);
+  const taken = takeOptions(options, decryptionReaders);
+  return decryptTaken(takeParts(message), taken);
+}
+
+/** The same as {@link decrypt}, for what was taken already. */
+export async function decryptTaken({ envelope, body }: MessageParts, options: TakenDecryption): Promise<Decrypted> {
   const { header, messageKey, segmentSize, failed } = await beginDecryption(envelope, options);
   try {
     return { plaintext: await openAll(messageKey, body, segmentSize, options.signal), header };

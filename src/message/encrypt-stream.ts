@@ -2,11 +2,11 @@
 
 import { tagLength } from '../crypto/aes-gcm.ts';
 import { magicAndVersion } from '../envelope/framing.ts';
-import { assert, assertFunction, assertOptions } from '../lib/assert.ts';
-import { assertWorkers, type SegmentPipe, type SegmentWorkers } from '../stream/pipe.ts';
+import { func, optional, type ReadersOf, type Taken, takeBoolean, takeOptions } from '../lib/options.ts';
+import { type SegmentPipe, type SegmentWorkers, takeWorkers } from '../stream/pipe.ts';
 import { sealingPipe } from '../stream/transform.ts';
 import type { Bytes } from '../types.ts';
-import { beginEncryption, type Encryption, type EncryptionOptions, encryptionOptionNames } from './begin-encryption.ts';
+import { beginEncryption, type Encryption, type EncryptionOptions, encryptionReaders } from './begin-encryption.ts';
 import { frameEnvelope } from './forms.ts';
 import { deferred, progressCounter, workStream } from './pipe-stream.ts';
 
@@ -14,7 +14,7 @@ import { deferred, progressCounter, workStream } from './pipe-stream.ts';
 export interface EncryptStreamOptions extends EncryptionOptions {
   /** `true` makes the stream emit the body alone; the envelope is then in the stream's `envelope`. Default: `false`. */
   readonly detached?: boolean | undefined;
-  /** Told the plaintext bytes sealed so far, after each segment. */
+  /** Told the plaintext bytes sealed so far, after each segment. What it throws or rejects with is ignored. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
   /** Threads that do the work, made by `createWorkerPool` of `bulla/workers`. Default: none, the calling thread does it. */
   readonly workers?: SegmentWorkers | undefined;
@@ -26,6 +26,13 @@ export interface EncryptStream extends TransformStream<Uint8Array, Bytes> {
   readonly envelope: Promise<Bytes>;
 }
 
+const readers = {
+  ...encryptionReaders,
+  detached: optional(takeBoolean, false),
+  onProgress: optional(func<NonNullable<EncryptStreamOptions['onProgress']>>()),
+  workers: optional(takeWorkers),
+} satisfies ReadersOf<EncryptStreamOptions>;
+
 /**
  * A TransformStream that takes plaintext chunks of any sizes and emits a message (`docs/format.md`), or with `detached` its body.
  *
@@ -36,23 +43,20 @@ export interface EncryptStream extends TransformStream<Uint8Array, Bytes> {
  * await file.stream().pipeThrough(encryptStream({ keyring })).pipeTo(destination);
  */
 export function encryptStream(options: EncryptStreamOptions): EncryptStream {
-  assertOptions(options, [...encryptionOptionNames, 'detached', 'onProgress', 'workers']);
-  return sealingStream(() => beginEncryption(options), options);
+  const taken = takeOptions(options, readers);
+  return sealingStream(() => beginEncryption(taken), taken);
 }
 
 /** The stream of an encryption that begins when the stream starts. */
 export function sealingStream(
   begin: () => Promise<Encryption>,
   {
-    detached = false,
+    detached,
     onProgress,
     signal,
     workers,
-  }: Pick<EncryptStreamOptions, 'detached' | 'onProgress' | 'signal' | 'workers'>,
+  }: Pick<Taken<typeof readers>, 'detached' | 'onProgress' | 'signal' | 'workers'>,
 ): EncryptStream {
-  assert(typeof detached === 'boolean', 'detached', 'a boolean');
-  assertFunction(onProgress, 'onProgress');
-  assertWorkers(workers);
   const envelopeReady = deferred<Bytes>();
   const count = progressCounter(onProgress);
   const stream = workStream(({ emit, fail }) => {

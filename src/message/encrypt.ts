@@ -1,12 +1,11 @@
 /** Encrypts what is in memory to one message. */
 
 import { encodePreamble, magicAndVersion } from '../envelope/framing.ts';
-import { assert, assertOptions } from '../lib/assert.ts';
-import { asBytes, copy } from '../lib/bytes.ts';
+import { optional, type ReadersOf, type Taken, takeBoolean, takeBytes, takeOptions } from '../lib/options.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { sealAll } from '../stream/segments.ts';
 import type { Bytes } from '../types.ts';
-import { beginEncryption, type EncryptionOptions, encryptionOptionNames } from './begin-encryption.ts';
+import { beginEncryption, type EncryptionOptions, encryptionReaders } from './begin-encryption.ts';
 import { type DetachedMessage, frameEnvelope } from './forms.ts';
 
 /** Options of {@link encrypt}. */
@@ -15,7 +14,10 @@ export interface EncryptOptions extends EncryptionOptions {
   readonly detached?: boolean | undefined;
 }
 
-const optionNames = [...encryptionOptionNames, 'detached'];
+const readers = {
+  ...encryptionReaders,
+  detached: optional(takeBoolean, false),
+} satisfies ReadersOf<EncryptOptions>;
 
 /**
  * Encrypts bytes, or the UTF-8 bytes of a string, to a message (`docs/format.md`).
@@ -38,11 +40,17 @@ export async function encrypt(
   options: EncryptOptions & { readonly detached?: false | undefined },
 ): Promise<Bytes>;
 export async function encrypt(data: Uint8Array | string, options: EncryptOptions): Promise<Bytes | DetachedMessage> {
-  const plaintext = typeof data === 'string' ? encodeUtf8(data, 'data') : copy(asBytes(data, 'data'));
-  assertOptions(options, optionNames);
-  const { detached = false, signal } = options;
-  assert(typeof detached === 'boolean', 'detached', 'a boolean');
+  return encryptTaken(takeData(data, 'data'), takeOptions(options, readers));
+}
 
+/** A copy of the bytes to encrypt: those of a string, or those given. */
+export function takeData(data: unknown, name: string): Bytes {
+  return typeof data === 'string' ? encodeUtf8(data, name) : takeBytes(data, name);
+}
+
+/** The same as {@link encrypt}, for what was taken already; the plaintext is nobody else's. */
+export async function encryptTaken(plaintext: Bytes, options: Taken<typeof readers>): Promise<Bytes | DetachedMessage> {
+  const { detached, signal } = options;
   const { envelope, messageKey, segmentSize } = await beginEncryption(options, plaintext.byteLength);
   const front = detached ? [magicAndVersion('body')] : [encodePreamble('message', envelope.byteLength), envelope];
   const result = await sealAll(messageKey, plaintext, front, segmentSize, signal);

@@ -8,7 +8,7 @@ import {
   magicAndVersion,
   readEnvelope,
 } from '../envelope/framing.ts';
-import { asBytes, concat } from '../lib/bytes.ts';
+import { asBytes, concat, copy } from '../lib/bytes.ts';
 import type { Bytes } from '../types.ts';
 
 /** A message in two halves, such as a database column and an object in a store. */
@@ -35,17 +35,29 @@ export function isDetached(message: unknown): message is DetachedMessage<Uint8Ar
   return typeof message === 'object' && message !== null && 'envelope' in message && 'body' in message;
 }
 
-/** Takes a message of any form apart. Throws a {@link MessageFormatError}, or a `TypeError` for what can be no message. */
+/** The parts of a message of any form, as views of it. Throws a {@link MessageFormatError}, or a `TypeError` for what can be no message. */
 export function messageParts(message: Message): MessageParts {
   if (isDetached(message)) {
-    const body = asBytes(message.body, 'body');
-    const parts = { envelope: detachedEnvelope(message.envelope), body: body.subarray(bodyPreambleLength) };
-    assertForm(body, 'body');
+    const { envelope, body } = message;
+    const bytes = asBytes(body, 'body');
+    const parts = { envelope: detachedEnvelope(envelope), body: bytes.subarray(bodyPreambleLength) };
+    assertForm(bytes, 'body');
     return parts;
   }
   const bytes = messageBytes(message, 'message');
   const { envelope, end } = readEnvelope(bytes, 'message');
   return { envelope, body: bytes.subarray(end) };
+}
+
+/** The parts of a message, copied: what becomes of it afterwards does not reach them. Throws as {@link messageParts} does. */
+export function takeParts(message: Message): MessageParts {
+  const { envelope, body } = messageParts(message);
+  return { envelope: copy(envelope), body: copy(body) };
+}
+
+/** The reader of a detached envelope among options: its serialized envelope, copied. */
+export function takeEnvelope(value: unknown): Bytes {
+  return copy(detachedEnvelope(value as Uint8Array | string));
 }
 
 /** The serialized envelope in a detached envelope, as bytes or text. */

@@ -5,7 +5,7 @@ import { decodeEnvelope } from '../envelope/envelope.ts';
 import { formOf } from '../envelope/framing.ts';
 import { publicHeader } from '../envelope/header.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { assertInteger, assertOptions } from '../lib/assert.ts';
+import { integer, optional, type ReadersOf, takeOptions } from '../lib/options.ts';
 import { geometryOfBody } from '../stream/geometry.ts';
 import type { KeyContext, MessageHeader } from '../types.ts';
 import { detachedEnvelope, isDetached, type Message, messageBytes, messageParts } from './forms.ts';
@@ -37,6 +37,10 @@ export interface Inspection {
   readonly plaintextLength: number | undefined;
 }
 
+const readers = {
+  messageLength: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+} satisfies ReadersOf<InspectOptions>;
+
 /**
  * Shows header and wrapped keys of a message in any form, of a detached envelope, or of the beginning of a message that holds its envelope. Without a key nothing
  * can be verified: decide nothing by it that an attacker must not decide.
@@ -47,9 +51,7 @@ export interface Inspection {
  * const { header, wrappedKeys } = inspect(message);
  */
 export function inspect(message: Message, options: InspectOptions = {}): Inspection {
-  assertOptions(options, ['messageLength']);
-  const { messageLength } = options;
-  if (messageLength !== undefined) assertInteger(messageLength, 0, Number.MAX_SAFE_INTEGER, 'messageLength');
+  const { messageLength } = takeOptions(options, readers);
   const { envelope, bodyLength } = partsOf(message, messageLength);
   const { header, keys } = decodeEnvelope(envelope);
   return {

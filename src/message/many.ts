@@ -3,16 +3,15 @@
 import { encodedWrappedKey, encodeWrappedKey } from '../envelope/wrapped-key.ts';
 import { forwarding } from '../keyrings/forwarding.ts';
 import type { DataKey, GeneratedDataKey, Keyring, KeyringOptions, Unwrapped } from '../keyrings/keyring.ts';
-import { assertKeyring } from '../keyrings/keyring.ts';
-import { assert, assertOptions, assertSignal, snapshot } from '../lib/assert.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
-import { asBytes, bytesToKey, concatPrefixed, copy } from '../lib/bytes.ts';
+import { bytesToKey, concatPrefixed } from '../lib/bytes.ts';
+import { arrayOf, nested, optional, type ReadersOf, takeMap, takeOptions } from '../lib/options.ts';
 import type { Bytes, Context } from '../types.ts';
-import { type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
-import { type EncryptionOptions, encryptionOptionNames } from './begin-encryption.ts';
-import { type Decrypted, decrypt } from './decrypt.ts';
-import { encrypt } from './encrypt.ts';
-import type { Message } from './forms.ts';
+import { type DecryptionOptions, decryptionReaders } from './begin-decryption.ts';
+import { type EncryptionOptions, encryptionReaders } from './begin-encryption.ts';
+import { type Decrypted, decryptTaken } from './decrypt.ts';
+import { encryptTaken, takeData } from './encrypt.ts';
+import { type Message, takeParts } from './forms.ts';
 
 /** What one message of {@link encryptMany} is made of. */
 export interface PlaintextItem {
@@ -27,6 +26,13 @@ export interface EncryptedItem {
   /** The message's own context. Default: that of the options. */
   readonly context?: Context | undefined;
 }
+
+const plaintextItems = arrayOf(
+  nested({ data: takeData, context: optional(takeMap) } satisfies ReadersOf<PlaintextItem>),
+);
+const encryptedItems = arrayOf(
+  nested({ message: (value: unknown) => takeParts(value as Message), context: optional(takeMap) }),
+);
 
 /** As many are under way at once: enough for a keyring that joins its calls to a service, few enough to hold. */
 const atOnce = 64;
@@ -49,16 +55,13 @@ const maxUnwrapped = 1_000;
  * const messages = await encryptMany(items, { keyring });
  */
 export async function encryptMany(items: readonly PlaintextItem[], options: EncryptionOptions): Promise<Bytes[]> {
-  assertOptions(options, encryptionOptionNames);
-  assertItems(items, ['data', 'context']);
-  assertKeyring(options.keyring, 'keyring');
-  const keyring = items.length > 1 ? sharing(options.keyring) : options.keyring;
-  const taken = snapshot({ ...options, keyring });
-  const each = items.map((item) => {
-    const { data, context } = snapshot(item);
-    return { data: typeof data === 'string' ? data : copy(asBytes(data, 'data')), context };
+  const taken = takeOptions(options, encryptionReaders);
+  const each = plaintextItems(items, 'items');
+  const keyring = each.length > 1 ? sharing(taken.keyring) : taken.keyring;
+  return forEach(each, taken, async ({ data, context = taken.context }) => {
+    const message = await encryptTaken(data, { ...taken, keyring, context, detached: false });
+    return message as Bytes;
   });
-  return forEach(each, taken, ({ data, context = taken.context }) => encrypt(data, { ...taken, context }));
 }
 
 /**
@@ -70,18 +73,12 @@ export async function encryptMany(items: readonly PlaintextItem[], options: Encr
  * const opened = await decryptMany(rows.map(({ id, name }) => ({ message: name, context: { table: 'people', id } })), { keyring });
  */
 export async function decryptMany(items: readonly EncryptedItem[], options: DecryptionOptions): Promise<Decrypted[]> {
-  assertOptions(options, decryptionOptionNames);
-  assertItems(items, ['message', 'context']);
-  assertKeyring(options.keyring, 'keyring');
-  const taken = snapshot({ ...options, keyring: unwrappingOnce(options.keyring) });
-  return forEach(items.map(snapshot), taken, ({ message, context = taken.context }) =>
-    decrypt(message, { ...taken, context }),
+  const taken = takeOptions(options, decryptionReaders);
+  const each = encryptedItems(items, 'items');
+  const keyring = unwrappingOnce(taken.keyring);
+  return forEach(each, taken, ({ message, context = taken.context }) =>
+    decryptTaken(message, { ...taken, keyring, context }),
   );
-}
-
-function assertItems(items: unknown, names: readonly string[]): void {
-  assert(Array.isArray(items), 'items', 'an array');
-  for (const item of items as unknown[]) assertOptions(item, names);
 }
 
 /** The results of `work` in the order of the items. After a failure nothing more is begun. */
@@ -90,7 +87,7 @@ async function forEach<Item, Result>(
   { signal }: { readonly signal?: AbortSignal | undefined },
   work: (item: Item) => Promise<Result>,
 ): Promise<Result[]> {
-  assertSignal(signal);
+  signal?.throwIfAborted();
   const results = new Array<Result>(items.length);
   let next = 0;
   let failed = false;

@@ -6,14 +6,15 @@ import type { AeadKey } from '../crypto/keys.ts';
 import { assertForm, bodyPreambleLength, preambleLength, readPreamble, truncated } from '../envelope/framing.ts';
 import { isBullaError, SourceError } from '../errors.ts';
 import { linkedController } from '../lib/abort.ts';
-import { assertInteger, assertOptions, snapshot } from '../lib/assert.ts';
+import { assertInteger } from '../lib/assert.ts';
 import { copy } from '../lib/bytes.ts';
+import { integer, optional, type ReadersOf, takeOptions } from '../lib/options.ts';
 import { type Geometry, geometryOfBody, sealedOffset } from '../stream/geometry.ts';
 import { forEachInOrder } from '../stream/in-flight.ts';
 import { openSegment } from '../stream/segments.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
-import { beginDecryption, type DecryptionOptions, decryptionOptionNames } from './begin-decryption.ts';
-import { detachedEnvelope } from './forms.ts';
+import { beginDecryption, type DecryptionOptions, decryptionReaders } from './begin-decryption.ts';
+import { takeEnvelope } from './forms.ts';
 import { readExactly, type Source } from './source.ts';
 import { openSource, type SourceInput } from './sources.ts';
 
@@ -23,11 +24,19 @@ export interface OpenOptions extends DecryptionOptions {
   readonly envelope?: Uint8Array | string | undefined;
 }
 
+const readers = {
+  ...decryptionReaders,
+  envelope: optional(takeEnvelope),
+} satisfies ReadersOf<OpenOptions>;
+
 /** Part of a plaintext, from `start` (default 0) to before `end` (default: all); what lies beyond the end is left out, as `Blob.slice` does. */
 export interface ByteRange {
   readonly start?: number | undefined;
   readonly end?: number | undefined;
 }
+
+const position = optional(integer(0, Number.MAX_SAFE_INTEGER));
+const rangeReaders = { start: position, end: position } satisfies ReadersOf<ByteRange>;
 
 /** An opened message. All that it gives is authentic. */
 export interface OpenedMessage {
@@ -50,10 +59,8 @@ export interface OpenedMessage {
  * const beginning = await video.read(0, 65_536);
  */
 export async function open(source: SourceInput, options: OpenOptions): Promise<OpenedMessage> {
-  assertOptions(options, [...decryptionOptionNames, 'envelope']);
-  const taken = snapshot(options);
-  const { envelope, signal } = taken;
-  const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
+  const taken = takeOptions(options, readers);
+  const { envelope: given, signal } = taken;
   const opened = await openSource(source, signal);
   const { envelopeBytes, bodyOffset } = await readFront(opened, given, signal);
   const { header, messageKey, segmentSize, failed } = await beginDecryption(envelopeBytes, taken);
@@ -184,10 +191,10 @@ class RandomAccess implements OpenedMessage {
   }
 
   stream(range: ByteRange = {}): ReadableStream<Bytes> {
-    assertOptions(range, ['start', 'end']);
+    const taken = takeOptions(range, rangeReaders, 'range');
     const { controller: reading, release } = linkedController(this.#reader.signal);
     const read = (first: number, end: number) => this.#reader.readSegments(first, end, reading.signal);
-    const parts = this.#parts(this.#clamp(range), read);
+    const parts = this.#parts(this.#clamp(taken), read);
     return new ReadableStream<Bytes>(
       {
         async pull(controller) {

@@ -2,6 +2,7 @@
 
 import { segmentsInFlight } from '#platform';
 import { asBytes } from '../lib/bytes.ts';
+import { tell } from '../lib/callbacks.ts';
 import type { PipeOutput } from '../stream/pipe.ts';
 import type { Bytes } from '../types.ts';
 
@@ -83,6 +84,6 @@ export function progressCounter(onProgress: ((bytes: number) => void) | undefine
   let sum = 0;
   return (bytes) => {
     sum += bytes;
-    onProgress?.(sum);
+    tell(onProgress, sum);
   };
 }

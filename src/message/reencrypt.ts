@@ -1,16 +1,26 @@
 /** Re-encryption: the same plaintext under a new data key, for when whoever had the old one must be locked out. */
 
 import { toText } from '../envelope/framing.ts';
-import { assertKeyring, type Keyring } from '../keyrings/keyring.ts';
-import { assertFunction, assertOptions, snapshot } from '../lib/assert.ts';
-import type { SegmentWorkers } from '../stream/pipe.ts';
+import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
+import {
+  func,
+  optional,
+  optionalMap,
+  type ReadersOf,
+  type Taken,
+  takeClock,
+  takeMap,
+  takeOptions,
+  takeSignal,
+} from '../lib/options.ts';
+import { type SegmentWorkers, takeWorkers } from '../stream/pipe.ts';
 import type { Bytes, Context, MessageHeader, RandomSource } from '../types.ts';
-import { beginEncryption, type EncryptionOptions } from './begin-encryption.ts';
-import { decrypt } from './decrypt.ts';
+import { beginEncryption, type EncryptionOptions, type TakenEncryption } from './begin-encryption.ts';
+import { decryptTaken } from './decrypt.ts';
 import { decryptStream } from './decrypt-stream.ts';
-import { encrypt } from './encrypt.ts';
+import { encryptTaken } from './encrypt.ts';
 import { sealingStream } from './encrypt-stream.ts';
-import { type DetachedMessage, isDetached, type Message } from './forms.ts';
+import { type DetachedMessage, isDetached, type Message, takeParts } from './forms.ts';
 
 /** Options of {@link reencrypt}. */
 export interface ReencryptOptions {
@@ -22,7 +32,7 @@ export interface ReencryptOptions {
   readonly context?: Context | undefined;
   /** Another context for the new message. Default: `context`. */
   readonly newContext?: Context | undefined;
-  /** Told the plaintext bytes done so far, where a stream is re-encrypted. */
+  /** Told the plaintext bytes done so far, where a stream is re-encrypted. What it throws or rejects with is ignored. */
   readonly onProgress?: ((bytes: number) => void) | undefined;
   /** Threads that do the work of a stream, made by `createWorkerPool` of `bulla/workers`. Default: none, the calling thread does it. */
   readonly workers?: SegmentWorkers | undefined;
@@ -34,7 +44,18 @@ export interface ReencryptOptions {
   readonly random?: RandomSource | undefined;
 }
 
-const optionNames = ['from', 'to', 'context', 'newContext', 'onProgress', 'workers', 'signal', 'now', 'random'];
+const readers = {
+  from: takeKeyring,
+  to: takeKeyring,
+  context: optionalMap,
+  newContext: optional(takeMap),
+  onProgress: optional(func<NonNullable<ReencryptOptions['onProgress']>>()),
+  workers: optional(takeWorkers),
+  signal: optional(takeSignal),
+  now: takeClock,
+  random: optional(func<RandomSource>()),
+} satisfies ReadersOf<ReencryptOptions>;
+type TakenReencryption = Taken<typeof readers>;
 
 /**
  * Encrypts a message anew, under a data key that `to` makes, and gives back the form it was given; of a stream it gives a stream. Content type, metadata
@@ -57,38 +78,32 @@ export function reencrypt(
   message: ReadableStream<Uint8Array> | Message,
   options: ReencryptOptions,
 ): ReadableStream<Bytes> | Promise<Message> {
-  assertOptions(options, optionNames);
-  assertKeyring(options.from, 'from');
-  assertKeyring(options.to, 'to');
-  assertFunction(options.onProgress, 'onProgress');
-  const taken = snapshot(options);
+  const taken = takeOptions(options, readers);
   return isStream(message) ? reencryptStream(message, taken) : reencryptMessage(message, taken);
 }
 
-async function reencryptMessage(message: Message, options: ReencryptOptions): Promise<Message> {
+async function reencryptMessage(message: Message, options: TakenReencryption): Promise<Message> {
   const { from, context, signal } = options;
-  // A caller's halves are looked at once, before the first wait.
+  // A caller's halves are looked at once.
   const halves = isDetached(message) ? { envelope: message.envelope, body: message.body } : undefined;
-  const { plaintext, header } = await decrypt(halves ?? message, { keyring: from, context, signal });
-  const encryption = renewed(header, options);
-  if (halves !== undefined) {
-    const { envelope, body } = await encrypt(plaintext, { ...encryption, detached: true });
-    return { envelope: typeof halves.envelope === 'string' ? toText(envelope) : envelope, body };
-  }
-  const result = await encrypt(plaintext, encryption);
-  return typeof message === 'string' ? toText(result) : result;
+  const isText = typeof (halves?.envelope ?? message) === 'string';
+  const { plaintext, header } = await decryptTaken(takeParts(halves ?? message), { keyring: from, context, signal });
+  const result = await encryptTaken(plaintext, { ...renewed(header, options), detached: halves !== undefined });
+  if (!isText) return result;
+  return isDetached(result) ? { ...result, envelope: toText(result.envelope as Bytes) } : toText(result);
 }
 
-function reencryptStream(message: ReadableStream<Uint8Array>, options: ReencryptOptions): ReadableStream<Bytes> {
+function reencryptStream(message: ReadableStream<Uint8Array>, options: TakenReencryption): ReadableStream<Bytes> {
   const { from, context, signal, onProgress, workers } = options;
   const opening = decryptStream({ keyring: from, context, signal, workers });
   const begin = async () => beginEncryption(renewed(await opening.header, options));
-  return message.pipeThrough(opening).pipeThrough(sealingStream(begin, { onProgress, signal, workers }));
+  const sealing = sealingStream(begin, { detached: false, onProgress, signal, workers });
+  return message.pipeThrough(opening).pipeThrough(sealing);
 }
 
-function renewed(header: MessageHeader, options: ReencryptOptions): EncryptionOptions {
+function renewed(header: MessageHeader, options: TakenReencryption): TakenEncryption {
   const { to, context, newContext = context, signal, now, random } = options;
-  const { contentType, metadata, segmentSize } = header;
+  const { contentType = '', metadata, segmentSize } = header;
   return { keyring: to, context: newContext, contentType, metadata, segmentSize, signal, now, random };
 }
 

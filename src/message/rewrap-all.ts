@@ -1,18 +1,15 @@
 /** Re-wrapping and re-encryption of many messages: a rotation carried through, or a compromised version left behind. */
 
-import { assert, assertFunction, assertOptions, snapshot } from '../lib/assert.ts';
+import { takeKeyring } from '../keyrings/keyring.ts';
+import { yesOrNo } from '../lib/callbacks.ts';
+import { func, optional, type ReadersOf, type Taken, takeBytes, takeMap, takeOptions } from '../lib/options.ts';
 import type { Context } from '../types.ts';
-import {
-  assertBulkOptions,
-  type BulkItem,
-  type BulkOptions,
-  type BulkReport,
-  bulkOptionNames,
-  forAll,
-} from './bulk.ts';
+import { type BulkItem, type BulkOptions, type BulkReport, bulkReaders, forAll } from './bulk.ts';
+import type { Message } from './forms.ts';
 import { type Inspection, inspect } from './inspect.ts';
 import { type ReencryptOptions, reencrypt } from './reencrypt.ts';
-import { type RewrapOptions, rewrap } from './rewrap.ts';
+import { type RewrapOptions, rewrapTaken } from './rewrap.ts';
+import { rewrapReaders } from './rewrap-envelope.ts';
 
 /** One of many messages. */
 export interface MessageItem extends BulkItem {
@@ -40,6 +37,26 @@ export interface ReencryptAllOptions<Item extends MessageItem>
   extends MessageBulkOptions<Item>,
     Pick<ReencryptOptions, 'from' | 'to'> {}
 
+const messageReaders = {
+  ...bulkReaders,
+  write: func<(result: Uint8Array | string, item: MessageItem) => Promise<void>>(),
+  skip: optional(func<(inspection: Inspection, item: MessageItem) => boolean>()),
+} satisfies ReadersOf<MessageBulkOptions<never>>;
+
+const rewrapAllReaders = {
+  ...messageReaders,
+  from: rewrapReaders.from,
+  to: rewrapReaders.to,
+  keep: rewrapReaders.keep,
+  drop: rewrapReaders.drop,
+} satisfies ReadersOf<RewrapAllOptions<never>>;
+
+const reencryptAllReaders = {
+  ...messageReaders,
+  from: takeKeyring,
+  to: takeKeyring,
+} satisfies ReadersOf<ReencryptAllOptions<never>>;
+
 /**
  * Re-wraps many messages with {@link rewrap}, by its rules: to anything but a newer version of the same key each item needs its `context`, and fails with
  * `ERR_CONTEXT_MISMATCH` without it. Between keyrings of one key service the data keys stay there, and a thousand travel in a request. Resolves to a report, also where it was stopped: by
@@ -59,12 +76,10 @@ export async function rewrapAll<Item extends MessageItem>(
   items: Iterable<Item> | AsyncIterable<Item>,
   options: RewrapAllOptions<Item>,
 ): Promise<BulkReport<Item>> {
-  const { from, to, keep, drop } = options;
-  assertAll(options, 'keep', 'drop');
-  return workOn(items, options, ({ message, context }, signal) => {
-    const rewrapOptions = { from, to, keep, drop, context, signal };
-    return typeof message === 'string' ? rewrap(message, rewrapOptions) : rewrap(message, rewrapOptions);
-  });
+  const { from, to, keep, drop, ...taken } = takeOptions(options, rewrapAllReaders);
+  return workOn(items, taken, ({ message, context }, signal) =>
+    rewrapTaken(message, { from, to, keep, drop, context, signal, random: undefined }),
+  );
 }
 
 /**
@@ -75,30 +90,39 @@ export async function reencryptAll<Item extends MessageItem>(
   items: Iterable<Item> | AsyncIterable<Item>,
   options: ReencryptAllOptions<Item>,
 ): Promise<BulkReport<Item>> {
-  const { from, to } = options;
-  assertAll(options);
-  return workOn(items, { concurrency: 8, ...options }, ({ message, context }, signal) => {
+  const { from, to, concurrency = 8, ...taken } = takeOptions(options, reencryptAllReaders);
+  return workOn(items, { ...taken, concurrency }, ({ message, context }, signal) => {
     const reencryptOptions = { from, to, context, signal };
     return typeof message === 'string' ? reencrypt(message, reencryptOptions) : reencrypt(message, reencryptOptions);
   });
 }
 
-function assertAll<Item extends MessageItem>(options: MessageBulkOptions<Item>, ...more: string[]): void {
-  assertBulkOptions(options);
-  assertFunction(options.skip, 'skip');
-  assert(typeof options.write === 'function', 'write', 'a function');
-  assertOptions(options, [...bulkOptionNames, 'write', 'skip', 'from', 'to', ...more]);
+/** An item when it is reached: what becomes of it afterwards is of no importance. */
+interface TakenItem<Item> {
+  readonly item: Item;
+  readonly message: Uint8Array | string;
+  readonly context: Context | undefined;
+}
+
+function takeItem<Item extends MessageItem>(item: Item): TakenItem<Item> {
+  const { message, context } = item;
+  return {
+    item,
+    message: typeof message === 'string' ? message : takeBytes(message, 'message'),
+    context: optional(takeMap)(context, 'context'),
+  };
 }
 
 function workOn<Item extends MessageItem>(
   items: Iterable<Item> | AsyncIterable<Item>,
-  options: MessageBulkOptions<Item>,
-  change: (item: Item, signal: AbortSignal) => Promise<Uint8Array | string>,
+  { write, skip, ...options }: Taken<typeof messageReaders>,
+  change: (item: TakenItem<Item>, signal: AbortSignal) => Promise<Message>,
 ): Promise<BulkReport<Item>> {
-  const taken = snapshot(options);
-  return forAll(items, taken, async (item, signal) => {
-    if (taken.skip?.(inspect(item.message), item) === true) return false;
-    await taken.write(await change(item, signal), item);
+  const work = async (taken: TakenItem<Item>, signal: AbortSignal) => {
+    const { item, message } = taken;
+    if (skip !== undefined && yesOrNo(skip(inspect(message), item), 'skip')) return false;
+    await write((await change(taken, signal)) as Uint8Array | string, item);
     return true;
-  });
+  };
+  return forAll(items, options as BulkOptions<Item>, work, takeItem);
 }

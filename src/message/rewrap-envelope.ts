@@ -8,9 +8,11 @@ import { decodeEnvelope, type Envelope, encodeEnvelope } from '../envelope/envel
 import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
 import { ContextMismatchError, DecryptionError, KeyError } from '../errors.ts';
 import { useAndErase } from '../keyrings/data-key.ts';
-import type { DataKey, Keyring, Rewrapped } from '../keyrings/keyring.ts';
+import { type DataKey, type Keyring, type Rewrapped, takeKeyring } from '../keyrings/keyring.ts';
 import { compareBytes, equalConstantTime, isBytes } from '../lib/bytes.ts';
+import { tell, yesOrNo } from '../lib/callbacks.ts';
 import { sameMap } from '../lib/maps.ts';
+import { func, optional, type ReadersOf, type Taken, takeBoolean, takeMap, takeSignal } from '../lib/options.ts';
 import { deriveCommitment, type Transcript } from '../schedule/message-keys.ts';
 import type { Bytes, Context, RandomSource } from '../types.ts';
 import { noMatchingKey, transcriptOf } from './begin-decryption.ts';
@@ -38,9 +40,24 @@ export interface RewrapOptions {
   readonly random?: RandomSource | undefined;
 }
 
+/** The readers of {@link RewrapOptions}. */
+export const rewrapReaders = {
+  from: takeKeyring,
+  to: takeKeyring,
+  context: optional(takeMap),
+  keep: optional(takeBoolean, false),
+  drop: optional(func<NonNullable<RewrapOptions['drop']>>(), () => false),
+  signal: optional(takeSignal),
+  random: optional(func<RandomSource>()),
+} satisfies ReadersOf<RewrapOptions>;
+
+/** {@link RewrapOptions} that were taken. */
+export type TakenRewrap = Taken<typeof rewrapReaders>;
+
 /** Re-wraps a serialized envelope. */
-export async function rewrapEnvelope(bytes: Bytes, options: RewrapOptions): Promise<Bytes> {
-  const { keep = false, drop = () => false, signal } = options;
+export async function rewrapEnvelope(bytes: Bytes, options: TakenRewrap): Promise<Bytes> {
+  const { keep, drop, signal } = options;
+  signal?.throwIfAborted();
   const envelope = decodeEnvelope(bytes);
   const { wrappedKey: old, wrappedKeys: added } = await newWrappedKeys(envelope, options);
   signal?.throwIfAborted();
@@ -54,13 +71,13 @@ export async function rewrapEnvelope(bytes: Bytes, options: RewrapOptions): Prom
   const keys = envelope.keys.flatMap((key, i) => {
     if (i === first) return keep ? [key, ...added] : added;
     if (isSame(key, old)) return keep ? [key] : [];
-    return drop(wrappedKeyInfo(key)) ? [] : [key];
+    return yesOrNo(drop(wrappedKeyInfo(key)), 'drop') ? [] : [key];
   });
   return encodeEnvelope(envelope.headerBytes, keys, envelope.commitment);
 }
 
 /** What `to` makes of what `from` opens, in the order of §7.7: checked first, wherever it is not a newer version of the same key. */
-async function newWrappedKeys(envelope: Envelope, options: RewrapOptions): Promise<Rewrapped> {
+async function newWrappedKeys(envelope: Envelope, options: TakenRewrap): Promise<Rewrapped> {
   const { from, to, context, signal, random } = options;
   const transcript = knownTranscript(envelope, context);
   let { keys } = envelope;
@@ -116,7 +133,7 @@ async function assertCommitment(
 ): Promise<void> {
   const secret = isBytes(dataKey) ? await importSecret(dataKey) : dataKey;
   if (equalConstantTime(await deriveCommitment(secret, transcript), commitment)) return;
-  await from.rejectDataKey?.(wrappedKey);
+  tell(from.rejectDataKey?.bind(from), wrappedKey);
   throw new DecryptionError();
 }
 

@@ -1,9 +1,8 @@
 /** Re-wrapping: other wrapped keys for the same data key. Header, commitment and segments stay as they are; `docs/format.md` §7.7. */
 
 import { formOf, toText } from '../envelope/framing.ts';
-import { assertKeyring } from '../keyrings/keyring.ts';
-import { assert, assertFunction, assertOptions, assertSignal, snapshot } from '../lib/assert.ts';
 import { concat, copy } from '../lib/bytes.ts';
+import { takeOptions } from '../lib/options.ts';
 import type { Bytes } from '../types.ts';
 import {
   type DetachedMessage,
@@ -14,11 +13,9 @@ import {
   messageBytes,
   messageParts,
 } from './forms.ts';
-import { type RewrapOptions, rewrapEnvelope } from './rewrap-envelope.ts';
+import { type RewrapOptions, rewrapEnvelope, rewrapReaders, type TakenRewrap } from './rewrap-envelope.ts';
 
 export type { RewrapOptions } from './rewrap-envelope.ts';
-
-const rewrapOptionNames = ['from', 'to', 'context', 'keep', 'drop', 'signal', 'random'] as const;
 
 /**
  * Replaces the wrapped key that `from` opens with those that `to` makes, in a message of any form or in a detached envelope alone. Resolves to the same form.
@@ -43,35 +40,25 @@ export async function rewrap<Envelope extends Bytes | string>(
   options: RewrapOptions,
 ): Promise<DetachedMessage<Envelope>>;
 export async function rewrap(message: Message, options: RewrapOptions): Promise<Message> {
-  assertRewrapOptions(options);
-  const taken = snapshot(options);
+  return rewrapTaken(message, takeOptions(options, rewrapReaders));
+}
+
+/** The same as {@link rewrap}, for options that were taken already. */
+export async function rewrapTaken(message: Message, options: TakenRewrap): Promise<Message> {
   if (isDetached(message)) {
     const { envelope: half, body } = message;
     const { envelope } = messageParts({ envelope: half, body });
-    const rewrapped = frameEnvelope(await rewrapEnvelope(envelope, taken), 'envelope');
+    const rewrapped = frameEnvelope(await rewrapEnvelope(envelope, options), 'envelope');
     return { envelope: typeof half === 'string' ? toText(rewrapped) : rewrapped, body };
   }
-  const bytes = messageBytes(message, 'message');
-  const rewrapped = await rewrapBytes(bytes, taken);
+  const rewrapped = await rewrapBytes(copy(messageBytes(message, 'message')), options);
   return typeof message === 'string' ? toText(rewrapped) : rewrapped;
 }
 
-/** Throws a `TypeError` that names a wrong option; `more` are the names of options that a caller adds. */
-export function assertRewrapOptions(options: RewrapOptions, ...more: string[]): void {
-  assertOptions(options, [...rewrapOptionNames, ...more]);
-  assertKeyring(options.from, 'from');
-  assertKeyring(options.to, 'to');
-  assert(options.keep === undefined || typeof options.keep === 'boolean', 'keep', 'a boolean');
-  assertFunction(options.drop, 'drop');
-  assertSignal(options.signal);
-}
-
-async function rewrapBytes(bytes: Bytes, options: RewrapOptions): Promise<Bytes> {
+async function rewrapBytes(bytes: Bytes, options: TakenRewrap): Promise<Bytes> {
   if (formOf(bytes) === 'envelope') {
     return frameEnvelope(await rewrapEnvelope(detachedEnvelope(bytes), options), 'envelope');
   }
   const { envelope, body } = messageParts(bytes);
-  // The body follows the envelope, whose new length is not known yet: it is copied now, and again behind it.
-  const taken = copy(body);
-  return concat(frameEnvelope(await rewrapEnvelope(envelope, options), 'message'), taken);
+  return concat(frameEnvelope(await rewrapEnvelope(envelope, options), 'message'), body);
 }

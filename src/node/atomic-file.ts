@@ -2,7 +2,7 @@
 
 import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
-import { assert, assertInteger } from '../lib/assert.ts';
+import { integer, optional, type ReadersOf, takeBoolean } from '../lib/options.ts';
 import { type FilePath, folderOf, type PlainPath, plainPath } from './paths.ts';
 import { findTarget, type NotKept, takeOver } from './replaced-file.ts';
 import { aboutTarget, systemError } from './system-error.ts';
@@ -19,8 +19,11 @@ export interface AtomicFileOptions {
   readonly mode?: number | undefined;
 }
 
-/** What {@link AtomicFileOptions} may contain. */
-export const atomicFileOptionNames = ['overwrite', 'mode'] as const;
+/** The readers of {@link AtomicFileOptions}. */
+export const atomicFileReaders = {
+  overwrite: optional(takeBoolean, false),
+  mode: optional(integer(0, 0o777)),
+} satisfies ReadersOf<AtomicFileOptions>;
 
 /** What is known of a file when it has its name. */
 export interface WrittenFile {
@@ -58,12 +61,10 @@ export class AtomicFile implements WrittenFile {
   }
 
   /**
-   * Rejects with the file system's own errors, with `EEXIST`, `EISDIR` and `EINVAL` (no regular file, a link to nothing) before anything is written, and with a
-   * `TypeError` that names a wrong option.
+   * Rejects with the file system's own errors, with `EEXIST`, `EISDIR` and `EINVAL` (no regular file, a link to nothing) before anything is written. The options
+   * were taken already.
    */
   static async create(path: FilePath, { overwrite = false, mode }: AtomicFileOptions = {}): Promise<AtomicFile> {
-    assert(typeof overwrite === 'boolean', 'overwrite', 'a boolean');
-    if (mode !== undefined) assertInteger(mode, 0, 0o777, 'mode');
     const name = plainPath(path, 'to');
     const target = await findTarget(name, overwrite);
     const temporary = temporaryBeside(target);

@@ -2,14 +2,15 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { tagLength } from '../crypto/aes-gcm.ts';
-import { assertFunction, assertOptions, snapshot } from '../lib/assert.ts';
-import { beginDecryption, type DecryptionOptions, decryptionOptionNames } from '../message/begin-decryption.ts';
-import { detachedEnvelope } from '../message/forms.ts';
+import { tell } from '../lib/callbacks.ts';
+import { func, optional, type ReadersOf, type Taken, takeOptions } from '../lib/options.ts';
+import { beginDecryption, type DecryptionOptions, decryptionReaders } from '../message/begin-decryption.ts';
+import { takeEnvelope } from '../message/forms.ts';
 import { readFront } from '../message/open.ts';
 import { geometryOfBody, sealedOffset } from '../stream/geometry.ts';
 import { openSegment } from '../stream/segments.ts';
 import type { MessageHeader } from '../types.ts';
-import { type AtomicFileOptions, atomicFileOptionNames, type WrittenFile, writeAtomically } from './atomic-file.ts';
+import { type AtomicFileOptions, atomicFileReaders, type WrittenFile, writeAtomically } from './atomic-file.ts';
 import { openFile, type PinnedFile } from './file-source.ts';
 import type { FilePath } from './paths.ts';
 import { runLanes } from './segment-lanes.ts';
@@ -18,9 +19,16 @@ import { runLanes } from './segment-lanes.ts';
 export interface DecryptFileOptions extends DecryptionOptions, AtomicFileOptions {
   /** The detached envelope, where the file is a detached body. Default: none, the file is a whole message. */
   readonly envelope?: Uint8Array | string | undefined;
-  /** Told the plaintext bytes done so far, and all there seem to be. */
+  /** Told the plaintext bytes done so far, and all there seem to be. What it throws or rejects with is ignored. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
 }
+
+const readers = {
+  ...decryptionReaders,
+  ...atomicFileReaders,
+  envelope: optional(takeEnvelope),
+  onProgress: optional(func<NonNullable<DecryptFileOptions['onProgress']>>()),
+} satisfies ReadersOf<DecryptFileOptions>;
 
 /** What {@link decryptFile} did. */
 export interface DecryptedFile extends OpenedFile, WrittenFile {}
@@ -48,9 +56,7 @@ export async function decryptFile(
   to: FilePath,
   options: DecryptFileOptions,
 ): Promise<DecryptedFile> {
-  assertOptions(options, [...decryptionOptionNames, ...atomicFileOptionNames, 'envelope', 'onProgress']);
-  const taken = snapshot(options);
-  assertFunction(taken.onProgress, 'onProgress');
+  const taken = takeOptions(options, readers);
   const source = await openFile(from);
   try {
     return await writeAtomically(to, taken, (target) => openTo(source, target, taken), source.lastLook(to));
@@ -59,9 +65,8 @@ export async function decryptFile(
   }
 }
 
-async function openTo(source: PinnedFile, target: FileHandle, options: DecryptFileOptions): Promise<OpenedFile> {
-  const { envelope, onProgress, signal } = options;
-  const given = envelope === undefined ? undefined : detachedEnvelope(envelope);
+async function openTo(source: PinnedFile, target: FileHandle, options: Taken<typeof readers>): Promise<OpenedFile> {
+  const { envelope: given, onProgress, signal } = options;
   const { envelopeBytes, bodyOffset } = await readFront(source, given, signal);
   const { header, messageKey, segmentSize, failed } = await beginDecryption(envelopeBytes, options);
   const { count, plaintextLength, bodyLength } = geometryOfBody(source.size - bodyOffset, segmentSize);
@@ -74,7 +79,7 @@ async function openTo(source: PinnedFile, target: FileHandle, options: DecryptFi
     convert: (index, sealed) => openSegment(messageKey, index, sealed),
     onBatch(bytes) {
       done += bytes - Math.ceil(bytes / sealedLength) * tagLength;
-      onProgress?.(done, plaintextLength);
+      tell(onProgress, done, plaintextLength);
     },
     signal,
   }).catch((error) => {

@@ -2,13 +2,14 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { magicAndVersion } from '../envelope/framing.ts';
-import { assert, assertFunction, assertOptions, snapshot } from '../lib/assert.ts';
-import { beginEncryption, type EncryptionOptions, encryptionOptionNames } from '../message/begin-encryption.ts';
+import { tell } from '../lib/callbacks.ts';
+import { func, optional, type ReadersOf, takeBoolean, takeOptions } from '../lib/options.ts';
+import { beginEncryption, type EncryptionOptions, encryptionReaders } from '../message/begin-encryption.ts';
 import { frameEnvelope } from '../message/forms.ts';
 import { geometryOfPlaintext, sealedOffset } from '../stream/geometry.ts';
 import { sealSegment } from '../stream/segments.ts';
 import type { Bytes } from '../types.ts';
-import { type AtomicFileOptions, atomicFileOptionNames, type WrittenFile, writeAtomically } from './atomic-file.ts';
+import { type AtomicFileOptions, atomicFileReaders, type WrittenFile, writeAtomically } from './atomic-file.ts';
 import { writeFully } from './file-io.ts';
 import { openFile, type PinnedFile } from './file-source.ts';
 import type { FilePath } from './paths.ts';
@@ -18,11 +19,18 @@ import { runLanes } from './segment-lanes.ts';
 export interface EncryptFileOptions extends EncryptionOptions, AtomicFileOptions {
   /** `true` writes the body alone; the envelope is then in the result, to be kept elsewhere. Default: `false`. */
   readonly detached?: boolean | undefined;
-  /** Told the plaintext bytes done so far, and all there are. */
+  /** Told the plaintext bytes done so far, and all there are. What it throws or rejects with is ignored. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
 }
 
 type SealOptions = Omit<EncryptFileOptions, keyof AtomicFileOptions>;
+
+const sealReaders = {
+  ...encryptionReaders,
+  detached: optional(takeBoolean, false),
+  onProgress: optional(func<NonNullable<EncryptFileOptions['onProgress']>>()),
+} satisfies ReadersOf<SealOptions>;
+const readers = { ...sealReaders, ...atomicFileReaders } satisfies ReadersOf<EncryptFileOptions>;
 
 /** What {@link encryptFile} did. */
 export interface EncryptedFile extends SealedFile, WrittenFile {}
@@ -53,14 +61,15 @@ export async function encryptFile(
   to: FilePath,
   options: EncryptFileOptions,
 ): Promise<EncryptedFile> {
-  assertOptions(options, [...encryptionOptionNames, ...atomicFileOptionNames, 'detached', 'onProgress']);
-  const taken = snapshot(options);
-  const { detached = false, onProgress } = taken;
-  assert(typeof detached === 'boolean', 'detached', 'a boolean');
-  assertFunction(onProgress, 'onProgress');
+  const { overwrite, mode, ...sealing } = takeOptions(options, readers);
   const source = await openFile(from);
   try {
-    return await writeAtomically(to, taken, (target) => seal(source, target, taken), source.lastLook(to));
+    return await writeAtomically(
+      to,
+      { overwrite, mode },
+      (target) => seal(source, target, sealing),
+      source.lastLook(to),
+    );
   } finally {
     await source.close();
   }
@@ -68,8 +77,9 @@ export async function encryptFile(
 
 /** Encrypts an open file into another one, which begins empty. */
 export async function seal(source: PinnedFile, target: FileHandle, options: SealOptions): Promise<SealedFile> {
-  const { detached = false, onProgress, signal } = options;
-  const { envelope, messageKey, segmentSize } = await beginEncryption(options);
+  const taken = takeOptions(options, sealReaders);
+  const { detached, onProgress, signal } = taken;
+  const { envelope, messageKey, segmentSize } = await beginEncryption(taken);
   const { count, plaintextLength, bodyLength } = geometryOfPlaintext(source.size, segmentSize);
   const front = detached ? magicAndVersion('body') : frameEnvelope(envelope, 'message');
   await writeFully(target, [front], 0);
@@ -81,7 +91,7 @@ export async function seal(source: PinnedFile, target: FileHandle, options: Seal
     convert: (index, plaintext) => sealSegment(messageKey, index, plaintext),
     onBatch(bytes) {
       done += bytes;
-      onProgress?.(done, plaintextLength);
+      tell(onProgress, done, plaintextLength);
     },
     signal,
   });

@@ -2,22 +2,30 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { formOf, magicLength, preambleLength } from '../envelope/framing.ts';
-import { assertFunction, snapshot } from '../lib/assert.ts';
+import { tell } from '../lib/callbacks.ts';
 import { maxEnvelopeLength } from '../lib/limits.ts';
+import { func, optional, type ReadersOf, type Taken, takeOptions } from '../lib/options.ts';
 import { detachedEnvelope, frameEnvelope } from '../message/forms.ts';
 import { readFront } from '../message/open.ts';
-import { assertRewrapOptions, type RewrapOptions } from '../message/rewrap.ts';
-import { rewrapEnvelope } from '../message/rewrap-envelope.ts';
-import { type AtomicFileOptions, atomicFileOptionNames, type WrittenFile, writeAtomically } from './atomic-file.ts';
+import type { RewrapOptions } from '../message/rewrap.ts';
+import { rewrapEnvelope, rewrapReaders } from '../message/rewrap-envelope.ts';
+import { type AtomicFileOptions, atomicFileReaders, type WrittenFile, writeAtomically } from './atomic-file.ts';
 import { writeFully } from './file-io.ts';
 import { openFile, type PinnedFile } from './file-source.ts';
 import type { FilePath } from './paths.ts';
 
 /** Options of {@link rewrapFile}. */
 export interface RewrapFileOptions extends RewrapOptions, AtomicFileOptions {
-  /** Told the bytes copied so far, and all there are. */
+  /** Told the bytes copied so far, and all there are. What it throws or rejects with is ignored. */
   readonly onProgress?: ((bytes: number, total: number) => void) | undefined;
 }
+
+const readers = {
+  ...rewrapReaders,
+  ...atomicFileReaders,
+  onProgress: optional(func<NonNullable<RewrapFileOptions['onProgress']>>()),
+} satisfies ReadersOf<RewrapFileOptions>;
+type TakenOptions = Taken<typeof readers>;
 
 const copyLength = 2 ** 20;
 
@@ -38,9 +46,7 @@ export async function rewrapFile(
   to: FilePath,
   options: RewrapFileOptions,
 ): Promise<WrittenFile> {
-  assertRewrapOptions(options, ...atomicFileOptionNames, 'onProgress');
-  const taken = snapshot(options);
-  assertFunction(taken.onProgress, 'onProgress');
+  const taken = takeOptions(options, readers);
   const source = await openFile(from);
   try {
     return await writeAtomically(to, taken, (target) => rewrapTo(source, target, taken), source.lastLook(to));
@@ -49,7 +55,7 @@ export async function rewrapFile(
   }
 }
 
-async function rewrapTo(source: PinnedFile, target: FileHandle, options: RewrapFileOptions): Promise<object> {
+async function rewrapTo(source: PinnedFile, target: FileHandle, options: TakenOptions): Promise<object> {
   const magic = await source.read(0, Math.min(magicLength, source.size));
   if (formOf(magic) === 'envelope') await rewrapDetached(source, target, options);
   else await rewrapMessage(source, target, options);
@@ -58,14 +64,14 @@ async function rewrapTo(source: PinnedFile, target: FileHandle, options: RewrapF
   return {};
 }
 
-async function rewrapMessage(source: PinnedFile, target: FileHandle, options: RewrapFileOptions): Promise<void> {
+async function rewrapMessage(source: PinnedFile, target: FileHandle, options: TakenOptions): Promise<void> {
   const { envelopeBytes, bodyOffset } = await readFront(source, undefined, options.signal);
   const front = frameEnvelope(await rewrapEnvelope(envelopeBytes, options), 'message');
   await writeFully(target, [front], 0);
   await copyRest(source, bodyOffset, target, front.byteLength, options);
 }
 
-async function rewrapDetached(source: PinnedFile, target: FileHandle, options: RewrapFileOptions): Promise<void> {
+async function rewrapDetached(source: PinnedFile, target: FileHandle, options: TakenOptions): Promise<void> {
   // One byte more than any may have, so that what is too long is refused as such.
   const envelope = await source.read(0, Math.min(source.size, preambleLength + maxEnvelopeLength + 1));
   const rewrapped = frameEnvelope(await rewrapEnvelope(detachedEnvelope(envelope), options), 'envelope');
@@ -77,7 +83,7 @@ async function copyRest(
   from: number,
   target: FileHandle,
   to: number,
-  { onProgress, signal }: RewrapFileOptions,
+  { onProgress, signal }: TakenOptions,
 ): Promise<void> {
   const length = source.size - from;
   const buffer = new Uint8Array(Math.min(copyLength, length));
@@ -87,6 +93,6 @@ async function copyRest(
     await source.readInto(chunk, from + done);
     await writeFully(target, [chunk], to + done);
     done += chunk.byteLength;
-    onProgress?.(done, length);
+    tell(onProgress, done, length);
   }
 }

@@ -15,29 +15,24 @@ export interface EncodedPair {
 }
 
 /**
- * The pairs of a caller's map in their canonical order. `what` names the map in errors: a `TypeError` for what is no map of strings or has an
- * unpaired surrogate, `ERR_LIMIT_EXCEEDED` for one that is too large.
+ * The pairs of a map, as `takeMap` returns it, in their canonical order. Throws `ERR_LIMIT_EXCEEDED` for a map that is too large; `what` names it in the
+ * error.
  */
 export function sortPairs(map: Readonly<Record<string, string>>, what: string, maxValue: number): EncodedPair[] {
-  if (typeof map !== 'object' || map === null || Array.isArray(map)) {
-    throw new TypeError(`${what} must be an object of strings`);
-  }
   const entries = Object.entries(map);
   if (entries.length > maxPairs) throw limitExceeded(`${what} has more than ${maxPairs} pairs`);
   return entries.map(([name, value]) => encodePair(name, value, what, maxValue)).sort(byName);
 }
 
-/** The map of sorted pairs as bytes, in pooled memory. */
+/** The encoding of sorted pairs, in pooled memory that is for this package alone. */
 export function encodeMap(pairs: readonly EncodedPair[]): Bytes {
   const fields = pairs.flatMap(({ nameBytes, valueBytes }) => [nameBytes, valueBytes]);
   return concatPooled(u32(pairs.length), concatPrefixed(...fields));
 }
 
 function encodePair(name: string, value: string, what: string, maxValue: number): EncodedPair {
-  if (typeof value !== 'string') throw new TypeError(`${what}[${JSON.stringify(name)}] must be a string`);
-  const nameBytes = encodeUtf8(name, `a name in ${what}`);
-  const valueBytes = encodeUtf8(value, `${what}[${JSON.stringify(name)}]`);
-  if (nameBytes.byteLength === 0) throw new TypeError(`${what} has an empty name`);
+  const nameBytes = encodeUtf8(name, what);
+  const valueBytes = encodeUtf8(value, what);
   if (nameBytes.byteLength > maxNameLength)
     throw limitExceeded(`a name in ${what} has more than ${maxNameLength} bytes`);
   if (valueBytes.byteLength > maxValue) throw limitExceeded(`a value in ${what} has more than ${maxValue} bytes`);

@@ -33,8 +33,8 @@ export interface SegmentWorkers {
   pipe(work: PipeWork, output: PipeOutput): SegmentPipe;
 }
 
-/** Throws a `TypeError` for an option that is no workers. */
-export function assertWorkers(workers: unknown): void {
-  const isPool = workers === undefined || typeof (workers as Partial<SegmentWorkers> | null)?.pipe === 'function';
-  assert(isPool, 'workers', 'a pool of workers');
+/** The reader of workers among options, which are kept as they are. */
+export function takeWorkers(value: unknown, name: string): SegmentWorkers {
+  assert(typeof (value as Partial<SegmentWorkers> | null)?.pipe === 'function', name, 'a pool of workers');
+  return value as SegmentWorkers;
 }

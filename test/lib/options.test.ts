@@ -197,7 +197,7 @@ describe('takeMap', () => {
     ['a String object', { a: new String('1') }, 'context["a"] must be a string'],
     ['an empty name', { '': '1' }, 'context has an empty name'],
     ['half a character in a name', { '\ud800': '1' }, 'a name in context has an unpaired surrogate'],
-    ['half a character in a value', { a: '\udc00' }, 'a value in context has an unpaired surrogate'],
+    ['half a character in a value', { a: '\udc00' }, 'context["a"] has an unpaired surrogate'],
     ['a symbol', { [Symbol('s')]: '1' }, 'Symbol(s)'],
     ['a hidden name', withHidden({}, 'a', false), 'hidden properties, but has a'],
   ])('refuses %s in it', (_, value, message) => {

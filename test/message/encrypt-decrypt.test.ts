@@ -143,8 +143,8 @@ describe('arguments', () => {
   test.each<[string, object, RegExp]>([
     ['keyring', { keyring: undefined }, /^keyring must be a keyring/],
     ['keyring', { keyring: { wrapDataKey() {} } }, /^keyring must be a keyring/],
-    ['context', { context: 'x' }, /^context must be an object/],
-    ['metadata', { metadata: [] }, /^metadata must be an object/],
+    ['context', { context: 'x' }, /^context must be a plain object/],
+    ['metadata', { metadata: [] }, /^metadata must be a plain object/],
     ['contentType', { contentType: 7 }, /^contentType must be a string/],
     ['contentType', { contentType: 'x'.repeat(257) }, /^contentType must be at most/],
     ['segmentSize', { segmentSize: 0 }, /^segmentSize must be a power of two/],
@@ -169,7 +169,7 @@ describe('arguments', () => {
       [{ keyring: 1 }, /^keyring must/],
       [{ keyring, context: 1 }, /^context must/],
       [{ keyring, envelope: message }, /^unknown option "envelope"/],
-      [undefined, /^options must be an object/],
+      [undefined, /^options must be a plain object/],
     ] as const) {
       await expect(decrypt(message, options as never)).rejects.toThrow(text);
     }

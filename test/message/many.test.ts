@@ -77,7 +77,7 @@ describe('encryptMany', () => {
   test.each([
     [[{ data: 1 }], {}, 'data must be a Uint8Array'],
     [[{ data: 'a', contxt: {} }], {}, 'unknown option "contxt"'],
-    [['a'], {}, 'options must be an object'],
+    [['a'], {}, 'items[0] must be a plain object'],
     [{ data: 'a' }, {}, 'items must be an array'],
     [[{ data: 'a' }], { detached: true }, 'unknown option "detached"'],
     [[{ data: 'a' }], { keyring: {} }, 'keyring must be a keyring'],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { takeMap } from '../../src/lib/options.ts';
 import { encodeMap, sortPairs } from '../../src/schedule/map.ts';
 
 const names = (map: Record<string, string>) => sortPairs(map, 'context', 8192).map(({ name }) => name);
@@ -33,26 +34,26 @@ describe('maps', () => {
   });
 
   test.each([null, undefined, 'text', 7, ['a']])('refuses what is no map: %j', (map) => {
-    expect(() => sortPairs(map as never, 'context', 8192)).toThrow(
-      new TypeError('context must be an object of strings'),
+    expect(() => sortPairs(takeMap(map, 'context'), 'context', 8192)).toThrow(
+      new TypeError('context must be a plain object of strings'),
     );
   });
 
   test('refuses values that are no strings, and names them', () => {
-    expect(() => sortPairs({ id: 5 } as never, 'context', 8192)).toThrow(
+    expect(() => sortPairs(takeMap({ id: 5 }, 'context'), 'context', 8192)).toThrow(
       new TypeError('context["id"] must be a string'),
     );
   });
 
   test('§4.2 refuses unpaired surrogates and never shows a value', () => {
-    expect(() => sortPairs({ 'a\ud800': '' }, 'context', 8192)).toThrow(TypeError);
-    expect(() => sortPairs({ id: 'secret\ud800' }, 'context', 8192)).toThrow(
+    expect(() => sortPairs(takeMap({ 'a\ud800': '' }, 'context'), 'context', 8192)).toThrow(TypeError);
+    expect(() => sortPairs(takeMap({ id: 'secret\ud800' }, 'context'), 'context', 8192)).toThrow(
       /^context\["id"\] has an unpaired surrogate$/,
     );
   });
 
   test('§4.4 refuses an empty name', () => {
-    expect(() => sortPairs({ '': 'x' }, 'context', 8192)).toThrow(/empty name/);
+    expect(() => sortPairs(takeMap({ '': 'x' }, 'context'), 'context', 8192)).toThrow(/empty name/);
   });
 
   test('§2.4 limits count bytes of UTF-8, and pairs', () => {
