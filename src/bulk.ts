@@ -1,6 +1,6 @@
 /** Many messages at once: re-wrapped after a rotation, or encrypted anew. */
 
-export type { BulkFailure, BulkItem, BulkOptions, BulkProgress, BulkReport } from './message/bulk.ts';
+export type { BulkFailure, BulkItem, BulkOptions, BulkProgress, BulkReport } from './message/bulk-options.ts';
 export {
   type MessageBulkOptions,
   type MessageItem,

@@ -3,11 +3,22 @@
 import { importSecret } from '../crypto/hkdf.ts';
 import { type SecretKey, secretHandle } from '../crypto/keys.ts';
 import { randomBytes } from '../crypto/random.ts';
-import { assert, assertOptions } from '../lib/assert.ts';
-import { copy, isBytes } from '../lib/bytes.ts';
+import { assert } from '../lib/assert.ts';
+import { isBytes } from '../lib/bytes.ts';
+import { type ReadersOf, takeBytes, takeOptions } from '../lib/options.ts';
 import { binding, deriveAesWrappingKey } from '../schedule/wrapping-keys.ts';
+import type { Bytes } from '../types.ts';
 import type { Keyring } from './keyring.ts';
-import { isFor, type LocalKeyOptions, localKeyIdentity, localKeyring, sealDataKey, sealedKeyOpener } from './local.ts';
+import {
+  isFor,
+  type LocalKeyOptions,
+  localKeyIdentity,
+  localKeyReaders,
+  localKeyring,
+  sealDataKey,
+  sealedKeyOpener,
+  takeKeyId,
+} from './local.ts';
 
 const keyLength = 32;
 const saltLength = 32;
@@ -23,6 +34,8 @@ export interface AesKeyringOptions extends LocalKeyOptions {
   readonly key: Uint8Array | CryptoKey;
 }
 
+const readers = { ...localKeyReaders, keyId: takeKeyId, key: takeKey } satisfies ReadersOf<AesKeyringOptions>;
+
 /**
  * A keyring that wraps data keys under keys that HKDF derives, one for each wrap, from one key encryption key.
  *
@@ -32,10 +45,10 @@ export interface AesKeyringOptions extends LocalKeyOptions {
  * const keyring = aesKeyring({ keyId: 'backup-2026', key: crypto.getRandomValues(new Uint8Array(32)) });
  */
 export function aesKeyring(options: AesKeyringOptions): Keyring {
-  assertOptions(options, ['keyId', 'key', 'keyContext', 'version']);
-  const identity = localKeyIdentity(options.keyId, options);
+  const { keyId, key, ...rest } = takeOptions(options, readers);
+  const identity = localKeyIdentity(keyId, rest);
   const bound = binding('aes', identity);
-  const keyEncryptionKey = keySource(options.key);
+  const keyEncryptionKey = keySource(key);
 
   return localKeyring({
     name: 'aesKeyring',
@@ -57,16 +70,21 @@ export function aesKeyring(options: AesKeyringOptions): Keyring {
   });
 }
 
-/** Imports the key when it is first needed, once; a failure is not remembered. */
-function keySource(key: unknown): () => Promise<SecretKey> {
-  if (!isBytes(key)) {
-    const { algorithm, usages } = (key ?? {}) as Partial<CryptoKey>;
+function takeKey(value: unknown, name: string): Bytes | CryptoKey {
+  if (!isBytes(value)) {
+    const { algorithm, usages } = (value ?? {}) as Partial<CryptoKey>;
     const fits = algorithm?.name === 'HKDF' && usages?.includes('deriveKey');
-    assert(fits === true, 'key', 'a Uint8Array, or a CryptoKey for HKDF with the usage deriveKey');
-    return async () => secretHandle(key as CryptoKey);
+    assert(fits === true, name, 'a Uint8Array, or a CryptoKey for HKDF with the usage deriveKey');
+    return value as CryptoKey;
   }
-  assert(key.byteLength === keyLength, 'key', `of ${keyLength} bytes`);
-  const bytes = copy(key);
+  assert(value.byteLength === keyLength, name, `of ${keyLength} bytes`);
+  return takeBytes(value, name);
+}
+
+/** Imports the key when it is first needed, once; a failure is not remembered. */
+function keySource(key: Bytes | CryptoKey): () => Promise<SecretKey> {
+  if (!isBytes(key)) return async () => secretHandle(key);
+  const bytes = key;
   let handle: Promise<SecretKey> | undefined;
   return () => {
     handle ??= importSecret(bytes).then(

@@ -17,6 +17,7 @@ import { thumbprint } from '../crypto/thumbprint.ts';
 import { KeyError } from '../errors.ts';
 import { decodeBase64url, encodeBase64url, unfold } from '../lib/base64url.ts';
 import { concat } from '../lib/bytes.ts';
+import { optional, type ReadersOf, takeBoolean, takeOptions } from '../lib/options.ts';
 import type { Bytes } from '../types.ts';
 
 /** A recipient's public key. A plain object: it can be stored in IndexedDB and sent to a Worker as it is. */
@@ -39,11 +40,14 @@ export interface ExtractableOption {
   readonly extractable?: boolean | undefined;
 }
 
+const readers = { extractable: optional(takeBoolean, false) } satisfies ReadersOf<ExtractableOption>;
+
 const publicPrefix = 'bullapk1.';
 const privatePrefix = 'bullask1.';
 
 /** Makes a P-384 key pair (FIPS 186-5). */
-export async function generateEcdhKey({ extractable = false }: ExtractableOption = {}): Promise<EcdhPrivateKey> {
+export async function generateEcdhKey(options: ExtractableOption = {}): Promise<EcdhPrivateKey> {
+  const { extractable } = takeOptions(options, readers);
   const { publicKey, privateKey } = await generateKeyPair(extractable);
   return { publicKey: await publicKeyOf(await exportPoint(publicKey)), privateKey };
 }
@@ -72,8 +76,9 @@ export function exportEcdhPublicJwk({
 /** A private key from its string (`bullask1.…`) or its JWK (RFC 7518 §6.2.2). Throws `ERR_INVALID_KEY`. */
 export async function importEcdhPrivateKey(
   key: string | JsonWebKey,
-  { extractable = false }: ExtractableOption = {},
+  options: ExtractableOption = {},
 ): Promise<EcdhPrivateKey> {
+  const { extractable } = takeOptions(options, readers);
   const jwk = typeof key === 'string' ? privateJwk(decodeString(key, privatePrefix)) : key;
   const publicKey = await importEcdhPublicKey(jwk);
   const privateKey = await importPrivateJwk(jwk, extractable).catch(() => {

@@ -3,8 +3,9 @@
 import { agree, exportPoint, generateKeyPair } from '../crypto/ecdh.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { DecryptionError, KeyError } from '../errors.ts';
-import { assert, assertOptions } from '../lib/assert.ts';
+import { assert } from '../lib/assert.ts';
 import { maxWrappedKeys } from '../lib/limits.ts';
+import { arrayOf, optional, type ReadersOf, takeBytes, takeOptions } from '../lib/options.ts';
 import { binding, deriveEcdhWrappingKey, type KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Bytes } from '../types.ts';
 import type { EcdhPrivateKey, EcdhPublicKey } from './ecdh-keys.ts';
@@ -14,10 +15,12 @@ import {
   isFor,
   type LocalKeyOptions,
   localKeyIdentity,
+  localKeyReaders,
   localKeyring,
   type Opener,
   sealDataKey,
   sealedKeyOpener,
+  takeKeyId,
 } from './local.ts';
 
 export {
@@ -41,6 +44,12 @@ export interface EcdhKeyringOptions extends LocalKeyOptions {
   readonly privateKeys?: readonly EcdhPrivateKey[] | undefined;
 }
 
+const readers = {
+  ...localKeyReaders,
+  recipients: optional(arrayOf(takePublicKey), []),
+  privateKeys: optional(arrayOf(takePrivateKey), []),
+} satisfies ReadersOf<EcdhKeyringOptions>;
+
 /**
  * A keyring that wraps each data key to every recipient's P-384 public key, with a fresh ephemeral key for each, and unwraps what was wrapped to one of its
  * private keys. The key ids are the thumbprints of the public keys.
@@ -54,16 +63,13 @@ export interface EcdhKeyringOptions extends LocalKeyOptions {
  * const { plaintext } = await decrypt(message, { keyring: ecdhKeyring({ privateKeys: [alice] }) });
  */
 export function ecdhKeyring(options: EcdhKeyringOptions): Keyring {
-  assertOptions(options, ['recipients', 'privateKeys', 'keyContext', 'version']);
-  const { recipients = [], privateKeys = [] } = options;
-  assert(Array.isArray(recipients) && recipients.every(isPublicKey), 'recipients', 'an array of public keys');
+  const { recipients, privateKeys, ...rest } = takeOptions(options, readers);
   assert(recipients.length <= maxWrappedKeys, 'recipients', `at most ${maxWrappedKeys}`);
-  assert(Array.isArray(privateKeys) && privateKeys.every(isPrivateKey), 'privateKeys', 'an array of private keys');
   assert(recipients.length + privateKeys.length > 0, 'recipients or privateKeys', 'given');
 
-  const targets = recipients.map(({ keyId, point }) => ({ point, identity: localKeyIdentity(keyId, options) }));
+  const targets = recipients.map(({ keyId, point }) => ({ point, identity: localKeyIdentity(keyId, rest) }));
   const held = privateKeys.map(({ privateKey, publicKey: { keyId, point } }): HeldKey => {
-    const identity = localKeyIdentity(keyId, options);
+    const identity = localKeyIdentity(keyId, rest);
     return (wrappedKey) => (isFor(wrappedKey, identity) ? ecdhOpener(wrappedKey, privateKey, point) : undefined);
   });
   return localKeyring({
@@ -105,10 +111,15 @@ function ecdhOpener(wrappedKey: WrappedKey, privateKey: CryptoKey, point: Bytes)
   });
 }
 
-function isPublicKey(key: EcdhPublicKey | undefined): boolean {
-  return typeof key?.keyId === 'string' && key.point?.byteLength === 97;
+/** Keys are read once; they may come from a database, with more members than these. */
+function takePublicKey(value: unknown, name: string): EcdhPublicKey {
+  const { keyId, point } = (value ?? {}) as Partial<EcdhPublicKey>;
+  assert(typeof keyId === 'string' && point?.byteLength === 97, name, 'a public key for ECDH');
+  return { keyId: takeKeyId(keyId, `${name}.keyId`), point: takeBytes(point, `${name}.point`) };
 }
 
-function isPrivateKey(key: EcdhPrivateKey | undefined): boolean {
-  return isPublicKey(key?.publicKey) && key?.privateKey?.type === 'private';
+function takePrivateKey(value: unknown, name: string): EcdhPrivateKey {
+  const { privateKey, publicKey } = (value ?? {}) as Partial<EcdhPrivateKey>;
+  assert(privateKey?.type === 'private', name, 'a private key for ECDH');
+  return { privateKey, publicKey: takePublicKey(publicKey, `${name}.publicKey`) };
 }

@@ -5,7 +5,7 @@
 
 import type { SecretKey } from '../crypto/keys.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { func, integer, optional, type ReadersOf, takeSignal } from '../lib/options.ts';
+import { func, integer, optional, type ReadersOf, takeBoolean, takeSignal } from '../lib/options.ts';
 import type { Bytes, KeyChange, KeyUse, RandomSource } from '../types.ts';
 
 /** A data key as a handle: HKDF takes it, nothing exports it. Make one with {@link importDataKey}. */
@@ -157,3 +157,9 @@ export const keyringReaders = {
   random: optional(func<RandomSource>()),
   plaintextLength: optional(integer(0, Number.MAX_SAFE_INTEGER)),
 } satisfies ReadersOf<KeyringOptions>;
+
+/** The readers of {@link RewrapDataKeyOptions}. */
+export const rewrapDataKeyReaders = {
+  ...keyringReaders,
+  verified: optional(takeBoolean, false),
+} satisfies ReadersOf<RewrapDataKeyOptions>;

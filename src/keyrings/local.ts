@@ -4,16 +4,17 @@ import { nonceLength, open, openSecret, seal } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { KeyError } from '../errors.ts';
-import { assert, assertInteger } from '../lib/assert.ts';
+import { assert } from '../lib/assert.ts';
 import { maxKeyContextValueLength, maxNameLength } from '../lib/limits.ts';
 import { sameMap } from '../lib/maps.ts';
+import { integer, optional, optionalMap, type ReadersOf, type Taken, takeOptions, takeString } from '../lib/options.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { sortPairs } from '../schedule/map.ts';
 import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Bytes, KeyContext } from '../types.ts';
 import { generateAndWrap } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
-import type { DataKey, Keyring, KeyringOptions, Unwrapped } from './keyring.ts';
+import { type DataKey, type Keyring, type KeyringOptions, keyringReaders, type Unwrapped } from './keyring.ts';
 
 /** The two ways to unwrap: into a handle, or to bytes that are about to be wrapped anew. */
 export interface Opener {
@@ -40,24 +41,29 @@ let keyrings = 0;
 export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
   // Whoever has the object has its keys: a cache serves the object and no other.
   const scope = { id: `local ${++keyrings}` };
-  const wrapDataKey = async (dataKey: Bytes, options: KeyringOptions = {}) => {
+  const wrapTaken = async (dataKey: Bytes, options: KeyringOptions) => {
     options.signal?.throwIfAborted();
     if (wrap === undefined) throw new KeyError('ERR_KEYRING_CANNOT', `This ${name} has no key to encrypt with`);
     return wrap(dataKey, options);
   };
   const unwrapFirst = async <Key>(
     wrappedKeys: readonly WrappedKey[],
-    { signal }: KeyringOptions,
+    options: KeyringOptions,
     unwrap: (opener: Opener) => Promise<Key>,
-  ): Promise<Unwrapped<Key> | null> =>
-    firstUnwrapped(openers(held, wrappedKeys), signal, async ({ wrappedKey, opener }) => ({
+  ): Promise<Unwrapped<Key> | null> => {
+    const { signal } = takeOptions(options, keyringReaders);
+    return firstUnwrapped(openers(held, wrappedKeys), signal, async ({ wrappedKey, opener }) => ({
       wrappedKey,
       dataKey: await unwrap(opener),
     }));
+  };
 
   return {
-    generateDataKey: (options = {}) => generateAndWrap((bytes) => wrapDataKey(bytes, options), options),
-    wrapDataKey,
+    async generateDataKey(given = {}) {
+      const options = takeOptions(given, keyringReaders);
+      return generateAndWrap((bytes) => wrapTaken(bytes, options), options);
+    },
+    wrapDataKey: async (dataKey, options = {}) => wrapTaken(dataKey, takeOptions(options, keyringReaders)),
     unwrapDataKey: (keys, options = {}) => unwrapFirst(keys, options, (opener) => opener.asHandle()),
     unwrapDataKeyBytes: (keys, options = {}) => unwrapFirst(keys, options, (opener) => opener.asBytes()),
     cacheScope: async () => scope,
@@ -98,14 +104,30 @@ export interface LocalKeyOptions {
   readonly version?: number | undefined;
 }
 
-/** The checked identity of a local key. Throws a `TypeError` that names the wrong option. */
-export function localKeyIdentity(keyId: string, { keyContext = {}, version = 0 }: LocalKeyOptions): KeyIdentity {
-  assert(typeof keyId === 'string', 'keyId', 'a string');
-  const { byteLength } = encodeUtf8(keyId, 'keyId');
-  assert(byteLength >= 1 && byteLength <= maxNameLength, 'keyId', `of 1 to ${maxNameLength} bytes`);
-  assertInteger(version, 0, 2 ** 32 - 1, 'version');
-  sortPairs(keyContext, 'keyContext', maxKeyContextValueLength);
-  return { keyId, version, serviceId: '', keyContext: { ...keyContext } };
+/** The readers of {@link LocalKeyOptions}. */
+export const localKeyReaders = {
+  keyContext: takeKeyContext,
+  version: optional(integer(0, 2 ** 32 - 1), 0),
+} satisfies ReadersOf<LocalKeyOptions>;
+
+/** The reader of a key context, which is empty where none is given. Throws `ERR_LIMIT_EXCEEDED` for one that is too large. */
+export function takeKeyContext(value: unknown, name: string): KeyContext {
+  const keyContext = optionalMap(value, name);
+  sortPairs(keyContext, name, maxKeyContextValueLength);
+  return keyContext;
+}
+
+/** The reader of the id of a local key. */
+export function takeKeyId(value: unknown, name: string): string {
+  const keyId = takeString(value, name);
+  const { byteLength } = encodeUtf8(keyId, name);
+  assert(byteLength >= 1 && byteLength <= maxNameLength, name, `of 1 to ${maxNameLength} bytes`);
+  return keyId;
+}
+
+/** The identity of a local key, from options that were taken. */
+export function localKeyIdentity(keyId: string, { keyContext, version }: Taken<typeof localKeyReaders>): KeyIdentity {
+  return { keyId, version, serviceId: '', keyContext };
 }
 
 /** Whether a wrapped key is for a key: the same id, version, service and key context (§7.6). */

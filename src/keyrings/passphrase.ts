@@ -2,12 +2,22 @@
 
 import { deriveAeadFromPassphrase } from '../crypto/pbkdf2.ts';
 import { randomBytes } from '../crypto/random.ts';
-import { assert, assertInteger, assertOptions } from '../lib/assert.ts';
+import { assert } from '../lib/assert.ts';
 import { maxIterations, minIterations } from '../lib/limits.ts';
+import { integer, optional, type ReadersOf, takeOptions, takeString } from '../lib/options.ts';
 import { assertWellFormed, encodeUtf8 } from '../lib/utf8.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
 import type { Keyring } from './keyring.ts';
-import { isFor, type LocalKeyOptions, localKeyIdentity, localKeyring, sealDataKey, sealedKeyOpener } from './local.ts';
+import {
+  isFor,
+  type LocalKeyOptions,
+  localKeyIdentity,
+  localKeyReaders,
+  localKeyring,
+  sealDataKey,
+  sealedKeyOpener,
+  takeKeyId,
+} from './local.ts';
 
 const saltLength = 32;
 
@@ -21,6 +31,21 @@ export interface PassphraseKeyringOptions extends LocalKeyOptions {
   readonly keyId?: string | undefined;
 }
 
+const readers = {
+  ...localKeyReaders,
+  passphrase: takePassphrase,
+  iterations: optional(integer(minIterations, maxIterations), minIterations),
+  keyId: optional(takeKeyId, 'passphrase'),
+} satisfies ReadersOf<PassphraseKeyringOptions>;
+
+function takePassphrase(value: unknown, name: string): string {
+  const passphrase = takeString(value, name);
+  assert(passphrase !== '', name, 'a string that is not empty');
+  // Before it is normalized: some runtimes replace unpaired surrogates then.
+  assertWellFormed(passphrase, name);
+  return passphrase;
+}
+
 /**
  * A keyring of one passphrase. Its strength is the passphrase's: use a generated one, of six random words or more. A message has at most one such wrapped key.
  *
@@ -30,14 +55,9 @@ export interface PassphraseKeyringOptions extends LocalKeyOptions {
  * const keyring = passphraseKeyring({ passphrase: 'orbit-velvet-cactus-lantern-mosaic-tundra' });
  */
 export function passphraseKeyring(options: PassphraseKeyringOptions): Keyring {
-  assertOptions(options, ['passphrase', 'iterations', 'keyId', 'keyContext', 'version']);
-  const { passphrase, iterations = minIterations, keyId = 'passphrase' } = options;
-  assert(typeof passphrase === 'string' && passphrase !== '', 'passphrase', 'a string that is not empty');
-  assertInteger(iterations, minIterations, maxIterations, 'iterations');
-  // Before it is normalized: some runtimes replace unpaired surrogates then.
-  assertWellFormed(passphrase, 'passphrase');
+  const { passphrase, iterations, keyId, ...rest } = takeOptions(options, readers);
   const secret = encodeUtf8(passphrase.normalize('NFC'), 'passphrase');
-  const identity = localKeyIdentity(keyId, options);
+  const identity = localKeyIdentity(keyId, rest);
   const bound = binding('passphrase', identity);
 
   return localKeyring({

@@ -4,12 +4,22 @@ import { decrypt, decryptSecret, encrypt, exportJwk, generateKeyPair, importJwk 
 import { thumbprint } from '../crypto/thumbprint.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { DecryptionError, KeyError } from '../errors.ts';
-import { assert, assertInteger, assertOptions } from '../lib/assert.ts';
+import { assert } from '../lib/assert.ts';
 import { maxRsaBits, maxWrappedKeys, minRsaBits } from '../lib/limits.ts';
+import { arrayOf, integer, optional, type ReadersOf, takeBoolean, takeOptions } from '../lib/options.ts';
 import { dataKeyLength } from '../schedule/message-keys.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
 import type { Keyring } from './keyring.ts';
-import { type HeldKey, isFor, type LocalKeyOptions, localKeyIdentity, localKeyring, type Opener } from './local.ts';
+import {
+  type HeldKey,
+  isFor,
+  type LocalKeyOptions,
+  localKeyIdentity,
+  localKeyReaders,
+  localKeyring,
+  type Opener,
+  takeKeyId,
+} from './local.ts';
 
 /** A recipient's RSA public key. A plain object that IndexedDB and Workers take. */
 export interface RsaPublicKey {
@@ -32,6 +42,26 @@ export interface RsaKeyringOptions extends LocalKeyOptions {
   readonly privateKeys?: readonly RsaPrivateKey[] | undefined;
 }
 
+const readers = {
+  ...localKeyReaders,
+  recipients: optional(arrayOf(takePublicKey), []),
+  privateKeys: optional(arrayOf(takePrivateKey), []),
+} satisfies ReadersOf<RsaKeyringOptions>;
+
+function takePublicKey(value: unknown, name: string): RsaPublicKey {
+  const { keyId, publicKey } = (value ?? {}) as Partial<RsaPublicKey>;
+  assert(publicKey?.type === 'public', name, 'a public key for RSA');
+  assertSize(publicKey);
+  return { keyId: takeKeyId(keyId, `${name}.keyId`), publicKey };
+}
+
+function takePrivateKey(value: unknown, name: string): RsaPrivateKey {
+  const { keyId, privateKey } = (value ?? {}) as Partial<RsaPrivateKey>;
+  assert(privateKey?.type === 'private', name, 'a private key for RSA');
+  assertSize(privateKey);
+  return { keyId: takeKeyId(keyId, `${name}.keyId`), privateKey };
+}
+
 /**
  * A keyring that wraps each data key to every recipient's RSA public key of 3,072 to 8,192 bits. For keys that exist already: where there is a choice,
  * `ecdhKeyring` makes smaller messages and is faster.
@@ -44,23 +74,16 @@ export interface RsaKeyringOptions extends LocalKeyOptions {
  * const keyring = rsaKeyring({ recipients: [publicKey], privateKeys: [privateKey] });
  */
 export function rsaKeyring(options: RsaKeyringOptions): Keyring {
-  assertOptions(options, ['recipients', 'privateKeys', 'keyContext', 'version']);
-  const { recipients = [], privateKeys = [] } = options;
-  const isPublic = (key: RsaPublicKey | undefined) => key?.publicKey?.type === 'public';
-  const isPrivate = (key: RsaPrivateKey | undefined) => key?.privateKey?.type === 'private';
-  assert(Array.isArray(recipients) && recipients.every(isPublic), 'recipients', 'an array of public keys');
+  const { recipients, privateKeys, ...rest } = takeOptions(options, readers);
   assert(recipients.length <= maxWrappedKeys, 'recipients', `at most ${maxWrappedKeys}`);
-  assert(Array.isArray(privateKeys) && privateKeys.every(isPrivate), 'privateKeys', 'an array of private keys');
   assert(recipients.length + privateKeys.length > 0, 'recipients or privateKeys', 'given');
-  for (const { publicKey } of recipients) assertSize(publicKey);
-  for (const { privateKey } of privateKeys) assertSize(privateKey);
 
   const targets = recipients.map(({ keyId, publicKey }) => {
-    const identity = localKeyIdentity(keyId, options);
+    const identity = localKeyIdentity(keyId, rest);
     return { publicKey, identity, label: binding('rsa', identity) };
   });
   const held = privateKeys.map(({ keyId, privateKey }): HeldKey => {
-    const identity = localKeyIdentity(keyId, options);
+    const identity = localKeyIdentity(keyId, rest);
     return (wrappedKey) => (isFor(wrappedKey, identity) ? rsaOpener(wrappedKey, privateKey) : undefined);
   });
   return localKeyring({
@@ -94,15 +117,29 @@ function rsaOpener(wrappedKey: WrappedKey, privateKey: CryptoKey): Opener | unde
   };
 }
 
-/** Makes an RSA key pair. `modulusLength`: 3,072 (default) to 8,192 bits; `extractable`: default `false`. */
-export async function generateRsaKey({
-  modulusLength = minRsaBits,
-  extractable = false,
-}: {
-  readonly modulusLength?: number | undefined;
+/** Options of {@link importRsaPrivateKey}. */
+export interface RsaKeyOptions {
+  /** Whether the private key may be exported again. Default: `false`. An extractable key can be stolen by any script that reaches it. */
   readonly extractable?: boolean | undefined;
-} = {}): Promise<{ publicKey: RsaPublicKey; privateKey: RsaPrivateKey }> {
-  assertInteger(modulusLength, minRsaBits, maxRsaBits, 'modulusLength');
+}
+
+/** Options of {@link generateRsaKey}. */
+export interface GenerateRsaKeyOptions extends RsaKeyOptions {
+  /** Bits of the modulus, 3,072 to 8,192. Default: 3,072. */
+  readonly modulusLength?: number | undefined;
+}
+
+const keyReaders = { extractable: optional(takeBoolean, false) } satisfies ReadersOf<RsaKeyOptions>;
+const generateReaders = {
+  ...keyReaders,
+  modulusLength: optional(integer(minRsaBits, maxRsaBits), minRsaBits),
+} satisfies ReadersOf<GenerateRsaKeyOptions>;
+
+/** Makes an RSA key pair. Rejects with a `TypeError` that names a wrong option. */
+export async function generateRsaKey(
+  options: GenerateRsaKeyOptions = {},
+): Promise<{ publicKey: RsaPublicKey; privateKey: RsaPrivateKey }> {
+  const { modulusLength, extractable } = takeOptions(options, generateReaders);
   const { publicKey, privateKey } = await generateKeyPair(modulusLength, extractable);
   const keyId = await keyIdOf(await exportJwk(publicKey));
   return { publicKey: { keyId, publicKey }, privateKey: { keyId, privateKey } };
@@ -116,10 +153,8 @@ export async function importRsaPublicKey(jwk: JsonWebKey): Promise<RsaPublicKey>
 }
 
 /** A private key from its JWK (RFC 7518 §6.3.2), not extractable unless asked. Throws `ERR_INVALID_KEY`. */
-export async function importRsaPrivateKey(
-  jwk: JsonWebKey,
-  { extractable = false }: { readonly extractable?: boolean | undefined } = {},
-): Promise<RsaPrivateKey> {
+export async function importRsaPrivateKey(jwk: JsonWebKey, options: RsaKeyOptions = {}): Promise<RsaPrivateKey> {
+  const { extractable } = takeOptions(options, keyReaders);
   if (typeof jwk.d !== 'string') throw new KeyError('ERR_INVALID_KEY', 'The key is no JWK of an RSA private key');
   return { keyId: await keyIdOf(jwk), privateKey: await importChecked(jwk, extractable) };
 }

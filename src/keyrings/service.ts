@@ -2,11 +2,10 @@
 
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { type AnyBullaError, isBullaError } from '../errors.ts';
-import { assert, assertOptions } from '../lib/assert.ts';
+import { assert } from '../lib/assert.ts';
 import { concat } from '../lib/bytes.ts';
-import { maxKeyContextValueLength } from '../lib/limits.ts';
 import { sameMap } from '../lib/maps.ts';
-import { sortPairs } from '../schedule/map.ts';
+import { arrayOf, oneOf, optional, type ReadersOf, takeOptions, takeString } from '../lib/options.ts';
 import type { KeyServiceClient } from '../service/client.ts';
 import type { WrapTarget } from '../service/data-plane.ts';
 import {
@@ -17,12 +16,13 @@ import {
   type ServiceWrappedKey,
   type WrappedItem,
 } from '../service/items.ts';
-import type { SignedKeyDocument, VerifiedKeyDocument } from '../service/key-documents.ts';
+import { type SignedKeyDocument, takeSignedDocument, type VerifiedKeyDocument } from '../service/key-documents.ts';
 import type { Bytes, KeyContext } from '../types.ts';
 import { generateAndWrap } from './data-key.ts';
 import { wrapTo } from './ecdh.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
-import type { CacheScope, Keyring, KeyringOptions } from './keyring.ts';
+import { type CacheScope, type Keyring, type KeyringOptions, keyringReaders, rewrapDataKeyReaders } from './keyring.ts';
+import { takeKeyContext } from './local.ts';
 
 /** Options of {@link serviceKeyring}. */
 export interface ServiceKeyringOptions {
@@ -43,7 +43,31 @@ export interface ServiceKeyringOptions {
   readonly keyDocument?: SignedKeyDocument | undefined;
 }
 
-const names = ['client', 'keyId', 'keyContext', 'decryptKeyIds', 'mode', 'keyDocument'];
+const readers = {
+  client: takeClient,
+  keyId: takeKeyName,
+  keyContext: takeKeyContext,
+  decryptKeyIds: optional(takeKeyIds, []),
+  mode: optional(oneOf('online', 'offline'), 'online'),
+  keyDocument: optional(takeSignedDocument),
+} satisfies ReadersOf<ServiceKeyringOptions>;
+
+function takeClient(value: unknown, name: string): KeyServiceClient {
+  const isClient = typeof (value as Partial<KeyServiceClient> | null)?.generateDataKey === 'function';
+  assert(isClient, name, 'a client of a key service');
+  return value as KeyServiceClient;
+}
+
+function takeKeyName(value: unknown, name: string): string {
+  assert(isKeyName(value), name, 'the id of a key, or alias: and a name');
+  return value;
+}
+
+function takeKeyIds(value: unknown, name: string): readonly string[] {
+  const ids = arrayOf(takeString)(value, name);
+  assert(ids.every(isKeyId), name, 'an array of ids of keys');
+  return ids;
+}
 
 /**
  * A keyring whose keys a key service holds. Calls of one tick travel together. `rewrap` between two keyrings of one client is done by the service: the data key never leaves it.
@@ -55,35 +79,39 @@ const names = ['client', 'keyId', 'keyContext', 'decryptKeyIds', 'mode', 'keyDoc
  * const message = await encrypt(order, { keyring, context: { order: '4711' } });
  */
 export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
-  const settings = readOptions(options);
+  const { keyDocument, ...settings } = takeOptions(options, readers);
   const { client, keyId, keyContext, mode } = settings;
   const target = { key: keyId, keyContext };
-  const documentOf = keyDocuments(settings, options.keyDocument);
-  const wrapDataKey = async (dataKey: Bytes, { signal }: KeyringOptions = {}): Promise<readonly WrappedKey[]> => {
+  const documentOf = keyDocuments(settings, keyDocument);
+  const wrapTaken = async (dataKey: Bytes, { signal }: KeyringOptions): Promise<readonly WrappedKey[]> => {
     if (mode === 'offline') return [await wrapOffline(await documentOf(signal), keyContext, dataKey)];
     const { serviceId } = await client.connect({ signal });
     return [wrappedKeyOf(await client.wrapDataKey(dataKey, target, { signal }), serviceId, keyContext)];
   };
   const unwrapper =
     <Key>(unwrap: (item: WrappedItem, signal: AbortSignal | undefined) => Promise<Key>) =>
-    async (wrappedKeys: readonly WrappedKey[], { signal }: KeyringOptions = {}) =>
-      firstItem(await ownKeys(settings, wrappedKeys, signal), signal, async ({ wrappedKey, item }) => ({
+    async (wrappedKeys: readonly WrappedKey[], given: KeyringOptions = {}) => {
+      const { signal } = takeOptions(given, keyringReaders);
+      return firstItem(await ownKeys(settings, wrappedKeys, signal), signal, async ({ wrappedKey, item }) => ({
         wrappedKey,
         dataKey: await unwrap(item, signal),
       }));
+    };
 
   return {
-    async generateDataKey(generateOptions = {}) {
+    async generateDataKey(given = {}) {
+      const generateOptions = takeOptions(given, keyringReaders);
       const { signal } = generateOptions;
-      if (mode === 'offline') return generateAndWrap((bytes) => wrapDataKey(bytes, generateOptions), generateOptions);
+      if (mode === 'offline') return generateAndWrap((bytes) => wrapTaken(bytes, generateOptions), generateOptions);
       const { serviceId } = await client.connect({ signal });
       const made = await client.generateDataKey(target, { signal });
       return { dataKey: made.dataKey, wrappedKeys: [wrappedKeyOf(made, serviceId, keyContext)], keyUse: 'single' };
     },
-    wrapDataKey,
+    wrapDataKey: async (dataKey, given = {}) => wrapTaken(dataKey, takeOptions(given, keyringReaders)),
     unwrapDataKey: unwrapper((item, signal) => client.unwrapDataKey(item, { signal })),
     unwrapDataKeyBytes: unwrapper((item, signal) => client.unwrapDataKeyBytes(item, { signal })),
-    async rewrapDataKey(wrappedKeys, from, { signal, verified = false } = {}) {
+    async rewrapDataKey(wrappedKeys, from, given = {}) {
+      const { signal, verified } = takeOptions(given, rewrapDataKeyReaders);
       const own = ((await from.ownKeys?.(wrappedKeys, client, { signal })) ?? []).flatMap(ownKey);
       if (own.length === 0) return null;
       if (!verified && !(await isNewestOf(own, target, client, signal))) return 'unverified';
@@ -114,17 +142,6 @@ interface Settings {
 interface OwnKey {
   readonly wrappedKey: WrappedKey;
   readonly item: WrappedItem;
-}
-
-function readOptions(options: ServiceKeyringOptions): Settings {
-  assertOptions(options, names);
-  const { client, keyId, keyContext = {}, decryptKeyIds = [], mode = 'online' } = options;
-  assert(typeof client?.generateDataKey === 'function', 'client', 'a client of a key service');
-  assert(isKeyName(keyId), 'keyId', 'the id of a key, or alias: and a name');
-  assert(Array.isArray(decryptKeyIds) && decryptKeyIds.every(isKeyId), 'decryptKeyIds', 'an array of ids of keys');
-  assert(mode === 'online' || mode === 'offline', 'mode', 'online or offline');
-  sortPairs(keyContext, 'keyContext', maxKeyContextValueLength);
-  return { client, keyId, keyContext: { ...keyContext }, decryptKeyIds: [...decryptKeyIds], mode };
 }
 
 /**

@@ -62,7 +62,7 @@ const noPairs = Object.freeze({});
 export const takeBytes = (value: unknown, name: string) => copy(asBytes(value, name));
 
 /** An option that may be left out, for which `instead` then stands. */
-export function optional<Value, Default = undefined>(
+export function optional<Value, const Default = undefined>(
   read: Reader<Value>,
   instead?: Default,
 ): Reader<NoInfer<Value> | NoInfer<Default>> {
@@ -107,10 +107,10 @@ export const takeSignal = (value: unknown, name: string): AbortSignal => {
 export const takeClock = optional(func<() => number>(), () => Date.now());
 
 /** One of a few strings. */
-export function oneOf<Value extends string>(...values: readonly Value[]): Reader<Value> {
+export function oneOf<const Values extends readonly string[]>(...values: Values): Reader<Values[number]> {
   return (value, name) => {
-    assert(values.includes(value as Value), name, values.join(' or '));
-    return value as Value;
+    assert(values.includes(value as string), name, values.join(' or '));
+    return value as string;
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { BoundedMap } from '../lib/bounded-map.ts';
 import { elapsed, type Moment, moment } from '../lib/elapsed.ts';
+import { nested, type Reader, type ReadersOf, takeMap, takeString } from '../lib/options.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import { badAnswer, stringField } from './answer.ts';
 import { call } from './call.ts';
@@ -23,6 +24,14 @@ export interface SignedKeyDocument {
   /** A JWS in compact form. */
   readonly document: string;
 }
+
+const signedReaders = {
+  identity: (value: unknown, name: string) => takeMap(value, name) as unknown as IdentityKey,
+  document: takeString,
+} satisfies ReadersOf<SignedKeyDocument>;
+
+/** The reader of a {@link SignedKeyDocument}. */
+export const takeSignedDocument: Reader<SignedKeyDocument> = nested(signedReaders);
 
 /** A document, verified, with what it was verified from. */
 export interface VerifiedKeyDocument extends KeyDocument {

@@ -64,10 +64,10 @@ describe('ecdhKeyring', () => {
   test('refuses wrong options by name', () => {
     const make = (options: unknown) => () => ecdhKeyring(options as never);
     expect(make({})).toThrow(/^recipients or privateKeys must be given/);
-    expect(make({ recipients: ['bullapk1.'] })).toThrow(/^recipients must be/);
+    expect(make({ recipients: ['bullapk1.'] })).toThrow(/^recipients\[0\] must be/);
     expect(make({ recipients: alice.publicKey })).toThrow(/^recipients must be/);
     expect(make({ recipients: new Array(65).fill(alice.publicKey) })).toThrow(/at most 64/);
-    expect(make({ privateKeys: [alice.publicKey] })).toThrow(/^privateKeys must be/);
+    expect(make({ privateKeys: [alice.publicKey] })).toThrow(/^privateKeys\[0\] must be/);
     expect(make({ recipients: [alice.publicKey], recipient: 1 })).toThrow(/unknown option "recipient"/);
     expect(make({ recipients: [alice.publicKey], version: -1 })).toThrow(/^version must be/);
     expect(make({ recipients: [alice.publicKey], keyContext: { a: 1 } })).toThrow(/keyContext\["a"\]/);

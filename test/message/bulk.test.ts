@@ -2,7 +2,8 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { KeyServiceError } from '../../src/errors.ts';
-import { type BulkOptions, forAll } from '../../src/message/bulk.ts';
+import { forAll } from '../../src/message/bulk.ts';
+import type { BulkOptions } from '../../src/message/bulk-options.ts';
 
 interface Item {
   readonly id: string;
