@@ -60,6 +60,8 @@ async function* untilStopped<Item extends BulkItem>(
 /** Codes of errors that say nothing of the one message that met them: the next would meet them too. */
 const endsAll = /^ERR_(SERVICE_(?!CONFLICT|REQUEST)|TOKEN_|PROOF_|THROTTLED)/;
 const maxPauses = 5;
+/** Seconds. An answer that asks for more may not even be authentic. */
+const longestPause = 600;
 /** Milliseconds that an item may be behind its time, and those after it make up for: timers are late by 1 ms in Node and by 4 in browsers. The rate is lower by as much, so that no second has too many. */
 const lateness = 20;
 
@@ -213,7 +215,7 @@ class Run<Item extends BulkItem, TakenItem> {
       } catch (error) {
         const throttled = isBullaError(error) && error.code === 'ERR_THROTTLED' && pauses < maxPauses;
         if (!throttled) throw error;
-        this.#pause ??= this.#wait((error.retryAfter ?? 1) * 1000).finally(() => {
+        this.#pause ??= this.#wait(Math.min(error.retryAfter ?? 1, longestPause) * 1000).finally(() => {
           this.#pause = undefined;
         });
         await this.#pause;
