@@ -28,6 +28,12 @@ export async function readBody(request: Request, limit: number = maxBodyBytes): 
   return concat(...chunks);
 }
 
+/** Refuses a body with GET: HTTP servers drop it, so no proof could cover it. */
+export function assertNoBodyWithGet({ method, headers }: Request): void {
+  const announced = headers.has('transfer-encoding') || (headers.get('content-length') ?? '0') !== '0';
+  if (method === 'GET' && announced) throw new Problem('malformed-request', 'This request takes no body');
+}
+
 /** The JSON of a body, as its schema wants it. An endpoint without a schema takes no body. */
 export function parseBody<B>(body: Uint8Array, contentType: string | null, schema: z.ZodType<B> | undefined): B {
   if (!schema) {

@@ -8,7 +8,7 @@ import type { Service } from '../service.ts';
 import { StoreError, UnknownOutcome } from '../store/errors.ts';
 import type { Commit } from '../store/store.ts';
 import { Session } from '../transport/session.ts';
-import { assertNoQuery, parseBody, readBody, readQuery } from './body.ts';
+import { assertNoBodyWithGet, assertNoQuery, parseBody, readBody, readQuery } from './body.ts';
 import type { Call, Endpoint, Outcome } from './endpoint.ts';
 import { rateLimited, windowUse } from './rates.ts';
 import { replayed } from './recorded-change.ts';
@@ -154,6 +154,7 @@ async function decide(
   const { headers } = request;
   let weight = 1;
   try {
+    assertNoBodyWithGet(request);
     const body = parseBody(bodyBytes, headers.get('content-type'), endpoint.body);
     if (!endpoint.query) assertNoQuery(request);
     const query = endpoint.query ? readQuery(request) : {};

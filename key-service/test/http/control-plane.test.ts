@@ -59,6 +59,13 @@ describe.each(storeKinds)('%s', (kind) => {
     expect((await admin.call('GET', '/v1/keys?limit=1&after=a&after=a')).status).toBe(400);
   });
 
+  it('§7.3 a page has 100 keys unless it is said otherwise', async () => {
+    const lister = await harness.client(adminRoles, { tenant: 'south' });
+    for (let i = 0; i < 101; i++) expect((await lister.call('POST', '/v1/keys', {})).status).toBe(201);
+    const { body } = await lister.call('GET', '/v1/keys');
+    expect([body.keys.length, body.next]).toEqual([100, body.keys[99].key_id]);
+  });
+
   it('§7.2 of concurrent rotations one wins', async () => {
     const { key_id } = await newKey();
     const replies = await Promise.all(Array.from({ length: 5 }, () => post(key_id, 'rotate', { from_version: 1 })));

@@ -50,6 +50,24 @@ describe('paths', () => {
     expect(entry).not.toContain(name);
   });
 
+  it('§8.2 what was refused is in the log as it was asked for, with the key only where it has the form of one', async () => {
+    const last = async () => {
+      const { size } = (await harness.store.head()).tree;
+      const [leaf] = await harness.store.entries(size - 1, size);
+      return JSON.parse(Buffer.from(leaf?.entry ?? []).toString());
+    };
+    const items = [{ version: 1, wrapped_key: 'AAAA', key_context: { purpose: 'x' } }];
+    await alice.call('POST', '/v1/keys/alias:nobody/unwrap', { items });
+    const context = expect.stringMatching(/^[\w-]{43}$/);
+    expect((await last()).items).toEqual([{ n: 1, key: 'alias:nobody', version: 1, context, outcome: 'not-allowed' }]);
+    await alice.call('POST', '/v1/keys/no-key/unwrap', { items });
+    expect((await last()).items).toEqual([{ n: 1, version: 1, context, outcome: 'not-allowed' }]);
+    await alice.call('POST', `/v1/keys/${key}/rotate`, { from_version: 1 });
+    const refused = await last();
+    expect(refused).toMatchObject({ operation: 'rotate-key', status: 403, items: [{ n: 1, outcome: 'not-allowed' }] });
+    expect([refused.items[0].key, refused.key, refused.change]).toEqual([undefined, undefined, undefined]);
+  });
+
   it('a key may be percent-encoded; the proof names the path as it is sent', async () => {
     expect(await verdict('GET', `/v1/keys/${key.replace('-', '%2D')}`)).toBe('200 ok');
     const bend = { claims: { htu: `${harness.url}/v1/keys/${key}` } };

@@ -2,7 +2,7 @@
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,6 +19,35 @@ beforeAll(async () => {
 afterAll(async () => {
   expect(await service.end('SIGTERM')).not.toBeNull();
   rmSync(data, { recursive: true });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+describe('before it is ready', () => {
+  it('§9.5 it listens, and answers 503 with a time to come back and no body', async () => {
+    const port = await freePort();
+    const folder = mkdtempSync(join(tmpdir(), 'bulla-dev-'));
+    const starting = startProcess(['dev', '--port', String(port), '--data', folder], 'curl');
+    let started = false;
+    const ended = starting.finally(() => (started = true));
+    const early: unknown[] = [];
+    while (!started) {
+      const response = await fetch(`http://127.0.0.1:${port}/.well-known/bulla-key-service`).catch(() => undefined);
+      if (response === undefined) await new Promise((resolve) => setTimeout(resolve, 1));
+      else if (response.status === 200) break;
+      else early.push([response.status, response.headers.get('retry-after'), await response.text()]);
+    }
+    await (await ended).end('SIGTERM');
+    rmSync(folder, { recursive: true });
+    for (const answer of early) expect(answer).toEqual([503, '1', '']);
+    expect(early.length).toBeGreaterThan(0);
+  });
 });
 
 describe('what the development service prints', () => {

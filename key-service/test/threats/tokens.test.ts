@@ -164,6 +164,17 @@ describe('a token for something else', () => {
     expect(await withToken(north({ exp: -1 }))).toBe('401 token-expired');
   });
 
+  it('§3.2 times may be 30 s off, and not more', async () => {
+    expect(await withToken(north({ exp: now() - 20 }))).toBe('200 ok');
+    expect(await withToken(north({ exp: now() - 31 }))).toBe('401 token-expired');
+    expect(await withToken(north({ iat: now() + 20 }))).toBe('200 ok');
+    expect(await withToken(north({ iat: now() + 40 }))).toBe('401 token-claims');
+    expect(await withToken(north({ nbf: now() + 20 }))).toBe('200 ok');
+    expect(await withToken(north({ nbf: now() + 40 }))).toBe('401 token-claims');
+    expect(await withToken(north({ exp: now() + 15 * 60 + 20 }))).toBe('200 ok');
+    expect(await withToken(north({ exp: now() + 15 * 60 + 40 }))).toBe('401 token-lifetime');
+  });
+
   it('expires while it is remembered', async () => {
     // The service may allow its clock some skew: what counts is that the memory of a token does not outlive it.
     const token = north({ exp: now() - 57 });
