@@ -214,6 +214,19 @@ describe('context and metadata', () => {
 });
 
 describe('rewrap', () => {
+  test('another key needs the context that the message was encrypted with, and is told so', async () => {
+    const bob = await place.key('bob.key');
+    place.write('case', 'x');
+    await place.ok(['encrypt', '-r', alice, '-c', 'case=1', 'case']);
+    const rewrap = (...more: string[]) =>
+      place.bulla(['rewrap', '-k', 'alice.key', '-r', bob, '--in-place', ...more, 'case.bulla']);
+    const without = await rewrap();
+    expect([without.exitCode, without.stderr]).toEqual([6, expect.stringMatching(/needs the context.*missing "case"/)]);
+    expect(without.stderr).toContain('--context name=value');
+    expect((await rewrap('-c', 'case=2')).exitCode).toBe(4);
+    expect((await rewrap('-c', 'case=1')).exitCode).toBe(0);
+  });
+
   test('hands a message over, in place and elsewhere, from files and pipes', async () => {
     const bob = await place.key('bob.key');
     place.write('a', 'first');
