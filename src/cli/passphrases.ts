@@ -52,8 +52,9 @@ export async function passphraseFrom(args: Arguments, fd: number): Promise<strin
   const others = descriptorOptions.filter((name) => args.integer(name, 0) === fd);
   const isShared = others.length > 1 || (fd === 0 && args.readsStandardInput);
   const { line, more } = isShared ? await nextLine(fd) : await onlyLine(fd);
+  const passphrase = passphraseOf(line);
   if (more) throw new UsageError(`File descriptor ${fd} gives more than the line of a passphrase`);
-  return passphraseOf(line);
+  return passphrase;
 }
 
 /** Throws a {@link UsageError} that repeats nothing of it. */

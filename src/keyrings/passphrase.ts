@@ -5,6 +5,7 @@ import { randomBytes } from '../crypto/random.ts';
 import { assert } from '../lib/assert.ts';
 import { maxIterations, minIterations } from '../lib/limits.ts';
 import { integer, optional, type ReadersOf, takeOptions, takeString } from '../lib/options.ts';
+import { isAssigned } from '../lib/unicode.ts';
 import { assertWellFormed, encodeUtf8 } from '../lib/utf8.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
 import type { Keyring } from './keyring.ts';
@@ -23,7 +24,10 @@ const saltLength = 32;
 
 /** Options of {@link passphraseKeyring}. */
 export interface PassphraseKeyringOptions extends LocalKeyOptions {
-  /** Not empty. Normalized to NFC, so that the same keys typed on two systems give the same passphrase. */
+  /**
+   * Not empty, of characters that Unicode 15.0 assigns. Normalized to NFC, so that the same keys typed on two systems give the same
+   * passphrase.
+   */
   readonly passphrase: string;
   /** PBKDF2 iterations when encrypting, 600,000 (default) to 10,000,000. More make guessing slower, and opening as well. */
   readonly iterations?: number | undefined;
@@ -43,6 +47,8 @@ function takePassphrase(value: unknown, name: string): string {
   assert(passphrase !== '', name, 'a string that is not empty');
   // Before it is normalized: some runtimes replace unpaired surrogates then.
   assertWellFormed(passphrase, name);
+  // Other characters have another normal form in a runtime that knows them (§8.5).
+  assert(isAssigned(passphrase), name, 'characters that Unicode 15.0 assigns');
   return passphrase;
 }
 

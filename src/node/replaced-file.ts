@@ -25,13 +25,17 @@ export async function findTarget(path: PlainPath, overwrite: boolean): Promise<P
   if (found.isDirectory()) throw systemError('EISDIR', 'illegal operation on a directory', path);
   if (!found.isFile()) throw systemError('EINVAL', 'not a regular file', path);
   if (!overwrite) throw systemError('EEXIST', 'file already exists', path);
-  const real = typeof path === 'string' ? await realpath(path) : await realpath(path, 'buffer');
+  const real = await realPathOf(path).catch(ignoring('ENOENT'));
   // A link of procfs may name a file that was removed, or is in another place of the same name.
-  const named = await stat(real).catch(ignoring('ENOENT'));
-  if (named === undefined || !isSameFile(named, found)) {
+  const named = real === undefined ? undefined : await stat(real).catch(ignoring('ENOENT'));
+  if (real === undefined || named === undefined || !isSameFile(named, found)) {
     throw systemError('EINVAL', 'the link leads to a file without this name', path);
   }
   return real;
+}
+
+function realPathOf(path: PlainPath): Promise<PlainPath> {
+  return typeof path === 'string' ? realpath(path) : realpath(path, 'buffer');
 }
 
 /** Whether two looks at the file system saw one file. */

@@ -25,7 +25,7 @@ export interface Outcome {
 export interface Given {
   readonly stdin?: string | Uint8Array;
   /** What file descriptor 3 gives. */
-  readonly fd3?: string;
+  readonly fd3?: string | Uint8Array;
   /** The program that runs it. Default: the Node of this process. */
   readonly node?: string;
 }

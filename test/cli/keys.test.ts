@@ -1,7 +1,8 @@
+import { spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Workplace } from './command.ts';
+import { main, outcomeOf, Workplace } from './command.ts';
 
 let place: Workplace;
 
@@ -78,6 +79,23 @@ describe('recipients', () => {
     expect(stderr).not.toContain(secret.slice(9, 30));
   });
 
+  test('as Windows stores it: UTF-16, or behind a byte order mark', async () => {
+    const alice = await place.key('alice.key');
+    const key = place.text('alice.key');
+    for (const encode of [
+      (text: string) => Buffer.from(`\ufeff${text}`),
+      (text: string) => Buffer.from(`\ufeff${text}`, 'utf16le'),
+    ]) {
+      place.write('team', encode(`${alice}\r\n`));
+      place.write('alice.txt', encode(key.replaceAll('\n', '\r\n')));
+      await place.ok(['encrypt', '-f', '-R', 'team', 'a']);
+      const { stdout } = await place.ok(['decrypt', '-k', 'alice.txt', 'a.bulla', '-o', '-']);
+      expect(stdout.toString()).toBe('first');
+    }
+    place.write('team', Buffer.from('fffefd', 'hex'));
+    expect((await place.bulla(['encrypt', '-f', '-R', 'team', 'a'])).exitCode).toBe(7);
+  });
+
   test('a bad line in a list is named', async () => {
     const alice = await place.key('alice.key');
     place.write('team', `${alice}\nnobody\n`);
@@ -101,6 +119,38 @@ describe('passphrases', () => {
     expect((await place.bulla(['decrypt', '--passphrase-fd', '9', 'a.bulla', '-o', '-'])).exitCode).toBe(7);
   });
 
+  test.each([
+    ['Latin-1', Buffer.from('gr\xfc\xdfe\n', 'latin1'), 'is not UTF-8'],
+    ['random bytes', Buffer.from('80818283', 'hex'), 'is not UTF-8'],
+    ['UTF-16', Buffer.from('\ufefforbit\n', 'utf16le'), 'is not UTF-8'],
+    ['UTF-16 without a mark', Buffer.from('orbit', 'utf16le'), 'has a NUL'],
+    ['a second line', 'orbit\nvelvet', 'more than the line'],
+    ['a second line behind bytes', Buffer.from('ab\n\x81rest', 'latin1'), 'more than the line'],
+    ['nothing', '', 'is empty'],
+    ['a mark alone', '\ufeff\n', 'is empty'],
+    ['a character of a later Unicode', '\u{105d2}\u0307', 'Unicode 15.0'],
+    ['too much', 'x'.repeat(5_000), 'too long'],
+  ])('%s is refused, and nothing of it repeated', async (_, given, says) => {
+    place.write('passphrase', given);
+    for (const fd3 of [given, undefined]) {
+      const line = 'exec "$0" "$1" encrypt --passphrase-fd 3 -o o a 3< passphrase';
+      const { exitCode, stderr } =
+        fd3 === undefined
+          ? await outcomeOf(spawn('sh', ['-c', line, process.execPath, main], { cwd: place.folder }))
+          : await place.bulla(['encrypt', '--passphrase-fd', '3', '-o', 'o', 'a'], { fd3 });
+      expect([exitCode, stderr]).toEqual([2, expect.stringContaining(says)]);
+      expect(stderr).not.toMatch(/orbit|rest|gr/);
+      expect(place.names()).toEqual(['a', 'passphrase']);
+    }
+  });
+
+  test('two lines of one descriptor are two passphrases', async () => {
+    await place.ok(['encrypt', '--passphrase-fd', '3', 'a'], { fd3: 'old' });
+    const rewrap = ['rewrap', '--passphrase-fd', '3', '--new-passphrase-fd', '3', '-i', 'a.bulla'];
+    await place.ok(rewrap, { fd3: 'old\nnew\n' });
+    await place.ok(['decrypt', '--passphrase-fd', '3', 'a.bulla', '-o', '-'], { fd3: 'new' });
+  });
+
   test('together with public keys, and exchanged by rewrap', async () => {
     const alice = await place.key('alice.key');
     await place.ok(['encrypt', '-r', alice, '--passphrase-fd', '3', 'a'], { fd3: 'old' });
@@ -122,7 +172,6 @@ describe('passphrases', () => {
   test('without a terminal there is nobody to ask', async () => {
     // setsid takes the controlling terminal away.
     const { spawnSync } = await import('node:child_process');
-    const { main } = await import('./command.ts');
     const { status, stderr } = spawnSync('setsid', ['-w', process.execPath, main, 'encrypt', '-p', 'a'], {
       cwd: place.folder,
       encoding: 'utf8',

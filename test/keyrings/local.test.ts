@@ -85,6 +85,11 @@ describe('passphraseKeyring', () => {
     const make = (options: unknown) => () => passphraseKeyring(options as never);
     expect(make({ passphrase: '' })).toThrow(/^passphrase must be/);
     expect(make({ passphrase: Uint8Array.of(1) })).toThrow(/^passphrase must be/);
+    // Unicode 16.0 composes the first two, Unicode 15.0 does not.
+    for (const later of ['\u{105d2}\u0307', '\u2ffc', 'a\u{1c89}', '\u0378', '\uffff']) {
+      expect(make({ passphrase: later })).toThrow(/^passphrase must be characters that Unicode 15.0 assigns/);
+    }
+    expect(make({ passphrase: 'Zo\u00eb \u{1fada} \ue000 \u0e01' })).not.toThrow();
     expect(make({ passphrase: 'a\ud800' })).toThrow(/^passphrase has an unpaired surrogate$/);
     for (const iterations of [0, 599_999, 10_000_001, 1e6 + 0.5, '600000']) {
       expect(make({ passphrase: 'p', iterations })).toThrow(/^iterations must be/);

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import {
   appendFileSync,
+  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { open as openHandle } from 'node:fs/promises';
@@ -15,6 +18,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { attach, decrypt, encrypt, open } from '../../src/index.ts';
+import type { Keyring } from '../../src/keyrings/keyring.ts';
 import { observedKeyring } from '../../src/keyrings/observed.ts';
 import { decryptFile, encryptFile, fileSource, rewrapFile } from '../../src/node.ts';
 import { codeOf, fastKeyring, rejection, s } from '../support/data.ts';
@@ -189,6 +193,14 @@ describe('encryptFile and decryptFile', () => {
   });
 });
 
+describe('files that have another size than the system says', () => {
+  test.each([['/proc/self/status'], ['/sys/kernel/mm/transparent_hugepage/enabled']])('%s', async (path) => {
+    expect(await codeOf(encryptFile(path, at('x'), { keyring }))).toBe('ERR_SOURCE_UNREADABLE');
+    expect(await codeOf(fileSource(path))).toBe('ERR_SOURCE_UNREADABLE');
+    expect(names()).toEqual([]);
+  });
+});
+
 describe('fileSource', () => {
   test('random access, closed by its owner', async () => {
     const plaintext = randomBytes(100_000);
@@ -225,6 +237,30 @@ describe('rewrapFile', () => {
     await rewrapFile(at('envelope'), at('envelope'), { from: keyring, to, overwrite: true });
     await decryptFile(at('body'), at('again'), { keyring: to, envelope: readFileSync(at('envelope')) });
     expect(readFileSync(at('again')).equals(plaintext)).toBe(true);
+  });
+
+  test('a newer message that takes the place meanwhile is not overwritten, whatever the file is called', async () => {
+    writeFileSync(at('newer'), await encrypt('tuesday', { keyring: to }));
+    symlinkSync('message', at('link'));
+    for (const [one, other] of [
+      ['message', 'message'],
+      ['link', 'message'],
+      ['message', 'link'],
+    ] as const) {
+      writeFileSync(at('message'), await encrypt('monday', { keyring }));
+      const from: Keyring = {
+        ...keyring,
+        unwrapDataKeyBytes(...args) {
+          copyFileSync(at('newer'), at('copy'));
+          renameSync(at('copy'), at('message'));
+          return (keyring as Required<Keyring>).unwrapDataKeyBytes(...args);
+        },
+      };
+      const rewrapping = rewrapFile(at(one), at(other), { from, to, overwrite: true });
+      expect(await codeOf(rewrapping)).toBe('ERR_SOURCE_CHANGED');
+      expect(readFileSync(at('message')).equals(readFileSync(at('newer')))).toBe(true);
+      expect(names()).toEqual(['link', 'message', 'newer']);
+    }
   });
 
   test('what fails leaves the file as it was', async () => {
