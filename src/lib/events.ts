@@ -1,5 +1,7 @@
 /** What happens, for whoever operates an application: no secrets, no plaintext, no values of contexts. */
 
+import { tell } from './callbacks.ts';
+
 /** A request to the key service, with all its attempts, has ended. */
 export interface ServiceCallEvent {
   readonly type: 'service-call';
@@ -92,14 +94,10 @@ export type BullaEvent =
   | DecryptEvent
   | DecryptionFailedEvent;
 
-/** Is told what happens. What it throws is ignored: watching must not change what is watched. */
+/** Is told what happens. What it throws or rejects with is ignored: watching must not change what is watched. */
 export type OnEvent = (event: BullaEvent) => void;
 
 /** Tells an event. */
 export function emit(onEvent: OnEvent | undefined, event: BullaEvent): void {
-  try {
-    onEvent?.(event);
-  } catch {
-    // See OnEvent.
-  }
+  tell(onEvent, event);
 }

@@ -10,6 +10,7 @@ import {
   hkdfSync,
   KeyObject,
 } from 'node:crypto';
+import { setImmediate } from 'node:timers';
 import type { Awaitable, Bytes } from '../types.ts';
 import type { NativeAead, NativeCrypto, NativeHmac, NativeSecret } from './native.ts';
 import { turnTaker } from './turns.ts';
@@ -22,7 +23,6 @@ const tagLength = 16;
  */
 const syncLength = 2 ** 20 + tagLength;
 
-const { setImmediate } = globalThis;
 /** Hands results on, now and then after a turn of the event loop. */
 export const takeTurns = turnTaker({ slice: 1, nextTurn: (resume) => setImmediate(resume) });
 

@@ -13,24 +13,26 @@ export interface TurnOptions {
 }
 
 /**
- * A function that hands results on: at once while work has gone on for less than a slice, after a turn of the event loop otherwise. Work is a row of calls with no more than a slice between them; who
- * waited for longer than that has let others in already.
+ * A function that hands results on: at once while less than a slice of time has passed since others last had their turn, after a turn of the event loop otherwise. Whether
+ * they had it is seen, and not guessed from pauses: a single piece of work may take longer than a slice.
  */
 export function turnTaker({ slice, nextTurn, now = () => performance.now() }: TurnOptions) {
   let begun = 0;
-  let last = Number.NEGATIVE_INFINITY;
   let turn: Promise<void> | undefined;
-  const endTurn = () => {
-    turn = undefined;
-    begun = last = now();
+  let awaited = false;
+  const begin = () => {
+    begun = now();
+    awaited = false;
+    turn = new Promise<void>(nextTurn).then(() => {
+      // Who waited goes on to work: that work, too, is followed by a turn.
+      if (awaited) begin();
+      else turn = undefined;
+    });
   };
   return <Result>(result: Result): Awaitable<Result> => {
-    if (turn !== undefined) return turn.then(() => result);
-    const time = now();
-    if (time - last > slice) begun = time;
-    last = time;
-    if (time - begun < slice) return result;
-    turn = new Promise<void>(nextTurn).then(endTurn);
-    return turn.then(() => result);
+    if (turn === undefined) begin();
+    if (!awaited && now() - begun < slice) return result;
+    awaited = true;
+    return (turn as unknown as Promise<void>).then(() => result);
   };
 }

@@ -5,6 +5,7 @@ import { randomize } from '../crypto/random.ts';
 import { defaultSuite } from '../crypto/suites.ts';
 import { encodeEnvelope } from '../envelope/envelope.ts';
 import { encodeHeader } from '../envelope/header.ts';
+import { KeyError } from '../errors.ts';
 import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
 import { assert } from '../lib/assert.ts';
 import { timeOf } from '../lib/callbacks.ts';
@@ -79,6 +80,7 @@ export async function beginEncryption(options: TakenEncryption, plaintextLength?
 
   const { dataKey, wrappedKeys, keyUse } = await keyring.generateDataKey({ signal, random, plaintextLength });
   signal?.throwIfAborted();
+  if (wrappedKeys.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring gave no wrapped key');
   const salt = await randomize(pooled(saltLength), random);
   const header = encodeHeader({
     suite: defaultSuite,

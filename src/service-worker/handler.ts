@@ -1,12 +1,24 @@
 /** The fetch handler of a service worker that answers from messages. */
 
-import { assert, assertFunction, assertInteger, assertOptions } from '../lib/assert.ts';
+import { assert } from '../lib/assert.ts';
+import { tell } from '../lib/callbacks.ts';
+import {
+  arrayOf,
+  func,
+  integer,
+  optional,
+  type ReadersOf,
+  type Taken,
+  takeClock,
+  takeOptions,
+  takeString,
+} from '../lib/options.ts';
 import { beginBody } from './body.ts';
 import { isContentType, safeContentType } from './content-type.ts';
 import { failureResponse, notFound } from './failure.ts';
 import { OpenedMessages, type Representation } from './opened-messages.ts';
 import { requestedRange } from './ranges.ts';
-import { assertResource, type MessageResource } from './resource.ts';
+import { type MessageResource, type TakenResource, takeResource } from './resource.ts';
 
 /** The part of a `FetchEvent` that is used. */
 export interface FetchEventLike {
@@ -17,17 +29,21 @@ export interface FetchEventLike {
 /** Options of {@link createDecryptingHandler}. */
 export interface DecryptingHandlerOptions {
   /**
-   * The message behind a URL, or `null` for a request that is not for this handler and goes on to the network. A fetch event is decided at once, so what takes time is given as
-   * a promise; one of `null` is a 404. Is asked for GET and HEAD alone.
+   * The message behind a URL, or nothing (`null` or `undefined`) for a request that is not for this handler and goes on to the network. A fetch event is
+   * decided at once, so what takes time is given as a promise; one of nothing is a 404. Is asked for GET and HEAD alone. The resource is read once, and what
+   * `match` throws or rejects with is an answer with status 500.
    */
-  readonly match: (url: URL, request: Request) => MessageResource | Promise<MessageResource | null> | null;
+  readonly match: (
+    url: URL,
+    request: Request,
+  ) => MessageResource | Promise<MessageResource | null | undefined> | null | undefined;
   /** Media types that a message may have besides pictures, audio, video and plain text; without parameters, in lower case. See {@link MessageResource.contentType}. Default: none. */
   readonly allowedContentTypes?: readonly string[] | undefined;
   /** Opened messages to keep, 0 to 1,000; each holds a message key. Default: 16. */
   readonly maxOpened?: number | undefined;
   /** Milliseconds after which an opened message is opened anew, and its data key asked for again. Default: 300,000. */
   readonly maxAge?: number | undefined;
-  /** Is told what a request failed with, which the page is not. */
+  /** Is told what a request failed with, which the page is not. What it throws or rejects with is ignored. */
   readonly onError?: ((error: unknown, request: Request) => void) | undefined;
   /** The clock, in milliseconds. Default: `Date.now`. */
   readonly now?: (() => number) | undefined;
@@ -37,13 +53,28 @@ export interface DecryptingHandlerOptions {
 export interface DecryptingHandler {
   /** A listener for `fetch`: answers what is matched and leaves the rest alone. */
   readonly onFetch: (event: FetchEventLike) => void;
-  /** The answer to a request, or `undefined` where it is not matched. Rejects with the reason of the request's signal alone. */
+  /** The answer to a request, or `undefined` where it is not matched. Rejects with the reason of the request's signal, and with nothing else. */
   readonly respond: (request: Request) => Promise<Response> | undefined;
   /** Forgets every opened message and ends what is still being read, for example when the user signs out. */
   readonly forget: () => void;
 }
 
-const names = ['match', 'allowedContentTypes', 'maxOpened', 'maxAge', 'onError', 'now'];
+const readers = {
+  match: func<DecryptingHandlerOptions['match']>(),
+  allowedContentTypes: optional(takeContentTypes, []),
+  maxOpened: optional(integer(0, 1_000), 16),
+  maxAge: optional(integer(0, 86_400_000), 300_000),
+  onError: optional(func<NonNullable<DecryptingHandlerOptions['onError']>>()),
+  now: takeClock,
+} satisfies ReadersOf<DecryptingHandlerOptions>;
+type Settings = Taken<typeof readers>;
+
+function takeContentTypes(value: unknown, name: string): readonly string[] {
+  const types = arrayOf(takeString)(value, name);
+  const isType = (type: string) => isContentType(type) && type === type.toLowerCase() && !type.includes(';');
+  assert(types.every(isType), name, 'an array of media types in lower case');
+  return types;
+}
 
 /**
  * Makes a handler that decrypts on the fly, so that `<img>`, `<video>`, `<audio>` and `fetch` read messages as if they were plaintext and seek in them. It answers 200, 206 and 416 with the
@@ -60,7 +91,7 @@ const names = ['match', 'allowedContentTypes', 'maxOpened', 'maxAge', 'onError',
  * addEventListener('fetch', media.onFetch);
  */
 export function createDecryptingHandler(options: DecryptingHandlerOptions): DecryptingHandler {
-  const settings = readOptions(options);
+  const settings = takeOptions(options, readers);
   const opened = new OpenedMessages(settings);
   const respond = (request: Request): Promise<Response> | undefined => {
     const { method } = request;
@@ -71,7 +102,7 @@ export function createDecryptingHandler(options: DecryptingHandlerOptions): Decr
     } catch (error) {
       matched = Promise.reject(error);
     }
-    return matched === null ? undefined : answer(request, matched, opened, settings);
+    return matched === null || matched === undefined ? undefined : answer(request, matched, opened, settings);
   };
   return {
     respond,
@@ -83,28 +114,9 @@ export function createDecryptingHandler(options: DecryptingHandlerOptions): Decr
   };
 }
 
-type Settings = ReturnType<typeof readOptions>;
-
-function readOptions(options: DecryptingHandlerOptions) {
-  assertOptions(options, names);
-  const { match, allowedContentTypes = [], maxOpened = 16, maxAge = 300_000, onError, now = Date.now } = options;
-  assert(typeof match === 'function', 'match', 'a function');
-  const isType = (type: unknown) => isContentType(type) && type === type.toLowerCase() && !type.includes(';');
-  assert(
-    Array.isArray(allowedContentTypes) && allowedContentTypes.every(isType),
-    'allowedContentTypes',
-    'an array of media types in lower case',
-  );
-  assertInteger(maxOpened, 0, 1_000, 'maxOpened');
-  assertInteger(maxAge, 0, 86_400_000, 'maxAge');
-  assertFunction(onError, 'onError');
-  assertFunction(now, 'now');
-  return { match, allowedContentTypes: [...allowedContentTypes], maxOpened, maxAge, onError, now };
-}
-
 async function answer(
   request: Request,
-  matched: MessageResource | Promise<MessageResource | null>,
+  matched: MessageResource | Promise<MessageResource | null | undefined>,
   opened: OpenedMessages,
   settings: Settings,
 ): Promise<Response> {
@@ -112,12 +124,12 @@ async function answer(
   let representation: Representation | undefined;
   const fail = (error: unknown) => {
     if (representation !== undefined) opened.forget(url, representation);
-    settings.onError?.(error, request);
+    tell(settings.onError, error, request);
   };
   try {
-    const resource = await matched;
-    if (resource === null) return notFound(request.method);
-    assertResource(resource);
+    const given = await matched;
+    if (given === null || given === undefined) return notFound(request.method);
+    const resource = takeResource(given);
     representation = await opened.get(url, resource, request.signal);
     return await representationResponse(request, representation, typeOf(resource, representation, settings), fail);
   } catch (error) {
@@ -127,7 +139,7 @@ async function answer(
   }
 }
 
-function typeOf({ contentType }: MessageResource, { message }: Representation, settings: Settings): string {
+function typeOf({ contentType }: TakenResource, { message }: Representation, settings: Settings): string {
   if (contentType === undefined) return safeContentType(message.header.contentType, settings.allowedContentTypes);
   assert(isContentType(contentType), 'contentType', 'a media type');
   return contentType;

@@ -11,7 +11,7 @@ import { type OpenedMessage, open, readFront } from '../message/open.ts';
 import type { Source } from '../message/source.ts';
 import { openSource } from '../message/sources.ts';
 import type { Bytes } from '../types.ts';
-import { type MessageResource, sameResource } from './resource.ts';
+import { sameResource, type TakenResource } from './resource.ts';
 
 /** An opened message with its entity tag. */
 export interface Representation {
@@ -29,7 +29,7 @@ export interface CacheLimits {
 }
 
 interface Entry {
-  readonly resource: MessageResource;
+  readonly resource: TakenResource;
   readonly opened: Moment;
   readonly flight: SingleFlight<Representation>;
   /** Ends everything that reads from the message. */
@@ -48,7 +48,7 @@ export class OpenedMessages {
   }
 
   /** The message behind a URL, opened now or at hand. Rejects with what {@link open} rejects with and with the signal's reason. */
-  async get(url: string, resource: MessageResource, signal: AbortSignal): Promise<Representation> {
+  async get(url: string, resource: TakenResource, signal: AbortSignal): Promise<Representation> {
     const entry = this.#entryFor(url, resource);
     if (entry.representation !== undefined) return entry.representation;
     try {
@@ -73,7 +73,7 @@ export class OpenedMessages {
     this.#entries.clear();
   }
 
-  #entryFor(url: string, resource: MessageResource): Entry {
+  #entryFor(url: string, resource: TakenResource): Entry {
     const { maxAge, now } = this.#limits;
     const kept = this.#entries.get(url);
     const isYoung = kept !== undefined && elapsed(kept.opened, now) < maxAge;
@@ -91,7 +91,7 @@ export class OpenedMessages {
 
 /** Opens a message; `shared` ends that, and `end` also what is read from it later. */
 async function openResource(
-  { source, keyring, context, envelope }: MessageResource,
+  { source, keyring, context, envelope }: TakenResource,
   shared: AbortSignal,
   end: AbortController,
 ): Promise<Representation> {

@@ -1,9 +1,17 @@
 /** What stands behind a URL of a page: a message, and what opens it. */
 
-import type { Keyring } from '../keyrings/keyring.ts';
-import { assert, assertOptions } from '../lib/assert.ts';
-import { equalConstantTime } from '../lib/bytes.ts';
+import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
+import { equalConstantTime, isBytes } from '../lib/bytes.ts';
 import { sameMap } from '../lib/maps.ts';
+import {
+  optional,
+  optionalMap,
+  type ReadersOf,
+  type Taken,
+  takeBytes,
+  takeOptions,
+  takeString,
+} from '../lib/options.ts';
 import type { SourceInput } from '../message/sources.ts';
 import type { Context } from '../types.ts';
 
@@ -24,29 +32,47 @@ export interface MessageResource {
   readonly contentType?: string | undefined;
 }
 
-const names = ['source', 'keyring', 'context', 'envelope', 'contentType'];
+const readers = {
+  source: takeSource,
+  keyring: takeKeyring,
+  context: optionalMap,
+  envelope: optional(takeBytesOrText),
+  contentType: optional(takeString),
+} satisfies ReadersOf<MessageResource>;
 
-/** Throws a `TypeError` that names what is wrong in a resource. The keyring and the source are checked where they are used. */
-export function assertResource(resource: unknown): asserts resource is MessageResource {
-  assertOptions(resource, names);
-  const { contentType } = resource;
-  assert(contentType === undefined || typeof contentType === 'string', 'contentType', 'a string');
+/** A resource as it was when it was matched. */
+export type TakenResource = Taken<typeof readers>;
+
+/** Takes a resource. Throws a `TypeError` that names what is wrong in it; whether the source is one shows when it is opened. */
+export function takeResource(resource: unknown): TakenResource {
+  return takeOptions(resource, readers, 'the resource');
 }
 
-/** Whether two resources are one message opened with one keyring; sources other than URLs are compared as objects. */
-export function sameResource(a: MessageResource, b: MessageResource): boolean {
+/** Bytes and URLs are copied; what else there is cannot be changed, or is asked anew each time. */
+function takeSource(value: unknown, name: string): SourceInput {
+  if (isUrl(value)) return new URL(value.href);
+  return isBytes(value) ? takeBytes(value, name) : (value as SourceInput);
+}
+
+function takeBytesOrText(value: unknown, name: string): Uint8Array | string {
+  return typeof value === 'string' ? value : takeBytes(value, name);
+}
+
+/** Whether two resources are one message opened with one keyring. Blobs and sources of the caller's own are compared as objects. */
+export function sameResource(a: TakenResource, b: TakenResource): boolean {
   return (
     a.keyring === b.keyring &&
-    sameEnvelope(a.envelope, b.envelope) &&
-    sourceIdentity(a.source) === sourceIdentity(b.source) &&
-    sameMap(a.context ?? {}, b.context ?? {})
+    sameContents(a.envelope, b.envelope) &&
+    sameContents(a.source, b.source) &&
+    sameMap(a.context, b.context)
   );
 }
 
-function sameEnvelope(a: MessageResource['envelope'], b: MessageResource['envelope']): boolean {
-  return a instanceof Uint8Array && b instanceof Uint8Array ? equalConstantTime(a, b) : a === b;
+function sameContents(a: SourceInput | undefined, b: SourceInput | undefined): boolean {
+  if (isBytes(a) && isBytes(b)) return equalConstantTime(a, b);
+  return isUrl(a) && isUrl(b) ? a.href === b.href : a === b;
 }
 
-function sourceIdentity(source: SourceInput): unknown {
-  return Object.prototype.toString.call(source) === '[object URL]' ? `url ${(source as URL).href}` : source;
+function isUrl(value: unknown): value is URL {
+  return Object.prototype.toString.call(value) === '[object URL]';
 }

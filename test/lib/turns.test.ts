@@ -40,32 +40,52 @@ describe('turns of the event loop', () => {
   test('all who come before the turn wait for the same one', async () => {
     const { inTurn, pass, turn, waiting } = byHand(8);
     void inTurn(0);
-    for (let i = 0; i < 3; i++) {
-      pass(4);
-      void inTurn(0);
-    }
+    pass(8);
     const others = [inTurn(1), inTurn(2)];
     expect(waiting.length).toBe(1);
     await turn();
     expect(await Promise.all(others)).toEqual([1, 2]);
   });
 
-  test('a call after a pause waits for nothing', () => {
-    const { inTurn, pass, waiting } = byHand(8);
-    for (let i = 0; i < 50; i++, pass(9)) expect(inTurn(i)).toBe(i);
+  test('pieces that take longer than a slice: a turn after each but the first', async () => {
+    const { inTurn, pass, turn } = byHand(8);
+    pass(500);
+    expect(inTurn(0)).toBe(0);
+    for (let i = 1; i < 20; i++) {
+      pass(500);
+      const late = inTurn(i);
+      expect(late).toBeInstanceOf(Promise);
+      await turn();
+      expect(await late).toBe(i);
+    }
+  });
+
+  test('a call after a turn that others had anyway waits for nothing', async () => {
+    const { inTurn, pass, turn, waiting } = byHand(8);
+    for (let i = 0; i < 50; i++, pass(9)) {
+      expect(inTurn(i)).toBe(i);
+      await turn();
+    }
+    expect(waiting).toEqual([]);
+  });
+
+  test('nothing is asked for once nobody works', async () => {
+    const { inTurn, pass, turn, waiting } = byHand(8);
+    void inTurn(0);
+    pass(9);
+    void inTurn(0);
+    await turn();
+    await turn();
     expect(waiting).toEqual([]);
   });
 
   test('the time of the turn itself is nobody’s work', async () => {
-    const { inTurn, pass, turn, waiting } = byHand(8);
+    const { inTurn, pass, turn } = byHand(8);
     void inTurn(0);
-    pass(7);
-    void inTurn(0);
-    pass(1);
+    pass(8);
     void inTurn(0);
     pass(500);
     await turn();
     expect(inTurn(1)).toBe(1);
-    expect(waiting).toEqual([]);
   });
 });

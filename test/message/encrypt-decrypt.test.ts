@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { attach, decrypt, detach, encrypt, fromText, inspect, toText } from '../../src/index.ts';
+import type { Keyring } from '../../src/keyrings/keyring.ts';
 import {
   boundarySizes,
   codeOf,
@@ -212,5 +213,28 @@ describe('arguments', () => {
     expect(await codeOf(decrypt(body, { keyring }))).toBe('ERR_NOT_A_MESSAGE');
     expect(await codeOf(decrypt({ envelope: body, body: envelope }, { keyring }))).toBe('ERR_NOT_A_MESSAGE');
     expect(fromText(toText(envelope))).toEqual(envelope);
+  });
+});
+
+describe('what nobody could read is not written', () => {
+  test.each([0, 999, -86_400_000, Number.NaN, 2 ** 32 * 1000, Number.POSITIVE_INFINITY, new Date(), '1'])(
+    'a clock that shows %s',
+    async (time) => {
+      const now = () => time as number;
+      await expect(encrypt('x', { keyring, now })).rejects.toThrow(TypeError);
+    },
+  );
+
+  test('a keyring that gives no wrapped keys', async () => {
+    const none: Keyring = {
+      ...keyring,
+      generateDataKey: async (options) => ({ ...(await keyring.generateDataKey(options)), wrappedKeys: [] }),
+    };
+    await expect(encrypt('x', { keyring: none })).rejects.toMatchObject({ code: 'ERR_KEYRING_CANNOT' });
+  });
+
+  test.each(['4096', [4096], 4096.0000000000009, new Number(4096)])('segmentSize %j', async (segmentSize) => {
+    const options = { keyring, segmentSize: segmentSize as number };
+    await expect(encrypt('x', options)).rejects.toThrow(/^segmentSize must be/);
   });
 });

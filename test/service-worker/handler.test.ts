@@ -444,3 +444,68 @@ describe('failures', () => {
     }
   });
 });
+
+describe('what the application gives and does', () => {
+  test('a resource is what it was when it was matched: the next user gets nothing of the last one', async () => {
+    const source = await encrypt('of alice', { keyring, context: { user: 'alice' } });
+    const resource = { source, keyring, context: { user: 'alice' } };
+    const { respond } = createDecryptingHandler({ match: () => resource });
+    expect((await respond(get()))?.status).toBe(200);
+    resource.context.user = 'bob';
+    expect((await respond(get()))?.status).toBe(422);
+    Object.assign(resource, { keyring: fastKeyring(9), context: { user: 'alice' } });
+    expect((await respond(get()))?.status).toBe(422);
+    Object.assign(resource, { keyring });
+    source[source.byteLength - 1] = (source[source.byteLength - 1] as number) ^ 1;
+    expect((await respond(get()))?.status).toBe(422);
+  });
+
+  test('a match without an answer goes to the network', () => {
+    const { respond } = createDecryptingHandler({ match: () => undefined });
+    expect(respond(get())).toBeUndefined();
+  });
+
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error('the logger failed');
+      },
+    ],
+    ['rejects', () => Promise.reject(new Error('the logger failed'))],
+  ])('an onError that %s changes no answer', async (_, onError) => {
+    const source = await encrypt('x', { keyring });
+    const { respond } = createDecryptingHandler({ match: () => ({ source, keyring: fastKeyring(9) }), onError });
+    expect((await respond(get()))?.status).toBe(422);
+  });
+
+  test('an abort while the first segment is read ends the answer and the read', async () => {
+    const message = await encrypt(pattern(40 * s), { keyring, segmentSize: s });
+    let reads = 0;
+    let hanging = () => {};
+    const begun = new Promise<void>((resolve) => {
+      hanging = resolve;
+    });
+    let told: unknown;
+    const source: Source = {
+      size: message.byteLength,
+      read(offset, length, signal) {
+        if (++reads < 4) return Promise.resolve(message.subarray(offset, offset + length));
+        hanging();
+        return new Promise((_, reject) => {
+          signal?.addEventListener('abort', () => {
+            told = signal.reason;
+            reject(signal.reason);
+          });
+        });
+      },
+    };
+    const { respond } = createDecryptingHandler({ match: () => ({ source, keyring }) });
+    const controller = new AbortController();
+    const response = respond(new Request(`${origin}/x`, { signal: controller.signal }));
+    await begun;
+    controller.abort(new Error('the page went away'));
+    await expect(response).rejects.toThrow('the page went away');
+    expect(told).toBeDefined();
+  });
+});
