@@ -271,7 +271,7 @@ describe('opened messages', () => {
     let time = 0;
     const { respond } = createDecryptingHandler({
       match: () => ({ source, keyring: counted }),
-      maxAge: 100,
+      maxAge: 100_000,
       maxOpened: 2,
       now: () => time,
     });
@@ -284,9 +284,9 @@ describe('opened messages', () => {
     expect(await unwrapsFor('c')).toBe(1);
     expect(await unwrapsFor('a', 'c')).toBe(0);
     expect(await unwrapsFor('b')).toBe(1);
-    time = 99;
+    time = 99_000;
     expect(await unwrapsFor('b')).toBe(0);
-    time = 100;
+    time = 100_000;
     expect(await unwrapsFor('b')).toBe(1);
     const none = counting();
     const uncached = createDecryptingHandler({ match: () => ({ source, keyring: none }), maxOpened: 0 });
