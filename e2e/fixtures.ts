@@ -178,6 +178,14 @@ export class App {
     return path;
   }
 
+  /** Does what must put an error on the console: those that match are expected, in this while alone. */
+  async expectProblems(expected: RegExp, work: () => Promise<void>): Promise<void> {
+    const before = this.#problems.length;
+    await work();
+    const since = this.#problems.splice(before);
+    this.#problems.push(...since.filter((problem) => !expected.test(problem)));
+  }
+
   /** Takes a picture of the whole page into test-results/looks/. */
   async screenshot(name: string): Promise<void> {
     const before = this.#problems.length;

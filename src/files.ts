@@ -10,3 +10,4 @@ export {
   encryptBlob,
 } from './files/blobs.ts';
 export { openFileToSave, type SaveOptions } from './files/save.ts';
+export { visible as displayName } from './lib/display.ts';

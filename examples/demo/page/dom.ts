@@ -1,5 +1,7 @@
 // Elements, and what is said to those who do not see them.
 
+import { displayName } from 'bulla/files';
+
 /** The element of an id that stands in index.html. */
 export function byId<Kind extends HTMLElement = HTMLElement>(id: string): Kind {
   const found = document.getElementById(id);
@@ -15,6 +17,13 @@ export function element<Tag extends keyof HTMLElementTagNameMap>(
 ): HTMLElementTagNameMap[Tag] {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);
+  return made;
+}
+
+/** A name from elsewhere, which cannot reorder, hide or imitate what stands around it. */
+export function nameElement(text: string): HTMLElement {
+  const made = element('bdi', { className: 'name' });
+  made.textContent = displayName(text);
   return made;
 }
 

@@ -1,11 +1,12 @@
 // One file in the list: what can be known of it, and what can be done with it.
 
+import { displayName } from 'bulla/files';
 import type { Account } from './account.ts';
-import { announce, button, element, showFacts, stopMedia } from './dom.ts';
+import { announce, button, element, nameElement, showFacts, stopMedia } from './dom.ts';
 import { equal } from './merkle.ts';
 import { versionOf } from './rotation.ts';
 import { deleteFile, fetchFile, openName, type StoredFile, tryToOpen } from './store.ts';
-import { errorWords, sizeWords } from './words.ts';
+import { codeWords, errorWords, sizeWords } from './words.ts';
 
 /** What a list does for its items. */
 export interface FileViewOptions {
@@ -23,8 +24,9 @@ export class FileView {
   readonly #detail = element('p', { className: 'detail' });
   readonly #more = element('div', { hidden: true });
   readonly #actions = element('div', { className: 'row' });
-  readonly #title = element('strong', { className: 'name', textContent: 'Sealed file' });
+  readonly #title = nameElement('Sealed file');
   #name: string | undefined;
+  #working: AbortController | undefined;
 
   constructor({ account, file, onDeleted }: FileViewOptions) {
     this.#account = account;
@@ -37,8 +39,7 @@ export class FileView {
     this.#actions.append(button('Inspect', () => this.#inspect()));
     if (!this.isOwn) return;
     const remove = async () => {
-      await this.#work('Deleting', () => deleteFile(file.id));
-      onDeleted(file);
+      if (await this.#work('Deleting', () => deleteFile(file.id))) onDeleted(file);
     };
     this.#actions.append(button('Delete', remove));
   }
@@ -64,8 +65,13 @@ export class FileView {
     if (this.isOwn && file.name !== old.name && this.item.dataset['state'] !== 'working') await this.#openName();
   }
 
-  /** Ends what it plays: it is about to be removed. */
+  /** Ends what it does and plays: it is about to be removed. */
   close(): void {
+    this.#working?.abort();
+    this.#stopMedia();
+  }
+
+  #stopMedia(): void {
     for (const media of this.#more.querySelectorAll<HTMLMediaElement>('audio, video')) stopMedia(media);
   }
 
@@ -74,7 +80,7 @@ export class FileView {
     if (!this.isOwn) {
       this.#enter('sealed');
       const tenant = this.#file.inspection.wrappedKeys[0]?.keyContext['tenant'] ?? 'somebody';
-      this.#title.textContent = `Sealed by ${tenant}`;
+      this.#title.textContent = `Sealed by ${displayName(tenant)}`;
       this.#label();
       return this.#insert(button('Try to open', () => this.#try()));
     }
@@ -86,7 +92,7 @@ export class FileView {
 
   async #openName(): Promise<void> {
     try {
-      this.#name = await openName(this.#account, this.#file);
+      this.#name = displayName(await openName(this.#account, this.#file));
       this.#title.textContent = this.#name;
       this.#detail.textContent = detailWords(this.#file);
       this.#enter('done');
@@ -114,8 +120,10 @@ export class FileView {
   async #explainMedia(src: string): Promise<void> {
     const response = await fetch(src, { headers: { Range: 'bytes=0-0' } }).catch(() => undefined);
     const code = response?.headers.get('Bulla-Error');
-    if (response?.ok) this.#fail(new Error('the browser does not know this kind of file'));
-    else this.#fail(new Error(code ?? 'the service worker is not in charge of this page; load it again'));
+    this.#toggle('Open');
+    if (response?.ok) this.#failWith('The browser does not know this kind of file. Download it instead.');
+    else if (code) this.#failWith(codeWords(code));
+    else this.#failWith('The service worker is not in charge of this page. Load it again.');
   }
 
   async #download(): Promise<void> {
@@ -147,11 +155,11 @@ export class FileView {
       'Id, its context': id,
       Ciphertext: sizeWords(size),
       Plaintext: sizeWords(plaintextLength ?? 0),
-      Type: header.contentType ?? 'not given',
+      Type: displayName(header.contentType ?? 'not given'),
       Encrypted: header.created.toLocaleString(),
       Suite: `${header.suite}, ${suiteName}`,
       'Segment size': `${header.segmentSize / 1024} KiB`,
-      'Context names': header.contextNames.join(', '),
+      'Context names': displayName(header.contextNames.join(', ')),
       'Data key': header.keyUse === 'single' ? 'its own' : 'shared',
       ...Object.fromEntries(wrappedKeys.map((key, i) => [`Wrapped key ${i + 1}`, wrappedWords(key)])),
       'Name wrapped under': `version ${versionOf(name) ?? '?'}`,
@@ -163,10 +171,10 @@ export class FileView {
     return element('div', { className: 'inspection' }, warning, facts);
   }
 
-  /** Shows something below the buttons, or hides it where it is shown already. `what` is the text of its button. */
-  #toggle(what: 'Open' | 'Inspect', content: Node): void {
-    const isShown = !this.#more.hidden && this.#more.dataset['what'] === what;
-    this.close();
+  /** Shows something below the buttons, or hides it where it is shown already or is nothing. `what` is the text of its button. */
+  #toggle(what: 'Open' | 'Inspect', content?: Node): void {
+    const isShown = content === undefined || (!this.#more.hidden && this.#more.dataset['what'] === what);
+    this.#stopMedia();
     this.#more.replaceChildren(...(isShown ? [] : [content]));
     this.#more.hidden = isShown;
     this.#more.dataset['what'] = what;
@@ -179,12 +187,15 @@ export class FileView {
   async #work(
     verb: string,
     work: (onProgress: (done: number, total: number) => void, signal: AbortSignal) => Promise<void>,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const abort = new AbortController();
     const progress = element('progress', { max: 1 });
     progress.setAttribute('aria-label', verb);
     this.#detail.textContent = `${verb}…`;
-    this.#detail.after(progress);
+    const cancel = button('Cancel', () => abort.abort(), `Cancel ${this.#title.textContent}`);
+    this.#working = abort;
+    this.item.dataset['state'] = 'working';
+    this.#detail.after(progress, cancel);
     announce(`${verb} ${this.#title.textContent}`);
     try {
       await work((done, total) => {
@@ -192,16 +203,27 @@ export class FileView {
       }, abort.signal);
       this.#detail.textContent = detailWords(this.#file);
       this.#enter('done');
+      return true;
     } catch (error) {
-      this.#fail(error);
+      if (abort.signal.aborted) {
+        this.#enter('done');
+        this.#detail.textContent = 'Cancelled. Nothing was kept of it.';
+        announce(`${this.#title.textContent}: ${this.#detail.textContent}`);
+      } else this.#fail(error);
+      return false;
     } finally {
       progress.remove();
+      cancel.remove();
     }
   }
 
   #fail(error: unknown): void {
+    this.#failWith(errorWords(error));
+  }
+
+  #failWith(words: string): void {
     this.#enter('failed');
-    this.#detail.textContent = errorWords(error);
+    this.#detail.textContent = words;
     announce(`${this.#title.textContent}: ${this.#detail.textContent}`);
   }
 
@@ -238,7 +260,7 @@ function versionWords({ inspection }: StoredFile): string {
 }
 
 function detailWords({ created, inspection, size }: StoredFile): string {
-  const type = inspection.header.contentType;
+  const type = displayName(inspection.header.contentType ?? '');
   return [sizeWords(inspection.plaintextLength ?? size), type, created.toLocaleString()].filter(Boolean).join(' · ');
 }
 
@@ -249,6 +271,6 @@ function wrappedWords({
   serviceId,
   keyContext,
 }: StoredFile['inspection']['wrappedKeys'][number]): string {
-  const context = Object.entries(keyContext).map(([name, value]) => `${name}=${value}`);
+  const context = Object.entries(keyContext).map(([name, value]) => displayName(`${name}=${value}`));
   return `${keyId}, version ${version}, of ${serviceId} (${method}); key context ${context.join(', ')}`;
 }

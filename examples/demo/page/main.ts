@@ -6,9 +6,9 @@ import { clearAudit, showAudit } from './audit-view.ts';
 import { announce, byId, element, notice, showFacts } from './dom.ts';
 import { FileView } from './file-view.ts';
 import { describeKey, rewrapFiles, rotateKey } from './rotation.ts';
-import { remember, signedIn } from './session.ts';
+import { onSessionOfOtherTab, remember, signedIn } from './session.ts';
 import { listFiles, type StoredFile } from './store.ts';
-import { upload } from './upload-view.ts';
+import { Uploads } from './upload-view.ts';
 import { count, errorWords, versionWords } from './words.ts';
 
 const people = [
@@ -19,10 +19,10 @@ const people = [
 interface Signed {
   readonly account: Account;
   readonly administrator: KeyServiceClient;
+  readonly uploads: Uploads;
 }
 
 let current: Signed | undefined;
-let uploads = Promise.resolve();
 let views: readonly FileView[] = [];
 
 async function start(): Promise<void> {
@@ -30,6 +30,8 @@ async function start(): Promise<void> {
   wireSignIn(config);
   wireFiles();
   wireCards();
+  // One user at a time: a page of somebody who signed out elsewhere would encrypt for one user and open for another.
+  onSessionOfOtherTab(() => location.reload());
   const user = await signedIn();
   if (user === undefined) showSignIn();
   else await enter(config, user);
@@ -68,7 +70,8 @@ function showSignIn(): void {
 
 async function enter(config: ServiceConfig, user: string): Promise<void> {
   const account = createAccount(config, user, () => queueMicrotask(showCalls));
-  current = { account, administrator: administratorClient(config, account.tenant) };
+  const uploads = new Uploads(byId('files'), account, () => attempt(refresh));
+  current = { account, administrator: administratorClient(config, account.tenant), uploads };
   await remember(user);
   byId('sign-in').hidden = true;
   for (const id of ['app', 'who']) byId(id).hidden = false;
@@ -81,6 +84,7 @@ async function enter(config: ServiceConfig, user: string): Promise<void> {
 }
 
 async function leave(): Promise<void> {
+  current?.uploads.end();
   await remember(undefined);
   // Players would be cut off by the worker in the middle of what they read.
   for (const view of views) view.close();
@@ -148,12 +152,8 @@ function showCalls(): void {
 function wireFiles(): void {
   const chooser = byId<HTMLInputElement>('file');
   const take = (files: FileList | null | undefined) => {
-    for (const file of files ?? []) {
-      // One after the other: WebCrypto would not be faster with several at once.
-      uploads = uploads.then(async () => {
-        if (current && (await upload(byId('files'), current.account, file))) await attempt(refresh);
-      });
-    }
+    for (const file of files ?? []) current?.uploads.add(file);
+    byId('empty').hidden = byId('files').childElementCount > 0;
   };
   chooser.addEventListener('change', () => {
     take([...(chooser.files ?? [])] as unknown as FileList);
@@ -178,7 +178,7 @@ function wireCards(): void {
   const rotate = byId<HTMLButtonElement>('rotate');
   rotate.addEventListener('click', async () => {
     rotate.disabled = true;
-    await attempt(rotateAndRewrap);
+    if (!(await attempt(rotateAndRewrap))) byId('rewrap').hidden = true;
     rotate.disabled = false;
     rotate.focus();
   });
@@ -203,13 +203,15 @@ async function rotateAndRewrap(): Promise<void> {
   await Promise.all([refresh(), showKey()]);
 }
 
-/** Does something, and says above the page where it failed. */
-async function attempt(work: () => Promise<unknown>): Promise<void> {
+/** Does something, and says above the page where it failed. Resolves to whether it worked. */
+async function attempt(work: () => Promise<unknown>): Promise<boolean> {
   try {
     notice('');
     await work();
+    return true;
   } catch (error) {
     notice(errorWords(error));
+    return false;
   }
 }
 

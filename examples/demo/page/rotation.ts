@@ -1,6 +1,6 @@
 // A new version of the key, and every message of the tenant wrapped anew under it.
 
-import { inspect } from 'bulla';
+import { inspect, isBullaError } from 'bulla';
 import { rewrapAll } from 'bulla/bulk';
 import { type KeyDescription, type KeyServiceClient, keyManagement } from 'bulla/service';
 import { type Account, keyAlias } from './account.ts';
@@ -23,10 +23,15 @@ export function describeKey(administrator: KeyServiceClient): Promise<KeyDescrip
   return keyManagement(administrator).describe(keyAlias);
 }
 
-/** Makes the next version. The old ones go on decrypting. */
+/** Makes the next version. The old ones go on decrypting. Where somebody else was faster, their version is as good. */
 export async function rotateKey(administrator: KeyServiceClient): Promise<KeyDescription> {
   const { newest_version } = await describeKey(administrator);
-  return keyManagement(administrator).rotate(keyAlias, newest_version);
+  try {
+    return await keyManagement(administrator).rotate(keyAlias, newest_version);
+  } catch (error) {
+    if (!isBullaError(error) || error.code !== 'ERR_SERVICE_CONFLICT') throw error;
+    return describeKey(administrator);
+  }
 }
 
 /** Re-wraps names and files of the account's tenant that are of older versions. Rejects where some failed, with the first reason. */

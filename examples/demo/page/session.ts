@@ -10,7 +10,17 @@ export async function signedIn(): Promise<string | undefined> {
 
 /** Remembers who signed in, or with `undefined` that nobody is. */
 export async function remember(user: string | undefined): Promise<void> {
+  // A page that was loaded again is no news to others.
+  if ((await signedIn()) === user) return;
   await use('readwrite', (store) => (user === undefined ? store.delete('user') : store.put(user, 'user')));
+  others.postMessage('changed');
+}
+
+const others = new BroadcastChannel(database);
+
+/** Calls a function when somebody signed in or out in another tab. */
+export function onSessionOfOtherTab(changed: () => void): void {
+  others.addEventListener('message', changed);
 }
 
 async function use(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest): Promise<unknown> {

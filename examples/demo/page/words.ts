@@ -16,12 +16,22 @@ const words: Record<string, string> = {
   ERR_THROTTLED: 'The key service is asked too often. Wait a little.',
   ERR_KEY_DISABLED: 'The key is disabled.',
   ERR_KEY_VERSION_UNAVAILABLE: 'That version of the key is no longer in use.',
+  ERR_SOURCE_UNAVAILABLE: 'The store cannot be reached, or its answer broke off. Try again.',
+  ERR_SOURCE_NOT_FOUND: 'This file is no longer in the store.',
+  ERR_SOURCE_CHANGED: 'The file changed while it was read. Open it again.',
   ERR_CRYPTO_UNAVAILABLE: 'This page has no WebCrypto: open it over HTTPS or from localhost, in a current browser.',
 };
 
+/** What an error code says, for example one in an answer of the service worker. */
+export function codeWords(code: string): string {
+  return `${words[code] ?? 'It did not work.'} (${code})`;
+}
+
 /** What went wrong, in a sentence or two, and the code that says it to programs. */
 export function errorWords(error: unknown): string {
-  if (isBullaError(error)) return `${words[error.code] ?? `${error.message}.`} (${error.code})`;
+  if (isBullaError(error)) return words[error.code] ? codeWords(error.code) : `${error.message}. (${error.code})`;
+  // What fetch says of a server that is not there differs in every browser.
+  if (error instanceof TypeError) return 'The store cannot be reached. Is it running? Try again.';
   if (error instanceof DOMException && ['NotReadableError', 'NotFoundError'].includes(error.name)) {
     return 'The file could not be read: it is a folder, or it was moved or changed since you chose it.';
   }

@@ -1,0 +1,28 @@
+/** Text from elsewhere, such as the name of a file, as people can be shown it. */
+
+/**
+ * What is not seen but changes what is seen: control characters, line and paragraph separators, marks and overrides of direction, characters without width,
+ * fillers, tags, and halves of surrogate pairs. Variants of emoji stay.
+ */
+const unseen = /(?!\p{Variation_Selector})[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** Letters that are written from right to left. */
+const rightToLeft =
+  /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
+
+/**
+ * A text that cannot reorder, hide or imitate what stands around it. What nobody would see becomes visible, as in `[U+202E]`. The joiners of emoji and of Indic and
+ * Arabic scripts go the same way: a name that looks strange is better than one that lies.
+ */
+export function visible(text: string): string {
+  return text.replace(unseen, (character) => {
+    const number = (character.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, '0');
+    return `[U+${number}]`;
+  });
+}
+
+/** The same for a place without markup, such as a terminal: text that is written from right to left is isolated from what follows (UAX #9). In a page, use `<bdi>`. */
+export function isolated(text: string): string {
+  const shown = visible(text);
+  return rightToLeft.test(shown) ? `\u2068${shown}\u2069` : shown;
+}

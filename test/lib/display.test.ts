@@ -1,0 +1,30 @@
+// What is shown to people cannot reorder, hide or imitate what stands around it.
+
+import { describe, expect, test } from 'vitest';
+import { isolated, visible } from '../../src/lib/display.ts';
+
+describe('a text from elsewhere', () => {
+  test.each([
+    ['evil\u202egnp.exe', 'evil[U+202E]gnp.exe'],
+    ['\u2066a\u2069\u200f\u061c', '[U+2066]a[U+2069][U+200F][U+061C]'],
+    ['a\u001b[2Jb\u009b', 'a[U+001B][2Jb[U+009B]'],
+    ['one\ntwo\u2028three\r', 'one[U+000A]two[U+2028]three[U+000D]'],
+    ['zero\u200bwidth\ufeff\u00ad', 'zero[U+200B]width[U+FEFF][U+00AD]'],
+    ['half \ud800 of a pair', 'half [U+D800] of a pair'],
+    ['tag \u{e0041}', 'tag [U+E0041]'],
+    ['filler \u3164', 'filler [U+3164]'],
+  ])('%j shows what is unseen', (text, shown) => {
+    expect(visible(text)).toBe(shown);
+    expect(isolated(text)).toBe(shown);
+  });
+
+  test.each(['holiday.png', 'Grüße aus 東京 😀.txt', 'e\u0301', '\u2764\ufe0f', ''])('%j stays as it is', (text) => {
+    expect(visible(text)).toBe(text);
+    expect(isolated(text)).toBe(text);
+  });
+
+  test('what is written from right to left is isolated where there is no markup', () => {
+    expect(visible('שלום.png')).toBe('שלום.png');
+    expect(isolated('שלום.png')).toBe('\u2068שלום.png\u2069');
+  });
+});
