@@ -5,6 +5,7 @@ import { CryptoUnavailableError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { copy } from '../lib/bytes.ts';
 import { maxKeyContextValueLength } from '../lib/limits.ts';
+import { takeMap } from '../lib/options.ts';
 import { sortPairs } from '../schedule/map.ts';
 import type { Bytes } from '../types.ts';
 import type { JsonObject } from './answer.ts';
@@ -176,6 +177,7 @@ function keyName(key: string): string {
 
 function checked({ key, keyContext }: WrapTarget): WrapTarget {
   // Checked and copied now: what one caller gets wrong must not fail those whose calls travel with it.
-  sortPairs(keyContext, 'keyContext', maxKeyContextValueLength);
-  return { key: keyName(key), keyContext: { ...keyContext } };
+  const taken = takeMap(keyContext, 'keyContext');
+  sortPairs(taken, 'keyContext', maxKeyContextValueLength);
+  return { key: keyName(key), keyContext: taken };
 }
