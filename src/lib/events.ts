@@ -84,6 +84,15 @@ export interface DecryptionFailedEvent {
   readonly keyIds: readonly string[];
 }
 
+/** A cell that should be encrypted was read as plaintext, while that is allowed (`docs/fields.md` §6.2). */
+export interface FieldPlaintextEvent {
+  readonly type: 'field-plaintext';
+  readonly table: string;
+  readonly column: string;
+  /** The row's identity. */
+  readonly row: readonly string[];
+}
+
 /** Everything that is told. More types may come. */
 export type BullaEvent =
   | ServiceCallEvent
@@ -92,7 +101,8 @@ export type BullaEvent =
   | CacheEvictionEvent
   | EncryptEvent
   | DecryptEvent
-  | DecryptionFailedEvent;
+  | DecryptionFailedEvent
+  | FieldPlaintextEvent;
 
 /** Is told what happens. What it throws or rejects with is ignored: watching must not change what is watched. */
 export type OnEvent = (event: BullaEvent) => void;

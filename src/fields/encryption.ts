@@ -1,0 +1,263 @@
+/** Rows sealed, opened and searched for, many at once: what `createFieldEncryption` makes. */
+
+import { createDataKeyCache } from '../cache/caching-keyring.ts';
+import type { DataKeyCache } from '../cache/data-key-cache.ts';
+import { randomBytes } from '../crypto/random.ts';
+import type { Keyring } from '../keyrings/keyring.ts';
+import { assert } from '../lib/assert.ts';
+import { timeOf } from '../lib/callbacks.ts';
+import type { OnEvent } from '../lib/events.ts';
+import {
+  arrayOf,
+  func,
+  integer,
+  oneOf,
+  optional,
+  type Reader,
+  type ReadersOf,
+  takeOptions,
+  takeSignal,
+  takeString,
+} from '../lib/options.ts';
+import { fieldKeyIdLength } from '../schedule/field-keys.ts';
+import type { RandomSource } from '../types.ts';
+import type { DataKeyStore } from './data-key-store.ts';
+import { type Fields, type TableDefinition, tablesOf } from './define.ts';
+import { Engine } from './engine.ts';
+import type { FieldPath, OpenedRow, RowToSeal, SealedRow, ValueAt } from './infer.ts';
+import { DataKeys } from './keys.ts';
+import { isName, openRows, sealRows, takeRows } from './row-values.ts';
+import { type FieldTags, searchFor, slotsByName, takeSearch, versionsToAsk } from './search.ts';
+
+/** Options of {@link createFieldEncryption}. */
+export interface FieldEncryptionOptions<Of extends Fields> {
+  /** What {@link defineFields} made. */
+  readonly fields: Of;
+  /**
+   * The keyring of a tenant, asked for at each use. Its key context must hold `use: 'bulla-fields'` and `tenant`, and it must wrap by a secret: `serviceKeyring` (online) or `aesKeyring`.
+   * Data keys are kept in a cache: that of a `cachingKeyring`, or one that all share.
+   */
+  readonly keyring: (tenant: string) => Keyring | Promise<Keyring>;
+  /** Where wrapped data keys are kept. */
+  readonly dataKeys: DataKeyStore;
+  /** A cache of `bulla/cache` for keyrings that bring none. Default: one of 10,000 data keys for five minutes. */
+  readonly cache?: DataKeyCache | undefined;
+  /** `migrating` reads plaintext too, and tells `onEvent` of each such cell. Default: `strict`. */
+  readonly mode?: 'strict' | 'migrating' | undefined;
+  /** The tenant of calls that say none. Default: none. */
+  readonly tenant?: string | undefined;
+  /** Milliseconds for which a data key seals new cells, at least 60,000; then another is made. Default: 90 days. */
+  readonly maxWriteAge?: number | undefined;
+  /** Data keys that were created before this moment seal nothing any more: after a leak. Default: none. */
+  readonly notBefore?: Date | undefined;
+  /** Milliseconds after which a row of a data key is read again, at most 600,000: so long may shredding take to reach this process. Default: 60,000. */
+  readonly rowMaxAge?: number | undefined;
+  /** The ids of tenants' index data keys, in hex. Of a tenant that is named here, no other is used and none is made. Default: none is pinned. */
+  readonly pinnedIndexKeys?: Readonly<Record<string, readonly string[]>> | undefined;
+  /** The clock, in milliseconds since 1970. Default: `Date.now`. */
+  readonly now?: (() => number) | undefined;
+  /** Replaces the platform's random generator. For reproducible tests alone: a predictable source gives everything away. */
+  readonly random?: RandomSource | undefined;
+  /** Is told of cells that are plaintext. */
+  readonly onEvent?: OnEvent | undefined;
+}
+
+/** Options of each call. */
+export interface FieldCallOptions {
+  /** Whose rows these are. It must be that of the rows, where they say one. Default: the rows', else that of the field encryption. */
+  readonly tenant?: string | undefined;
+  /** Ends the call; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of {@link FieldEncryption.open}. */
+export interface OpenFieldsOptions extends FieldCallOptions {
+  /** What the rows were found by: each must hold such a tag (`ERR_FIELD_TAG`), and those of another value of a bucket are left out. */
+  readonly foundBy?: FieldTags | undefined;
+}
+
+/** Options of {@link FieldEncryption.index}. */
+export interface SearchOptions extends FieldCallOptions {
+  /** The name of the index. Default: the only one that the field has. */
+  readonly index?: string | undefined;
+  /** The values of the other columns of a compound index. */
+  readonly with?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** What became of a subject's data keys. */
+export interface Shredded {
+  /** The ids of the data keys, in hex. */
+  readonly dataKeys: readonly string[];
+}
+
+/** Seals, opens and searches for the encrypted columns of {@link Fields}. */
+export interface FieldEncryption<Of extends Fields = Fields> {
+  /**
+   * Rows whose encrypted columns hold records: all else, NULL included, stays as it is. A column that is `undefined` is left out.
+   * Rejects with a `FieldError` that names the place, with what the keyring rejects with, or with a `TypeError` for a wrong argument.
+   */
+  seal<Table extends keyof Of['options'] & string, const Row extends RowToSeal<Of, Table>>(
+    table: Table,
+    rows: readonly Row[],
+    options?: FieldCallOptions,
+  ): Promise<SealedRow<Of, Table, Row>[]>;
+
+  /** Rows whose encrypted columns hold values: of all rows or of none. Rejects as {@link FieldEncryption.seal} does. */
+  open<Table extends keyof Of['options'] & string, Row extends object>(
+    table: Table,
+    rows: readonly Row[],
+    options?: OpenFieldsOptions,
+  ): Promise<OpenedRow<Of, Table, Row>[]>;
+
+  /** The tags by which rows with a value are found. Rejects as {@link FieldEncryption.seal} does. */
+  index<Path extends FieldPath<Of>>(field: Path, value: ValueAt<Of, Path>, options?: SearchOptions): Promise<FieldTags>;
+
+  /** Destroys the data keys of a subject: its cells never open again, and no more can be written. This cannot be undone. */
+  shred(subject: {
+    readonly tenant: string;
+    readonly subject: string;
+    readonly signal?: AbortSignal | undefined;
+  }): Promise<Shredded>;
+}
+
+const day = 86_400_000;
+const takeName: Reader<string> = (value, name) => {
+  const text = takeString(value, name);
+  assert(isName(text), name, '1 to 256 bytes');
+  return text;
+};
+const takeDate: Reader<number> = (value, name) => {
+  assert(Object.prototype.toString.call(value) === '[object Date]', name, 'a Date');
+  const time = Date.prototype.getTime.call(value);
+  assert(!Number.isNaN(time), name, 'a valid Date');
+  return time;
+};
+const takePins: Reader<Readonly<Record<string, readonly string[]>>> = (value, name) => {
+  assert(typeof value === 'object' && value !== null, name, 'an object of tenants');
+  const entries = Object.entries(value).map(([tenant, ids]) => [
+    tenant,
+    arrayOf(takeString, 1)(ids, `${name}.${tenant}`),
+  ]);
+  return Object.freeze(Object.fromEntries(entries));
+};
+const takeObject =
+  <Type extends object>(methods: readonly (keyof Type & string)[], must: string): Reader<Type> =>
+  (value, name) => {
+    const complete = methods.every((method) => typeof (value as Type | null | undefined)?.[method] === 'function');
+    assert(complete, name, must);
+    return value as Type;
+  };
+const readers = {
+  fields: tablesOf,
+  keyring: func<(tenant: string) => Keyring | Promise<Keyring>>(),
+  dataKeys: takeObject<DataKeyStore>(['byId', 'bySlot', 'add', 'shred', 'define'], 'a DataKeyStore'),
+  cache: optional(takeObject<DataKeyCache>(['invalidate'], 'made by createDataKeyCache')),
+  mode: optional(oneOf('strict', 'migrating'), 'strict' as const),
+  tenant: optional(takeName),
+  maxWriteAge: optional(integer(60_000, 10 * 366 * day), 90 * day),
+  notBefore: optional(takeDate, 0),
+  rowMaxAge: optional(integer(0, 600_000), 60_000),
+  pinnedIndexKeys: optional(takePins, {}),
+  now: optional(func<() => number>(), Date.now),
+  random: optional(func<RandomSource>()),
+  onEvent: optional(func<OnEvent>()),
+};
+const call = { tenant: optional(takeName), signal: optional(takeSignal) } satisfies ReadersOf<FieldCallOptions>;
+const openCall = {
+  ...call,
+  foundBy: optional((value: unknown) => value as FieldTags),
+} satisfies ReadersOf<OpenFieldsOptions>;
+const takeParts: Reader<Readonly<Record<string, unknown>>> = (value, name) => {
+  assert(typeof value === 'object' && value !== null, name, 'an object of values');
+  return { ...value };
+};
+const searchCall = {
+  ...call,
+  index: optional(takeString),
+  with: optional(takeParts, {} as Readonly<Record<string, unknown>>),
+} satisfies ReadersOf<SearchOptions>;
+const shredCall = { tenant: takeName, subject: takeName, signal: optional(takeSignal) };
+
+const engines = new WeakMap<object, Engine>();
+
+/** What stands behind a field encryption. Throws a `TypeError` for anything else. */
+export function engineOf(encryption: unknown): Engine {
+  const engine = engines.get(encryption as object);
+  assert(engine !== undefined, 'encryption', 'made by createFieldEncryption');
+  return engine;
+}
+
+/**
+ * Seals and opens the encrypted columns of a database (`docs/fields.md`): each cell bound to its tenant, field and row, with data keys that a tenant's keyring wraps.
+ *
+ * Throws a `TypeError` that names a wrong option.
+ *
+ * @example
+ * const encryption = createFieldEncryption({
+ *   fields,
+ *   keyring: (tenant) => serviceKeyring({ client, keyId: 'alias:fields', keyContext: { use: 'bulla-fields', tenant } }),
+ *   dataKeys: postgresDataKeyStore(pool),
+ * });
+ * const [row] = await encryption.seal('patient', [{ id: 42, clinic: 'north', email: 'alice@example' }]);
+ */
+export function createFieldEncryption<Of extends Fields>(options: FieldEncryptionOptions<Of>): FieldEncryption<Of> {
+  const taken = takeOptions(options, readers);
+  const { fields: tables, dataKeys: store, keyring, random, now, pinnedIndexKeys: pinned } = taken;
+  const cache = taken.cache ?? createDataKeyCache({ maxEntries: 10_000 });
+  const keys = new DataKeys({ ...taken, store, keyring, cache, pinned, now, random });
+  const engine = new Engine({ ...taken, tables, keys, store });
+  const tableOf = (name: unknown): TableDefinition => {
+    const table = tables.get(name as string);
+    assert(table !== undefined, 'table', `one of ${[...tables.keys()].join(', ')}`);
+    return table;
+  };
+  const encryption = {
+    async seal(table: string, rows: unknown, callOptions = {}) {
+      const { tenant, signal } = takeOptions(callOptions, call);
+      return sealRows(engine, tableOf(table), takeRows(rows), tenant, signal);
+    },
+    async open(table: string, rows: unknown, callOptions = {}) {
+      const { tenant, foundBy, signal } = takeOptions(callOptions, openCall);
+      return openRows(engine, tableOf(table), takeRows(rows), tenant, foundBy, signal);
+    },
+    index: async (path: string, value: unknown, callOptions = {}) => search(engine, tableOf, path, value, callOptions),
+    shred: async (subject: unknown) => shred(engine, subject),
+  };
+  engines.set(encryption, engine);
+  return Object.freeze(encryption) as FieldEncryption<Of>;
+}
+
+async function search(
+  engine: Engine,
+  tableOf: (name: string) => TableDefinition,
+  path: string,
+  value: unknown,
+  options: unknown,
+): Promise<FieldTags> {
+  const { tenant = engine.settings.tenant, signal, index, with: parts } = takeOptions(options, searchCall);
+  const [table = '', column = ''] = takeString(path, 'field').split('.');
+  const field = tableOf(table).fields.get(column);
+  assert(
+    field !== undefined,
+    'field',
+    `a table and one of its columns, such as ${table}.${[...tableOf(table).fields.keys()][0]}`,
+  );
+  assert(tenant !== undefined, 'tenant', 'given');
+  const name = slotsByName(field, index)[0]?.index ?? '';
+  const other = (part: string) => (Object.hasOwn(parts, part) ? parts[part] : undefined);
+  const asked = versionsToAsk(field, name).map((slot) => ({ slot, message: takeSearch(field, slot, value, other) }));
+  return searchFor(field, tenant, asked, await engine.begin(signal));
+}
+
+/** §7.2 */
+async function shred({ settings }: Engine, options: unknown): Promise<Shredded> {
+  const { tenant, subject, signal } = takeOptions(options, shredCall, 'subject');
+  signal?.throwIfAborted();
+  const { store, keys, now, random } = settings;
+  const id = await randomBytes(fieldKeyIdLength, random);
+  const created = Math.floor(timeOf(now));
+  const marker = { id, tenant, subject, purpose: 'data', field: null, version: 0, created, state: 'shredded' } as const;
+  const rows = await store.shred({ ...marker, wrapped: null }, { signal });
+  keys.forget();
+  return { dataKeys: rows.map((row) => Array.from(row.id, (byte) => byte.toString(16).padStart(2, '0')).join('')) };
+}

@@ -1,0 +1,244 @@
+/** The data keys of fields: found in a store, unwrapped by a tenant's keyring, checked, and made where there is none. `docs/fields.md` §4. */
+
+import { type CachingKeyring, cachingKeyring } from '../cache/caching-keyring.ts';
+import type { DataKeyCache } from '../cache/data-key-cache.ts';
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
+import { FieldError, isBullaError } from '../errors.ts';
+import { assertKeyring, type DataKey, type Keyring } from '../keyrings/keyring.ts';
+import { BoundedMap } from '../lib/bounded-map.ts';
+import { bytesToKey, equalConstantTime } from '../lib/bytes.ts';
+import { timeOf } from '../lib/callbacks.ts';
+import { deriveFieldKeyId } from '../schedule/field-keys.ts';
+import type { Bytes, RandomSource } from '../types.ts';
+import { type DataKeyRow, type DataKeySlot, type DataKeyStore, slotKey } from './data-key-store.ts';
+import { decodeWrapped, encodeWrapped } from './wrapped.ts';
+
+/** A row as it was found, and when. */
+export interface KnownRow {
+  readonly row: DataKeyRow;
+  readonly at: number;
+  /** Its wrapped keys, once they were looked at. */
+  wrapped?: readonly WrappedKey[];
+  /** The data key whose id was found to be the row's (§4.3). */
+  verified?: DataKey;
+}
+
+/** A data key that is ready for use. */
+export interface OpenedKey {
+  readonly row: DataKeyRow;
+  readonly dataKey: DataKey;
+}
+
+/** What {@link DataKeys} works with. */
+export interface DataKeysSettings {
+  readonly store: DataKeyStore;
+  readonly keyring: (tenant: string) => Keyring | Promise<Keyring>;
+  readonly cache: DataKeyCache;
+  /** Milliseconds for which a row is believed to be as it was. */
+  readonly rowMaxAge: number;
+  /** Milliseconds for which a data key seals. */
+  readonly maxWriteAge: number;
+  /** Milliseconds since 1970. */
+  readonly notBefore: number;
+  /** Hex ids of a tenant's index data keys, where they are pinned (§5.9). */
+  readonly pinned: Readonly<Record<string, readonly string[]>>;
+  readonly now: () => number;
+  readonly random: RandomSource | undefined;
+}
+
+type Signal = AbortSignal | undefined;
+
+const maxRows = 10_000;
+/** §4.7: how far ahead of ours another writer's clock may be. */
+const maxSkew = 3_600_000;
+
+/** See the head of this file. */
+export class DataKeys {
+  readonly #settings: DataKeysSettings;
+  readonly #rows = new BoundedMap<string, KnownRow>(maxRows);
+  /** The ids of the keys that seal, by slot. */
+  readonly #active = new BoundedMap<string, KnownRow>(maxRows);
+  readonly #keyrings = new WeakMap<Keyring, CachingKeyring>();
+
+  constructor(settings: DataKeysSettings) {
+    this.#settings = settings;
+  }
+
+  /** The rows of some ids, by `bytesToKey` of the id: one query for those that are not known (§4.9). */
+  async rows(ids: ReadonlyMap<string, Bytes>, signal: Signal): Promise<ReadonlyMap<string, KnownRow>> {
+    const found = new Map<string, KnownRow>();
+    const missing: Bytes[] = [];
+    for (const [key, id] of ids) {
+      const known = this.#fresh(this.#rows.get(key));
+      if (known === undefined) missing.push(id);
+      else found.set(key, known);
+    }
+    if (missing.length === 0) return found;
+    for (const row of await this.#settings.store.byId(missing, { signal })) {
+      const key = bytesToKey(row.id);
+      if (ids.has(key)) found.set(key, this.#learn(row));
+    }
+    return found;
+  }
+
+  /** The data keys of rows, all at once. */
+  open(rows: readonly KnownRow[], signal: Signal): Promise<readonly OpenedKey[]> {
+    return Promise.all(rows.map(async (known) => ({ row: known.row, dataKey: await this.#unwrap(known, signal) })));
+  }
+
+  /** The keys that seal, by slot; made where there is none that may (§4.6, §4.7). */
+  async active(slots: ReadonlyMap<string, DataKeySlot>, signal: Signal): Promise<ReadonlyMap<string, OpenedKey>> {
+    const found = await this.#find(slots, signal);
+    const missing = [...slots.values()].filter((slot) => !found.has(slotKey(slot)));
+    if (missing.length > 0) await this.#make(missing, found, signal);
+    return this.#openSlots(found, signal);
+  }
+
+  /** The same of those that exist: for searching, which makes no key. */
+  async existing(slots: ReadonlyMap<string, DataKeySlot>, signal: Signal): Promise<ReadonlyMap<string, OpenedKey>> {
+    return this.#openSlots(await this.#find(slots, signal), signal);
+  }
+
+  /** Whether the store says that a subject was shredded (§7.3). */
+  async isShredded(slot: DataKeySlot, signal: Signal): Promise<boolean> {
+    const rows = await this.#settings.store.bySlot([slot], { signal });
+    return rows.some((row) => isShreddedFor(row, slot));
+  }
+
+  /** Forgets what is known of rows: they were changed. */
+  forget(): void {
+    this.#rows.clear();
+    this.#active.clear();
+  }
+
+  async #openSlots(found: ReadonlyMap<string, KnownRow>, signal: Signal) {
+    const keys = await this.open([...found.values()], signal);
+    return new Map([...found.keys()].map((key, i) => [key, keys[i] as OpenedKey]));
+  }
+
+  /** The usable rows of slots. Throws `ERR_FIELD_SHREDDED`. */
+  async #find(slots: ReadonlyMap<string, DataKeySlot>, signal: Signal): Promise<Map<string, KnownRow>> {
+    const found = new Map<string, KnownRow>();
+    const missing: DataKeySlot[] = [];
+    for (const [key, slot] of slots) {
+      const known = this.#fresh(this.#active.get(key));
+      if (known !== undefined && this.#maySeal(known.row)) found.set(key, known);
+      else missing.push(slot);
+    }
+    if (missing.length > 0) this.#take(await this.#settings.store.bySlot(missing, { signal }), missing, found);
+    return found;
+  }
+
+  /** Keeps those of rows that may seal. */
+  #take(rows: readonly DataKeyRow[], slots: readonly DataKeySlot[], found: Map<string, KnownRow>): void {
+    const shredded = slots.find((slot) => rows.some((row) => isShreddedFor(row, slot)));
+    if (shredded !== undefined) throw subjectShredded();
+    const wanted = new Set(slots.map(slotKey));
+    for (const row of rows) {
+      const key = slotKey(row);
+      if (row.state !== 'active' || !wanted.has(key)) continue;
+      if (!this.#isPinned(row)) throw keyError('The index data key of a tenant is not one of those that are pinned');
+      if (!this.#maySeal(row)) continue;
+      const known = this.#learn(row);
+      this.#active.set(key, known);
+      found.set(key, known);
+    }
+  }
+
+  async #make(slots: readonly DataKeySlot[], found: Map<string, KnownRow>, signal: Signal): Promise<void> {
+    const { store, pinned } = this.#settings;
+    if (slots.some(({ purpose, tenant }) => purpose === 'index' && Object.hasOwn(pinned, tenant))) {
+      throw keyError('A pinned index data key of a tenant is not in the store');
+    }
+    const [old, made] = await Promise.all([
+      store.bySlot(slots, { signal }),
+      Promise.all(slots.map((slot) => this.#generate(slot, signal))),
+    ]);
+    const retired = old.filter((row) => row.state === 'active' && !this.#maySeal(row)).map(({ id }) => id);
+    this.#take(await store.add(made, retired, { signal }), slots, found);
+    if (slots.some((slot) => !found.has(slotKey(slot)))) {
+      throw keyError('The store of data keys has none that may seal, although one was added');
+    }
+  }
+
+  async #generate(slot: DataKeySlot, signal: Signal): Promise<DataKeyRow> {
+    const { now, random } = this.#settings;
+    const { tenant, subject, purpose, field, version } = slot;
+    const created = Math.floor(timeOf(now));
+    const keyring = await this.#keyringOf(tenant);
+    // No length is said, so that no cache gives a data key that is shared with messages.
+    const { dataKey, wrappedKeys } = await keyring.generateDataKey({ signal, random });
+    const wrapped = encodeWrapped(wrappedKeys, tenant);
+    const columns = { tenant, subject, purpose, field, version, created };
+    return { ...columns, id: await deriveFieldKeyId(dataKey, columns), state: 'active', wrapped };
+  }
+
+  async #unwrap(known: KnownRow, signal: Signal): Promise<DataKey> {
+    const { row } = known;
+    if (row.state === 'shredded' || row.wrapped === null) throw subjectShredded();
+    const wrapped = known.wrapped ?? decodeWrapped(row.wrapped, row.tenant);
+    if (wrapped === undefined) throw keyError('A data key has a wrapped key that must not stand there');
+    known.wrapped = wrapped;
+    const keyring = await this.#keyringOf(row.tenant);
+    const unwrapped = await keyring.unwrapDataKey(wrapped, { signal }).catch((error: unknown) => {
+      if (isBullaError(error) && error.code === 'ERR_DECRYPTION_FAILED') return null;
+      throw error;
+    });
+    if (unwrapped === null) throw keyError('A data key does not unwrap with the keyring of its tenant');
+    const { dataKey, wrappedKey } = unwrapped;
+    if (known.verified === dataKey) return dataKey;
+    if (!equalConstantTime(await deriveFieldKeyId(dataKey, row), row.id)) {
+      await keyring.rejectDataKey?.(wrappedKey);
+      throw keyError('A data key is not the one that its row says');
+    }
+    known.verified = dataKey;
+    return dataKey;
+  }
+
+  async #keyringOf(tenant: string): Promise<CachingKeyring> {
+    const keyring: Keyring = await this.#settings.keyring(tenant);
+    assertKeyring(keyring, 'what keyring() returns');
+    if ('cache' in keyring) return keyring as CachingKeyring;
+    const known = this.#keyrings.get(keyring);
+    const caching = known ?? cachingKeyring(keyring, this.#settings.cache);
+    if (known === undefined) this.#keyrings.set(keyring, caching);
+    return caching;
+  }
+
+  #maySeal({ purpose, created }: DataKeyRow): boolean {
+    if (purpose === 'index') return true;
+    const { now, maxWriteAge, notBefore } = this.#settings;
+    const time = timeOf(now);
+    return created >= Math.max(notBefore, time - maxWriteAge) && created <= time + maxSkew;
+  }
+
+  #isPinned({ purpose, tenant, id }: DataKeyRow): boolean {
+    const { pinned } = this.#settings;
+    if (purpose !== 'index' || !Object.hasOwn(pinned, tenant)) return true;
+    const hex = Array.from(id, (byte) => byte.toString(16).padStart(2, '0')).join('');
+    return pinned[tenant]?.includes(hex) === true;
+  }
+
+  #learn(row: DataKeyRow): KnownRow {
+    const known: KnownRow = { row, at: performance.now() };
+    const key = bytesToKey(row.id);
+    this.#rows.set(key, known);
+    return known;
+  }
+
+  #fresh(known: KnownRow | undefined): KnownRow | undefined {
+    return known !== undefined && performance.now() - known.at < this.#settings.rowMaxAge ? known : undefined;
+  }
+}
+
+function isShreddedFor(row: DataKeyRow, { tenant, subject }: DataKeySlot): boolean {
+  return row.state === 'shredded' && subject !== null && row.tenant === tenant && row.subject === subject;
+}
+
+function keyError(message: string): FieldError {
+  return new FieldError('ERR_FIELD_KEY', message);
+}
+
+function subjectShredded(): FieldError {
+  return new FieldError('ERR_FIELD_SHREDDED', 'The data keys of this subject were destroyed');
+}

@@ -1,0 +1,58 @@
+/** Work on many small pieces: some at once, since a small call costs more to wait for than to do. */
+
+import { randomBytes } from '../crypto/random.ts';
+import { copy } from '../lib/bytes.ts';
+import type { Awaitable, Bytes, RandomSource } from '../types.ts';
+
+/** Calls under way at once. */
+const chunk = 64;
+/** A generator gives at most 65,536 bytes at once. */
+const maxRandom = 65_536;
+
+/** The results of `work` for 0 to `count - 1`, in their order. It fails with the first that fails, and begins nothing more. */
+export async function inChunks<Result>(
+  count: number,
+  signal: AbortSignal | undefined,
+  work: (i: number) => Awaitable<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  for (let begin = 0; begin < count; begin += chunk) {
+    signal?.throwIfAborted();
+    const begun: Awaitable<Result>[] = [];
+    let waiting = false;
+    for (let i = begin; i < Math.min(count, begin + chunk); i++) {
+      const result = attempt(work, i);
+      waiting ||= result instanceof Promise;
+      begun.push(result);
+    }
+    const done = waiting ? await Promise.all(begun) : (begun as Result[]);
+    for (const result of done) results.push(result);
+  }
+  return results;
+}
+
+/** What is thrown becomes a rejection, so that no promise of the same chunk is left alone. */
+function attempt<Result>(work: (i: number) => Awaitable<Result>, i: number): Awaitable<Result> {
+  try {
+    return work(i);
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}
+
+/** `count` pieces of random bytes, drawn together. */
+export async function randomPieces(
+  count: number,
+  length: number,
+  random: RandomSource | undefined,
+): Promise<(i: number) => Bytes> {
+  const perDraw = Math.floor(maxRandom / length);
+  const draws: Bytes[] = [];
+  for (let begin = 0; begin < count; begin += perDraw) {
+    draws.push(await randomBytes(Math.min(perDraw, count - begin) * length, random));
+  }
+  return (i) => {
+    const at = (i % perDraw) * length;
+    return copy((draws[Math.floor(i / perDraw)] as Bytes).subarray(at, at + length));
+  };
+}
