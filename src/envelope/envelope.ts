@@ -1,8 +1,8 @@
 /** The envelope, `docs/format.md` §2: header, wrapped keys and commitment, to bytes and back. */
 
-import { MessageFormatError } from '../errors.ts';
+import { KeyError, MessageFormatError } from '../errors.ts';
 import { copy } from '../lib/bytes.ts';
-import { maxEnvelopeLength, maxHeaderLength, maxWrappedKeyLength, maxWrappedKeys } from '../lib/limits.ts';
+import { fieldsUse, maxEnvelopeLength, maxHeaderLength, maxWrappedKeyLength, maxWrappedKeys } from '../lib/limits.ts';
 import { commitmentLength } from '../schedule/message-keys.ts';
 import type { Bytes } from '../types.ts';
 import { bulla } from './generated/bulla.js';
@@ -25,10 +25,13 @@ const rules = messageRules({
   3: { name: 'commitment', type: 'bytes', required: true, least: commitmentLength, most: commitmentLength },
 });
 
-/** The bytes of an envelope, to be framed by a copy: they may be a view of memory that others share. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` for wrapped keys that cannot stand together (§8.6). */
+/** The bytes of an envelope, to be framed by a copy: they may be a view of memory that others share. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` for wrapped keys that cannot stand together (§8.6), and `ERR_KEYRING_CANNOT` for those of database fields. */
 export function encodeEnvelope(headerBytes: Bytes, keys: readonly WrappedKey[], commitment: Bytes): Bytes {
   if (keys.length > maxWrappedKeys) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `A message has at most ${maxWrappedKeys} wrapped keys`);
+  }
+  if (keys.some(isOfFields)) {
+    throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring is for database fields and encrypts no messages');
   }
   assertOnePassphrase(keys);
   const entries = keys.map(encodeWrappedKey);
@@ -47,6 +50,7 @@ export function decodeEnvelope(bytes: Bytes): Envelope {
   const headerBytes = envelope.header as Bytes;
   const header = decodeHeader(headerBytes);
   const keys = envelope.keys.map((key) => decodeWrappedKey(key as Bytes));
+  if (keys.some(isOfFields)) throw malformed('envelope', 'has a wrapped key of database fields');
   assertOnePassphrase(keys);
   return { header, headerBytes, keys, commitment: envelope.commitment as Bytes };
 }
@@ -56,4 +60,9 @@ function assertOnePassphrase(keys: readonly WrappedKey[]): void {
   if (keys.length > 1 && keys.filter(({ wrapping }) => wrapping.method === 'passphrase').length > 1) {
     throw malformed('envelope', 'has more than one wrapped key of the method passphrase');
   }
+}
+
+// docs/fields.md §4.5: otherwise a wrapped key could be carried from messages to fields, or the other way round.
+function isOfFields({ keyContext }: WrappedKey): boolean {
+  return keyContext['use'] === fieldsUse;
 }

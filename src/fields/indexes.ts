@@ -88,7 +88,7 @@ const takeName = (given: unknown, name: string): string => {
 const common = {
   name: optional(takeName, undefined),
   version: optional(integer(1, 65_535), 1),
-  normalize: optional(arrayOf(oneOf<NormalizationStep>(...normalizationSteps)), []),
+  normalize: optional(arrayOf(oneOf(...normalizationSteps)), []),
 };
 const computed = { ...common, of: optional(func<(value: never) => ComputedPart>(), undefined) };
 

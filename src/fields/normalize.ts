@@ -13,7 +13,7 @@ const steps: Readonly<Record<NormalizationStep, (text: string) => string>> = {
 };
 
 /** The names of the steps. */
-export const normalizationSteps = Object.keys(steps) as NormalizationStep[];
+export const normalizationSteps = Object.keys(steps) as readonly NormalizationStep[];
 
 /** The text by which a string is found, or `undefined` where a code point is in it that Unicode 15.0 does not assign. */
 export function normalize(text: string, configured: readonly NormalizationStep[]): string | undefined {

@@ -3,11 +3,8 @@
 import { decodeWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
 import { KeyError } from '../errors.ts';
 import { concat, copy, lengthPrefixed, readU32 } from '../lib/bytes.ts';
-import { maxWrappedKeyLength, maxWrappedKeys } from '../lib/limits.ts';
+import { fieldsUse, maxWrappedKeyLength, maxWrappedKeys } from '../lib/limits.ts';
 import type { Bytes } from '../types.ts';
-
-/** The value of `use` in the key context of every data key of fields. */
-export const fieldsUse = 'bulla-fields';
 
 /** Methods that need a secret to wrap. By others, whoever writes the database could plant keys. */
 const methods: readonly string[] = ['service', 'aes'];

@@ -34,3 +34,5 @@ export const maxSegmentSizeLog2 = 22;
 export const minRsaBits = 3_072;
 /** See {@link minRsaBits}. */
 export const maxRsaBits = 8_192;
+/** The value of `use` in the key context of every data key of database fields (`docs/fields.md` §4.4): it is for no message. */
+export const fieldsUse = 'bulla-fields';

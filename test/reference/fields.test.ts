@@ -16,7 +16,7 @@ const keys = keyVectors.map(
 );
 const versions = { 1: 0, 2: 1, 3: 2, 4: 3, 5: 0 };
 
-test('the vectors are what the reference makes', () => {
+test('§7.1 the vectors, tombstones among them, are what the reference makes', () => {
   expect(plain(fieldKeys)).toEqual(keyVectors);
   expect(plain(fieldTags)).toEqual(tagVectors);
   expect(plain(fieldRecords)).toEqual(recordVectors);
