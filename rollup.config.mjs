@@ -38,7 +38,9 @@ const minify = terser({ module: true, ecma: 2020, compress: { passes: 2 } });
 
 /** What runs in browsers and needs no key service and no worker, without what few need. */
 const isLocal = (source) =>
-  !/^\.\/src\/(node|service|service-worker|cache|bulk|url|fields(\/.*)?|keyrings\/(service|observed))\.ts$/.test(source);
+  !/^\.\/src\/(node|service|service-worker|cache|bulk|url|fields(\/.*)?|keyrings\/(service|observed))\.ts$/.test(
+    source,
+  );
 
 /** All of that as one. */
 const everything = {
