@@ -117,7 +117,7 @@ async function inWorkerd(date: string, flags: readonly string[], { project }: Se
     conditions: ['workerd', 'worker', 'browser'],
     logLevel: 'error',
   });
-  const { Miniflare } = await import('miniflare');
+  const { Miniflare } = await import(join(tools, 'miniflare/dist/src/index.js'));
   const miniflare = new Miniflare({
     modules: true,
     script: outputFiles[0]?.text as string,
