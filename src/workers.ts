@@ -2,7 +2,7 @@
 
 import { native } from '#platform';
 import { WorkerError } from './errors.ts';
-import { assertFunction, assertInteger, assertOptions } from './lib/assert.ts';
+import { func, integer, optional, type ReadersOf, takeOptions } from './lib/options.ts';
 import { type WorkerLike, type WorkerPool, Workers } from './workers/pool.ts';
 
 export type { PipeOutput, PipeWork, SegmentPipe, SegmentWorkers } from './stream/pipe.ts';
@@ -19,6 +19,11 @@ export interface WorkerPoolOptions {
   readonly createWorker?: (() => WorkerLike) | undefined;
 }
 
+const readers = {
+  size: optional(integer(1, 16)),
+  createWorker: optional(func<() => WorkerLike>(), createSegmentWorker),
+} satisfies ReadersOf<WorkerPoolOptions>;
+
 /**
  * A pool of workers for `encryptStream` and `decryptStream`. The message's key goes to them as a handle that cannot be exported; key rings, data keys and envelopes stay with the caller. A page's content
  * security policy needs no more than `worker-src 'self'`.
@@ -32,10 +37,7 @@ export interface WorkerPoolOptions {
  * workers.close();
  */
 export function createWorkerPool(options: WorkerPoolOptions = {}): WorkerPool {
-  const { size = defaultSize(), createWorker = createSegmentWorker } = options;
-  assertOptions(options, ['size', 'createWorker']);
-  assertInteger(size, 1, 16, 'size');
-  assertFunction(createWorker, 'createWorker');
+  const { size = defaultSize(), createWorker } = takeOptions(options, readers);
   if (native !== undefined) throw new WorkerError('In this runtime streams use no workers, and need none');
   if (globalThis.Worker === undefined && createWorker === createSegmentWorker) {
     throw new WorkerError('This runtime has no workers (globalThis.Worker)');

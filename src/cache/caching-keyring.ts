@@ -2,7 +2,7 @@
 
 import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
 import { KeyServiceError } from '../errors.ts';
-import { forwarding } from '../keyrings/forwarding.ts';
+import { inFrontOf } from '../keyrings/forwarding.ts';
 import {
   assertKeyring,
   type CacheScope,
@@ -50,9 +50,7 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
   assert(!('cache' in keyring), 'keyring', 'one without a cache');
   const cache = options instanceof DataKeyStore ? options : new DataKeyStore(options as DataKeyCacheOptions);
   const cached = { keyring, cache };
-  return {
-    ...forwarding(keyring),
-    cache,
+  const inFront = inFrontOf(keyring, {
     generateDataKey: (generateOptions) => generate(cached, generateOptions),
     unwrapDataKey: (wrappedKeys, unwrapOptions) => unwrap(cached, wrappedKeys, unwrapOptions),
     async rejectDataKey(wrappedKey) {
@@ -61,7 +59,8 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
       if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
       await keyring.rejectDataKey?.(wrappedKey);
     },
-  };
+  });
+  return { ...inFront, cache };
 }
 
 interface Cached {

@@ -1,7 +1,7 @@
 /** How long, how often and for how much a cached data key may be used. */
 
-import { assert, assertFunction, assertInteger, assertOptions } from '../lib/assert.ts';
 import type { OnEvent } from '../lib/events.ts';
+import { func, integer, optional, type ReadersOf, takeBoolean, takeClock, takeOptions } from '../lib/options.ts';
 
 /** Options of {@link createDataKeyCache}. */
 export interface DataKeyCacheOptions {
@@ -38,28 +38,19 @@ export interface CacheSettings {
   readonly onEvent: OnEvent | undefined;
 }
 
-const names = [
-  ...['maxAge', 'maxMessages', 'maxBytes', 'maxEntries', 'refreshAhead', 'pollInterval', 'now', 'onEvent'],
-];
+const readers = {
+  maxAge: optional(integer(1, 3_600_000), 300_000),
+  // The salt of 256 bits would allow more; docs/format.md §9.
+  maxMessages: optional(integer(1, 2 ** 32), 10_000),
+  maxBytes: optional(integer(1, 2 ** 46), 2 ** 30),
+  maxEntries: optional(integer(1, 1_000_000), 1_000),
+  refreshAhead: optional(takeBoolean, true),
+  pollInterval: optional(integer(0, 3_600_000), 60_000),
+  now: takeClock,
+  onEvent: optional(func<OnEvent>()),
+} satisfies ReadersOf<DataKeyCacheOptions>;
 
 /** Throws a `TypeError` that names a wrong option. */
 export function readCacheSettings(options: DataKeyCacheOptions): CacheSettings {
-  assertNames(options);
-  const { maxAge = 300_000, maxMessages = 10_000, maxBytes = 2 ** 30, maxEntries = 1_000 } = options;
-  const { refreshAhead = true, pollInterval = 60_000, now = Date.now, onEvent } = options;
-  assertInteger(maxAge, 1, 3_600_000, 'maxAge');
-  // The salt of 256 bits would allow more; docs/format.md §9.
-  assertInteger(maxMessages, 1, 2 ** 32, 'maxMessages');
-  assertInteger(maxBytes, 1, 2 ** 46, 'maxBytes');
-  assertInteger(maxEntries, 1, 1_000_000, 'maxEntries');
-  assertInteger(pollInterval, 0, 3_600_000, 'pollInterval');
-  assertFunction(now, 'now');
-  assertFunction(onEvent, 'onEvent');
-  assert(typeof refreshAhead === 'boolean', 'refreshAhead', 'a boolean');
-  return { maxAge, maxMessages, maxBytes, maxEntries, refreshAhead, pollInterval, now, onEvent };
-}
-
-// Apart, because the assertion would narrow the options to a record of unknown values.
-function assertNames(options: object): void {
-  assertOptions(options, names);
+  return takeOptions(options, readers);
 }

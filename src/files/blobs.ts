@@ -2,8 +2,10 @@
 
 import { assert } from '../lib/assert.ts';
 import { maxNameLength } from '../lib/limits.ts';
+import { optional, takeOptions } from '../lib/options.ts';
+import { beginEncryption, takeContentType } from '../message/begin-encryption.ts';
 import { type DecryptStreamOptions, decryptStream } from '../message/decrypt-stream.ts';
-import { type EncryptStreamOptions, encryptStream } from '../message/encrypt-stream.ts';
+import { type EncryptStreamOptions, encryptStreamReaders, sealingStream } from '../message/encrypt-stream.ts';
 import type { DetachedMessage } from '../message/forms.ts';
 import type { MessageHeader } from '../types.ts';
 import { blobOf } from './collect.ts';
@@ -48,11 +50,12 @@ export async function encryptBlob(
   options: EncryptBlobOptions & { readonly detached?: false | undefined },
 ): Promise<Blob>;
 export async function encryptBlob(source: BlobSource, options: EncryptBlobOptions): Promise<Blob | DetachedBlob> {
+  const taken = takeOptions(options, { ...encryptStreamReaders, contentType: optional(takeContentType) });
   const plaintext = streamOf(source, 'source');
-  const { contentType = contentTypeOf(source), detached } = options;
-  const stream = encryptStream({ ...options, contentType });
+  const { contentType = contentTypeOf(source), detached } = taken;
+  const stream = sealingStream(() => beginEncryption({ ...taken, contentType }), taken);
   const message = await blobOf(plaintext.pipeThrough(stream));
-  return detached === true ? { envelope: await stream.envelope, body: message } : message;
+  return detached ? { envelope: await stream.envelope, body: message } : message;
 }
 
 /**
@@ -64,8 +67,8 @@ export async function encryptBlob(source: BlobSource, options: EncryptBlobOption
  * const { plaintext, header } = await decryptBlob(input.files[0], { keyring });
  */
 export async function decryptBlob(message: BlobSource, options: DecryptBlobOptions): Promise<DecryptedBlob> {
-  const sealed = streamOf(message, 'message');
   const stream = decryptStream(options);
+  const sealed = streamOf(message, 'message');
   const plaintext = await blobOf(sealed.pipeThrough(stream));
   return { plaintext, header: await stream.header };
 }
@@ -81,6 +84,6 @@ function isBlob(source: BlobSource): source is Blob {
 }
 
 /** What is longer is no media type, and no message may have it. */
-function contentTypeOf(source: BlobSource): string | undefined {
-  return isBlob(source) && source.type.length <= maxNameLength ? source.type : undefined;
+function contentTypeOf(source: BlobSource): string {
+  return isBlob(source) && source.type.length <= maxNameLength ? source.type : '';
 }

@@ -1,7 +1,7 @@
 /** Saving streams from a page: straight into a file that the user picks, where the browser has the File System Access API, else as a download. */
 
-import { assert, assertOptions } from '../lib/assert.ts';
 import { copy } from '../lib/bytes.ts';
+import { optional, type ReadersOf, takeBoolean, takeOptions, takeText } from '../lib/options.ts';
 import { BlobCollector } from './collect.ts';
 
 /** Options of {@link openFileToSave}. */
@@ -11,6 +11,11 @@ export interface SaveOptions {
   /** `true` never asks for a place, and downloads. Default: `false`. */
   readonly download?: boolean | undefined;
 }
+
+const readers = {
+  suggestedName: takeText,
+  download: optional(takeBoolean, false),
+} satisfies ReadersOf<SaveOptions>;
 
 /** The File System Access API, which not every browser has. */
 interface FilePicker {
@@ -31,10 +36,7 @@ interface FilePicker {
  * await response.body.pipeThrough(decryptStream({ keyring })).pipeTo(file);
  */
 export async function openFileToSave(options: SaveOptions): Promise<WritableStream<Uint8Array>> {
-  const { suggestedName, download = false } = options;
-  assertOptions(options, ['suggestedName', 'download']);
-  assert(typeof suggestedName === 'string' && suggestedName !== '', 'suggestedName', 'the name of a file');
-  assert(typeof download === 'boolean', 'download', 'a boolean');
+  const { suggestedName, download } = takeOptions(options, readers);
   const picker = globalThis as unknown as FilePicker;
   if (download || picker.showSaveFilePicker === undefined) return downloadOnClose(suggestedName);
   const file = await picker.showSaveFilePicker({ suggestedName });

@@ -1,9 +1,18 @@
 /** Several keyrings as one: encrypts for all of them, decrypts with any. */
 
 import { assert } from '../lib/assert.ts';
+import { takeOptions } from '../lib/options.ts';
 import { generateAndWrap } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
-import { assertKeyring, type CacheScope, type Keyring, type KeyringOptions, type Rewrapped } from './keyring.ts';
+import {
+  assertKeyring,
+  type CacheScope,
+  type Keyring,
+  type KeyringOptions,
+  keyringReaders,
+  type Rewrapped,
+  rewrapDataKeyReaders,
+} from './keyring.ts';
 
 /**
  * A keyring whose messages any one of several keyrings opens: a data key is wrapped by each of them, and unwrapped by the first that can, in the order given.
@@ -21,24 +30,34 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     assertKeyring(keyring, `keyring ${i + 1}`);
   });
 
-  const wrapDataKey: Keyring['wrapDataKey'] = async (dataKey, options) => {
+  const wrapDataKey: Keyring['wrapDataKey'] = async (dataKey, given = {}) => {
+    const options = takeOptions(given, keyringReaders);
     const wrapped = await Promise.all(keyrings.map((keyring) => keyring.wrapDataKey(dataKey, options)));
     return wrapped.flat();
   };
   // All methods, the optional ones too: a new one does not compile until it is decided here what it means for several keyrings.
   const combined: Required<Keyring> = {
-    generateDataKey: (options) => generateAndWrap((bytes) => wrapDataKey(bytes, options), options),
+    async generateDataKey(given = {}) {
+      const options = takeOptions(given, keyringReaders);
+      return generateAndWrap((bytes) => wrapDataKey(bytes, options), options);
+    },
     wrapDataKey,
-    unwrapDataKey: (keys, options) =>
-      firstUnwrapped(keyrings, options?.signal, (keyring) => keyring.unwrapDataKey(keys, options)),
-    unwrapDataKeyBytes: (keys, options) =>
-      firstUnwrapped(keyrings, options?.signal, (keyring) => keyring.unwrapDataKeyBytes(keys, options)),
-    rewrapDataKey: (keys, from, options) => rewrapByAll(keyrings, keys, from, options),
-    async ownKeys(keys, service, options) {
+    async unwrapDataKey(keys, given = {}) {
+      const options = takeOptions(given, keyringReaders);
+      return firstUnwrapped(keyrings, options.signal, (keyring) => keyring.unwrapDataKey(keys, options));
+    },
+    async unwrapDataKeyBytes(keys, given = {}) {
+      const options = takeOptions(given, keyringReaders);
+      return firstUnwrapped(keyrings, options.signal, (keyring) => keyring.unwrapDataKeyBytes(keys, options));
+    },
+    rewrapDataKey: async (keys, from, given = {}) =>
+      rewrapByAll(keyrings, keys, from, takeOptions(given, rewrapDataKeyReaders)),
+    async ownKeys(keys, service, given = {}) {
+      const options = takeOptions(given, keyringReaders);
       const own = await Promise.all(keyrings.map(async (keyring) => keyring.ownKeys?.(keys, service, options)));
       return own.flatMap((found) => found ?? []);
     },
-    cacheScope: (options) => scopeOfAll(keyrings, options),
+    cacheScope: async (given = {}) => scopeOfAll(keyrings, takeOptions(given, keyringReaders)),
     async rejectDataKey(wrappedKey) {
       await Promise.all(keyrings.map((keyring) => keyring.rejectDataKey?.(wrappedKey)));
     },
@@ -65,15 +84,12 @@ async function rewrapByAll(
 }
 
 /** Those who have the same scope in all of the keyrings may use whatever any of them gave. */
-async function scopeOfAll(
-  keyrings: readonly Keyring[],
-  options: KeyringOptions | undefined,
-): Promise<CacheScope | undefined> {
+async function scopeOfAll(keyrings: readonly Keyring[], options: KeyringOptions): Promise<CacheScope | undefined> {
   const stated = await Promise.all(
     // Where one of them cannot say (there is no token), another one may still open the message: without the cache.
     keyrings.map(async (keyring) => keyring.cacheScope?.(options)).map((scope) => scope.catch(() => undefined)),
   );
-  options?.signal?.throwIfAborted();
+  options.signal?.throwIfAborted();
   const scopes = stated.filter((scope) => scope !== undefined);
   if (scopes.length < keyrings.length) return undefined;
   return {

@@ -52,7 +52,7 @@ export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
     unwrap: (opener: Opener) => Promise<Key>,
   ): Promise<Unwrapped<Key> | null> => {
     const { signal } = takeOptions(options, keyringReaders);
-    return firstUnwrapped(openers(held, wrappedKeys), signal, async ({ wrappedKey, opener }) => ({
+    return firstUnwrapped(openers(held, [...wrappedKeys]), signal, async ({ wrappedKey, opener }) => ({
       wrappedKey,
       dataKey: await unwrap(opener),
     }));
@@ -66,7 +66,10 @@ export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
     wrapDataKey: async (dataKey, options = {}) => wrapTaken(dataKey, takeOptions(options, keyringReaders)),
     unwrapDataKey: (keys, options = {}) => unwrapFirst(keys, options, (opener) => opener.asHandle()),
     unwrapDataKeyBytes: (keys, options = {}) => unwrapFirst(keys, options, (opener) => opener.asBytes()),
-    cacheScope: async () => scope,
+    async cacheScope(options = {}) {
+      takeOptions(options, keyringReaders);
+      return scope;
+    },
   };
 }
 

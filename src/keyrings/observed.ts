@@ -4,7 +4,7 @@ import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { isBullaError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
-import { forwarding } from './forwarding.ts';
+import { inFrontOf } from './forwarding.ts';
 import { assertKeyring, type Keyring, type KeyringOptions, type Unwrapped } from './keyring.ts';
 
 export type { BullaEvent, DecryptEvent, DecryptionFailedEvent, EncryptEvent, OnEvent } from '../lib/events.ts';
@@ -22,8 +22,7 @@ export type { BullaEvent, DecryptEvent, DecryptionFailedEvent, EncryptEvent, OnE
 export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
   assertKeyring(keyring, 'keyring');
   assert(typeof onEvent === 'function', 'onEvent', 'a function');
-  return {
-    ...forwarding(keyring),
+  return inFrontOf(keyring, {
     async generateDataKey(options) {
       const generated = await keyring.generateDataKey(options);
       const keyIds = generated.wrappedKeys.map(({ keyId }) => keyId);
@@ -40,7 +39,7 @@ export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
       tellFailure(onEvent, 'ERR_DECRYPTION_FAILED', [wrappedKey]);
       keyring.segmentFailed?.(wrappedKey);
     },
-  };
+  });
 }
 
 function watched<Key>(

@@ -122,8 +122,12 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
         return { wrappedKey, wrappedKeys: [wrappedKeyOf(made, serviceId, keyContext)] };
       });
     },
-    ownKeys: async (wrappedKeys, service, { signal } = {}) =>
-      service === client ? (await ownKeys(settings, wrappedKeys, signal)).map(({ wrappedKey }) => wrappedKey) : [],
+    async ownKeys(wrappedKeys, service, given = {}) {
+      const { signal } = takeOptions(given, keyringReaders);
+      return service === client
+        ? (await ownKeys(settings, wrappedKeys, signal)).map(({ wrappedKey }) => wrappedKey)
+        : [];
+    },
     cacheScope: scopes(settings),
   };
 }
@@ -152,7 +156,8 @@ function scopes({ client, keyId, keyContext, decryptKeyIds, mode }: Settings): N
   const pairs = Object.entries(keyContext).sort(([a], [b]) => (a < b ? -1 : 1));
   const about = JSON.stringify([client.url, keyId, pairs, decryptKeyIds, mode]);
   let latest: { readonly credential: string; readonly scope: CacheScope } | undefined;
-  return async ({ signal } = {}) => {
+  return async (given = {}) => {
+    const { signal } = takeOptions(given, keyringReaders);
     const { tenant, principal, credential } = await client.caller({ signal });
     if (latest === undefined || latest.credential !== credential) {
       const user = JSON.stringify([client.url, tenant, principal]);

@@ -23,7 +23,12 @@ export type ReadersOf<Options> = { readonly [Name in keyof Required<Options>]: R
  * Takes options: a frozen object with one member for each reader. The caller's object must be plain, and each of its properties is read exactly once.
  * Throws a `TypeError` that names a wrong option, an unknown one, or a property that is a symbol or not enumerable.
  */
-export function takeOptions<Of extends Readers>(options: unknown, readers: Of, what = 'options'): Taken<Of> {
+export function takeOptions<Of extends Readers>(
+  options: unknown,
+  readers: Of,
+  what = 'options',
+  prefix = '',
+): Taken<Of> {
   const given = plainObject(options, what, 'a plain object');
   for (const name of ownNames(given, what)) {
     if (Object.hasOwn(readers, name)) continue;
@@ -33,7 +38,7 @@ export function takeOptions<Of extends Readers>(options: unknown, readers: Of, w
   for (const name of Object.keys(readers) as (keyof Of & string)[]) {
     // Not what a prototype has, not even a polluted one.
     const value = Object.hasOwn(given, name) ? given[name] : undefined;
-    taken[name] = (readers[name] as Reader<unknown>)(value, name);
+    taken[name] = (readers[name] as Reader<unknown>)(value, prefix + name);
   }
   return Object.freeze(taken) as Taken<Of>;
 }
@@ -75,6 +80,12 @@ export const takeString = (value: unknown, name: string): string => {
   return value;
 };
 
+/** A string with something in it. */
+export const takeText = (value: unknown, name: string): string => {
+  assert(takeString(value, name) !== '', name, 'a string that is not empty');
+  return value as string;
+};
+
 /** `true` or `false`. */
 export const takeBoolean = (value: unknown, name: string): boolean => {
   assert(typeof value === 'boolean', name, 'a boolean');
@@ -87,6 +98,21 @@ export function integer(least: number, most: number): Reader<number> {
     assertInteger(value, least, most, name);
     return value;
   };
+}
+
+/** A copy of a plain object of JSON. Members that are `undefined` are left out, as `JSON.stringify` does. */
+export const takeJsonObject = (value: unknown, name: string): Record<string, unknown> => {
+  const given = plainObject(value, name, 'a plain object');
+  const members = ownNames(given, name).map((member) => [member, takeJson(given[member], `${name}.${member}`)]);
+  return Object.freeze(Object.fromEntries(members.filter(([, taken]) => taken !== undefined)));
+};
+
+function takeJson(value: unknown, name: string): unknown {
+  if (Array.isArray(value)) return arrayOf(takeJson)(value, name);
+  if (typeof value === 'object' && value !== null) return takeJsonObject(value, name);
+  const isJson = value == null || Number.isFinite(value) || ['string', 'boolean'].includes(typeof value);
+  assert(isJson, name, 'a value of JSON');
+  return value;
 }
 
 /** A function, which stays the caller's: see `callbacks.ts` for how to call it. */
@@ -124,9 +150,9 @@ export function arrayOf<Value>(read: Reader<Value>, least = 0): Reader<readonly 
   };
 }
 
-/** Options within options. */
+/** Options within options, whose names in errors begin with that of the outer one. */
 export function nested<Of extends Readers>(readers: Of): Reader<Taken<Of>> {
-  return (value, name) => takeOptions(value, readers, name);
+  return (value, name) => takeOptions(value, readers, name, `${name}.`);
 }
 
 /** What an object must be that is read by its own properties: a literal, of this realm or another, or without a prototype. */

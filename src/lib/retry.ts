@@ -1,7 +1,7 @@
 /** When a request is repeated: how often, after how long, and what `Retry-After` has to do with it. */
 
 import { whenAborted } from './abort.ts';
-import { integer, optional, type ReadersOf, takeOptions } from './options.ts';
+import { integer, nested, optional, type ReadersOf } from './options.ts';
 
 /** How often a request is repeated, and how long each repetition waits. */
 export interface RetryOptions {
@@ -20,14 +20,14 @@ export interface Retry {
   readonly maxRetryAfter: number;
 }
 
-/** Takes {@link RetryOptions}. */
-export function takeRetry(value: unknown, name: string): Retry {
+/** Takes {@link RetryOptions}, which may be left out. */
+export function takeRetry(value: unknown = {}, name = 'retry'): Retry {
   const readers = {
     limit: optional(integer(0, 10), 3),
     delay: optional(integer(0, 60_000), 200),
     maxRetryAfter: optional(integer(0, 3_600), 10),
   } satisfies ReadersOf<RetryOptions>;
-  return takeOptions(value, readers, name);
+  return nested(readers)(value, name);
 }
 
 /** Milliseconds before a repetition, the first of which is 1: exponential with jitter. What the server asked for, in seconds, comes on top. */

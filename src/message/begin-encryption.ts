@@ -109,7 +109,8 @@ function creationTime(now: () => number): number {
   return seconds;
 }
 
-function takeContentType(value: unknown, name: string): string {
+/** The reader of a media type. */
+export function takeContentType(value: unknown, name: string): string {
   const contentType = takeString(value, name);
   assert(encodeUtf8(contentType, name).byteLength <= maxNameLength, name, `at most ${maxNameLength} bytes`);
   return contentType;

@@ -26,7 +26,8 @@ export interface EncryptStream extends TransformStream<Uint8Array, Bytes> {
   readonly envelope: Promise<Bytes>;
 }
 
-const readers = {
+/** The readers of {@link EncryptStreamOptions}. */
+export const encryptStreamReaders = {
   ...encryptionReaders,
   detached: optional(takeBoolean, false),
   onProgress: optional(func<NonNullable<EncryptStreamOptions['onProgress']>>()),
@@ -43,7 +44,7 @@ const readers = {
  * await file.stream().pipeThrough(encryptStream({ keyring })).pipeTo(destination);
  */
 export function encryptStream(options: EncryptStreamOptions): EncryptStream {
-  const taken = takeOptions(options, readers);
+  const taken = takeOptions(options, encryptStreamReaders);
   return sealingStream(() => beginEncryption(taken), taken);
 }
 
@@ -55,7 +56,7 @@ export function sealingStream(
     onProgress,
     signal,
     workers,
-  }: Pick<Taken<typeof readers>, 'detached' | 'onProgress' | 'signal' | 'workers'>,
+  }: Pick<Taken<typeof encryptStreamReaders>, 'detached' | 'onProgress' | 'signal' | 'workers'>,
 ): EncryptStream {
   const envelopeReady = deferred<Bytes>();
   const count = progressCounter(onProgress);

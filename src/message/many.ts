@@ -1,7 +1,7 @@
 /** Arrays of small messages: one data key for all of them, and each wrapped key unwrapped once. */
 
 import { encodedWrappedKey, encodeWrappedKey } from '../envelope/wrapped-key.ts';
-import { forwarding } from '../keyrings/forwarding.ts';
+import { inFrontOf } from '../keyrings/forwarding.ts';
 import type { DataKey, GeneratedDataKey, Keyring, KeyringOptions, Unwrapped } from '../keyrings/keyring.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import { bytesToKey, concatPrefixed } from '../lib/bytes.ts';
@@ -113,8 +113,7 @@ function sharing(keyring: Keyring): Keyring {
     const generated = await keyring.generateDataKey(options);
     return { ...generated, wrappedKeys: generated.wrappedKeys.map(encodedWrappedKey) };
   };
-  return {
-    ...forwarding(keyring),
+  return inFrontOf(keyring, {
     async generateDataKey(options: KeyringOptions = {}) {
       const { plaintextLength = 0 } = options;
       const fits =
@@ -128,14 +127,13 @@ function sharing(keyring: Keyring): Keyring {
       if (generated.keyUse === 'shared') return fits ? keyring.generateDataKey(options) : generated;
       return { ...generated, keyUse: 'shared' };
     },
-  };
+  });
 }
 
 /** A keyring that remembers what it unwrapped, by the bytes of the wrapped keys of a message. */
 function unwrappingOnce(keyring: Keyring): Keyring {
   const known = new BoundedMap<string, Promise<Unwrapped<DataKey> | null>>(maxUnwrapped);
-  return {
-    ...forwarding(keyring),
+  return inFrontOf(keyring, {
     unwrapDataKey(wrappedKeys, options) {
       const id = bytesToKey(concatPrefixed(...wrappedKeys.map(encodeWrappedKey)));
       const before = known.get(id);
@@ -144,5 +142,5 @@ function unwrappingOnce(keyring: Keyring): Keyring {
       known.set(id, unwrapped);
       return unwrapped;
     },
-  };
+  });
 }

@@ -3,6 +3,7 @@
 import { SourceError } from '../errors.ts';
 import { assertInteger } from '../lib/assert.ts';
 import { isBytes } from '../lib/bytes.ts';
+import { takeBytes } from '../lib/options.ts';
 import type { Bytes } from '../types.ts';
 import { messageBytes } from './forms.ts';
 import type { Source } from './source.ts';
@@ -13,7 +14,9 @@ export type SourceInput = Uint8Array | string | Blob | URL | Source;
 
 /** The source of what a caller gave. Rejects with the {@link SourceError}s of a URL, and a `TypeError` for what is no source. */
 export async function openSource(input: SourceInput, signal: AbortSignal | undefined): Promise<Source> {
-  if (typeof input === 'string' || isBytes(input)) return bytesSource(messageBytes(input, 'source'));
+  // Reads come later, when the caller may have changed its bytes.
+  if (isBytes(input)) return bytesSource(takeBytes(input, 'source'));
+  if (typeof input === 'string') return bytesSource(messageBytes(input, 'source'));
   if (isUrl(input)) return openUrl(plainReading(input), signal);
   if (isBlob(input)) return blobSource(input);
   const { size, read } = (input ?? {}) as Partial<Source>;

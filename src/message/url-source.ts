@@ -78,7 +78,7 @@ const readers = {
   ),
   credentials: optional(oneOf('omit', 'same-origin', 'include'), 'same-origin'),
   identity: optional(oneOf('etag', 'content'), 'etag'),
-  retry: (value, name) => takeRetry(value ?? {}, name),
+  retry: takeRetry,
   timeout: optional(integer(1, 600_000), 30_000),
   fetch: optional(func<UrlReading['fetch']>()),
   signal: optional(takeSignal),

@@ -12,7 +12,7 @@ import { openSegment } from '../stream/segments.ts';
 import type { MessageHeader } from '../types.ts';
 import { type AtomicFileOptions, atomicFileReaders, type WrittenFile, writeAtomically } from './atomic-file.ts';
 import { openFile, type PinnedFile } from './file-source.ts';
-import type { FilePath } from './paths.ts';
+import { type FilePath, plainPath } from './paths.ts';
 import { runLanes } from './segment-lanes.ts';
 
 /** Options of {@link decryptFile}. */
@@ -57,9 +57,10 @@ export async function decryptFile(
   options: DecryptFileOptions,
 ): Promise<DecryptedFile> {
   const taken = takeOptions(options, readers);
+  const target = plainPath(to, 'to');
   const source = await openFile(from);
   try {
-    return await writeAtomically(to, taken, (target) => openTo(source, target, taken), source.lastLook(to));
+    return await writeAtomically(target, taken, (file) => openTo(source, file, taken), source.lastLook(target));
   } finally {
     await source.close();
   }

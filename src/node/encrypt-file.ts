@@ -12,7 +12,7 @@ import type { Bytes } from '../types.ts';
 import { type AtomicFileOptions, atomicFileReaders, type WrittenFile, writeAtomically } from './atomic-file.ts';
 import { writeFully } from './file-io.ts';
 import { openFile, type PinnedFile } from './file-source.ts';
-import type { FilePath } from './paths.ts';
+import { type FilePath, plainPath } from './paths.ts';
 import { runLanes } from './segment-lanes.ts';
 
 /** Options of {@link encryptFile}. */
@@ -62,13 +62,14 @@ export async function encryptFile(
   options: EncryptFileOptions,
 ): Promise<EncryptedFile> {
   const { overwrite, mode, ...sealing } = takeOptions(options, readers);
+  const target = plainPath(to, 'to');
   const source = await openFile(from);
   try {
     return await writeAtomically(
-      to,
+      target,
       { overwrite, mode },
-      (target) => seal(source, target, sealing),
-      source.lastLook(to),
+      (file) => seal(source, file, sealing),
+      source.lastLook(target),
     );
   } finally {
     await source.close();

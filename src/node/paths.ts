@@ -11,11 +11,12 @@ export type FilePath = string | URL | Buffer;
 /** A {@link FilePath} without the URL. */
 export type PlainPath = string | Buffer;
 
-/** Throws a `TypeError` that names `name` for what is no path. */
+/** A path of its own: bytes are copied, and a URL is read. Throws a `TypeError` that names `name` for what is no path. */
 export function plainPath(path: FilePath, name: string): PlainPath {
   const isPath = typeof path === 'string' || path instanceof URL || Buffer.isBuffer(path);
   assert(isPath, name, 'a path or a file: URL');
-  return path instanceof URL ? fileURLToPath(path) : path;
+  if (path instanceof URL) return fileURLToPath(path);
+  return typeof path === 'string' ? path : Buffer.from(path);
 }
 
 /** The folder that a path stands in. */

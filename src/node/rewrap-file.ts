@@ -12,7 +12,7 @@ import { rewrapEnvelope, rewrapReaders } from '../message/rewrap-envelope.ts';
 import { type AtomicFileOptions, atomicFileReaders, type WrittenFile, writeAtomically } from './atomic-file.ts';
 import { writeFully } from './file-io.ts';
 import { openFile, type PinnedFile } from './file-source.ts';
-import type { FilePath } from './paths.ts';
+import { type FilePath, plainPath } from './paths.ts';
 
 /** Options of {@link rewrapFile}. */
 export interface RewrapFileOptions extends RewrapOptions, AtomicFileOptions {
@@ -47,9 +47,10 @@ export async function rewrapFile(
   options: RewrapFileOptions,
 ): Promise<WrittenFile> {
   const taken = takeOptions(options, readers);
+  const target = plainPath(to, 'to');
   const source = await openFile(from);
   try {
-    return await writeAtomically(to, taken, (target) => rewrapTo(source, target, taken), source.lastLook(to));
+    return await writeAtomically(target, taken, (file) => rewrapTo(source, file, taken), source.lastLook(target));
   } finally {
     await source.close();
   }

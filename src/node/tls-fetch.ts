@@ -5,7 +5,10 @@ import type { DetailedPeerCertificate } from 'node:tls';
 import { checkServerIdentity } from 'node:tls';
 import type { Agent, buildConnector } from 'undici';
 import { isBullaError, KeyServiceError } from '../errors.ts';
-import { assert, assertInteger, assertOptions } from '../lib/assert.ts';
+import { assert } from '../lib/assert.ts';
+import { isBytes } from '../lib/bytes.ts';
+import { arrayOf, integer, nested, oneOf, optional, type Taken, takeBytes, takeOptions } from '../lib/options.ts';
+import type { Bytes } from '../types.ts';
 
 /** Options of {@link tlsFetch}. */
 export interface TlsFetchOptions {
@@ -31,7 +34,26 @@ export interface TlsFetch {
   close(): Promise<void>;
 }
 
-const names = ['ca', 'pins', 'minVersion', 'clientCertificate', 'connectTimeout'];
+const readers = {
+  ca: optional((value, name) => (Array.isArray(value) ? arrayOf(takePem, 1) : takePem)(value, name)),
+  // No pins at all would be a mistake of whoever built the list, and must not mean that any key will do.
+  pins: optional(arrayOf(takePin, 1)),
+  minVersion: optional(oneOf('TLSv1.2', 'TLSv1.3'), 'TLSv1.3'),
+  clientCertificate: optional(nested({ cert: takePem, key: takePem })),
+  connectTimeout: optional(integer(1, 600_000), 10_000),
+} satisfies Record<keyof TlsFetchOptions, unknown>;
+
+function takePem(value: unknown, name: string): string | Bytes {
+  if (typeof value === 'string') return value;
+  assert(isBytes(value), name, 'PEM, as text or bytes');
+  return takeBytes(value, name);
+}
+
+function takePin(value: unknown, name: string): Buffer {
+  const isDigest = typeof value === 'string' && /^[\w+/-]{43}=?$/.test(value);
+  assert(isDigest, name, 'a SHA-256 digest in base64 or base64url, of 43 characters');
+  return Buffer.from(value, 'base64');
+}
 
 /**
  * Makes a `fetch` for `createKeyServiceClient` and others. It is Node's own, over an agent of the package `undici`, an optional peer that is loaded at the first call.
@@ -44,7 +66,7 @@ const names = ['ca', 'pins', 'minVersion', 'clientCertificate', 'connectTimeout'
  * const client = createKeyServiceClient({ url: 'https://keys.example', pin, tokenSource, fetch });
  */
 export function tlsFetch(options: TlsFetchOptions = {}): TlsFetch {
-  const settings = readOptions(options);
+  const settings = takeOptions(options, readers);
   let agent: Promise<Agent> | undefined;
   const call = async (input: string | URL, init: RequestInit = {}): Promise<Response> => {
     agent ??= createAgent(settings);
@@ -64,40 +86,8 @@ export function tlsFetch(options: TlsFetchOptions = {}): TlsFetch {
   });
 }
 
-type Settings = ReturnType<typeof readOptions>;
-
-function readOptions(options: TlsFetchOptions) {
-  assertOptions(options, names);
-  const {
-    ca,
-    pins,
-    minVersion = 'TLSv1.3',
-    clientCertificate: own,
-    connectTimeout = 10_000,
-  }: TlsFetchOptions = options;
-  const isPem = (value: unknown) => typeof value === 'string' || value instanceof Uint8Array;
-  assert(ca === undefined || isPem(ca) || (Array.isArray(ca) && ca.length > 0 && ca.every(isPem)), 'ca', 'PEM');
-  assert(minVersion === 'TLSv1.2' || minVersion === 'TLSv1.3', 'minVersion', 'TLSv1.2 or TLSv1.3');
-  assertInteger(connectTimeout, 1, 600_000, 'connectTimeout');
-  assert(
-    own === undefined || (isPem(own?.cert) && isPem(own?.key)),
-    'clientCertificate',
-    'an object with cert and key',
-  );
-  return { ca, pins: pins === undefined ? undefined : readPins(pins), minVersion, own, connectTimeout };
-}
-
-/** No pins at all would be a mistake of whoever built the list, and must not mean that any key will do. */
-function readPins(pins: unknown): Buffer[] {
-  assert(Array.isArray(pins) && pins.length > 0, 'pins', 'an array of at least one');
-  return pins.map((pin: unknown) => {
-    const isDigest = typeof pin === 'string' && /^[\w+/-]{43}=?$/.test(pin);
-    assert(isDigest, 'pins', 'SHA-256 digests in base64 or base64url, of 43 characters');
-    return Buffer.from(pin, 'base64');
-  });
-}
-
-async function createAgent({ ca, pins, own, minVersion, connectTimeout }: Settings): Promise<Agent> {
+async function createAgent(settings: Taken<typeof readers>): Promise<Agent> {
+  const { ca, pins, clientCertificate: own, minVersion, connectTimeout } = settings;
   const undici = await import('undici').catch((cause: unknown) => {
     throw new Error('tlsFetch needs the package undici, an optional peer of bulla: install it', { cause });
   });

@@ -3,11 +3,24 @@
 import type { SecretKey } from '../crypto/keys.ts';
 import { CryptoUnavailableError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
-import { copy } from '../lib/bytes.ts';
 import { maxKeyContextValueLength } from '../lib/limits.ts';
-import { takeMap } from '../lib/options.ts';
+import {
+  func,
+  integer,
+  nested,
+  oneOf,
+  optional,
+  type ReadersOf,
+  takeBoolean,
+  takeBytes,
+  takeJsonObject,
+  takeMap,
+  takeOptions,
+  takeSignal,
+  takeString,
+} from '../lib/options.ts';
 import { sortPairs } from '../schedule/map.ts';
-import type { Bytes } from '../types.ts';
+import type { Bytes, KeyContext } from '../types.ts';
 import type { JsonObject } from './answer.ts';
 import { type Call, call } from './call.ts';
 import { Connection } from './connection.ts';
@@ -19,6 +32,7 @@ import {
   type KeyDocumentOptions,
   KeyDocuments,
   type SignedKeyDocument,
+  takeSignedDocument,
   type VerifiedKeyDocument,
 } from './key-documents.ts';
 import { type KeyServiceClientOptions, readSettings } from './options.ts';
@@ -29,6 +43,9 @@ export interface CallOptions {
   /** Ends the call; it rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** The readers of {@link CallOptions}. */
+export const callReaders = { signal: optional(takeSignal) } satisfies ReadersOf<CallOptions>;
 
 /** Who a client acts for, by what stands in its own access token. */
 export interface Caller {
@@ -97,6 +114,26 @@ export interface ServiceRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+const requestReaders = {
+  method: oneOf('GET', 'POST', 'PUT', 'DELETE'),
+  path: takePath,
+  body: optional(takeJsonObject),
+  ifMatch: optional(takeString),
+  idempotencyKey: optional(takeString),
+  ...callReaders,
+} satisfies ReadersOf<ServiceRequest>;
+const documentReaders = { fresh: optional(takeBoolean), ...callReaders } satisfies ReadersOf<KeyDocumentOptions>;
+// Checked and copied now: what one caller gets wrong must not fail those whose calls travel with it.
+const takeTarget = nested({ key: takeKeyName, keyContext: takeKeyContext } satisfies ReadersOf<WrapTarget>);
+const takeItem = nested({
+  keyId: takeString,
+  version: integer(1, 2 ** 32 - 1),
+  keyContext: takeKeyContext,
+  method: oneOf('service', 'service-ecdh'),
+  wrappedKey: takeBytes,
+} satisfies ReadersOf<WrappedItem>);
+const signalOf = (options: CallOptions = {}) => takeOptions(options, callReaders).signal;
+
 /**
  * Makes a client. Nothing is sent before it is used. Throws a `TypeError` that names a wrong option, and `ERR_CRYPTO_UNAVAILABLE` where the runtime itself has no WebCrypto.
  *
@@ -112,15 +149,15 @@ export function createKeyServiceClient(options: KeyServiceClientOptions): KeySer
       'A client of a key service needs globalThis.crypto.subtle, and there is none here',
     );
   }
-  const connection = new Connection(options, settings);
+  const connection = new Connection(settings);
   const changes = new KeyChanges();
   const documents = new KeyDocuments(connection, changes);
   return {
     url: settings.url,
     proofKeyThumbprint: async () => (await connection.proofKey()).thumbprint,
-    connect: async ({ signal } = {}) => connection.document(signal),
-    async caller({ signal } = {}) {
-      const token = await connection.token(signal);
+    connect: async (given) => connection.document(signalOf(given)),
+    async caller(given) {
+      const token = await connection.token(signalOf(given));
       const { tenant, principal } = token;
       return { tenant, principal, credential: await connection.credential(token) };
     },
@@ -129,38 +166,46 @@ export function createKeyServiceClient(options: KeyServiceClientOptions): KeySer
       documents.clear();
     },
     ...dataKeyMethods(dataPlane(connection, changes)),
-    keyDocument: async (key, keyOptions) => documents.get(keyName(key), keyOptions),
-    verifyKeyDocument: (document) => documents.verify(document),
-    onKeyChange: (listener) => changes.listen(listener),
-    request: (request) => plainCall(connection, request),
+    keyDocument: async (key, given = {}) => documents.get(takeKeyName(key, 'key'), takeOptions(given, documentReaders)),
+    verifyKeyDocument: async (document) => documents.verify(takeSignedDocument(document, 'document')),
+    onKeyChange: (listener) => changes.listen(func<KeyListener>()(listener, 'listener')),
+    request: async (request) => plainCall(connection, takeOptions(request, requestReaders, 'request')),
   };
 }
 
 function dataKeyMethods(plane: DataPlane) {
   return {
-    generateDataKey: async (target: WrapTarget, { signal }: CallOptions = {}) =>
-      plane.generate(checked(target), signal),
-    generateWrappedDataKey: async (target: WrapTarget, { signal }: CallOptions = {}) =>
-      plane.generateWrapped(checked(target), signal),
-    async wrapDataKey(dataKey: Uint8Array, target: WrapTarget, { signal }: CallOptions = {}) {
-      const bytes = copy(dataKey);
+    generateDataKey: async (target: WrapTarget, options?: CallOptions) =>
+      plane.generate(takeTarget(target, 'target'), signalOf(options)),
+    generateWrappedDataKey: async (target: WrapTarget, options?: CallOptions) =>
+      plane.generateWrapped(takeTarget(target, 'target'), signalOf(options)),
+    async wrapDataKey(dataKey: Uint8Array, target: WrapTarget, options?: CallOptions) {
+      const taken = takeTarget(target, 'target');
+      const signal = signalOf(options);
+      const bytes = takeBytes(dataKey, 'dataKey');
       try {
         assert(bytes.byteLength === 32, 'dataKey', '32 bytes');
-        return await plane.wrap({ ...checked(target), dataKey: bytes }, signal);
+        return await plane.wrap({ ...taken, dataKey: bytes }, signal);
       } finally {
         bytes.fill(0);
       }
     },
-    unwrapDataKey: async (item: WrappedItem, { signal }: CallOptions = {}) => plane.unwrap(item, signal),
-    unwrapDataKeyBytes: async (item: WrappedItem, { signal }: CallOptions = {}) => plane.unwrapBytes(item, signal),
-    rewrapDataKey: async (source: WrappedItem, target?: WrapTarget, { signal }: CallOptions = {}) =>
-      plane.rewrap({ source, target: target && checked(target) }, signal),
+    unwrapDataKey: async (item: WrappedItem, options?: CallOptions) =>
+      plane.unwrap(takeItem(item, 'item'), signalOf(options)),
+    unwrapDataKeyBytes: async (item: WrappedItem, options?: CallOptions) =>
+      plane.unwrapBytes(takeItem(item, 'item'), signalOf(options)),
+    rewrapDataKey: async (source: WrappedItem, target?: WrapTarget, options?: CallOptions) =>
+      plane.rewrap(
+        { source: takeItem(source, 'source'), target: optional(takeTarget)(target, 'target') },
+        signalOf(options),
+      ),
   };
 }
 
-async function plainCall(connection: Connection, request: ServiceRequest): Promise<JsonObject> {
-  const { method, path, body, ifMatch, idempotencyKey, signal } = request;
-  assert(/^\/v1\/[\w\-./:]+(\?[\w\-=&]*)?$/.test(path), 'path', 'a path from /v1/ on');
+async function plainCall(
+  connection: Connection,
+  { method, path, body, ifMatch, idempotencyKey, signal }: ServiceRequest,
+): Promise<JsonObject> {
   const headers = {
     ...(ifMatch === undefined ? {} : { 'If-Match': ifMatch }),
     // Where the answer to a creation is lost, its repetition must not be a second one. §7.2: other operations need none, and take no notice.
@@ -170,14 +215,19 @@ async function plainCall(connection: Connection, request: ServiceRequest): Promi
   return (await call(connection, { method, path, headers, signal, ...makeBody })).body;
 }
 
-function keyName(key: string): string {
-  assert(isKeyName(key), 'key', 'the id of a key, or alias: and a name');
-  return key;
+function takePath(value: unknown, name: string): string {
+  const path = takeString(value, name);
+  assert(/^\/v1\/[\w\-./:]+(\?[\w\-=&]*)?$/.test(path), name, 'a path from /v1/ on');
+  return path;
 }
 
-function checked({ key, keyContext }: WrapTarget): WrapTarget {
-  // Checked and copied now: what one caller gets wrong must not fail those whose calls travel with it.
-  const taken = takeMap(keyContext, 'keyContext');
-  sortPairs(taken, 'keyContext', maxKeyContextValueLength);
-  return { key: keyName(key), keyContext: taken };
+function takeKeyName(value: unknown, name: string): string {
+  assert(isKeyName(value), name, 'the id of a key, or alias: and a name');
+  return value;
+}
+
+function takeKeyContext(value: unknown, name: string): KeyContext {
+  const taken = takeMap(value, name);
+  sortPairs(taken, name, maxKeyContextValueLength);
+  return taken;
 }

@@ -9,11 +9,11 @@ import { ServiceClock } from './clock.ts';
 import { Discovery } from './discovery.ts';
 import { exchange, type HttpAnswer } from './http.ts';
 import type { ServiceDocument } from './identity.ts';
-import type { KeyServiceClientOptions, Settings } from './options.ts';
+import type { Settings } from './options.ts';
 import { unauthenticatedError } from './problem.ts';
 import { createProof, digest, generateProofKey, importProofKey, type ProofKey, randomId } from './proof.ts';
 import { Sessions } from './session.ts';
-import { type AccessToken, readToken, TokenCache, unavailable } from './token.ts';
+import { type AccessToken, readToken, TokenCache, type TokenSource, unavailable } from './token.ts';
 
 /** One service, seen by one client. */
 export class Connection {
@@ -25,20 +25,18 @@ export class Connection {
   readonly tokens: TokenCache | undefined;
   /** Whether asking for a token again may give another one. */
   readonly renewsTokens: boolean;
-  readonly #options: KeyServiceClientOptions;
   #proofKey: Promise<ProofKey> | undefined;
   #credential: { readonly token: string; readonly name: Promise<string> } | undefined;
   /** §3.6: the newest that was seen. */
   #nonce: string | undefined;
 
-  constructor(options: KeyServiceClientOptions, settings: Settings) {
+  constructor(settings: Settings) {
     this.settings = settings;
-    this.#options = options;
     this.clock = new ServiceClock(settings.now, settings.maxClockSkew);
     this.discovery = new Discovery(settings, this.clock, (answer) => this.learn(answer));
     this.sessions = new Sessions(settings.sessionLifetime, settings.now);
-    this.renewsTokens = typeof options.token !== 'string';
-    const asks = options.tokenSource !== undefined;
+    this.renewsTokens = typeof settings.token !== 'string';
+    const asks = settings.tokenSource !== undefined;
     this.tokens = asks ? new TokenCache((refused, signal) => this.#askSource(refused, signal)) : undefined;
   }
 
@@ -87,7 +85,7 @@ export class Connection {
 
   async #makeProofKey(): Promise<ProofKey> {
     try {
-      const { dpop } = this.#options;
+      const { dpop } = this.settings;
       const key = dpop === undefined ? generateProofKey() : this.#waitFor('the proof key', undefined, async () => dpop);
       return await importProofKey(await key);
     } catch (error) {
@@ -97,7 +95,7 @@ export class Connection {
   }
 
   async #givenToken(signal: AbortSignal | undefined): Promise<AccessToken> {
-    const { token } = this.#options;
+    const { token } = this.settings;
     const given = typeof token === 'function' ? await this.#ask(async () => token(), signal) : token;
     return readToken(given, this.settings);
   }
@@ -105,7 +103,7 @@ export class Connection {
   async #askSource(refused: string | undefined, signal: AbortSignal): Promise<AccessToken> {
     const { audience } = await this.discovery.get(signal);
     const key = await untilAborted(this.proofKey(), signal);
-    const source = this.#options.tokenSource as NonNullable<KeyServiceClientOptions['tokenSource']>;
+    const source = this.settings.tokenSource as TokenSource;
     const { url: serviceUrl, fetch, retry, timeout, onEvent } = this.settings;
     const given = await this.#ask((limited) => {
       const http = { fetch, retry, timeout, onEvent };

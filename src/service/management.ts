@@ -1,7 +1,9 @@
 /** The control plane as functions: keys are created, rotated, disabled and deleted; `docs/key-service.md` §7. */
 
+import { assert } from '../lib/assert.ts';
+import { integer, nested, optional, type Reader, type ReadersOf, takeOptions, takeString } from '../lib/options.ts';
 import { integerField, type JsonObject } from './answer.ts';
-import type { CallOptions, KeyServiceClient } from './client.ts';
+import { type CallOptions, callReaders, type KeyServiceClient } from './client.ts';
 
 /** States of a version (§5.2). */
 export type VersionState = 'active' | 'decrypt-only' | 'compromised' | 'disabled' | 'destroy-scheduled' | 'destroyed';
@@ -43,9 +45,9 @@ export interface KeyDeletion {
 /** When the service rotates a key by itself. */
 export interface RotationPolicy {
   /** 1 to 3,650, or `null` for never. */
-  readonly max_age_days?: number | null;
+  readonly max_age_days?: number | null | undefined;
   /** 1 to 2^40, or `null` for never. */
-  readonly max_uses?: number | null;
+  readonly max_uses?: number | null | undefined;
 }
 
 /** Options of a creation. */
@@ -89,38 +91,60 @@ export interface KeyManagement {
   deleteAlias(name: string, options?: CallOptions): Promise<KeyDescription>;
 }
 
+const orNull =
+  (read: Reader<number>): Reader<number | null> =>
+  (value, name) =>
+    value === null ? null : read(value, name);
+const takePolicy = nested({
+  max_age_days: optional(orNull(integer(1, 3_650))),
+  max_uses: optional(orNull(integer(1, 2 ** 40))),
+} satisfies ReadersOf<RotationPolicy>);
+const changeReaders = {
+  ...callReaders,
+  revision: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+} satisfies ReadersOf<ChangeKeyOptions>;
+const createReaders = {
+  ...callReaders,
+  alias: optional(takeString),
+  description: optional(takeString),
+  rotation: optional(takePolicy),
+  idempotencyKey: optional(takeString),
+} satisfies ReadersOf<CreateKeyOptions>;
+
 /** The control plane of a client's service. */
 export function keyManagement(client: KeyServiceClient): KeyManagement {
-  const change = (key: string, operation: string, body: object, { revision, signal }: ChangeKeyOptions = {}) =>
-    described(
-      client.request({
-        method: 'POST',
-        path: `/v1/keys/${key}/${operation}`,
-        body,
-        signal,
-        ...(revision === undefined ? {} : { ifMatch: `"${revision}"` }),
-      }),
-    );
+  assert(typeof (client as Partial<KeyServiceClient> | null)?.request === 'function', 'client', 'a client');
+  const change = async (key: string, operation: string, body: object, options: ChangeKeyOptions = {}) => {
+    const { revision, signal } = takeOptions(options, changeReaders);
+    const path = `/v1/keys/${key}/${operation}`;
+    const ifMatch = revision === undefined ? undefined : `"${revision}"`;
+    return described(client.request({ method: 'POST', path, body, signal, ifMatch }));
+  };
+  const ask = async (method: 'GET' | 'PUT' | 'DELETE', path: string, options: CallOptions = {}, body?: object) => {
+    const { signal } = takeOptions(options, callReaders);
+    return described(client.request({ method, path, body, signal }));
+  };
   const of = (version: number | undefined) => (version === undefined ? {} : { version });
   return {
-    create: ({ idempotencyKey, signal, ...body } = {}) =>
-      described(client.request({ method: 'POST', path: '/v1/keys', body, signal, idempotencyKey })),
-    describe: (key, { signal } = {}) => described(client.request({ method: 'GET', path: `/v1/keys/${key}`, signal })),
-    list: ({ signal } = {}) => listKeys(client, signal),
+    async create(options = {}) {
+      const { idempotencyKey, signal, ...body } = takeOptions(options, createReaders);
+      return described(client.request({ method: 'POST', path: '/v1/keys', body, signal, idempotencyKey }));
+    },
+    describe: (key, options) => ask('GET', `/v1/keys/${key}`, options),
+    list: (options = {}) => listKeys(client, takeOptions(options, callReaders).signal),
     rotate: (key, from, options) => change(key, 'rotate', { from_version: from }, options),
     disable: (key, version, options) => change(key, 'disable', of(version), options),
     enable: (key, version, options) => change(key, 'enable', of(version), options),
     markCompromised: (key, version, options) => change(key, 'mark-compromised', { version }, options),
     raiseFloor: (key, floor, options) => change(key, 'raise-floor', { floor }, options),
-    setRotationPolicy: (key, policy, options) => change(key, 'rotation-policy', policy, options),
+    setRotationPolicy: async (key, policy, options) =>
+      change(key, 'rotation-policy', takePolicy(policy, 'policy'), options),
     scheduleDeletion: (key, days, version, options) =>
       change(key, 'schedule-deletion', { days, ...of(version) }, options),
     approveDeletion: (key, options) => change(key, 'approve-deletion', {}, options),
     cancelDeletion: (key, options) => change(key, 'cancel-deletion', {}, options),
-    setAlias: (name, key, { signal } = {}) =>
-      described(client.request({ method: 'PUT', path: `/v1/aliases/${name}`, body: { key }, signal })),
-    deleteAlias: (name, { signal } = {}) =>
-      described(client.request({ method: 'DELETE', path: `/v1/aliases/${name}`, signal })),
+    setAlias: (name, key, options) => ask('PUT', `/v1/aliases/${name}`, options, { key }),
+    deleteAlias: (name, options) => ask('DELETE', `/v1/aliases/${name}`, options),
   };
 }
 

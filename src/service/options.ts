@@ -1,8 +1,20 @@
 /** What a client of the key service is configured with. */
 
-import { assert, assertFunction, assertInteger, assertOptions } from '../lib/assert.ts';
+import { assert } from '../lib/assert.ts';
 import type { OnEvent } from '../lib/events.ts';
-import { type RetryOptions, takeRetry } from '../lib/retry.ts';
+import {
+  func,
+  integer,
+  optional,
+  type Reader,
+  type ReadersOf,
+  takeBoolean,
+  takeClock,
+  takeOptions,
+  takeString,
+  takeText,
+} from '../lib/options.ts';
+import { type Retry, type RetryOptions, takeRetry } from '../lib/retry.ts';
 import type { Fetch } from './http.ts';
 import type { Token, TokenSource } from './token.ts';
 
@@ -51,8 +63,11 @@ export interface KeyServiceClientOptions {
 export interface Settings {
   readonly url: string;
   readonly pin: string | undefined;
+  readonly token: Token | undefined;
+  readonly tokenSource: TokenSource | undefined;
+  readonly dpop: CryptoKeyPair | Promise<CryptoKeyPair> | undefined;
   readonly fetch: Fetch;
-  readonly retry: RetryOptions;
+  readonly retry: Retry;
   readonly timeout: number;
   readonly tokenTimeout: number;
   readonly sessionLifetime: number;
@@ -64,79 +79,71 @@ export interface Settings {
   readonly tenantClaim: string;
 }
 
-const names = [
-  ...[
-    'url',
-    'pin',
-    'token',
-    'tokenSource',
-    'tenant',
-    'tenantClaim',
-    'dpop',
-    'fetch',
-    'retry',
-    'timeout',
-    'tokenTimeout',
-  ],
-  ...['sessionLifetime', 'maxClockSkew', 'maxResponseBytes', 'now', 'onEvent', 'unsafeUnpinned'],
-];
+// Looked up at each call, and called without a receiver: browsers refuse another one than their window.
+const globalFetch: Fetch = (input, init) => globalThis.fetch(input, init);
+
+const readers = {
+  url: readUrl,
+  pin: optional(takePin),
+  token: optional(takeToken),
+  tokenSource: optional(func<TokenSource>()),
+  tenant: optional(takeText),
+  tenantClaim: optional(takeString, 'tenant'),
+  dpop: optional(takeKeyPair),
+  fetch: optional(func<Fetch>(), globalFetch),
+  retry: takeRetry,
+  timeout: optional(integer(1, 600_000), 10_000),
+  tokenTimeout: optional(integer(1, 3_600_000), 120_000),
+  sessionLifetime: optional(integer(1, 3_600_000), 600_000),
+  maxClockSkew: optional(integer(0, 2 ** 31), 3_600),
+  maxResponseBytes: optional(integer(1_024, 2 ** 30), 2 ** 23),
+  now: takeClock,
+  onEvent: optional(func<OnEvent>()),
+  unsafeUnpinned: optional(takeBoolean, false),
+} satisfies ReadersOf<Omit<KeyServiceClientOptions, 'url'>> & { url: Reader<URL> };
 
 /** Throws a `TypeError` that names a wrong option. */
 export function readSettings(options: KeyServiceClientOptions): Settings {
-  assertOptions(options, names);
-  const {
-    pin,
-    token,
-    tokenSource,
-    tenant,
-    tenantClaim = 'tenant',
-    fetch,
-    retry = {},
-    now = Date.now,
-    onEvent,
-  } = options;
-  const {
-    timeout = 10_000,
-    tokenTimeout = 120_000,
-    sessionLifetime = 600_000,
-    maxClockSkew = 3_600,
-    maxResponseBytes = 2 ** 23,
-  } = options;
-  const url = readUrl(options.url);
-  assert(options.unsafeUnpinned !== true || isLoopback(url), 'unsafeUnpinned', 'for services on loopback alone');
-  const pinned = typeof pin === 'string' && /^[\w-]{43}$/.test(pin);
-  assert(pinned || (pin === undefined && options.unsafeUnpinned === true), 'pin', 'a thumbprint of 43 characters');
+  const { url, ...taken } = takeOptions(options, readers);
+  const { pin, unsafeUnpinned, token, tokenSource } = taken;
+  assert(!unsafeUnpinned || isLoopback(url), 'unsafeUnpinned', 'for services on loopback alone');
+  assert(pin !== undefined || unsafeUnpinned, 'pin', 'a thumbprint of 43 characters');
   assert((token === undefined) !== (tokenSource === undefined), 'token or tokenSource', 'given, and not both');
-  assert(token === undefined || ['string', 'function'].includes(typeof token), 'token', 'a string or a function');
-  for (const name of ['tokenSource', 'fetch', 'now', 'onEvent'] as const) assertFunction(options[name], name);
-  assert(tenant === undefined || (typeof tenant === 'string' && tenant !== ''), 'tenant', 'a string');
-  assert(typeof tenantClaim === 'string', 'tenantClaim', 'a string');
-  assertInteger(timeout, 1, 600_000, 'timeout');
-  assertInteger(tokenTimeout, 1, 3_600_000, 'tokenTimeout');
-  assertInteger(sessionLifetime, 1, 3_600_000, 'sessionLifetime');
-  assertInteger(maxClockSkew, 0, 2 ** 31, 'maxClockSkew');
-  assertInteger(maxResponseBytes, 1_024, 2 ** 30, 'maxResponseBytes');
-  takeRetry(retry, 'retry');
-  return {
-    ...{ url: url.href.replace(/\/$/, ''), pin, tenant, tenantClaim, retry, now, onEvent },
-    ...{ timeout, tokenTimeout, sessionLifetime, maxClockSkew, maxResponseBytes },
-    // Looked up at each call, and called without a receiver: browsers refuse another one than their window.
-    fetch: fetch ?? ((input, init) => globalThis.fetch(input, init)),
-  };
+  return { ...taken, url: url.href.replace(/\/$/, '') };
+}
+
+function takePin(value: unknown, name: string): string {
+  assert(typeof value === 'string' && /^[\w-]{43}$/.test(value), name, 'a thumbprint of 43 characters');
+  return value;
+}
+
+/** The reader of a token, or of a function that gives one. */
+export function takeToken(value: unknown, name: string): Token {
+  assert(['string', 'function'].includes(typeof value), name, 'a string or a function');
+  return value as Token;
+}
+
+/** A pair is copied, and a promise of one is waited for when the pair is needed. */
+function takeKeyPair(value: unknown, name: string): CryptoKeyPair | Promise<CryptoKeyPair> {
+  assert(typeof value === 'object' && value !== null, name, 'a key pair or a promise of one');
+  if (typeof (value as Promise<CryptoKeyPair>).then === 'function') return value as Promise<CryptoKeyPair>;
+  const { publicKey, privateKey } = value as CryptoKeyPair;
+  return { publicKey, privateKey };
 }
 
 /** §1.1, §1.2 */
 function readUrl(text: unknown): URL {
   assert(typeof text === 'string' && URL.canParse(text), 'url', 'an absolute URL');
   const url = new URL(text);
-  assert(
-    url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url)),
-    'url',
-    'https:, or http: on loopback',
-  );
+  assert(isSecure(url), 'url', 'https:, or http: on loopback');
   const { username, password, search, hash } = url;
   assert(username + password + search + hash === '', 'url', 'without user, query and fragment');
   return url;
+}
+
+/** Whether what is sent to a URL is encrypted on its way, or has none. */
+export function isSecure(url: URL): boolean {
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url));
 }
 
 function isLoopback({ hostname }: URL): boolean {

@@ -1,6 +1,7 @@
 /** A proof key that outlives a page: kept in IndexedDB, which takes keys that cannot be exported. */
 
 import { assert } from '../lib/assert.ts';
+import { oneOf, optional, type ReadersOf, takeOptions, takeText } from '../lib/options.ts';
 import { generateProofKey, type ProofAlgorithm } from './proof.ts';
 
 /** Options of {@link dpopKeyFromIndexedDB}. */
@@ -13,6 +14,12 @@ export interface StoredProofKeyOptions {
   readonly database?: string | undefined;
 }
 
+const readers = {
+  name: optional(takeText, 'default'),
+  algorithm: optional(oneOf('ES256', 'ES384')),
+  database: optional(takeText, 'bulla'),
+} satisfies ReadersOf<StoredProofKeyOptions>;
+
 const table = 'proof-keys';
 
 /**
@@ -22,8 +29,7 @@ const table = 'proof-keys';
  * Rejects with a `TypeError` where there is no IndexedDB, and with what IndexedDB rejects with, for example where the browser keeps nothing.
  */
 export async function dpopKeyFromIndexedDB(options: StoredProofKeyOptions = {}): Promise<CryptoKeyPair> {
-  const { name = 'default', algorithm, database = 'bulla' } = options;
-  assert(typeof name === 'string' && name !== '', 'name', 'a string');
+  const { name, algorithm, database } = takeOptions(options, readers);
   const connection = await openDatabase(database);
   try {
     const kept = await stored(connection, name);
@@ -37,7 +43,7 @@ export async function dpopKeyFromIndexedDB(options: StoredProofKeyOptions = {}):
 
 /** Removes the key of a name, for signing out: tokens that are bound to it are then of no use to anybody. */
 export async function deleteDpopKey(options: StoredProofKeyOptions = {}): Promise<void> {
-  const { name = 'default', database = 'bulla' } = options;
+  const { name, database } = takeOptions(options, readers);
   const connection = await openDatabase(database);
   try {
     await done(connection.transaction(table, 'readwrite').objectStore(table).delete(name));

@@ -1,13 +1,15 @@
 /** Tokens by OAuth client credentials, RFC 6749 §4.4, with `private_key_jwt` (RFC 7523) and DPoP (RFC 9449). */
 
 import { isBullaError, type KeyServiceError } from '../../errors.ts';
-import { assert, assertOptions } from '../../lib/assert.ts';
+import { assert } from '../../lib/assert.ts';
+import { optional, type ReadersOf, type Taken, takeOptions, takeString, takeText } from '../../lib/options.ts';
 import { encodeUtf8 } from '../../lib/utf8.ts';
 import { exchange, type HttpAnswer, reasonOf } from '../http.ts';
+import { isSecure } from '../options.ts';
 import { objectOf, unauthenticatedError } from '../problem.ts';
 import { randomId } from '../proof.ts';
 import { type TokenRequest, type TokenSource, unavailable } from '../token.ts';
-import { type SigningKey, signJwt } from './jwt.ts';
+import { type SigningKey, signJwt, takeSigningKey } from './jwt.ts';
 
 /** Options of {@link clientCredentialsToken}. */
 export interface ClientCredentialsOptions {
@@ -24,6 +26,15 @@ export interface ClientCredentialsOptions {
   readonly resource?: string | undefined;
 }
 
+const readers = {
+  tokenEndpoint: takeEndpoint,
+  clientId: takeText,
+  key: takeSigningKey,
+  assertionAudience: optional(takeString),
+  scope: optional(takeString),
+  resource: optional(takeString),
+} satisfies ReadersOf<ClientCredentialsOptions>;
+
 const maxBytes = 65_536;
 
 /**
@@ -31,17 +42,11 @@ const maxBytes = 65_536;
  * wrong option; where the server refuses or cannot be asked, calls reject with `ERR_TOKEN_UNAVAILABLE`, which has its OAuth error or what happened.
  */
 export function clientCredentialsToken(options: ClientCredentialsOptions): TokenSource {
-  assertOptions(options, ['tokenEndpoint', 'clientId', 'key', 'assertionAudience', 'scope', 'resource']);
-  const { tokenEndpoint, clientId } = options;
-  assert(typeof clientId === 'string' && clientId !== '', 'clientId', 'a string');
-  const url = URL.canParse(tokenEndpoint) ? new URL(tokenEndpoint) : undefined;
-  const loopback = /^(localhost|\[::1\]|127(\.\d+){3})$/.test(url?.hostname ?? '');
-  const secure = url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback);
-  assert(secure, 'tokenEndpoint', 'an https: URL, or http: on loopback');
+  const taken = takeOptions(options, readers);
   let nonce: string | undefined;
   return async (request) => {
     for (let attempt = 0; ; attempt++) {
-      const answer = await ask(options, request, nonce).catch((cause) => {
+      const answer = await ask(taken, request, nonce).catch((cause) => {
         if (!isBullaError(cause)) throw cause;
         if (cause.code === 'ERR_SERVICE_UNAVAILABLE' || cause.code === 'ERR_THROTTLED')
           throw refused([cause.status], cause);
@@ -57,11 +62,19 @@ export function clientCredentialsToken(options: ClientCredentialsOptions): Token
   };
 }
 
+function takeEndpoint(value: unknown, name: string): string {
+  const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
+  assert(url !== undefined && isSecure(url), name, 'an https: URL, or http: on loopback');
+  return value as string;
+}
+
 function refused(parts: readonly unknown[], cause?: unknown): KeyServiceError {
   return unavailable(`the authorization server answered ${parts.filter(Boolean).join(' ')}`, cause);
 }
 
-function ask(options: ClientCredentialsOptions, request: TokenRequest, nonce: string | undefined): Promise<HttpAnswer> {
+type TakenOptions = Taken<typeof readers>;
+
+function ask(options: TakenOptions, request: TokenRequest, nonce: string | undefined): Promise<HttpAnswer> {
   const { tokenEndpoint: url, scope, resource = request.audience } = options;
   const { time, signal } = request;
   return exchange(request.http, {
@@ -88,7 +101,7 @@ function ask(options: ClientCredentialsOptions, request: TokenRequest, nonce: st
 }
 
 /** RFC 7523 §3 */
-async function assertion({ clientId, key, assertionAudience, tokenEndpoint }: ClientCredentialsOptions, time: number) {
+async function assertion({ clientId, key, assertionAudience, tokenEndpoint }: TakenOptions, time: number) {
   const claims = { iss: clientId, sub: clientId, aud: assertionAudience ?? tokenEndpoint, iat: time, exp: time + 60 };
   return signJwt(key, 'JWT', { ...claims, jti: await randomId() });
 }

@@ -1,9 +1,10 @@
 /** Tokens that the key service itself gives for others, RFC 8693 and `docs/key-service.md` §9.4, §9.5. */
 
 import { KeyServiceError } from '../../errors.ts';
-import { assert, assertOptions } from '../../lib/assert.ts';
+import { oneOf, optional, type ReadersOf, takeOptions, takeText } from '../../lib/options.ts';
 import { asObject, parseObject, stringField } from '../answer.ts';
 import { exchange } from '../http.ts';
+import { takeToken } from '../options.ts';
 import { type TokenRequest, type TokenSource, unavailable } from '../token.ts';
 
 /** Options of {@link exchangedToken}. */
@@ -14,11 +15,14 @@ export interface ExchangedTokenOptions {
   readonly subjectTokenType?: 'access_token' | 'jwt' | undefined;
 }
 
+const readers = {
+  subjectToken: takeToken,
+  subjectTokenType: optional(oneOf('access_token', 'jwt'), 'access_token'),
+} satisfies ReadersOf<ExchangedTokenOptions>;
+
 /** A source of tokens that exchanges another token for one that is bound to the client's proof key. Throws a `TypeError` that names a wrong option. */
 export function exchangedToken(options: ExchangedTokenOptions): TokenSource {
-  assertOptions(options, ['subjectToken', 'subjectTokenType']);
-  const { subjectToken, subjectTokenType = 'access_token' } = options;
-  assert(['string', 'function'].includes(typeof subjectToken), 'subjectToken', 'a string or a function');
+  const { subjectToken, subjectTokenType } = takeOptions(options, readers);
   return async ({ callService }) => {
     const form = new URLSearchParams({
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
@@ -35,7 +39,7 @@ export function exchangedToken(options: ExchangedTokenOptions): TokenSource {
  * `ERR_TOKEN_UNAVAILABLE`, and says which there are.
  */
 export function developmentToken(user: string): TokenSource {
-  assert(typeof user === 'string' && user !== '', 'user', 'a string');
+  takeText(user, 'user');
   return async (request) => {
     try {
       const answer = await request.callService('/dev/token', 'application/json', JSON.stringify({ user }));

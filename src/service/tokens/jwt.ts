@@ -2,12 +2,28 @@
 
 import { CompactSign, type JWK } from 'jose';
 import { assert } from '../../lib/assert.ts';
+import { nested, type Reader, takeJsonObject, takeString } from '../../lib/options.ts';
 import { encodeUtf8 } from '../../lib/utf8.ts';
 
 /** A private key that signs: a `CryptoKey` with the algorithm, or a private JWK that has it. */
 export type SigningKey =
   | { readonly key: CryptoKey; readonly algorithm: string; readonly keyId: string }
   | { readonly jwk: JWK };
+
+const takeJwk = nested({ jwk: takeJsonObject });
+const takeHandle = nested({
+  // A `CryptoKey` is what it is: nothing in it can be changed.
+  key: (value, name) => {
+    assert(typeof value === 'object' && value !== null && 'algorithm' in value, name, 'a CryptoKey');
+    return value as CryptoKey;
+  },
+  algorithm: takeString,
+  keyId: takeString,
+});
+
+/** The reader of a {@link SigningKey}. */
+export const takeSigningKey: Reader<SigningKey> = (value, name) =>
+  typeof value === 'object' && value !== null && 'jwk' in value ? takeJwk(value, name) : takeHandle(value, name);
 
 /** Signs claims with a key. Throws a `TypeError` where the key lacks its algorithm or id, and for symmetric ones. */
 export async function signJwt(signing: SigningKey, typ: string, claims: Readonly<Record<string, unknown>>) {

@@ -1,9 +1,9 @@
 /** Tokens that a script signs for itself, with a key that the key service is configured to trust as an issuer. */
 
-import { assert, assertInteger, assertOptions } from '../../lib/assert.ts';
+import { integer, optional, type ReadersOf, takeJsonObject, takeOptions, takeText } from '../../lib/options.ts';
 import { randomId } from '../proof.ts';
 import type { TokenSource } from '../token.ts';
-import { type SigningKey, signJwt } from './jwt.ts';
+import { type SigningKey, signJwt, takeSigningKey } from './jwt.ts';
 
 /** Options of {@link serviceAccountToken}. */
 export interface ServiceAccountOptions {
@@ -23,6 +23,16 @@ export interface ServiceAccountOptions {
   readonly claims?: Readonly<Record<string, unknown>> | undefined;
 }
 
+const readers = {
+  issuer: takeText,
+  subject: takeText,
+  tenant: takeText,
+  tenantClaim: optional(takeText, 'tenant'),
+  key: takeSigningKey,
+  lifetime: optional(integer(60, 900), 300),
+  claims: optional(takeJsonObject),
+} satisfies ReadersOf<ServiceAccountOptions>;
+
 /**
  * A source of tokens by RFC 9068 that are signed here and bound to the client's proof key. Throws a `TypeError` that names a wrong option.
  *
@@ -30,12 +40,7 @@ export interface ServiceAccountOptions {
  * const tokenSource = serviceAccountToken({ issuer: 'https://ci.example', subject: 'nightly', tenant: 'north', key: { jwk } });
  */
 export function serviceAccountToken(options: ServiceAccountOptions): TokenSource {
-  assertOptions(options, ['issuer', 'subject', 'tenant', 'tenantClaim', 'key', 'lifetime', 'claims']);
-  const { issuer, subject, tenant, tenantClaim = 'tenant', key, lifetime = 300, claims = {} } = options;
-  for (const [name, value] of Object.entries({ issuer, subject, tenant, tenantClaim })) {
-    assert(typeof value === 'string' && value !== '', name, 'a string');
-  }
-  assertInteger(lifetime, 60, 900, 'lifetime');
+  const { issuer, subject, tenant, tenantClaim, key, lifetime, claims } = takeOptions(options, readers);
   return async ({ audience, time, proofKey }) =>
     signJwt(key, 'at+jwt', {
       ...claims,
