@@ -3,6 +3,46 @@
 /** Bytes in memory of their own: what this package returns. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
+/**
+ * A key of WebCrypto (Web Cryptography API §13). The platform's own type is the same; this one is here so that the
+ * declarations need no DOM library.
+ */
+export interface CryptoKey {
+  readonly type: 'public' | 'private' | 'secret';
+  readonly extractable: boolean;
+  readonly algorithm: { name: string };
+  readonly usages: ('encrypt' | 'decrypt' | 'sign' | 'verify' | 'deriveKey' | 'deriveBits' | 'wrapKey' | 'unwrapKey')[];
+}
+
+/** A pair of WebCrypto's keys; see {@link CryptoKey}. */
+export interface CryptoKeyPair {
+  publicKey: CryptoKey;
+  privateKey: CryptoKey;
+}
+
+/** A JSON Web Key (RFC 7517, RFC 7518 §6); see {@link CryptoKey}. */
+export interface JsonWebKey {
+  alg?: string;
+  crv?: string;
+  d?: string;
+  dp?: string;
+  dq?: string;
+  e?: string;
+  ext?: boolean;
+  k?: string;
+  key_ops?: string[];
+  kid?: string;
+  kty?: string;
+  n?: string;
+  oth?: { d?: string; r?: string; t?: string }[];
+  p?: string;
+  q?: string;
+  qi?: string;
+  use?: string;
+  x?: string;
+  y?: string;
+}
+
 /** What may be there at once, so that nobody waits a turn of the event loop for it. */
 export type Awaitable<Value> = Value | Promise<Value>;
 

@@ -1,7 +1,7 @@
 /** ECDH on P-384, SP 800-56A (ECC CDH); points are uncompressed, SEC 1 §2.3.3. */
 
 import { native, webcrypto } from '#platform';
-import type { Bytes } from '../types.ts';
+import type { Bytes, CryptoKey, CryptoKeyPair, JsonWebKey } from '../types.ts';
 import { importAndErase, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
 
 const curve = { name: 'ECDH', namedCurve: 'P-384' } as const;

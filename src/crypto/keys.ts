@@ -6,7 +6,7 @@
 import { native } from '#platform';
 import { DecryptionError } from '../errors.ts';
 import type { NativeAead, NativeCrypto, NativeSecret } from '../lib/native.ts';
-import type { Bytes } from '../types.ts';
+import type { Bytes, CryptoKey } from '../types.ts';
 
 declare const secret: unique symbol;
 declare const aead: unique symbol;

@@ -2,7 +2,7 @@
 
 import { native, webcrypto } from '#platform';
 import { DecryptionError } from '../errors.ts';
-import type { Bytes } from '../types.ts';
+import type { Bytes, CryptoKey, CryptoKeyPair, JsonWebKey } from '../types.ts';
 import { aeadHandle, importAndErase, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
 
 const importAlgorithm = { name: 'RSA-OAEP', hash: 'SHA-384' } as const;

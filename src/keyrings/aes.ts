@@ -7,7 +7,7 @@ import { assert } from '../lib/assert.ts';
 import { isBytes } from '../lib/bytes.ts';
 import { type ReadersOf, takeBytes, takeOptions } from '../lib/options.ts';
 import { binding, deriveAesWrappingKey } from '../schedule/wrapping-keys.ts';
-import type { Bytes } from '../types.ts';
+import type { Bytes, CryptoKey } from '../types.ts';
 import type { Keyring } from './keyring.ts';
 import {
   isFor,

@@ -18,7 +18,7 @@ import { KeyError } from '../errors.ts';
 import { decodeBase64url, encodeBase64url, unfold } from '../lib/base64url.ts';
 import { concat } from '../lib/bytes.ts';
 import { optional, type ReadersOf, takeBoolean, takeOptions } from '../lib/options.ts';
-import type { Bytes } from '../types.ts';
+import type { Bytes, CryptoKey, JsonWebKey } from '../types.ts';
 
 /** A recipient's public key. A plain object: it can be stored in IndexedDB and sent to a Worker as it is. */
 export interface EcdhPublicKey {

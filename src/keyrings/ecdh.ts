@@ -7,7 +7,7 @@ import { assert } from '../lib/assert.ts';
 import { maxWrappedKeys } from '../lib/limits.ts';
 import { arrayOf, optional, type ReadersOf, takeBytes, takeOptions } from '../lib/options.ts';
 import { binding, deriveEcdhWrappingKey, type KeyIdentity } from '../schedule/wrapping-keys.ts';
-import type { Bytes } from '../types.ts';
+import type { Bytes, CryptoKey } from '../types.ts';
 import type { EcdhPrivateKey, EcdhPublicKey } from './ecdh-keys.ts';
 import type { Keyring } from './keyring.ts';
 import {

@@ -9,6 +9,7 @@ import { maxRsaBits, maxWrappedKeys, minRsaBits } from '../lib/limits.ts';
 import { arrayOf, integer, optional, type ReadersOf, takeBoolean, takeOptions } from '../lib/options.ts';
 import { dataKeyLength } from '../schedule/message-keys.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
+import type { CryptoKey, JsonWebKey } from '../types.ts';
 import type { Keyring } from './keyring.ts';
 import {
   type HeldKey,

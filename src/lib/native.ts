@@ -2,7 +2,7 @@
  * What a platform may have besides WebCrypto: the same primitives, faster for small inputs. Bytes are the same either way; a key never leaves the backend that made it.
  */
 
-import type { Awaitable, Bytes } from '../types.ts';
+import type { Awaitable, Bytes, CryptoKey } from '../types.ts';
 
 /** Primitives of a platform's own. Inputs are taken, and may be used again, when a call returns. */
 export interface NativeCrypto {

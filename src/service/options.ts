@@ -15,6 +15,7 @@ import {
   takeText,
 } from '../lib/options.ts';
 import { type Retry, type RetryOptions, takeRetry } from '../lib/retry.ts';
+import type { CryptoKeyPair } from '../types.ts';
 import type { Fetch } from './http.ts';
 import type { Token, TokenSource } from './token.ts';
 

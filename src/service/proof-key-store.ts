@@ -2,6 +2,7 @@
 
 import { assert } from '../lib/assert.ts';
 import { oneOf, optional, type ReadersOf, takeOptions, takeText } from '../lib/options.ts';
+import type { CryptoKeyPair } from '../types.ts';
 import { generateProofKey, type ProofAlgorithm } from './proof.ts';
 
 /** Options of {@link dpopKeyFromIndexedDB}. */

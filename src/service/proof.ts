@@ -7,7 +7,7 @@ import { thumbprint } from '../crypto/thumbprint.ts';
 import { assert } from '../lib/assert.ts';
 import { encodeBase64url } from '../lib/base64url.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
-import type { Bytes } from '../types.ts';
+import type { Bytes, CryptoKey, CryptoKeyPair } from '../types.ts';
 
 /** The algorithms of a proof key. */
 export type ProofAlgorithm = 'ES256' | 'ES384';

@@ -18,7 +18,7 @@ export type AnswerMessage = { readonly id: number } & (
 /** A message, and what is transferred with it. */
 export interface Parcel<Message> {
   readonly message: Message;
-  readonly transfer: Transferable[];
+  readonly transfer: ArrayBuffer[];
 }
 
 /** A batch, on its way to a worker. */

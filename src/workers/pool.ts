@@ -8,7 +8,11 @@ import { type BatchConverter, batchPipe } from './batches.ts';
 import { type AnswerMessage, packBatch } from './messages.ts';
 
 /** What a pool uses of a `Worker`. */
-export type WorkerLike = Pick<Worker, 'postMessage' | 'terminate' | 'addEventListener'>;
+export interface WorkerLike {
+  postMessage(message: unknown, transfer: ArrayBuffer[]): void;
+  terminate(): void;
+  addEventListener(type: string, listener: (event: { readonly type: string }) => void): void;
+}
 
 /** A pool of workers. Streams take it as their option `workers`; several may share one. */
 export interface WorkerPool extends SegmentWorkers {
@@ -84,7 +88,7 @@ class PooledWorker {
   constructor(worker: WorkerLike, ended: () => void) {
     this.#worker = worker;
     this.#ended = ended;
-    worker.addEventListener('message', (event) => this.#receive((event as MessageEvent<AnswerMessage>).data));
+    worker.addEventListener('message', (event) => this.#receive((event as unknown as { data: AnswerMessage }).data));
     worker.addEventListener('messageerror', () => this.fail('An answer of a worker could not be read'));
     // A script that is not there, or that a content security policy forbids, says no more than that.
     worker.addEventListener('error', (event) => {

@@ -10,6 +10,7 @@ import { createKeyServiceClient, developmentToken, keyManagement } from '../../s
 import { startService } from '../support/key-service.ts';
 import { type Result, runIn, writePrograms } from './run.ts';
 import { type Environment, environments, type Lacks, markdown } from './table.ts';
+import { compileEverywhere } from './types.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const npm = (args: string[], cwd: string) =>
@@ -36,6 +37,7 @@ const chosen = environments.filter(({ name }) => wanted.length === 0 || wanted.s
 const folder = mkdtempSync(join(tmpdir(), 'bulla-matrix-'));
 const { child, url, pin } = await startService(join(folder, 'service'));
 let failed = 0;
+let compiled = 0;
 try {
   const admin = createKeyServiceClient({ url, pin, tokenSource: developmentToken('admin@north') });
   const { key_id: keyId } = await keyManagement(admin).create();
@@ -51,13 +53,22 @@ try {
     failed += problems.length === 0 ? 0 : 1;
     for (const problem of problems) console.log(`    ${problem}`);
   }
+  if (wanted.length === 0 || wanted.includes('TypeScript')) {
+    for (const { name, errors } of await compileEverywhere(project)) {
+      compiled++;
+      failed += errors.length === 0 ? 0 : 1;
+      console.log(`${errors.length === 0 ? 'passed' : 'FAILED'}  ${name}`);
+      for (const error of errors) console.log(`    ${error}`);
+    }
+  }
 } finally {
   child.kill();
   await new Promise((done) => child.once('exit', done));
   rmSync(folder, { recursive: true });
 }
-console.log(`${chosen.length - failed} environments passed, ${failed} failed`);
-process.exitCode = failed === 0 && chosen.length > 0 ? 0 : 1;
+const total = chosen.length + compiled;
+console.log(`${total - failed} environments passed, ${failed} failed`);
+process.exitCode = failed === 0 && total > 0 ? 0 : 1;
 
 /** What an environment did otherwise than the table says, after its line was printed. */
 async function problemsOf(environment: Environment, setting: Parameters<typeof runIn>[1]): Promise<readonly string[]> {

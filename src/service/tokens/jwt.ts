@@ -1,14 +1,15 @@
 /** JWTs that a client signs itself: assertions (RFC 7523) and tokens of service accounts. */
 
-import { CompactSign, type JWK } from 'jose';
+import { CompactSign } from 'jose';
 import { assert } from '../../lib/assert.ts';
 import { nested, type Reader, takeJsonObject, takeString } from '../../lib/options.ts';
 import { encodeUtf8 } from '../../lib/utf8.ts';
+import type { CryptoKey, JsonWebKey } from '../../types.ts';
 
 /** A private key that signs: a `CryptoKey` with the algorithm, or a private JWK that has it. */
 export type SigningKey =
   | { readonly key: CryptoKey; readonly algorithm: string; readonly keyId: string }
-  | { readonly jwk: JWK };
+  | { readonly jwk: JsonWebKey };
 
 const takeJwk = nested({ jwk: takeJsonObject });
 const takeHandle = nested({
