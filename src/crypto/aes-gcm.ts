@@ -2,7 +2,7 @@
 
 import { inTurn, native } from '#platform';
 import { DecryptionError } from '../errors.ts';
-import { viewOf } from '../lib/bytes.ts';
+import { concat, viewOf } from '../lib/bytes.ts';
 import type { NativeAead } from '../lib/native.ts';
 import type { Awaitable, Bytes } from '../types.ts';
 import {
@@ -62,6 +62,38 @@ function openNatively(key: NativeAead, nonce: Bytes, sealed: Bytes, additionalDa
 function fail(): never {
   throw new DecryptionError();
 }
+
+/**
+ * Seals into memory of 16 bytes more than the plaintext, at whose beginning the plaintext may lie. The caller must never use a nonce twice with one key. No
+ * additional data.
+ */
+export function sealInto(key: AeadKey, nonce: Bytes, plaintext: Bytes, target: Bytes): Awaitable<void> {
+  const own = nativeAeadOf(key);
+  if (own !== undefined) return own.sealInto(nonce, plaintext, target);
+  return sealBySubtle(key, parameters(nonce, none), plaintext).then(moveTo(target));
+}
+
+/**
+ * Opens a ciphertext whose tag is apart, into memory of the same length, which may be the ciphertext's own. Throws, or rejects with, `ERR_DECRYPTION_FAILED`:
+ * what the target then holds is not authentic and must be overwritten.
+ */
+export function openInto(key: AeadKey, nonce: Bytes, ciphertext: Bytes, tag: Bytes, target: Bytes): Awaitable<void> {
+  const own = nativeAeadOf(key);
+  if (own !== undefined) {
+    try {
+      const opened = own.openInto(nonce, ciphertext, tag, target);
+      return opened instanceof Promise ? opened.catch(fail) : opened;
+    } catch {
+      return fail();
+    }
+  }
+  return openBySubtle(key, parameters(nonce, none), concat(ciphertext, tag)).then(moveTo(target));
+}
+
+const moveTo = (target: Bytes) => (bytes: Bytes) => {
+  target.set(bytes);
+  bytes.fill(0);
+};
 
 /** Opens a sealed secret straight into a handle, without its bytes becoming visible where the platform can do that. Throws `ERR_DECRYPTION_FAILED`. */
 export async function openSecret(key: AeadKey, nonce: Bytes, sealed: Bytes, additionalData: Bytes): Promise<SecretKey> {

@@ -34,26 +34,23 @@ export function isBytes(value: unknown): value is Uint8Array {
 
 /** The parts one after the other, in memory of their own. */
 export function concat(...parts: readonly Uint8Array[]): Bytes {
-  return concatWithRoom(parts, 0);
-}
-
-/** The parts one after the other in memory of their own, with so many zeros behind them. */
-export function concatWithRoom(parts: readonly Uint8Array[], room: number): Bytes {
-  return filled(new Uint8Array(lengthOf(parts) + room), parts);
+  return fillWith(new Uint8Array(lengthOf(parts)), parts);
 }
 
 /** The parts one after the other in {@link pooled} memory, for what this package alone sees. */
 export function concatPooled(...parts: readonly Uint8Array[]): Bytes {
-  return filled(pooled(lengthOf(parts)), parts);
+  return fillWith(pooled(lengthOf(parts)), parts);
 }
 
-function lengthOf(parts: readonly Uint8Array[]): number {
+/** Bytes of all parts. */
+export function lengthOf(parts: readonly Uint8Array[]): number {
   let length = 0;
   for (const part of parts) length += part.byteLength;
   return length;
 }
 
-function filled(target: Bytes, parts: readonly Uint8Array[]): Bytes {
+/** Writes the parts one after the other at the beginning of a target that has room for them. */
+export function fillWith(target: Bytes, parts: readonly Uint8Array[]): Bytes {
   let offset = 0;
   for (const part of parts) {
     target.set(part, offset);

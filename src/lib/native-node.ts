@@ -1,11 +1,13 @@
 /** The primitives of `node:crypto`: synchronous for small inputs, where a call of WebCrypto costs ten times the work; by WebCrypto for large ones. */
 
 import {
+  type CipherGCM,
   createCipheriv,
   createDecipheriv,
   createHash,
   createHmac,
   createSecretKey,
+  type DecipherGCM,
   diffieHellman,
   hkdfSync,
   KeyObject,
@@ -149,6 +151,22 @@ class NodeAead implements NativeAead {
     return takeTurns(plaintext);
   }
 
+  sealInto(nonce: Bytes, plaintext: Bytes, target: Bytes): Awaitable<void> {
+    this.#assertFor('encrypt');
+    const cipher = createCipheriv('aes-256-gcm', this.#key, nonce);
+    return after(through(cipher, plaintext, target, false), () => {
+      cipher.final();
+      target.set(cipher.getAuthTag(), plaintext.byteLength);
+    });
+  }
+
+  openInto(nonce: Bytes, ciphertext: Bytes, tag: Bytes, target: Bytes): Awaitable<void> {
+    this.#assertFor('decrypt');
+    const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: tagLength });
+    decipher.setAuthTag(tag);
+    return after(through(decipher, ciphertext, target, true), () => void decipher.final());
+  }
+
   #assertFor(usage: 'encrypt' | 'decrypt'): void {
     if (this.#usage !== usage) throw new TypeError(`the key is not for this: it can ${this.#usage} and nothing else`);
   }
@@ -175,6 +193,43 @@ class NodeAead implements NativeAead {
       bytes.fill(0);
     }
   }
+}
+
+/**
+ * Sends bytes through a cipher into a target. What OpenSSL gives lies in memory of its own, which Node has no way round: pieces are small enough that it
+ * stays in the processor's cache. Where it is secret it is overwritten, and it is freed for the next piece.
+ */
+function through(cipher: CipherGCM | DecipherGCM, input: Bytes, target: Bytes, isSecret: boolean): Awaitable<void> {
+  const { byteLength } = input;
+  if (byteLength > syncLength) return throughInTurns(cipher, input, target, isSecret);
+  for (let at = 0; at < byteLength; at += pieceLength) {
+    const piece = cipher.update(input.subarray(at, at + pieceLength));
+    target.set(piece, at);
+    if (isSecret) overwrite.call(piece, 0);
+    release(piece);
+  }
+  return takeTurns(undefined);
+}
+
+/** The same, and now and then others have their turn. */
+async function throughInTurns(...[cipher, input, target, isSecret]: Parameters<typeof through>): Promise<void> {
+  for (let at = 0; at < input.byteLength; at += syncLength) {
+    await through(cipher, input.subarray(at, at + syncLength), target.subarray(at), isSecret);
+  }
+}
+
+const pieceLength = 2 ** 16;
+/** That of `Buffer` is slower. */
+const overwrite = Uint8Array.prototype.fill;
+
+function after(work: Awaitable<void>, end: () => void): Awaitable<void> {
+  return work instanceof Promise ? work.then(end) : end();
+}
+
+/** Frees memory without waiting for the garbage collector, where Node can (from 21) and the bytes are all that is in it. */
+function release({ buffer, byteLength }: Buffer): void {
+  const { transfer } = buffer as Growable;
+  if (transfer !== undefined && byteLength >= worthMoving && buffer.byteLength === byteLength) transfer.call(buffer, 0);
 }
 
 /** The bytes of a `Buffer` as a plain `Uint8Array` in memory of its own. */

@@ -39,4 +39,8 @@ export interface NativeAead {
   seal(nonce: Bytes, plaintext: Bytes, additionalData: Bytes): Awaitable<Bytes>;
   /** Throws, or rejects, when the tag is wrong; nothing of the plaintext is given out then. */
   open(nonce: Bytes, sealed: Bytes, additionalData: Bytes): Awaitable<Bytes>;
+  /** Seals into a target of 16 bytes more, which may begin where the plaintext does. */
+  sealInto(nonce: Bytes, plaintext: Bytes, target: Bytes): Awaitable<void>;
+  /** Opens into a target of the same length, which may be the ciphertext's own memory. Throws, or rejects, when the tag is wrong; the target is the caller's to overwrite then. */
+  openInto(nonce: Bytes, ciphertext: Bytes, tag: Bytes, target: Bytes): Awaitable<void>;
 }

@@ -1,6 +1,7 @@
 /** The platform seam, every runtime but Node: WebCrypto is where the Web platform puts it. */
 
 import { CryptoUnavailableError } from '../errors.ts';
+import type { Bytes } from '../types.ts';
 import type { NativeCrypto } from './native.ts';
 import { turnTaker } from './turns.ts';
 
@@ -43,6 +44,9 @@ export const inTurn = turnTaker({
     port2.postMessage(undefined);
   },
 });
+
+/** Memory that the caller fills to its last byte before anybody sees it. Browsers have none that is not filled with zeros. */
+export const uninitialized = (length: number): Bytes => new Uint8Array(length);
 
 /**
  * How many segments to have in work at once. One: browsers run SubtleCrypto on the calling thread, so more would only keep more memory.

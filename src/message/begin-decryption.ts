@@ -47,9 +47,14 @@ export interface Decryption {
  * (`ERR_CONTEXT_MISMATCH`), §7.5 (`ERR_NO_MATCHING_KEY`, or what the keyring rejects with), §5.5 (`ERR_DECRYPTION_FAILED`).
  */
 export async function beginDecryption(envelopeBytes: Bytes, options: TakenDecryption): Promise<Decryption> {
+  options.signal?.throwIfAborted();
+  return continueDecryption(decodeEnvelope(envelopeBytes), options);
+}
+
+/** The same from an envelope that was checked. */
+export async function continueDecryption(envelope: Envelope, options: TakenDecryption): Promise<Decryption> {
   const { keyring, context, signal } = options;
   signal?.throwIfAborted();
-  const envelope = decodeEnvelope(envelopeBytes);
   const transcript = transcriptOf(envelope, context);
   const unwrapped = await keyring.unwrapDataKey(envelope.keys, { signal });
   signal?.throwIfAborted();
@@ -59,7 +64,7 @@ export async function beginDecryption(envelopeBytes: Bytes, options: TakenDecryp
     tell(keyring.rejectDataKey?.bind(keyring), unwrapped.wrappedKey);
     throw new DecryptionError();
   }
-  const segmentSize = 2 ** envelope.header.segmentSizeLog2;
+  const segmentSize = segmentSizeOf(envelope);
   let told = false;
   const failed = (error: unknown) => {
     if (told || !isBullaError(error) || error.code !== 'ERR_DECRYPTION_FAILED') return;
@@ -67,6 +72,11 @@ export async function beginDecryption(envelopeBytes: Bytes, options: TakenDecryp
     tell(keyring.segmentFailed?.bind(keyring), unwrapped.wrappedKey);
   };
   return { header: publicHeader(envelope.header), messageKey, segmentSize, failed };
+}
+
+/** Plaintext bytes of every segment but the last. */
+export function segmentSizeOf({ header }: Envelope): number {
+  return 2 ** header.segmentSizeLog2;
 }
 
 /** The transcript of a message under a context. Throws `ERR_CONTEXT_MISMATCH` when the names differ (§3.7). */

@@ -1,15 +1,18 @@
 /** Decrypts a message that is in memory: all of it, or nothing. */
 
+import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
+import { copy } from '../lib/bytes.ts';
 import { takeOptions } from '../lib/options.ts';
-import { openAll } from '../stream/segments.ts';
+import { openAll, type TakenBody, takeBody } from '../stream/whole.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
 import {
-  beginDecryption,
+  continueDecryption,
   type DecryptionOptions,
   decryptionReaders,
+  segmentSizeOf,
   type TakenDecryption,
 } from './begin-decryption.ts';
-import { type Message, type MessageParts, takeParts } from './forms.ts';
+import { type Message, messageParts } from './forms.ts';
 
 /** Options of {@link decrypt}. */
 export interface DecryptOptions extends DecryptionOptions {}
@@ -33,14 +36,28 @@ export interface Decrypted {
  */
 export async function decrypt(message: Message, options: DecryptOptions): Promise<Decrypted> {
   const taken = takeOptions(options, decryptionReaders);
-  return decryptTaken(takeParts(message), taken);
+  taken.signal?.throwIfAborted();
+  return decryptTaken(takeMessage(message), taken);
+}
+
+/** A message that was taken: its envelope, checked, and its body where it can be opened. */
+export interface TakenMessage {
+  readonly envelope: Envelope;
+  readonly body: TakenBody | undefined;
+}
+
+/** A copy of a message of any form: what becomes of that afterwards does not reach it. Throws a {@link MessageFormatError} or a `TypeError`. */
+export function takeMessage(message: Message): TakenMessage {
+  const parts = messageParts(message);
+  const envelope = decodeEnvelope(copy(parts.envelope));
+  return { envelope, body: takeBody(parts.body, segmentSizeOf(envelope)) };
 }
 
 /** The same as {@link decrypt}, for what was taken already. */
-export async function decryptTaken({ envelope, body }: MessageParts, options: TakenDecryption): Promise<Decrypted> {
-  const { header, messageKey, segmentSize, failed } = await beginDecryption(envelope, options);
+export async function decryptTaken({ envelope, body }: TakenMessage, options: TakenDecryption): Promise<Decrypted> {
+  const { header, messageKey, failed } = await continueDecryption(envelope, options);
   try {
-    return { plaintext: await openAll(messageKey, body, segmentSize, options.signal), header };
+    return { plaintext: await openAll(messageKey, body, options.signal), header };
   } catch (error) {
     failed(error);
     throw error;

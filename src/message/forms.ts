@@ -49,12 +49,6 @@ export function messageParts(message: Message): MessageParts {
   return { envelope, body: bytes.subarray(end) };
 }
 
-/** The parts of a message, copied: what becomes of it afterwards does not reach them. Throws as {@link messageParts} does. */
-export function takeParts(message: Message): MessageParts {
-  const { envelope, body } = messageParts(message);
-  return { envelope: copy(envelope), body: copy(body) };
-}
-
 /** The reader of a detached envelope among options: its serialized envelope, copied. */
 export function takeEnvelope(value: unknown): Bytes {
   return copy(detachedEnvelope(value as Uint8Array | string));

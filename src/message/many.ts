@@ -4,14 +4,15 @@ import { encodedWrappedKey, encodeWrappedKey } from '../envelope/wrapped-key.ts'
 import { inFrontOf } from '../keyrings/forwarding.ts';
 import type { DataKey, GeneratedDataKey, Keyring, KeyringOptions, Unwrapped } from '../keyrings/keyring.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
-import { bytesToKey, concatPrefixed } from '../lib/bytes.ts';
+import { bytesToKey, concatPrefixed, copy } from '../lib/bytes.ts';
 import { arrayOf, nested, optional, type ReadersOf, takeMap, takeOptions } from '../lib/options.ts';
+import { ownPlaintext } from '../stream/whole.ts';
 import type { Bytes, Context } from '../types.ts';
 import { type DecryptionOptions, decryptionReaders } from './begin-decryption.ts';
 import { type EncryptionOptions, encryptionReaders } from './begin-encryption.ts';
-import { type Decrypted, decryptTaken } from './decrypt.ts';
-import { encryptTaken, takeData } from './encrypt.ts';
-import { type Message, takeParts } from './forms.ts';
+import { type Decrypted, decryptTaken, takeMessage } from './decrypt.ts';
+import { bytesOf, encryptTaken } from './encrypt.ts';
+import type { Message } from './forms.ts';
 
 /** What one message of {@link encryptMany} is made of. */
 export interface PlaintextItem {
@@ -28,10 +29,13 @@ export interface EncryptedItem {
 }
 
 const plaintextItems = arrayOf(
-  nested({ data: takeData, context: optional(takeMap) } satisfies ReadersOf<PlaintextItem>),
+  nested({
+    data: (value: unknown, name: string) => copy(bytesOf(value, name)),
+    context: optional(takeMap),
+  } satisfies ReadersOf<PlaintextItem>),
 );
 const encryptedItems = arrayOf(
-  nested({ message: (value: unknown) => takeParts(value as Message), context: optional(takeMap) }),
+  nested({ message: (value: unknown) => takeMessage(value as Message), context: optional(takeMap) }),
 );
 
 /** As many are under way at once: enough for a keyring that joins its calls to a service, few enough to hold. */
@@ -59,7 +63,8 @@ export async function encryptMany(items: readonly PlaintextItem[], options: Encr
   const each = plaintextItems(items, 'items');
   const keyring = each.length > 1 ? sharing(taken.keyring) : taken.keyring;
   return forEach(each, taken, async ({ data, context = taken.context }) => {
-    const message = await encryptTaken(data, { ...taken, keyring, context, detached: false });
+    const plaintext = ownPlaintext(data, taken.segmentSize);
+    const message = await encryptTaken(plaintext, { ...taken, keyring, context, detached: false });
     return message as Bytes;
   });
 }

@@ -14,13 +14,14 @@ import {
   takeSignal,
 } from '../lib/options.ts';
 import { type SegmentWorkers, takeWorkers } from '../stream/pipe.ts';
+import { ownPlaintext } from '../stream/whole.ts';
 import type { Bytes, Context, MessageHeader, RandomSource } from '../types.ts';
 import { beginEncryption, type EncryptionOptions, type TakenEncryption } from './begin-encryption.ts';
-import { decryptTaken } from './decrypt.ts';
+import { decryptTaken, takeMessage } from './decrypt.ts';
 import { decryptStream } from './decrypt-stream.ts';
 import { encryptTaken } from './encrypt.ts';
 import { sealingStream } from './encrypt-stream.ts';
-import { type DetachedMessage, isDetached, type Message, takeParts } from './forms.ts';
+import { type DetachedMessage, isDetached, type Message } from './forms.ts';
 
 /** Options of {@link reencrypt}. */
 export interface ReencryptOptions {
@@ -87,8 +88,9 @@ async function reencryptMessage(message: Message, options: TakenReencryption): P
   // A caller's halves are looked at once.
   const halves = isDetached(message) ? { envelope: message.envelope, body: message.body } : undefined;
   const isText = typeof (halves?.envelope ?? message) === 'string';
-  const { plaintext, header } = await decryptTaken(takeParts(halves ?? message), { keyring: from, context, signal });
-  const result = await encryptTaken(plaintext, { ...renewed(header, options), detached: halves !== undefined });
+  const { plaintext, header } = await decryptTaken(takeMessage(halves ?? message), { keyring: from, context, signal });
+  const own = ownPlaintext(plaintext, header.segmentSize);
+  const result = await encryptTaken(own, { ...renewed(header, options), detached: halves !== undefined });
   if (!isText) return result;
   return isDetached(result) ? { ...result, envelope: toText(result.envelope as Bytes) } : toText(result);
 }

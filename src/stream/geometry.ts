@@ -23,12 +23,19 @@ export function geometryOfPlaintext(plaintextLength: number, segmentSize: number
   return { segmentSize, count, plaintextLength, bodyLength: plaintextLength + count * tagLength };
 }
 
-/** The geometry of a body (§6.3). Throws `ERR_DECRYPTION_FAILED` when no body has this length. */
-export function geometryOfBody(bodyLength: number, segmentSize: number): Geometry {
+/** The geometry of a body (§6.3), or `undefined` when no body has this length. */
+export function findGeometry(bodyLength: number, segmentSize: number): Geometry | undefined {
   const count = Math.floor(bodyLength / (segmentSize + tagLength)) + 1;
   const last = bodyLength - (count - 1) * (segmentSize + tagLength);
-  if (last < tagLength || count > maxSegments) throw new DecryptionError();
+  if (last < tagLength || count > maxSegments) return undefined;
   return { segmentSize, count, plaintextLength: bodyLength - count * tagLength, bodyLength };
+}
+
+/** The same. Throws `ERR_DECRYPTION_FAILED` when no body has this length. */
+export function geometryOfBody(bodyLength: number, segmentSize: number): Geometry {
+  const geometry = findGeometry(bodyLength, segmentSize);
+  if (geometry === undefined) throw new DecryptionError();
+  return geometry;
 }
 
 /** Where a sealed segment begins in the body. */

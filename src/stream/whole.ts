@@ -1,0 +1,115 @@
+/**
+ * Sealing and opening all segments of what is in memory, `docs/format.md` §6. Touching new memory costs more than AES, so what a caller gives is copied
+ * once, into the memory of the result, and each segment is sealed or opened where it lies.
+ */
+
+import { uninitialized } from '#platform';
+import { openInto, sealInto, tagLength } from '../crypto/aes-gcm.ts';
+import type { AeadKey } from '../crypto/keys.ts';
+import { DecryptionError } from '../errors.ts';
+import { fillWith, lengthOf } from '../lib/bytes.ts';
+import type { Bytes } from '../types.ts';
+import { findGeometry, type Geometry, geometryOfPlaintext, sealedOffset } from './geometry.ts';
+import { nonce } from './segments.ts';
+
+/** A plaintext in memory that is nobody else's, with the segments `stride` bytes apart. It is overwritten when it has been sealed. */
+export interface TakenPlaintext {
+  readonly memory: Bytes;
+  /** Where the first segment begins. */
+  readonly start: number;
+  readonly stride: number;
+  /** Bytes of plaintext. */
+  readonly length: number;
+}
+
+/** A plaintext that is ours already. */
+export function ownPlaintext(memory: Bytes, segmentSize: number): TakenPlaintext {
+  return { memory, start: 0, stride: segmentSize, length: memory.byteLength };
+}
+
+/**
+ * A copy of a plaintext where it can be sealed, behind `room` bytes for what will stand in front of it. Throws `ERR_LIMIT_EXCEEDED` for what is longer than
+ * a message can be.
+ */
+export function takePlaintext(plaintext: Bytes, segmentSize: number, room: number): TakenPlaintext {
+  const { count, bodyLength, plaintextLength } = geometryOfPlaintext(plaintext.byteLength, segmentSize);
+  const memory = uninitialized(room + bodyLength);
+  for (let index = 0; index < count; index++) {
+    memory.set(segmentOf(plaintext, index, segmentSize), room + sealedOffset(index, segmentSize));
+  }
+  return { memory, start: room, stride: segmentSize + tagLength, length: plaintextLength };
+}
+
+/** Seals a plaintext behind what stands in front of it: in its own memory where there is room for exactly that, else in another. */
+export async function sealAll(
+  key: AeadKey,
+  { memory, start, stride, length }: TakenPlaintext,
+  front: readonly Bytes[],
+  segmentSize: number,
+  signal: AbortSignal | undefined,
+): Promise<Bytes> {
+  const { count, bodyLength } = geometryOfPlaintext(length, segmentSize);
+  const offset = lengthOf(front);
+  const inPlace = start === offset && stride === segmentSize + tagLength;
+  const result = inPlace ? memory : uninitialized(offset + bodyLength);
+  fillWith(result, front);
+  for (let index = 0; index < count; index++) {
+    signal?.throwIfAborted();
+    const size = Math.min(segmentSize, length - index * segmentSize);
+    const from = start + index * stride;
+    const segment = memory.subarray(from, from + size);
+    const at = offset + sealedOffset(index, segmentSize);
+    const sealing = sealInto(key, nonce(index), segment, result.subarray(at, at + size + tagLength));
+    if (sealing instanceof Promise) await sealing;
+    if (!inPlace) segment.fill(0);
+  }
+  return result;
+}
+
+/** A body that was taken: the ciphertexts of its segments, where their plaintexts will be, and their tags. */
+export interface TakenBody {
+  readonly geometry: Geometry;
+  readonly memory: Bytes;
+  readonly tags: Bytes;
+}
+
+/** A copy of a body where it can be opened, or `undefined` when no body has this length. */
+export function takeBody(body: Bytes, segmentSize: number): TakenBody | undefined {
+  const geometry = findGeometry(body.byteLength, segmentSize);
+  if (geometry === undefined) return undefined;
+  const memory = uninitialized(geometry.plaintextLength);
+  const tags = new Uint8Array(geometry.count * tagLength);
+  for (let index = 0; index < geometry.count; index++) {
+    const sealed = segmentOf(body, index, segmentSize + tagLength);
+    const end = sealed.byteLength - tagLength;
+    memory.set(sealed.subarray(0, end), index * segmentSize);
+    tags.set(sealed.subarray(end), index * tagLength);
+  }
+  return { geometry, memory, tags };
+}
+
+/** Opens a whole body, all of it or nothing (§6.4). Throws `ERR_DECRYPTION_FAILED`; what was opened before is overwritten then. */
+export async function openAll(
+  key: AeadKey,
+  body: TakenBody | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Bytes> {
+  if (body === undefined) throw new DecryptionError();
+  const { geometry, memory, tags } = body;
+  try {
+    for (let index = 0; index < geometry.count; index++) {
+      signal?.throwIfAborted();
+      const segment = segmentOf(memory, index, geometry.segmentSize);
+      const opening = openInto(key, nonce(index), segment, segmentOf(tags, index, tagLength), segment);
+      if (opening instanceof Promise) await opening;
+    }
+  } catch (error) {
+    memory.fill(0);
+    throw error;
+  }
+  return memory;
+}
+
+function segmentOf(bytes: Bytes, index: number, size: number): Bytes {
+  return bytes.subarray(index * size, (index + 1) * size);
+}
