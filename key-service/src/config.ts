@@ -46,6 +46,7 @@ const limitsSchema = z.strictObject({
   items_per_minute: z.int().positive().default(600_000),
   failed_authentications_per_minute: z.int().positive().default(600),
   requests_in_flight: z.int().positive().default(512),
+  clock_seconds: z.int().min(1).max(600).default(60),
 });
 
 const poolSchema = z.strictObject({

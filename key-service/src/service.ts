@@ -1,7 +1,11 @@
 /** The service put together: everything that the endpoints work with. */
 
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Logger } from 'pino';
-import { AuditLog, readCheckpointFile } from './audit/audit-log.ts';
+import { AuditLog } from './audit/audit-log.ts';
+import { CheckpointFile } from './audit/checkpoint-file.ts';
+import { CheckpointedChanges } from './audit/checkpointed-changes.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { createTokenIssuer, type TokenIssuer } from './auth/exchange.ts';
 import { createIssuer, type IssuerOptions } from './auth/issuers.ts';
@@ -11,7 +15,6 @@ import { TokenVerifier } from './auth/tokens.ts';
 import { audienceOf, type Config, type IssuerConfig } from './config.ts';
 import { KeyCache } from './keys/key-cache.ts';
 import { Materials } from './keys/materials.ts';
-import { runUpkeep } from './keys/upkeep.ts';
 import { type Clock, seconds } from './lib/clock.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { Authorizer } from './policies/authorizer.ts';
@@ -19,7 +22,9 @@ import { readPolicies, shippedRoles } from './policies/policy-set.ts';
 import type { RootKey } from './root-key/root-key.ts';
 import { openSecrets, type Secrets } from './root-key/secrets.ts';
 import { CommitQueue } from './store/commit-queue.ts';
+import { DatabaseTime } from './store/database-time.ts';
 import type { Store } from './store/store.ts';
+import { startTimers } from './timers.ts';
 import { createIdentity, type Identity } from './transport/identity.ts';
 import { TransportKeys } from './transport/transport-keys.ts';
 
@@ -30,8 +35,10 @@ export interface ServiceOptions {
   readonly store: Store;
   readonly rootKey: RootKey;
   readonly logger: Logger;
-  /** Default: the time. */
+  /** The clock of this machine. Default: `Date.now`. */
   readonly clock?: Clock | undefined;
+  /** The time of the database. Default: what it answers. */
+  readonly time?: DatabaseTime | undefined;
   /** `true` adds the development issuer for these users. Default: none. */
   readonly devUsers?: readonly DevUser[] | undefined;
 }
@@ -59,25 +66,36 @@ export interface Service {
   readonly identity: Identity;
   readonly transport: TransportKeys;
   readonly log: AuditLog;
+  /** Changes of keys, each with the checkpoint outside the database. */
+  readonly changes: CheckpointedChanges;
   readonly exchange: TokenIssuer;
   readonly dev: { readonly issuer: TokenIssuer; readonly users: readonly DevUser[] } | undefined;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  readonly time: DatabaseTime;
+  /** The time by which everything is decided: that of the database. */
   readonly clock: Clock;
-  /** Whether the store can be written. Throws `StoreError`. */
+  /** Whether the store can be written, and the clocks agree. Throws `StoreError`. */
   ready(): Promise<void>;
-  /** Writes the checkpoint outside the database, where one is configured. */
-  exportCheckpoint(): Promise<void>;
   /** Ends the timers, waits for what was accepted, and closes the store. */
   close(): Promise<void>;
 }
 
 /** Checks the state of the store and starts. Throws `OperatorError` for a state that is not to be trusted. */
 export async function createService(options: ServiceOptions): Promise<Service> {
-  const { config, store, rootKey, logger, clock = Date.now, devUsers } = options;
+  const { config, store, rootKey, logger, devUsers } = options;
+  const bound = config.limits.clock_seconds * 1000;
+  const time = options.time ?? new DatabaseTime(() => store.time(), { clock: options.clock, bound });
+  const clock = time.now;
+  await time.measure();
+  // Before the secrets are opened: whoever rotates the root key comes before this, and its key is needed, or sees this replica.
+  await store.join({ id: randomUUID(), name: `${hostname()}/${process.pid}` }, seconds(clock));
   const secrets = await openSecrets(store, rootKey);
   const log = new AuditLog(store, secrets, config.service_id);
-  await assertTrusted(config, store, log);
+  const file = config.checkpoint_file === undefined ? undefined : new CheckpointFile(config.checkpoint_file);
+  const changes = new CheckpointedChanges(store, log, file);
+  await store.verifyKeys();
+  await changes.assertContinued();
   const settings = { audience: audienceOf(config), clock };
   const tenants = [...new Set(config.issuers.flatMap((issuer) => issuer.tenants))];
   const roles = [...new Set(config.issuers.flatMap((issuer) => issuer.roles.flatMap((rule) => rule.roles)))];
@@ -89,57 +107,49 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const tokens = new TokenVerifier(issuers.map(createIssuer), clock);
   const queue = new CommitQueue(store);
   const parts = {
-    ...{ config, store, secrets, log, exchange, dev, nonces, proofs, tokens, queue, logger, clock },
+    ...{ config, store, secrets, log, changes, exchange, dev, nonces, proofs, tokens, queue, logger, time, clock },
     keys: new KeyCache(store),
     materials: new Materials(rootKey),
     authenticator: new Authenticator(tokens, proofs),
     authorizer: new Authorizer(config.policies === undefined ? shippedRoles : readPolicies(config.policies)),
     identity: await createIdentity(secrets.identity),
-    transport: new TransportKeys(store, rootKey, clock),
+    transport: new TransportKeys(store, rootKey, time),
     metrics: createMetrics(),
-    ready: createReadiness(store, clock),
-  };
-  const exportCheckpoint = async () => {
-    if (config.checkpoint_file !== undefined) await log.export(config.checkpoint_file);
+    ready: createReadiness(store, time),
   };
   // One that cannot be written would be noticed at the next change of a key, or when it is needed.
-  await exportCheckpoint();
-  const stop = startTimers(parts, exportCheckpoint);
+  await changes.export();
+  if (time.doubt() !== undefined) logger.fatal({ offset: time.offset }, `${time.doubt()}: not ready`);
+  const stop = startTimers(parts);
   return {
     ...parts,
-    exportCheckpoint,
     async close() {
       await stop();
       await queue.drained();
-      await exportCheckpoint().catch((error) => logger.error({ err: error }, 'checkpoint not written'));
+      await changes.export().catch((error) => logger.error({ err: error }, 'checkpoint not written'));
       await store.close();
     },
   };
 }
 
 // Asking writes, and anybody may ask: a write answers all who ask within a second. That the store fails is not remembered.
-function createReadiness(store: Store, clock: Clock): () => Promise<void> {
+function createReadiness(store: Store, time: DatabaseTime): () => Promise<void> {
   let until = 0;
   let asking: Promise<void> | undefined;
   const ask = async (): Promise<void> => {
     try {
       await store.ping();
-      until = clock() + 1000;
+      until = performance.now() + 1000;
     } finally {
       asking = undefined;
     }
   };
   return async () => {
-    if (clock() < until) return;
+    time.assertAgrees();
+    if (performance.now() < until) return;
     asking ??= ask();
     await asking;
   };
-}
-
-async function assertTrusted(config: Config, store: Store, log: AuditLog): Promise<void> {
-  await store.verifyKeys();
-  const note = config.checkpoint_file === undefined ? undefined : readCheckpointFile(config.checkpoint_file);
-  if (note !== undefined) await log.assertContinues(log.open(note));
 }
 
 async function createDev(secrets: Secrets, config: Config, users: readonly DevUser[], clock: Clock) {
@@ -166,49 +176,5 @@ function issuerOptions(issuer: IssuerConfig): IssuerOptions {
     roles,
     exchangeOnly: issuer.exchange_only,
     exchangeAudience: issuer.exchange_audience,
-  };
-}
-
-interface TimerParts {
-  readonly store: Store;
-  readonly keys: KeyCache;
-  readonly materials: Materials;
-  readonly transport: TransportKeys;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
-
-function startTimers(parts: TimerParts, exportCheckpoint: () => Promise<void>): () => Promise<void> {
-  const { store, transport, clock, logger } = parts;
-  const running = new Set<Promise<void>>();
-  const every = (milliseconds: number, what: string, work: () => Promise<unknown>) => {
-    let busy = false;
-    const timer = setInterval(() => {
-      if (busy) return;
-      busy = true;
-      const run = work()
-        .then(() => undefined)
-        .catch((error: unknown) => logger.error({ err: error }, `${what} failed`))
-        .finally(() => {
-          busy = false;
-          running.delete(run);
-        });
-      running.add(run);
-    }, milliseconds);
-    timer.unref();
-    return timer;
-  };
-  const timers = [
-    every(1000, 'checkpoint', exportCheckpoint),
-    every(5000, 'upkeep', () => runUpkeep(parts)),
-    every(60_000, 'expiry', async () => {
-      transport.forget();
-      await transport.current();
-      await store.expire(seconds(clock));
-    }),
-  ];
-  return async () => {
-    for (const timer of timers) clearInterval(timer);
-    await Promise.all(running);
   };
 }

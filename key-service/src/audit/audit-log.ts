@@ -1,13 +1,13 @@
 /** The log as the service has it: its head, proofs, and the checkpoint outside the database; `docs/key-service.md` §8 and §11.5. */
 
 import type { KeyObject } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { maxEntries } from '../lib/limits.ts';
+import { Mutex } from '../lib/mutex.ts';
 import type { PreviousLog, Secrets } from '../root-key/secrets.ts';
-import { StoreError } from '../store/errors.ts';
 import type { Store } from '../store/store.ts';
+import type { CheckpointFile } from './checkpoint-file.ts';
 import { tenantOfEntry } from './entry.ts';
 import {
   appendLeaf,
@@ -17,9 +17,9 @@ import {
   inclusionProof,
   leafHash,
   type NodeReader,
-  rootAt,
   rootOf,
   type StoredNode,
+  verifyConsistency,
 } from './merkle.ts';
 import { type Checkpoint, isSignedBy, openCheckpoint, signCheckpoint, verifierKey } from './note.ts';
 
@@ -31,6 +31,8 @@ export class AuditLog {
   readonly previous: readonly Pick<PreviousLog, 'verifier_key' | 'size'>[];
   readonly #store: Store;
   readonly #key: KeyObject;
+  readonly #signing = new Mutex();
+  #signed: { readonly size: number; readonly root: Bytes; readonly note: string } | undefined;
   #written = -1;
 
   constructor(store: Store, { log: key, previousLogs }: Pick<Secrets, 'log' | 'previousLogs'>, serviceId: string) {
@@ -41,11 +43,9 @@ export class AuditLog {
     this.previous = previousLogs.map(({ verifier_key, size }) => ({ verifier_key, size }));
   }
 
-  /** The signed head. */
-  async checkpoint(): Promise<{ readonly note: string; readonly size: number }> {
-    const { tree } = await this.#store.head();
-    const note = signCheckpoint({ origin: this.origin, size: tree.size, root: rootOf(tree) }, this.#key);
-    return { note, size: tree.size };
+  /** The signed head. Throws `IntegrityError` where the log does not continue what this process has signed. */
+  checkpoint(): Promise<{ readonly note: string; readonly size: number }> {
+    return this.#signing.run(() => this.#sign());
   }
 
   async inclusion(index: number, size: number): Promise<Bytes[]> {
@@ -71,15 +71,9 @@ export class AuditLog {
     return openCheckpoint(note, this.verifierKey);
   }
 
-  /** That the log continues a checkpoint. Throws `IntegrityError`. */
-  async assertContinues({ size, root }: Checkpoint): Promise<void> {
-    const head = await this.#store.head();
-    if (head.tree.size < size) {
-      throw new IntegrityError(`The database is older than the checkpoint: ${head.tree.size} entries, not ${size}`);
-    }
-    if (!equalBytes(await rootAt(this.#read, size), root)) {
-      throw new IntegrityError('The log does not continue the checkpoint: it was changed or forked');
-    }
+  /** That the log continues a checkpoint, by a consistency proof. Throws `IntegrityError`. */
+  async assertContinues(checkpoint: Pick<Checkpoint, 'size' | 'root'>): Promise<void> {
+    await this.#assertLeadsTo(checkpoint, (await this.#store.head()).tree);
   }
 
   /** Checks every entry, every stored node, the head, and that it continues a checkpoint. Throws `IntegrityError`. The number of entries. */
@@ -109,21 +103,45 @@ export class AuditLog {
     return tree.size;
   }
 
-  /** Writes the newest checkpoint to a file, unless it is there. */
-  async export(file: string): Promise<void> {
-    const { note, size } = await this.checkpoint();
-    // Another request may have written a newer one while this one waited.
-    if (size <= this.#written) return;
-    this.#written = size;
-    try {
-      replaceFile(file, note);
-    } catch (error) {
-      this.#written = -1;
-      throw new StoreError('The checkpoint cannot be written', { cause: error });
-    }
+  /**
+   * Writes the newest checkpoint to a file, unless it is there. What is in the file is replaced only by what continues it, except by a restore that accepts
+   * a `rollback`. Throws `StoreError` where it cannot be written, and `IntegrityError` where the log does not continue it.
+   */
+  export(file: CheckpointFile, { rollback = false } = {}): Promise<void> {
+    return this.#signing.run(async () => {
+      // Before the head: another process may write a newer one in between.
+      const before = rollback ? undefined : file.read();
+      const { note, size } = await this.#sign();
+      if (size === this.#written && before === note) return;
+      if (before !== undefined) await this.assertContinues(this.open(before));
+      file.replace(note);
+      this.#written = size;
+    });
   }
 
   readonly #read: NodeReader = (level, from, to) => this.#store.nodes(level, from, to);
+
+  async #sign(): Promise<{ readonly note: string; readonly size: number }> {
+    const { tree } = await this.#store.head();
+    const { size } = tree;
+    const root = rootOf(tree);
+    if (this.#signed) await this.#assertLeadsTo(this.#signed, tree);
+    if (this.#signed?.size !== size) {
+      const note = signCheckpoint({ origin: this.origin, size, root }, this.#key);
+      this.#signed = { size, root, note };
+    }
+    return this.#signed;
+  }
+
+  async #assertLeadsTo({ size, root }: Pick<Checkpoint, 'size' | 'root'>, head: Frontier): Promise<void> {
+    if (head.size < size) {
+      throw new IntegrityError(`The database is older than the checkpoint: ${head.size} entries, not ${size}`);
+    }
+    const proof = await consistencyProof(this.#read, size, head.size);
+    if (!verifyConsistency(size, head.size, root, rootOf(head), proof)) {
+      throw new IntegrityError('The log does not continue the checkpoint: it was changed or forked');
+    }
+  }
 
   async #assertStored({ level, index, hash }: StoredNode): Promise<void> {
     const [stored] = await this.#store.nodes(level, index, index + 1);
@@ -140,27 +158,5 @@ export class AuditLog {
     if (checkpoint && checkpoint.size > tree.size) {
       throw new IntegrityError(`The log is cut: ${tree.size} entries, and ${checkpoint.size} in the checkpoint`);
     }
-  }
-}
-
-function replaceFile(file: string, text: string): void {
-  const temporary = `${file}.${process.pid}.tmp`;
-  const descriptor = openSync(temporary, 'w', 0o644);
-  try {
-    writeSync(descriptor, text);
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
-  renameSync(temporary, file);
-}
-
-/** The checkpoint in a file, `undefined` where there is none. */
-export function readCheckpointFile(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new OperatorError(`The checkpoint ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`);
   }
 }

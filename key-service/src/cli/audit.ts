@@ -1,7 +1,7 @@
 /** `audit verify` and `audit checkpoint`. */
 
 import { writeFileSync } from 'node:fs';
-import { readCheckpointFile } from '../audit/audit-log.ts';
+import { readCheckpointFile } from '../audit/checkpoint-file.ts';
 import { OperatorError } from '../errors.ts';
 import { verifySecrets } from '../root-key/sealed-rows.ts';
 import { readOptions, UsageError } from './options.ts';

@@ -2,14 +2,15 @@
 
 import { readFileSync } from 'node:fs';
 import type { EcdhPrivateKey } from 'bulla/keyrings/ecdh';
-import { AuditLog, readCheckpointFile } from '../audit/audit-log.ts';
+import { AuditLog } from '../audit/audit-log.ts';
+import { readCheckpointFile } from '../audit/checkpoint-file.ts';
 import type { BackupInfo } from '../backup.ts';
 import { type Config, readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
 import { openSecrets } from '../root-key/secrets.ts';
 import { readOptions } from './options.ts';
-import { fingerprint, operatorEntry, withStore } from './with-store.ts';
+import { checkpointFile, fingerprint, operatorEntry, withStore } from './with-store.ts';
 
 export async function backupCommand(args: string[]): Promise<void> {
   const options = {
@@ -82,7 +83,8 @@ async function restore(config: Config, { file, key, note, rollback }: Restore): 
     const size = await log.verifyAll(note === undefined || rollback ? undefined : log.open(note));
     const change = { backup: fingerprint(readFileSync(file)), accepted_rollback: rollback };
     await store.change(async (transaction) => transaction.append(operatorEntry('', 'restore', change)));
-    if (rollback && config.checkpoint_file !== undefined) await log.export(config.checkpoint_file);
+    const checkpoint = checkpointFile(config);
+    if (rollback && checkpoint) await log.export(checkpoint, { rollback });
     return size;
   } finally {
     await store.close();

@@ -1,10 +1,11 @@
 /** `identity show` and `identity rotate`. */
 
-import { AuditLog, readCheckpointFile } from '../audit/audit-log.ts';
+import { AuditLog } from '../audit/audit-log.ts';
+import { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
 import { openSecrets, replacementSecrets } from '../root-key/secrets.ts';
 import { createIdentity } from '../transport/identity.ts';
 import { readOptions, UsageError } from './options.ts';
-import { type OpenedStore, operatorEntry, withStore } from './with-store.ts';
+import { checkpointFile, type OpenedStore, operatorEntry, withStore } from './with-store.ts';
 
 export async function identityCommand([verb, ...args]: string[]): Promise<void> {
   if (verb !== 'show' && verb !== 'rotate') throw new UsageError('identity show|rotate');
@@ -23,10 +24,8 @@ async function thumbprintOf({ secrets }: Pick<OpenedStore, 'secrets'>): Promise<
 /** `docs/key-service.md` §12.4: everything anew but the KEKs and the root key. */
 async function rotate(opened: OpenedStore): Promise<string> {
   const { config, store, rootKey, secrets, log } = opened;
-  const { checkpoint_file: file } = config;
-  const note = file === undefined ? undefined : readCheckpointFile(file);
-  // What somebody put back or forked must not be signed by a new key as if it were the log.
-  if (note !== undefined) await log.assertContinues(log.open(note));
+  const file = checkpointFile(config);
+  file?.prepare();
   await store.change(async (change) => {
     const { verifierKey } = log;
     const next = await replacementSecrets(rootKey, secrets, { verifierKey, size: change.size });
@@ -34,6 +33,6 @@ async function rotate(opened: OpenedStore): Promise<string> {
     change.append(operatorEntry('', 'rotate-identity', { from: await thumbprintOf(opened), log: verifierKey }));
   });
   const renewed = await openSecrets(store, rootKey);
-  if (file !== undefined) await new AuditLog(store, renewed, config.service_id).export(file);
+  await new CheckpointedChanges(store, new AuditLog(store, renewed, config.service_id), file).export();
   return thumbprintOf({ secrets: renewed });
 }

@@ -62,14 +62,14 @@ export async function keysCommand([verb = '', ...args]: string[]): Promise<void>
   }
 }
 
-async function createKey({ store, rootKey, config }: OpenedStore, { tenant, alias }: Values) {
+async function createKey({ changes, rootKey, config }: OpenedStore, { tenant, alias }: Values) {
   assertTenant(config, tenant);
   if (alias !== undefined && !aliasNamePattern.test(alias)) {
     throw new UsageError('--alias is a name of 1 to 63 characters a-z 0-9 . _ -');
   }
   const owner = { id: createKeyId(), tenant };
   const first = await new Materials(rootKey).create(owner, 1, now());
-  return store.change(async (change) => {
+  return changes.run(async (change) => {
     if (alias !== undefined && (await change.findKey(tenant, `alias:${alias}`))) throw new Problem('alias-taken');
     const limits = { maxAgeDays: null, maxUses: null, deletion: null, disabled: false };
     const aliases = alias === undefined ? [] : [alias];
@@ -79,12 +79,12 @@ async function createKey({ store, rootKey, config }: OpenedStore, { tenant, alia
 }
 
 async function changeKey(
-  { store }: OpenedStore,
+  { changes }: OpenedStore,
   { tenant, key: reference }: Values,
   operation: string,
   work: (key: KeyRecord) => Promise<KeyRecord>,
 ) {
-  return store.change(async (change) => {
+  return changes.run(async (change) => {
     return saved(change, await work(found(await change.findKey(tenant, reference))), operation);
   });
 }

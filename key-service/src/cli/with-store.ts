@@ -3,6 +3,8 @@
 import { createHash } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { AuditLog } from '../audit/audit-log.ts';
+import { CheckpointFile } from '../audit/checkpoint-file.ts';
+import { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
 import { encodeEntry } from '../audit/entry.ts';
 import { type Config, readConfig } from '../config.ts';
 import { openRootKey, openStore } from '../open-store.ts';
@@ -17,9 +19,14 @@ export interface OpenedStore {
   readonly rootKey: RootKey;
   readonly secrets: Secrets;
   readonly log: AuditLog;
+  /** Changes, each with the checkpoint outside the database. */
+  readonly changes: CheckpointedChanges;
 }
 
-/** Opens the store of a configuration, runs `work`, and closes it. */
+/**
+ * Opens the store of a configuration, runs `work`, and closes it. Throws `IntegrityError` for a database that does not continue `checkpoint_file`: what somebody
+ * put back or forked is not to be worked with, and least of all to be signed.
+ */
 export async function withStore<T>(configFile: string, work: (opened: OpenedStore) => Promise<T>): Promise<T> {
   const config = readConfig(configFile);
   const rootKey = openRootKey(config);
@@ -27,10 +34,18 @@ export async function withStore<T>(configFile: string, work: (opened: OpenedStor
   try {
     await store.assertMigrated();
     const secrets = await openSecrets(store, rootKey);
-    return await work({ config, store, rootKey, secrets, log: new AuditLog(store, secrets, config.service_id) });
+    const log = new AuditLog(store, secrets, config.service_id);
+    const changes = new CheckpointedChanges(store, log, checkpointFile(config));
+    await changes.assertContinued();
+    return await work({ config, store, rootKey, secrets, log, changes });
   } finally {
     await store.close();
   }
+}
+
+/** The file of the newest checkpoint, where one is configured. */
+export function checkpointFile({ checkpoint_file: file }: Config): CheckpointFile | undefined {
+  return file === undefined ? undefined : new CheckpointFile(file);
 }
 
 /** The leaf of what an operator does on the database itself. */

@@ -96,7 +96,7 @@ function limited(service: Service, fetch: Fetch): App['fetch'] {
     return spent && spent.remainingPoints <= 0 ? Math.ceil(spent.msBeforeNext / 1000) : undefined;
   };
   return async (request, { address } = {}) => {
-    const started = service.clock();
+    const started = performance.now();
     const trace: Trace = {};
     const wait = await waitOf(request, address);
     inFlight += 1;
@@ -107,7 +107,10 @@ function limited(service: Service, fetch: Fetch): App['fetch'] {
       // A nonce that has become too old is how every client gets its next one.
       const failed = status === 401 && trace.code !== 'use-dpop-nonce';
       if (failed && address !== undefined) await failures.consume(address).catch(() => undefined);
-      service.logger.info({ method: request.method, ...trace, status, ms: service.clock() - started }, 'request');
+      service.logger.info(
+        { method: request.method, ...trace, status, ms: Math.round(performance.now() - started) },
+        'request',
+      );
       return response;
     } finally {
       inFlight -= 1;

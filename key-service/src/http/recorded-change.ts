@@ -32,7 +32,7 @@ export async function recordedChange(
 ): Promise<Outcome> {
   const { service } = call;
   const idempotency = readIdempotencyKey(call, operation, content);
-  const outcome = await service.store.change(async (change): Promise<Outcome> => {
+  const changed = service.changes.run(async (change): Promise<Outcome> => {
     if (!(await change.claim(call.proof.used))) throw replayed();
     if (!(await change.use(windowUse(service, call.caller.principal)))) throw rateLimited(service);
     const earlier = idempotency && (await findAnswer(change, idempotency));
@@ -43,9 +43,7 @@ export async function recordedChange(
     const headers = { ETag: `"${body.revision}"` };
     return { status: earlier?.status ?? status, body, headers, recorded: true };
   });
-  service.keys.reset();
-  await service.exportCheckpoint();
-  return outcome;
+  return changed.finally(() => service.keys.reset());
 }
 
 /** The key as it is under the lock, where the caller may do this with it and `If-Match` fits. */

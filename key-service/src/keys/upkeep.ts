@@ -2,6 +2,7 @@
 
 import { encodeEntry } from '../audit/entry.ts';
 import { type Clock, seconds } from '../lib/clock.ts';
+import type { DatabaseTime } from '../store/database-time.ts';
 import type { Change, Store } from '../store/store.ts';
 import { destroyDue, isRotationDue, rotate } from './changes.ts';
 import type { KeyCache } from './key-cache.ts';
@@ -13,11 +14,14 @@ export interface UpkeepParts {
   readonly store: Store;
   readonly keys: KeyCache;
   readonly materials: Materials;
+  readonly changes: { run<T>(work: (change: Change) => Promise<T>): Promise<T> };
+  readonly time: Pick<DatabaseTime, 'assertAgrees'>;
   readonly clock: Clock;
 }
 
-/** Rotates and destroys what is due. The number of changes. */
+/** Rotates and destroys what is due. The number of changes. Throws `ClockDoubt` where nothing may be destroyed, and then does nothing. */
 export async function runUpkeep(parts: UpkeepParts): Promise<number> {
+  parts.time.assertAgrees();
   let changes = 0;
   const failures: unknown[] = [];
   for (const { id, tenant } of await parts.store.dueKeys(seconds(parts.clock))) {
@@ -25,7 +29,7 @@ export async function runUpkeep(parts: UpkeepParts): Promise<number> {
       // Most of what waits is a deletion whose day has not come: that is no reason to lock the state.
       if (!isDue(await parts.store.findKey(tenant, id), seconds(parts.clock))) continue;
       // Looked at again under the lock: another replica may have been first.
-      if (await parts.store.change((change) => maintain(parts, change, tenant, id))) changes += 1;
+      if (await parts.changes.run((change) => maintain(parts, change, tenant, id))) changes += 1;
     } catch (error) {
       // A key that somebody changed in the store must not keep the others from being rotated and destroyed.
       failures.push(error);

@@ -8,6 +8,7 @@ import { addToWindows } from './commit.ts';
 import { resealAll } from './dump.ts';
 import type { Queries } from './engine.ts';
 import { type KeyReading, renewAnswerMacs, renewKeyMacs, selectKey, writeKey } from './key-queries.ts';
+import { type SeenReplica, selectReplicas } from './replicas.ts';
 import { answerMac, assertAnswer, type StateRecord } from './rows.ts';
 import { appendEntries, writeState } from './state.ts';
 import type {
@@ -119,6 +120,14 @@ export class SqlChange implements Change {
 
   reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number> {
     return resealAll(this.#tx, work);
+  }
+
+  replicas(): Promise<SeenReplica[]> {
+    return selectReplicas(this.#tx);
+  }
+
+  async retireReplicas(): Promise<void> {
+    await this.#tx.deleteFrom('replicas').execute();
   }
 
   /** Writes leaves and state, before the transaction commits. */

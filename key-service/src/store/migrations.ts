@@ -28,6 +28,13 @@ const migrations: readonly ((types: Dialect) => string[])[] = [
     `create table audit_leaves (idx ${int} primary key, hash ${bytes} not null, tenant text not null, entry ${bytes} not null)`,
     `create table audit_nodes (level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (level, idx))`,
   ],
+  ({ int }) => [
+    `create table replicas (id text primary key, name text not null, seen ${int} not null)`,
+    `alter table keys add column origin text not null default 'generated'`,
+    'alter table keys add column imported_by text',
+    `create table exchanged (id text primary key, proof_key text not null, expires ${int} not null)`,
+    'create index exchanged_by_expiry on exchanged (expires)',
+  ],
 ];
 
 /** The schema that this version of the service works with. */

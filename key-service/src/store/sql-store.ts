@@ -12,6 +12,7 @@ import type { Engine, Queries } from './engine.ts';
 import { UnknownOutcome } from './errors.ts';
 import { type KeyReading, selectKey, selectKeys, sumRevisions } from './key-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
+import { assertServes, beatReplica, joinReplicas, type Replica } from './replicas.ts';
 import { readState, type StateReading } from './state.ts';
 import type { Change, Commit, CommitResult, Head, SecretRow, Store, TableRow, TransportRow } from './store.ts';
 import { backedUpTables } from './tables.ts';
@@ -30,6 +31,7 @@ export class SqlStore implements Store {
   readonly #engine: Engine;
   readonly #acknowledged = new Acknowledged();
   #macKey: Bytes | undefined;
+  #replica: string | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
@@ -93,6 +95,7 @@ export class SqlStore implements Store {
   async change<T>(work: (change: Change) => Promise<T>): Promise<T> {
     const { result } = await this.#acknowledge(async (tx, reading) => {
       const change = new SqlChange(tx, reading, await readState(tx, reading));
+      if (this.#replica !== undefined) await assertServes(tx, this.#replica);
       const result = await work(change);
       return { ...(await change.finish()), result };
     });
@@ -182,6 +185,7 @@ export class SqlStore implements Store {
         .execute();
       await tx.deleteFrom('answers').where('expires', '<', now).execute();
       await tx.deleteFrom('transport_keys').where('expires', '<=', now).execute();
+      await tx.deleteFrom('exchanged').where('expires', '<', now).execute();
     });
   }
 
@@ -209,8 +213,28 @@ export class SqlStore implements Store {
     await this.#engine.write((tx) => tx.updateTable('state').set({ id: 1 }).where('id', '=', 1).execute());
   }
 
-  close(): Promise<void> {
-    return this.#engine.close();
+  time(): Promise<number | undefined> {
+    return this.#engine.read((db) => this.#engine.time(db));
+  }
+
+  async join(replica: Replica, now: number): Promise<void> {
+    await this.#engine.write((tx) => joinReplicas(tx, replica, now));
+    this.#replica = replica.id;
+  }
+
+  async beat(now: number): Promise<void> {
+    const id = this.#replica;
+    if (id !== undefined) await this.#engine.write((tx) => beatReplica(tx, id, now));
+  }
+
+  async close(): Promise<void> {
+    const id = this.#replica;
+    this.#replica = undefined;
+    // Whoever does not get to say goodbye counts as alive for half a minute.
+    if (id !== undefined) {
+      await this.#engine.write((tx) => tx.deleteFrom('replicas').where('id', '=', id).execute()).catch(() => undefined);
+    }
+    await this.#engine.close();
   }
 
   #read<T>(work: (db: Queries, reading: Reading) => Promise<T>): Promise<T> {

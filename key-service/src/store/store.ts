@@ -3,6 +3,7 @@
 import type { Frontier } from '../audit/merkle.ts';
 import type { KeyRecord } from '../keys/model.ts';
 import type { Bytes } from '../lib/bytes.ts';
+import type { Replica, SeenReplica } from './replicas.ts';
 
 /** A sealed secret of §11.1. */
 export interface SecretRow {
@@ -107,6 +108,10 @@ export interface Change {
   replaceSecrets(rows: readonly SecretRow[], macKey: Bytes): Promise<void>;
   /** Replaces every sealed secret. Their number. */
   reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number>;
+  /** Processes that serve, or did until a while ago. */
+  replicas(): Promise<SeenReplica[]>;
+  /** Ends the service of all replicas: none of them changes anything until it is restarted. */
+  retireReplicas(): Promise<void>;
   /** Entries of the log before this transaction. */
   readonly size: number;
 }
@@ -155,6 +160,12 @@ export interface Store {
   dump(write: (row: TableRow) => Promise<void>): Promise<void>;
   /** Fills an empty database. */
   load(rows: AsyncIterable<TableRow>): Promise<void>;
+  /** Milliseconds since 1970 by the clock of the database; `undefined` where it has none of its own. */
+  time(): Promise<number | undefined>;
+  /** From now on this process serves the database, and changes it only for as long as nobody retires it. `now` is in seconds. */
+  join(replica: Replica, now: number): Promise<void>;
+  /** A sign of life of the replica that joined. Throws `IntegrityError` where it was retired. */
+  beat(now: number): Promise<void>;
   /** Whether it can be written. Throws `StoreError`. */
   ping(): Promise<void>;
   close(): Promise<void>;

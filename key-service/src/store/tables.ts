@@ -14,6 +14,8 @@ export interface Tables {
   answers: { id: string; body_hash: string; status: number; body: string; expires: number; mac: string };
   audit_leaves: { idx: number; hash: Bytes; tenant: string; entry: Bytes };
   audit_nodes: { level: number; idx: number; hash: Bytes };
+  replicas: { id: string; name: string; seen: number };
+  exchanged: { id: string; proof_key: string; expires: number };
 }
 
 export interface KeyRow {
@@ -42,7 +44,7 @@ export interface VersionRow {
   point: Bytes;
 }
 
-/** What a backup holds, parents first. Proofs, windows and transport keys live too short. */
+/** What a backup holds, parents first. Proofs, windows, transport keys, exchanged tokens and replicas live too short. */
 export const backedUpTables = [
   'state',
   'secrets',

@@ -2,9 +2,11 @@
 
 import { agree, generatePair, importPair, pointThumbprint } from '../crypto/p384.ts';
 import type { Bytes } from '../lib/bytes.ts';
-import { type Clock, seconds } from '../lib/clock.ts';
+import { seconds } from '../lib/clock.ts';
 import { LruMap } from '../lib/lru.ts';
 import type { RootKey } from '../root-key/root-key.ts';
+import type { DatabaseTime } from '../store/database-time.ts';
+import { StoreError } from '../store/errors.ts';
 import { type Change, type Store, type TransportRow, transportSecretName } from '../store/store.ts';
 
 /** A transport key that callers may use. */
@@ -28,28 +30,36 @@ interface Loaded extends TransportKey {
 export class TransportKeys {
   readonly #store: Store;
   readonly #rootKey: RootKey;
-  readonly #clock: Clock;
+  readonly #time: DatabaseTime;
   readonly #agreed = new LruMap<string, Promise<Bytes | undefined>>(4096);
   #keys = new Map<string, Loaded>();
-  #refreshed = 0;
+  #refreshed = Number.NEGATIVE_INFINITY;
   #refreshing: Promise<void> | undefined;
 
-  constructor(store: Store, rootKey: RootKey, clock: Clock) {
+  constructor(store: Store, rootKey: RootKey, time: DatabaseTime) {
     this.#store = store;
     this.#rootKey = rootKey;
-    this.#clock = clock;
+    this.#time = time;
   }
 
-  /** The keys that callers may use, newest first. Makes a new one where the newest is half through its life. */
+  /**
+   * The keys that callers may use, newest first. Makes a new one where the newest is half through its life. Where the store fails, or the clocks do not agree,
+   * the keys that are known are good as long as they live. Throws `StoreError` where there is none.
+   */
   async current(): Promise<TransportKey[]> {
-    if (seconds(this.#clock) - this.#refreshed > refreshAfter) await this.#refresh();
-    const newest = this.#valid()[0];
-    if (!newest || newest.created + renewAfter < seconds(this.#clock)) await this.renew();
+    try {
+      if (this.#age() > refreshAfter) await this.#refresh();
+      const newest = this.#valid()[0];
+      if (!newest || newest.created + renewAfter < seconds(this.#time.now)) await this.renew();
+    } catch (error) {
+      if (!(error instanceof StoreError) || this.#valid().length === 0) throw error;
+    }
     return this.#valid();
   }
 
-  /** Makes a transport key unless another replica just did. */
+  /** Makes a transport key unless another replica just did. Throws `ClockDoubt` where the clocks do not agree. */
   async renew(): Promise<void> {
+    this.#time.assertAgrees();
     const { point, scalar } = await generatePair();
     const kid = pointThumbprint(point);
     await this.#store.change((change) => this.#insert(change, kid, point, scalar));
@@ -60,8 +70,8 @@ export class TransportKeys {
   /** The key that a proof names, or `undefined` for one that is unknown or erased. */
   async find(kid: string): Promise<TransportKey | undefined> {
     const known = this.#keys.get(kid);
-    if (known) return known.expires > seconds(this.#clock) ? known : undefined;
-    if (seconds(this.#clock) - this.#refreshed >= 1) await this.#refresh();
+    if (known) return known.expires > seconds(this.#time.now) ? known : undefined;
+    if (this.#age() >= 1) await this.#refresh();
     return this.#keys.get(kid);
   }
 
@@ -78,14 +88,14 @@ export class TransportKeys {
 
   /** Forgets expired keys and what was agreed with them. */
   forget(): void {
-    const now = seconds(this.#clock);
+    const now = seconds(this.#time.now);
     const expired = [...this.#keys.values()].filter(({ expires }) => expires <= now);
     for (const { kid } of expired) this.#keys.delete(kid);
     if (expired.length > 0) this.#agreed.clear();
   }
 
   async #insert(change: Change, kid: string, point: Bytes, scalar: Bytes): Promise<void> {
-    const now = seconds(this.#clock);
+    const now = seconds(this.#time.now);
     const rows = await change.transportKeys();
     const opened = await Promise.all(rows.map((row) => this.#open(row)));
     if (opened.some((key) => key && key.created + renewAfter >= now && key.expires > now)) return;
@@ -111,7 +121,7 @@ export class TransportKeys {
     const rows = await this.#store.transportKeys();
     const keys = await Promise.all(rows.map((row) => this.#keys.get(row.kid) ?? this.#open(row)));
     this.#keys = new Map(keys.filter((key) => key !== undefined).map((key) => [key.kid, key]));
-    this.#refreshed = seconds(this.#clock);
+    this.#refreshed = performance.now();
   }
 
   // A row that somebody changed is as good as none: a new key takes its place.
@@ -130,8 +140,13 @@ export class TransportKeys {
     }
   }
 
+  /** Seconds since the list was read. */
+  #age(): number {
+    return (performance.now() - this.#refreshed) / 1000;
+  }
+
   #valid(): Loaded[] {
-    const now = seconds(this.#clock);
+    const now = seconds(this.#time.now);
     return [...this.#keys.values()].filter(({ expires }) => expires > now).sort((a, b) => b.serial - a.serial);
   }
 }

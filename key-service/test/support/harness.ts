@@ -13,6 +13,7 @@ import { createSecrets } from '../../src/root-key/secrets.ts';
 import { softwareRootKey } from '../../src/root-key/software.ts';
 import { type RunningServer, startServer } from '../../src/server.ts';
 import { createService, type Service } from '../../src/service.ts';
+import { DatabaseTime } from '../../src/store/database-time.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createProofKey, TestClient } from './client.ts';
 import { audience, createTestIssuer, issuerConfig, type TestIssuer } from './issuer.ts';
@@ -71,7 +72,10 @@ export interface HarnessOptions {
   readonly rootKey?: RootKey;
   readonly issuer?: TestIssuer;
   readonly config?: Readonly<Record<string, unknown>>;
+  /** The clock of the machine, and of the database. */
   readonly clock?: () => number;
+  /** The clock of the machine alone. */
+  readonly localClock?: () => number;
   readonly wrapStore?: (store: Store) => Store;
   readonly externalUrl?: string;
 }
@@ -102,7 +106,8 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   try {
     await store.migrate();
     await createSecrets(store, rootKey);
-    service = await createService({ config, store, rootKey, logger, clock });
+    const time = clock && new DatabaseTime(async () => undefined, { clock });
+    service = await createService({ config, store, rootKey, logger, clock: options.localClock, time });
     server = await startServer(createApp(service), config.listen);
   } catch (error) {
     await store.close();

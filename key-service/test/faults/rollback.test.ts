@@ -1,0 +1,182 @@
+// A database that goes back while the service runs: whole, as a failover to a standby that lags, or the rows of one key; and the checkpoint outside it.
+
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { TestClient } from '../support/client.ts';
+import { type Harness, newDatabase, type StoreKind, startHarness, storeKinds } from '../support/harness.ts';
+import { adminRoles, userRoles } from '../support/issuer.ts';
+import { type Row, withSql } from '../support/tamper.ts';
+
+const tables = ['state', 'secrets', 'keys', 'key_versions', 'aliases', 'answers', 'audit_leaves', 'audit_nodes'];
+type Snapshot = Map<string, Row[]>;
+
+let cleanUp: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const work of cleanUp.reverse()) await work();
+  cleanUp = [];
+});
+
+interface World {
+  readonly harness: Harness;
+  readonly admin: TestClient;
+  readonly checkpoint: string;
+  snapshot(only?: readonly string[]): Promise<Snapshot>;
+  putBack(rows: Snapshot): Promise<void>;
+  newKey(): Promise<string>;
+  /** What an unwrap of the key is answered with. */
+  unwrap(at?: Harness): Promise<string>;
+}
+
+async function start(kind: StoreKind): Promise<World & { readonly key: string }> {
+  const database = await newDatabase(kind);
+  const checkpoint = join(database.folder, 'checkpoint');
+  const harness = await startHarness({ database, config: { checkpoint_file: checkpoint } });
+  cleanUp.push(
+    () => database.remove(),
+    () => harness.stop(),
+  );
+  const admin = await harness.client(adminRoles);
+  const newKey = async () => (await admin.call('POST', '/v1/keys', {})).body.key_id;
+  const key = await newKey();
+  const user = await harness.client(userRoles);
+  const made = await user.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] });
+  const items = [{ version: 1, wrapped_key: made.body.results[0].wrapped_key }];
+  return {
+    ...{ harness, admin, checkpoint, key, newKey },
+    snapshot: (only = tables) =>
+      withSql(database, async (sql) => {
+        const rows = new Map<string, Row[]>();
+        for (const table of only) rows.set(table, await sql(`select * from ${table}`));
+        return rows;
+      }),
+    putBack: (snapshot) =>
+      withSql(database, async (sql) => {
+        await sql('begin');
+        for (const [table, rows] of snapshot) {
+          await sql(`delete from ${table}`);
+          for (const row of rows) {
+            const values = Object.values(row);
+            const marks = values.map(() => '?').join();
+            await sql(`insert into ${table} (${Object.keys(row).join()}) values (${marks})`, ...values);
+          }
+        }
+        await sql('commit');
+      }),
+    async unwrap(at = harness) {
+      const caller = at === harness ? user : await at.client(userRoles);
+      const { body } = await caller.call('POST', `/v1/keys/${key}/unwrap`, { items });
+      return body.code ?? body.results[0].problem?.code ?? 'released';
+    },
+  };
+}
+
+const sizeIn = (file: string): number => Number(readFileSync(file, 'utf8').split('\n')[1]);
+
+describe.each(storeKinds)('§11.7 %s', (kind) => {
+  it('a whole database that was put back is refused at once, and never signed over', async () => {
+    const { harness, admin, checkpoint, key, snapshot, putBack, newKey, unwrap } = await start(kind);
+    const before = await snapshot();
+    expect((await admin.call('POST', `/v1/keys/${key}/disable`, {})).status).toBe(200);
+    for (let i = 0; i < 3; i += 1) await newKey();
+    expect(await unwrap()).toBe('key-disabled');
+    await harness.service.changes.export();
+    const kept = readFileSync(checkpoint, 'utf8');
+    const after = await snapshot();
+
+    await putBack(before);
+    expect(await unwrap()).toBe('unavailable');
+    expect((await admin.call('POST', '/v1/keys', {})).status).toBe(503);
+    await expect(harness.service.changes.export()).rejects.toThrow(/went back|older/);
+    await expect(harness.service.log.checkpoint()).rejects.toThrow(/went back|older/);
+    expect(readFileSync(checkpoint, 'utf8')).toBe(kept);
+    const { database, rootKey, issuer } = harness;
+    const another = startHarness({ database, rootKey, issuer, config: { checkpoint_file: checkpoint } });
+    await expect(another).rejects.toThrow(/older than the checkpoint/);
+
+    // The node that has the lost tail is back.
+    await putBack(after);
+    expect(await unwrap()).toBe('key-disabled');
+    await newKey();
+    expect(sizeIn(checkpoint)).toBeGreaterThan(Number(kept.split('\n')[1]));
+  });
+
+  it('a fork that others went on with is refused by who remembers, and by the checkpoint', async () => {
+    const { harness, admin, checkpoint, key, snapshot, putBack, newKey, unwrap } = await start(kind);
+    const before = await snapshot();
+    await admin.call('POST', `/v1/keys/${key}/disable`, {});
+    await newKey();
+    await putBack(before);
+    const { database, rootKey, issuer } = harness;
+    const other = await startHarness({ database, rootKey, issuer });
+    const theirs = await other.client(adminRoles);
+    for (let i = 0; i < 12; i += 1) expect((await theirs.call('POST', '/v1/keys', {})).status).toBe(201);
+    // That one remembers nothing, and nobody shows it a checkpoint.
+    expect(await unwrap(other)).toBe('released');
+    await other.stop();
+    const kept = readFileSync(checkpoint, 'utf8');
+    expect(await unwrap()).toBe('unavailable');
+    await expect(harness.service.changes.export()).rejects.toThrow(/fork/);
+    const config = { checkpoint_file: checkpoint };
+    await expect(startHarness({ database, rootKey, issuer, config })).rejects.toThrow(/changed or forked/);
+    expect(readFileSync(checkpoint, 'utf8')).toBe(kept);
+  });
+
+  it('the rows of one key that were put back are refused at their next use', async () => {
+    const { admin, key, snapshot, putBack, newKey, unwrap } = await start(kind);
+    const ofKeys = ['key_versions', 'keys'];
+    const enabled = await snapshot(ofKeys);
+    await admin.call('POST', `/v1/keys/${key}/disable`, {});
+    expect(await unwrap()).toBe('key-disabled');
+    const disabled = await snapshot(ofKeys);
+    await putBack(enabled);
+    // Another key changes, which is when keys are read again.
+    await newKey();
+    expect(await unwrap()).toBe('unavailable');
+    expect((await admin.call('GET', `/v1/keys/${key}`)).status).toBe(503);
+    expect((await admin.call('POST', `/v1/keys/${key}/enable`, {})).status).toBe(503);
+    await putBack(disabled);
+    await newKey();
+    expect(await unwrap()).toBe('key-disabled');
+  });
+});
+
+describe('§11.5 checkpoint_file', () => {
+  it('that cannot be written stops changes before they are committed, and nothing else', async () => {
+    const database = await newDatabase('sqlite');
+    cleanUp.push(() => database.remove());
+    const folder = join(database.folder, 'outside');
+    writeFileSync(join(database.folder, 'x'), '');
+    const { mkdirSync } = await import('node:fs');
+    mkdirSync(folder);
+    const checkpoint = join(folder, 'checkpoint');
+    const harness = await startHarness({ database, config: { checkpoint_file: checkpoint } });
+    cleanUp.push(() => harness.stop());
+    const [admin, user] = [await harness.client(adminRoles), await harness.client(userRoles)];
+    const key = (await admin.call('POST', '/v1/keys', {})).body.key_id;
+    renameSync(folder, `${folder}-gone`);
+    for (let i = 0; i < 3; i += 1) {
+      expect((await admin.call('POST', `/v1/keys/${key}/disable`, {})).status).toBe(503);
+      expect((await admin.call('POST', '/v1/keys', {})).status).toBe(503);
+    }
+    expect((await admin.call('GET', '/v1/keys')).body.keys.map(({ state }: { state: string }) => state)).toEqual([
+      'enabled',
+    ]);
+    expect((await user.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] })).status).toBe(200);
+    renameSync(`${folder}-gone`, folder);
+    expect((await admin.call('POST', `/v1/keys/${key}/disable`, {})).status).toBe(200);
+    expect(sizeIn(checkpoint)).toBe((await harness.store.head()).tree.size);
+  });
+
+  it('is never replaced by a log that does not continue it, whatever this process has signed', async () => {
+    const { harness, checkpoint, newKey } = await start('sqlite');
+    await newKey();
+    const other = await startHarness({ kind: 'sqlite', rootKey: harness.rootKey });
+    cleanUp.push(() => other.stop());
+    const foreign = (await other.service.log.checkpoint()).note;
+    writeFileSync(checkpoint, foreign);
+    await expect(harness.service.changes.export()).rejects.toThrow(/checkpoint/);
+    expect(readFileSync(checkpoint, 'utf8')).toBe(foreign);
+    expect(existsSync(checkpoint)).toBe(true);
+  });
+});
