@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { roles } from './auth/caller.ts';
 import { proofAlgorithms, tokenAlgorithms } from './auth/jws.ts';
 import { OperatorError } from './errors.ts';
+import { isNetwork } from './lib/addresses.ts';
 
 const tenant = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/);
 const loopback = /^(127(\.\d{1,3}){3}|::1|localhost)$/;
@@ -20,6 +21,7 @@ const issuerSchema = z.strictObject({
   audience: z.string().min(1),
   jwks_uri: url.optional(),
   jwks: z.object({ keys: z.array(z.record(z.string(), z.unknown())).min(1) }).optional(),
+  jwks_stale_seconds: z.int().min(60).max(86_400).default(3600),
   algorithms: z
     .array(z.enum(tokenAlgorithms))
     .min(1)
@@ -33,6 +35,7 @@ const issuerSchema = z.strictObject({
       roles: z.array(z.string().min(1)),
     }),
   ),
+  person: z.strictObject({ claim: z.string().min(1), domain: z.string().min(1).default('default') }).optional(),
   exchange_only: z.boolean().default(false),
   exchange_audience: z.string().min(1).optional(),
 });
@@ -46,6 +49,11 @@ const limitsSchema = z.strictObject({
   items_per_minute: z.int().positive().default(600_000),
   failed_authentications_per_minute: z.int().positive().default(600),
   requests_in_flight: z.int().positive().default(512),
+  body_bytes_in_flight: z
+    .int()
+    .min(8 * 1024 * 1024)
+    .default(128 * 1024 * 1024),
+  sockets: z.int().min(16).default(10_000),
   clock_seconds: z.int().min(1).max(600).default(60),
 });
 
@@ -78,6 +86,8 @@ const configSchema = z.strictObject({
   root_key: rootKeySchema,
   previous_root_keys: z.array(rootKeySchema).default([]),
   issuers: z.array(issuerSchema),
+  trusted_proxies: z.array(z.string().refine(isNetwork, 'must be an address or a network: 10.0.0.0/8')).default([]),
+  forwarded_header: z.enum(['forwarded', 'x-forwarded-for']).default('forwarded'),
   policies: z.string().min(1).optional(),
   operator_tenant: tenant.optional(),
   checkpoint_file: z.string().min(1).optional(),

@@ -62,7 +62,7 @@ export class Problem extends Error {
 /** Which check of a token or a proof failed, §3.7. */
 export type AuthenticationCheck =
   | `token-${'missing' | 'malformed' | 'type' | 'algorithm' | 'issuer' | 'key' | 'signature' | 'audience' | 'expired' | 'lifetime' | 'claims' | 'tenant' | 'unbound' | 'binding'}`
-  | `proof-${'missing' | 'malformed' | 'type' | 'algorithm' | 'key' | 'signature' | 'claims' | 'method' | 'url' | 'token' | 'time' | 'nonce' | 'body' | 'replayed'}`
+  | `proof-${'missing' | 'malformed' | 'type' | 'algorithm' | 'key' | 'signature' | 'claims' | 'method' | 'url' | 'token' | 'time' | 'nonce' | 'body' | 'headers' | 'replayed'}`
   | 'transport-key';
 
 /** The problem of a token or a proof that was not accepted. */

@@ -8,6 +8,7 @@ import { getRequestListener } from '@hono/node-server';
 import { type Config, isLoopback } from './config.ts';
 import { OperatorError } from './errors.ts';
 import type { App } from './http/app.ts';
+import { Sockets } from './lib/sockets.ts';
 
 /** A server that listens. */
 export interface RunningServer {
@@ -24,6 +25,8 @@ export interface ServerTimeouts {
   readonly request?: number;
   /** How often that is looked at. Default: 5 s. */
   readonly interval?: number;
+  /** Connections at once. Default: 10,000. */
+  readonly maxSockets?: number | undefined;
 }
 
 const defaultGrace = 15_000;
@@ -32,7 +35,7 @@ const defaultGrace = 15_000;
 export async function startServer(
   app: App,
   listen: Config['listen'],
-  { headers = 10_000, request = 30_000, interval = 5000 }: ServerTimeouts = {},
+  { headers = 10_000, request = 30_000, interval = 5000, maxSockets = 10_000 }: ServerTimeouts = {},
 ): Promise<RunningServer> {
   const { host, port, tls } = listen;
   const limits = {
@@ -44,16 +47,19 @@ export async function startServer(
   };
   if (!tls && !isLoopback(host))
     throw new OperatorError(`Without TLS the service listens on loopback only, not on ${host}`);
+  const sockets = new Sockets(maxSockets);
   const listener = getRequestListener(
     (request, env) => {
       const { incoming } = env as unknown as { incoming: IncomingMessage };
-      return app.fetch(request, { address: incoming.socket.remoteAddress });
+      const { socket } = incoming;
+      return app.fetch(request, { address: socket.remoteAddress, proven: () => sockets.prove(socket) });
     },
     { overrideGlobalObjects: false },
   );
   const server = tls
     ? createTlsServer({ ...limits, handshakeTimeout: headers }, tls, listener)
     : createHttpServer(limits, listener);
+  server.on('connection', (socket) => sockets.add(socket));
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       reject(new OperatorError(`The service cannot listen on ${host}:${port}: ${error.code}`, { cause: error }));

@@ -13,9 +13,18 @@ import { Nonces } from './auth/nonces.ts';
 import { ProofVerifier } from './auth/proofs.ts';
 import { TokenVerifier } from './auth/tokens.ts';
 import { audienceOf, type Config, type IssuerConfig } from './config.ts';
+import { Admission } from './http/admission.ts';
 import { KeyCache } from './keys/key-cache.ts';
 import { Materials } from './keys/materials.ts';
 import { type Clock, seconds } from './lib/clock.ts';
+import {
+  maxBodyBytes,
+  maxContextNameBytes,
+  maxContextPairs,
+  maxContextValueBytes,
+  maxItems,
+  proofSeconds,
+} from './lib/limits.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { Authorizer } from './policies/authorizer.ts';
 import { readPolicies, shippedRoles } from './policies/policy-set.ts';
@@ -25,6 +34,7 @@ import { CommitQueue } from './store/commit-queue.ts';
 import { DatabaseTime } from './store/database-time.ts';
 import type { Store } from './store/store.ts';
 import { startTimers } from './timers.ts';
+import { Discovery, type FixedClaims } from './transport/discovery.ts';
 import { createIdentity, type Identity } from './transport/identity.ts';
 import { TransportKeys } from './transport/transport-keys.ts';
 
@@ -54,6 +64,7 @@ export interface DevUser {
 export interface Service {
   readonly config: Config;
   readonly store: Store;
+  readonly admission: Admission;
   readonly queue: CommitQueue;
   readonly keys: KeyCache;
   readonly materials: Materials;
@@ -65,6 +76,7 @@ export interface Service {
   readonly nonces: Nonces;
   readonly identity: Identity;
   readonly transport: TransportKeys;
+  readonly discovery: Discovery;
   readonly log: AuditLog;
   /** Changes of keys, each with the checkpoint outside the database. */
   readonly changes: CheckpointedChanges;
@@ -106,14 +118,33 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const proofs = new ProofVerifier(nonces, clock);
   const tokens = new TokenVerifier(issuers.map(createIssuer), clock);
   const queue = new CommitQueue(store);
+  const admission = new Admission(config.limits, store.connections);
+  const identity = await createIdentity(secrets.identity);
+  const transport = new TransportKeys(store, rootKey, time);
+  const discovery = new Discovery(identity, transport, clock, discoveryClaims(config, log));
   const parts = {
-    ...{ config, store, secrets, log, changes, exchange, dev, nonces, proofs, tokens, queue, logger, time, clock },
-    keys: new KeyCache(store),
+    ...{
+      config,
+      store,
+      secrets,
+      log,
+      changes,
+      exchange,
+      dev,
+      nonces,
+      proofs,
+      tokens,
+      queue,
+      admission,
+      logger,
+      time,
+      clock,
+    },
+    keys: new KeyCache(store, (tenant, work) => admission.read(tenant, work)),
     materials: new Materials(rootKey),
     authenticator: new Authenticator(tokens, proofs),
     authorizer: new Authorizer(config.policies === undefined ? shippedRoles : readPolicies(config.policies)),
-    identity: await createIdentity(secrets.identity),
-    transport: new TransportKeys(store, rootKey, time),
+    ...{ identity, transport, discovery },
     metrics: createMetrics(),
     ready: createReadiness(store, time),
   };
@@ -152,6 +183,24 @@ function createReadiness(store: Store, time: DatabaseTime): () => Promise<void> 
   };
 }
 
+function discoveryClaims(config: Config, log: AuditLog): FixedClaims {
+  return {
+    iss: config.external_url,
+    service_id: config.service_id,
+    audience: audienceOf(config),
+    token_endpoint: `${config.external_url}/v1/token`,
+    audit: { origin: log.origin, verifier_key: log.verifierKey, previous_verifier_keys: log.previous },
+    limits: {
+      items: maxItems,
+      body_bytes: maxBodyBytes,
+      proof_seconds: proofSeconds,
+      key_context_pairs: maxContextPairs,
+      key_context_name_bytes: maxContextNameBytes,
+      key_context_value_bytes: maxContextValueBytes,
+    },
+  };
+}
+
 async function createDev(secrets: Secrets, config: Config, users: readonly DevUser[], clock: Clock) {
   const issuer = await createTokenIssuer(secrets.dev, {
     issuer: `${config.external_url}/dev`,
@@ -164,14 +213,15 @@ async function createDev(secrets: Secrets, config: Config, users: readonly DevUs
 }
 
 function issuerOptions(issuer: IssuerConfig): IssuerOptions {
-  const { jwks, jwks_uri: jwksUri, roles } = issuer;
-  const keys = jwksUri === undefined ? { jwks: jwks as never } : { jwksUri };
+  const { jwks, jwks_uri: jwksUri, jwks_stale_seconds: staleSeconds, roles } = issuer;
+  const keys = jwksUri === undefined ? { jwks: jwks as never } : { jwksUri, staleSeconds };
   return {
     issuer: issuer.issuer,
     audience: issuer.audience,
     keys,
     algorithms: issuer.algorithms,
     tenantClaim: issuer.tenant_claim,
+    person: issuer.person,
     tenants: issuer.tenants,
     roles,
     exchangeOnly: issuer.exchange_only,

@@ -20,6 +20,16 @@ export interface TimerParts {
   readonly logger: Logger;
 }
 
+/** Forgets opened material of what was disabled or destroyed at any replica; everything, where nobody can be asked. */
+export async function forgetUnusable({ store, materials }: Pick<TimerParts, 'store' | 'materials'>): Promise<void> {
+  try {
+    materials.retain(await store.versionUses(materials.openedKeys()));
+  } catch (error) {
+    materials.forgetAll();
+    throw error;
+  }
+}
+
 /** Starts the timers. The result ends them, and waits for what is running. */
 export function startTimers(parts: TimerParts): () => Promise<void> {
   const { store, changes, transport, time, logger } = parts;
@@ -47,6 +57,7 @@ export function startTimers(parts: TimerParts): () => Promise<void> {
       await time.measure();
       await store.beat(Math.floor(time.now() / 1000));
     }),
+    every(5000, 'forgetting keys', () => forgetUnusable(parts)),
     every(5000, 'upkeep', () => runUpkeep({ ...parts, clock: time.now })),
     every(60_000, 'expiry', async () => {
       time.assertAgrees();

@@ -37,8 +37,9 @@ export class Authenticator {
     if (claims.proofKey !== proof.keyThumbprint) {
       throw notAuthenticated('token-binding', 'The token is bound to another proof key');
     }
-    const { principal, issuer, subject, tenant, roles } = claims;
-    return { caller: { principal, issuer, subject, tenant, roles, proofKey: proof.keyThumbprint }, proof };
+    checkHeaders(proof, headers);
+    const { principal, identity, issuer, subject, tenant, roles } = claims;
+    return { caller: { principal, identity, issuer, subject, tenant, roles, proofKey: proof.keyThumbprint }, proof };
   }
 }
 
@@ -46,6 +47,14 @@ export class Authenticator {
 export function checkBody({ bodyHash }: Proof, body: Uint8Array): void {
   if (!equalBytes(decodeBase64url(bodyHash) ?? new Uint8Array(), sha256(body))) {
     throw notAuthenticated('proof-body', 'The proof is for another body');
+  }
+}
+
+function checkHeaders(proof: Proof, headers: Headers): void {
+  for (const [name, value] of Object.entries(proof.headers)) {
+    if ((headers.get(name) ?? undefined) !== value) {
+      throw notAuthenticated('proof-headers', `The proof is for another ${name}`);
+    }
   }
 }
 

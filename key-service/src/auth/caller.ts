@@ -7,6 +7,8 @@ export const roles = [
   'rewrapper',
   'recoverer',
   'key-administrator',
+  'key-importer',
+  'alias-mover',
   'deletion-approver',
   'auditor',
   'metrics-reader',
@@ -16,6 +18,8 @@ export const roles = [
 export interface Caller {
   /** `<iss>|<sub>` */
   readonly principal: string;
+  /** Who that is: one person behind principals of several issuers, where these are configured so; else the principal. */
+  readonly identity: string;
   readonly issuer: string;
   readonly subject: string;
   readonly tenant: string;

@@ -11,6 +11,8 @@ export interface TokenSubject {
   readonly subject: string;
   /** Who acts: the principal of the exchanged token, so that nobody becomes two by an exchange. */
   readonly principal: string;
+  /** The person behind it. */
+  readonly identity: string;
   readonly tenant: string;
   readonly roles: readonly string[];
   readonly proofKey: string;
@@ -61,8 +63,9 @@ export async function createTokenIssuer(
       exchangeOnly: false,
       exchangeAudience: undefined,
       principalClaim,
+      identityClaim,
     },
-    async issue({ subject, principal, tenant, roles, proofKey, expires }) {
+    async issue({ subject, principal, identity, tenant, roles, proofKey, expires }) {
       const now = seconds(clock);
       const exp = Math.min(now + maxTokenSeconds, expires);
       const access_token = await new SignJWT({
@@ -70,6 +73,7 @@ export async function createTokenIssuer(
         roles,
         client_id: subject,
         [principalClaim]: principal,
+        [identityClaim]: identity,
         cnf: { jkt: proofKey },
       })
         .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid })
@@ -87,3 +91,4 @@ export async function createTokenIssuer(
 }
 
 const principalClaim = 'bulla_principal';
+const identityClaim = 'bulla_identity';

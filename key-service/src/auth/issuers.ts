@@ -1,7 +1,8 @@
 /** The issuers whose tokens count, and where their keys come from; `docs/key-service.md` §3.2. */
 
-import { createLocalJWKSet, createRemoteJWKSet, errors, type JSONWebKeySet, type JWSHeaderParameters } from 'jose';
+import { createLocalJWKSet, errors, type JSONWebKeySet, type JWSHeaderParameters } from 'jose';
 import { notAuthenticated, Problem } from '../errors.ts';
+import { type FindKey, remoteKeys } from './issuer-keys.ts';
 
 /** What a claim of a token makes of its subject. */
 export interface RoleRule {
@@ -17,7 +18,7 @@ export interface IssuerOptions {
   readonly issuer: string;
   /** What `aud` must hold. */
   readonly audience: string;
-  readonly keys: { readonly jwksUri: string } | { readonly jwks: JSONWebKeySet };
+  readonly keys: { readonly jwksUri: string; readonly staleSeconds: number } | { readonly jwks: JSONWebKeySet };
   readonly algorithms: readonly string[];
   readonly tenantClaim: string;
   /** The tenants that it may speak for. */
@@ -27,11 +28,13 @@ export interface IssuerOptions {
   readonly exchangeOnly: boolean;
   /** What `aud` must hold at the token endpoint; `undefined`: it does not exchange. */
   readonly exchangeAudience: string | undefined;
+  /** The claim that names the person behind a principal, and among which people. Default: each principal is a person. */
+  readonly person?: { readonly claim: string; readonly domain: string } | undefined;
+  /** The claim that names the identity; for the service's own tokens. */
+  readonly identityClaim?: string | undefined;
   /** The claim that names the principal. Default: `<iss>|<sub>`; another one is for the service's own tokens. */
   readonly principalClaim?: string | undefined;
 }
-
-type KeyFunction = (header: JWSHeaderParameters) => Promise<CryptoKey>;
 
 /** An issuer with its keys. */
 export interface Issuer extends IssuerOptions {
@@ -39,17 +42,9 @@ export interface Issuer extends IssuerOptions {
   key(header: Readonly<Record<string, unknown>>): Promise<CryptoKey>;
 }
 
-/** How long keys that were fetched are used: an issuer that withdraws one is believed after this time. */
-const cacheMaxAge = 60_000;
-const cooldownDuration = 5_000;
-const timeoutDuration = 3_000;
-
 export function createIssuer(options: IssuerOptions): Issuer {
   const { keys } = options;
-  const find: KeyFunction =
-    'jwks' in keys
-      ? createLocalJWKSet(keys.jwks)
-      : createRemoteJWKSet(new URL(keys.jwksUri), { cacheMaxAge, cooldownDuration, timeoutDuration });
+  const find: FindKey = 'jwks' in keys ? createLocalJWKSet(keys.jwks) : remoteKeys(keys.jwksUri, keys);
   return {
     ...options,
     async key(header) {

@@ -20,11 +20,16 @@ export interface ProofRequest {
   readonly token: string | undefined;
 }
 
+/** The headers that a proof covers; one that the request does not have is absent from both. */
+export type CoveredHeaders = Readonly<Record<'if-match' | 'idempotency-key', string | undefined>>;
+
 /** What a proof says, once its signature is checked. The body is not yet. */
 export interface Proof {
   /** Thumbprint of the proof key. */
   readonly keyThumbprint: string;
   readonly bodyHash: string;
+  /** Values of the headers that the request may have beside it. */
+  readonly headers: CoveredHeaders;
   readonly requestId: string;
   /** Client's ephemeral key and the transport key, both or none. */
   readonly transport: { readonly clientKey: string; readonly kid: string } | undefined;
@@ -68,6 +73,7 @@ export class ProofVerifier {
     return {
       keyThumbprint: thumbprint,
       bodyHash: claims.body,
+      headers: claims.headers,
       requestId: claims.request,
       transport: claims.transport,
       used,
@@ -108,6 +114,7 @@ interface ProofClaims {
   readonly ath: string | undefined;
   readonly nonce: string | undefined;
   readonly body: string;
+  readonly headers: CoveredHeaders;
   readonly request: string;
   readonly transport: Proof['transport'];
 }
@@ -150,6 +157,10 @@ function readClaims(claims: Readonly<Record<string, unknown>>): ProofClaims {
     ath: optional('ath', /^[A-Za-z0-9_-]{43}$/),
     nonce: optional('nonce', /^[\x21-\x7e]{1,256}$/),
     body: text('bulla_body', /^[A-Za-z0-9_-]{43}$/),
+    headers: {
+      'if-match': optional('bulla_if_match', /^[\x20-\x7e]{0,256}$/),
+      'idempotency-key': optional('bulla_idempotency_key', /^[\x20-\x7e]{0,256}$/),
+    },
     request: text('bulla_request', requestIdPattern),
     transport: clientKey !== undefined && kid !== undefined ? { clientKey, kid } : undefined,
   };

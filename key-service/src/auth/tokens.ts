@@ -18,6 +18,7 @@ export interface TokenClaims {
   readonly issuer: string;
   readonly subject: string;
   readonly principal: string;
+  readonly identity: string;
   readonly tenant: string;
   readonly roles: readonly string[];
   readonly expires: number;
@@ -136,9 +137,22 @@ function readClaims(claims: Readonly<Record<string, unknown>>, issuer: Issuer, u
     issuer: name,
     subject,
     principal: `${name}|${subject}`,
+    identity: identityOf(claims, issuer) ?? `${name}|${subject}`,
     tenant,
     roles: rolesOf(issuer, claims),
     expires: Number(exp),
     proofKey,
   };
+}
+
+function identityOf(claims: Readonly<Record<string, unknown>>, issuer: Issuer): string | undefined {
+  const { identityClaim, person } = issuer;
+  if (identityClaim !== undefined) return String(claims[identityClaim]);
+  if (!person) return undefined;
+  const value = claims[person.claim];
+  // One that is missing would make somebody a person of their own, who may approve what they asked for.
+  if (typeof value !== 'string' || !subjectPattern.test(value)) {
+    throw notAuthenticated('token-claims', `The token has no ${person.claim}`);
+  }
+  return `${person.domain}||${value}`;
 }

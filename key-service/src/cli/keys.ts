@@ -71,7 +71,8 @@ async function createKey({ changes, rootKey, config }: OpenedStore, { tenant, al
   const first = await new Materials(rootKey).create(owner, 1, now());
   return changes.run(async (change) => {
     if (alias !== undefined && (await change.findKey(tenant, `alias:${alias}`))) throw new Problem('alias-taken');
-    const limits = { maxAgeDays: null, maxUses: null, deletion: null, disabled: false };
+    const origin = { origin: 'generated', importedBy: null } as const;
+    const limits = { maxAgeDays: null, maxUses: null, deletion: null, disabled: false, ...origin };
     const aliases = alias === undefined ? [] : [alias];
     const key = { ...owner, ...limits, description: '', newest: 1, floor: 1, created: now(), revision: 0, aliases };
     return saved(change, { ...key, versions: [first] }, 'create-key');

@@ -18,7 +18,9 @@ export async function serveCommand(args: string[]): Promise<void> {
   try {
     await store.migrate();
     const service = await createService({ config, store, rootKey, logger });
-    const server = await startServer(createApp(service), config.listen);
+    const server = await startServer(createApp(service), config.listen, {
+      maxSockets: config.limits.sockets,
+    });
     process.stdout.write(
       `listening on ${config.listen.host}:${server.port}\nidentity ${service.identity.thumbprint}\n`,
     );

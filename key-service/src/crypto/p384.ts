@@ -1,6 +1,6 @@
 /** P-384 key pairs and agreement (ECC CDH); through WebCrypto, which agrees on a thread of its own. */
 
-import { type Bytes, concat, decodeBase64url, encodeBase64url } from '../lib/bytes.ts';
+import { type Bytes, concat, encodeBase64url } from '../lib/bytes.ts';
 import { sha256 } from './digest.ts';
 
 const algorithm = { name: 'ECDH', namedCurve: 'P-384' };
@@ -16,12 +16,23 @@ export interface RawKeyPair {
   readonly scalar: Bytes;
 }
 
+// PKCS#8 (RFC 5958) around ECPrivateKey (RFC 5915) with the public key, as bytes that can be overwritten: a JWK would be strings, which cannot.
+const beforeScalar = Uint8Array.from(
+  Buffer.from('3081b6020100301006072a8648ce3d020106052b8104002204819e30819b0201010430', 'hex'),
+);
+const beforePoint = Uint8Array.from(Buffer.from('a164036200', 'hex'));
+
 export async function generatePair(): Promise<RawKeyPair> {
   const { privateKey } = await subtle.generateKey(algorithm, true, ['deriveBits']);
-  const { x, y, d } = await subtle.exportKey('jwk', privateKey);
-  const [xBytes, yBytes, scalar] = [x, y, d].map((part) => decodeBase64url(part ?? '') ?? new Uint8Array());
-  if (!xBytes || !yBytes || !scalar) throw new TypeError('The key has no coordinates');
-  return { point: concat(Uint8Array.of(4), xBytes, yBytes), scalar };
+  const der = new Uint8Array(await subtle.exportKey('pkcs8', privateKey));
+  const start = beforeScalar.byteLength;
+  const pointStart = start + scalarLength + beforePoint.byteLength;
+  const isAsExpected =
+    Buffer.compare(der.subarray(0, start), beforeScalar) === 0 && der.byteLength === pointStart + pointLength;
+  if (!isAsExpected) throw new TypeError('The platform writes private keys in another form');
+  const pair = { point: der.slice(pointStart), scalar: der.slice(start, start + scalarLength) };
+  der.fill(0);
+  return pair;
 }
 
 /** The JWK of a point. */
@@ -36,9 +47,13 @@ export function pointThumbprint(point: Uint8Array): string {
 }
 
 /** A private key that agrees. */
-export function importPair({ point, scalar }: RawKeyPair): Promise<CryptoKey> {
-  const jwk = { ...pointJwk(point), d: encodeBase64url(scalar) };
-  return subtle.importKey('jwk', jwk, algorithm, false, ['deriveBits']);
+export async function importPair({ point, scalar }: RawKeyPair): Promise<CryptoKey> {
+  const der = concat(beforeScalar, scalar, beforePoint, point);
+  try {
+    return await subtle.importKey('pkcs8', der, algorithm, false, ['deriveBits']);
+  } finally {
+    der.fill(0);
+  }
 }
 
 /** The X coordinate of the shared point, `undefined` for what is no point on the curve. */

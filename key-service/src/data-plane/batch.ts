@@ -1,7 +1,6 @@
 /** The operations of the data plane over a batch, `docs/key-service.md` §6. */
 
 import { randomBytes } from 'node:crypto';
-import { setImmediate } from 'node:timers/promises';
 import type { ItemRecord } from '../audit/entry.ts';
 import { Problem, type ProblemDocument } from '../errors.ts';
 import type { KeyRecord } from '../keys/model.ts';
@@ -9,7 +8,7 @@ import { isReference } from '../keys/references.ts';
 import { wrapDataKey } from '../keys/wrapping.ts';
 import { type Bytes, encodeBase64url } from '../lib/bytes.ts';
 import { type BoundContext, ContextTable } from './contexts.ts';
-import { activeVersion, openItem, targetKey } from './items.ts';
+import { activeVersion, assertAllowed, openItem, targetKey } from './items.ts';
 import type { BatchParts, ItemParts } from './parts.ts';
 import type { DataItem, DataOperation, GenerateItem, RewrapItem, UnwrapItem, WrapItem } from './requests.ts';
 
@@ -38,9 +37,6 @@ interface ItemOutcome {
 
 type ItemOperation<T> = (parts: ItemParts, item: T, index: number) => Promise<ItemOutcome>;
 
-// The event loop gets its turn after so many items, so that a batch of 1,000 does not stall everybody else.
-const itemsPerTurn = 100;
-
 const operations: { readonly [K in DataOperation]: ItemOperation<DataItem> } = {
   'generate-data-key': (parts, item, index) => generate(parts, item, index, true),
   'generate-data-key-without-plaintext': (parts, item, index) => generate(parts, item, index, false),
@@ -59,7 +55,7 @@ export async function runBatch(
   const outcome: BatchOutcome = { results: [], records: [], uses: [] };
   const counts = new Map<string, { keyId: string; version: number; count: number }>();
   for (const [index, item] of items.entries()) {
-    if (index > 0 && index % itemsPerTurn === 0) await setImmediate();
+    await parts.turn();
     const context = parts.contexts.get(item.key_context).record;
     try {
       const { result, used } = await operations[operation](parts, item, index);
@@ -132,6 +128,7 @@ async function rewrap(parts: ItemParts, item: RewrapItem): Promise<ItemOutcome> 
   try {
     const targetContext = parts.contexts.get(item.to?.key_context ?? item.key_context);
     const target = await targetKey(parts, 'rewrap-to', item.to?.key ?? key.id, targetContext);
+    if (target.id !== key.id) assertAllowed(parts, 'rewrap-to-other-key', target, targetContext);
     const { version: targetVersion, wrapped } = await wrapUnder(parts, target, targetContext, dataKey);
     const result = { ...describe(target, targetVersion), wrapped_key: encodeBase64url(wrapped) };
     const used = [

@@ -71,6 +71,16 @@ async function allowedKey(
   return key;
 }
 
+/** Whether the caller may do this with a key that it may use. Throws a `Problem`. */
+export function assertAllowed(
+  { caller, authorizer }: ItemParts,
+  action: DataAction,
+  key: KeyRecord,
+  { context }: BoundContext,
+): void {
+  if (!authorizer.allowsData(caller, action, key, context)) throw new Problem('not-allowed');
+}
+
 function assertUsable(
   { caller, authorizer }: ItemParts,
   action: 'unwrap' | 'rewrap-from',

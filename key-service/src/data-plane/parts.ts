@@ -16,6 +16,8 @@ export interface BatchParts {
   readonly view: KeyView;
   readonly authorizer: Authorizer;
   readonly materials: Materials;
+  /** To be called between items: others get their turn. */
+  readonly turn: () => Promise<void> | undefined;
   readonly contextMac: Bytes;
   /** Opens what the caller sealed; for `wrap`. */
   readonly openSealed: ReturnType<Session['opener']> | undefined;

@@ -63,6 +63,8 @@ async function handle(
   request: Request,
   peer: object | undefined,
 ): Promise<Response> {
+  // A name of somebody else's that leads to loopback: their page would be of our origin (DNS rebinding).
+  if (!isLoopback(new URL(request.url).hostname)) return new Response(null, { status: 421 });
   if (app) return app.fetch(request, peer);
   return new Response(null, { status: 503, headers: { 'Retry-After': '1' } });
 }

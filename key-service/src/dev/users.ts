@@ -8,6 +8,8 @@ const administrator = ['key-administrator', 'auditor', 'metrics-reader'];
 export const devUsers: readonly DevUser[] = [
   { user: 'alice@north', tenant: 'north', roles: user },
   { user: 'admin@north', tenant: 'north', roles: administrator },
+  { user: 'importer@north', tenant: 'north', roles: ['key-importer'] },
+  { user: 'mover@north', tenant: 'north', roles: ['alias-mover'] },
   { user: 'approver@north', tenant: 'north', roles: ['deletion-approver'] },
   { user: 'recoverer@north', tenant: 'north', roles: ['recoverer'] },
   { user: 'bob@south', tenant: 'south', roles: user },

@@ -1,8 +1,8 @@
-/** The handler `(Request) => Response`: routes, CORS, limits before authentication, and a log line for each request. */
+/** The handler `(Request) => Response`: routes, CORS, the limit of failures, and a log line for each request. */
 
 import { Hono } from 'hono';
-import { RateLimiterMemory } from 'rate-limiter-flexible';
 import { Problem } from '../errors.ts';
+import { TrustedProxies } from '../lib/addresses.ts';
 import type { Service } from '../service.ts';
 import { assertNoQuery } from './body.ts';
 import { type AllowedOrigins, corsFor } from './cors.ts';
@@ -11,13 +11,15 @@ import type { Endpoint } from './endpoint.ts';
 import { keyEndpoints } from './key-endpoints.ts';
 import { describeApi } from './openapi.ts';
 import { otherEndpoints } from './other-endpoints.ts';
-import { answer, type Incoming, refusal, type Trace, toProblem } from './pipeline.ts';
+import { answer, type Incoming, type Origin, refusal, type Trace, toProblem } from './pipeline.ts';
 import { publicEndpoints } from './public-endpoints.ts';
 import { type Answer, problemAnswer, toResponse } from './respond.ts';
 
 /** What the server knows of a request beside it. */
 export interface Peer {
   readonly address?: string | undefined;
+  /** Called once its caller has authenticated. */
+  readonly proven?: (() => void) | undefined;
 }
 
 /** The handler, and how many requests it is at. */
@@ -32,21 +34,18 @@ export const endpoints: readonly Endpoint[] = [...keyEndpoints, ...otherEndpoint
 export function createApp(service: Service, origins: AllowedOrigins | undefined = service.config.cors?.origins): App {
   const hono = new Hono<{ Bindings: Bindings }>();
   if (origins) hono.use(corsFor(origins));
-  // Behind CORS: a page must be able to read that it is to wait.
-  hono.use(async ({ env: { trace, wait } }, next) => {
-    if (wait === undefined) return next();
-    return failure(service, trace, new Problem('rate-limited', undefined, { retry_after: wait }));
-  });
   const open = publicEndpoints.filter(({ onlyDev }) => !onlyDev || service.dev);
   const api = JSON.stringify(describeApi(service.config.external_url, endpoints, open));
   const methods = new Map<string, string[]>();
   const add = (method: string, path: string, handle: (incoming: Incoming) => Promise<Response>) => {
     const pattern = path.replace(/\{(\w+)\}/g, ':$1');
     methods.set(pattern, [...(methods.get(pattern) ?? []), method]);
-    hono.on(method, pattern, (context) => {
+    hono.on(method, pattern, async (context) => {
       const { raw: request } = context.req;
       const path = new URL(request.url).pathname;
-      return handle({ request, path, parameters: context.req.param(), trace: context.env.trace });
+      const { trace, origin } = context.env;
+      const response = await handle({ request, path, parameters: context.req.param(), trace, origin });
+      return limitFailures(service, trace, origin, response);
     });
   };
   for (const endpoint of endpoints) {
@@ -71,52 +70,52 @@ export function createApp(service: Service, origins: AllowedOrigins | undefined 
   }
   hono.notFound(({ env }) => failure(service, env.trace, new Problem('not-found')));
   hono.onError((error, { env }) => failure(service, env.trace, toProblem(service, error)));
-  return { fetch: limited(service, async (request, bindings) => hono.fetch(request, bindings)) };
+  return { fetch: traced(service, async (request, bindings) => hono.fetch(request, bindings)) };
 }
 
 interface Bindings {
   readonly trace: Trace;
-  /** Seconds to come back after, for a request that is not let in. */
-  readonly wait: number | undefined;
+  readonly origin: Origin;
 }
 
 type Fetch = (request: Request, bindings: Bindings) => Promise<Response>;
 
-// Whoever watches over the service asks at the worst of times: no limit may make it look dead.
-const unlimited = /^https?:\/\/[^/]*\/(healthz|readyz)$/;
-
-function limited(service: Service, fetch: Fetch): App['fetch'] {
-  const { limits } = service.config;
-  const failures = new RateLimiterMemory({ points: limits.failed_authentications_per_minute, duration: 60 });
+function traced(service: Service, fetch: Fetch): App['fetch'] {
+  const { trusted_proxies: networks, forwarded_header: header } = service.config;
+  const proxies = new TrustedProxies(networks, header);
   let inFlight = 0;
-  const waitOf = async (request: Request, address: string | undefined): Promise<number | undefined> => {
-    if (unlimited.test(request.url)) return undefined;
-    if (inFlight >= limits.requests_in_flight) return 1;
-    const spent = address === undefined ? null : await failures.get(address);
-    return spent && spent.remainingPoints <= 0 ? Math.ceil(spent.msBeforeNext / 1000) : undefined;
+  const count = (change: 1 | -1): void => {
+    inFlight += change;
+    service.metrics.inFlight.set(inFlight);
   };
-  return async (request, { address } = {}) => {
+  return async (request, { address, proven = () => undefined } = {}) => {
     const started = performance.now();
     const trace: Trace = {};
-    const wait = await waitOf(request, address);
-    inFlight += 1;
-    service.metrics.inFlight.set(inFlight);
+    const origin = { address: proxies.addressOf(address, request.headers), signal: request.signal, proven };
+    count(1);
     try {
-      const response = await fetch(request, { trace, wait });
-      const { status } = response;
-      // A nonce that has become too old is how every client gets its next one.
-      const failed = status === 401 && trace.code !== 'use-dpop-nonce';
-      if (failed && address !== undefined) await failures.consume(address).catch(() => undefined);
-      service.logger.info(
-        { method: request.method, ...trace, status, ms: Math.round(performance.now() - started) },
-        'request',
-      );
+      const response = await fetch(request, { trace, origin });
+      const ms = Math.round(performance.now() - started);
+      service.logger.info({ method: request.method, ...trace, status: response.status, ms }, 'request');
       return response;
     } finally {
-      inFlight -= 1;
-      service.metrics.inFlight.set(inFlight);
+      count(-1);
     }
   };
+}
+
+// An address that fails too often is told to wait. Nobody who authenticates is: others may have the same address.
+async function limitFailures(
+  service: Service,
+  trace: Trace,
+  { address }: Origin,
+  response: Response,
+): Promise<Response> {
+  // A nonce that has become too old is how every client gets its next one.
+  if (response.status !== 401 || trace.code === 'use-dpop-nonce') return response;
+  const wait = await service.admission.failed(address);
+  if (wait === undefined) return response;
+  return failure(service, trace, new Problem('rate-limited', undefined, { retry_after: wait }));
 }
 
 async function guarded(

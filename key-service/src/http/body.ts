@@ -3,22 +3,38 @@
 import type * as z from 'zod';
 import { Problem } from '../errors.ts';
 import { type Bytes, concat, decodeUtf8 } from '../lib/bytes.ts';
-import { maxBodyBytes } from '../lib/limits.ts';
+import { jsonFault } from '../lib/json-bounds.ts';
+import { maxBodyBytes, maxContextPairs, maxItems } from '../lib/limits.ts';
 
 const tooLarge = (limit: number): Problem =>
   new Problem('too-large', `A body here has at most ${limit} bytes`, { limit });
 
+/** How a body is read. */
+export interface BodyOptions {
+  /** Default: 4 MiB. */
+  readonly limit?: number;
+  /** Makes room in memory before bytes are taken. Throws a `Problem`. Default: there is room. */
+  readonly hold?: (bytes: number) => void;
+}
+
 /** The whole body; nothing beyond the limit is read. */
-export async function readBody(request: Request, limit: number = maxBodyBytes): Promise<Bytes> {
+export async function readBody(
+  request: Request,
+  { limit = maxBodyBytes, hold = () => undefined }: BodyOptions = {},
+): Promise<Bytes> {
   const length = request.headers.get('content-length');
   if (length !== null && Number(length) > limit) throw tooLarge(limit);
   if (!request.body) return new Uint8Array();
+  let room = length === null ? 0 : Number(length);
+  hold(room);
   const chunks: Uint8Array[] = [];
   let total = 0;
   try {
     for await (const chunk of request.body as AsyncIterable<Uint8Array>) {
       total += chunk.byteLength;
       if (total > limit) throw tooLarge(limit);
+      if (total > room) hold(total - room);
+      room = Math.max(room, total);
       chunks.push(chunk);
     }
   } catch (error) {
@@ -72,7 +88,12 @@ export function validate<B>(value: unknown, schema: z.ZodType<B>): B {
   throw new Problem('malformed-request', detail, { errors });
 }
 
+// What the schemas know is flatter and smaller: this keeps the parser from building what they would refuse.
+const bounds = { depth: 8, members: 2 * maxContextPairs, elements: maxItems };
+
 function parseJson(body: Uint8Array): unknown {
+  const fault = jsonFault(body, bounds);
+  if (fault !== undefined) throw new Problem('malformed-request', `The body ${fault}`);
   const text = decodeUtf8(body);
   try {
     return JSON.parse(text ?? '');

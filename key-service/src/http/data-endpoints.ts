@@ -67,13 +67,19 @@ async function run(operation: DataOperation, call: Call<RawBatch>): Promise<Outc
   const { service, caller, session, body } = call;
   if (!session) throw new TypeError('The data plane needs a session');
   const view = requestView(await service.keys.view());
-  const { results, records, uses } = await runBatch(operation, decodeItems(call), {
+  const items = decodeItems(call);
+  await view.prefetch(
+    caller.tenant,
+    items.flatMap((item) => ('to' in item && item.to?.key !== undefined ? [item.key, item.to.key] : [item.key])),
+  );
+  const { results, records, uses } = await runBatch(operation, items, {
     serviceId: service.config.service_id,
     caller,
     session,
     view,
     authorizer: service.authorizer,
     materials: service.materials,
+    turn: service.admission.slices.of(caller.tenant),
     contextMac: service.secrets.contextMac,
     openSealed: body.salt === undefined ? undefined : session.opener(decode(body.salt, 'salt')),
   });

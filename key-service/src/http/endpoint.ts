@@ -18,6 +18,8 @@ export interface Call<B = unknown> {
   readonly parameters: Readonly<Record<string, string>>;
   readonly query: Readonly<Record<string, string>>;
   readonly headers: Headers;
+  /** Aborted when the caller has gone. */
+  readonly signal: AbortSignal | undefined;
   /** There where the proof has the claims of the transport. */
   readonly session: Session | undefined;
 }
@@ -54,6 +56,8 @@ export interface Endpoint<B = unknown> {
   readonly headers?: readonly ('If-Match' | 'Idempotency-Key')[];
   readonly response: z.ZodType;
   readonly status: number;
+  /** `true`: it reads the store by itself, in turn over tenants. Default: `false`. */
+  readonly reads?: boolean;
   /** Whether the proof must carry the claims of the transport. */
   readonly needsTransport?: boolean;
   /** What the call costs of the principal's quota. Default: 1. */

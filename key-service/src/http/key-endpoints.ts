@@ -26,6 +26,7 @@ import { validate } from './body.ts';
 import { type Call, type Endpoint, endpoint, type Outcome } from './endpoint.ts';
 import { keyForChange, recordedChange } from './recorded-change.ts';
 import {
+  approvalBody,
   createKeyBody,
   deletionBody,
   emptyBody,
@@ -64,13 +65,14 @@ const importKey = endpoint<z.infer<typeof importKeyBody>>({
   response: keyResponse,
   status: 201,
   needsTransport: true,
-  run: (call) => {
+  run: async (call) => {
+    if (!call.service.authorizer.allowsService(call.caller, 'import-key')) throw new Problem('not-allowed');
     const [salt, sealed] = [decodeBase64url(call.body.salt), decodeBase64url(call.body.sealed_key)];
     if (!salt || !sealed)
       throw new Problem('malformed-request', 'salt or sealed_key is not base64url in its canonical form');
     const symmetric = call.session?.opener(salt)(0, sha384(encodeKeyContext({})), sealed);
     if (symmetric?.byteLength !== 32) throw new Problem('transport-failed');
-    return runCreate(call, 'import-key', symmetric);
+    return runCreate(call, 'import-key', symmetric).finally(() => symmetric.fill(0));
   },
 });
 
@@ -82,6 +84,7 @@ const list = endpoint({
   query: listQuery,
   response: keyListResponse,
   status: 200,
+  reads: true,
   async run({ service, caller, query }) {
     if (!service.authorizer.allowsService(caller, 'list-keys')) throw new Problem('not-allowed');
     const { after = '', limit = '100' } = validate(query, listQuery);
@@ -98,6 +101,7 @@ const describe = endpoint({
   summary: 'Describes a key',
   response: keyResponse,
   status: 200,
+  reads: true,
   async run({ service, caller, parameters }) {
     const key = await service.store.findKey(caller.tenant, parameters['key'] ?? '');
     if (!key || !service.authorizer.allowsKey(caller, 'describe-key', key)) throw new Problem('not-allowed');
@@ -133,16 +137,16 @@ const schedule = endpoint<z.infer<typeof deletionBody>>({
       const key = await keyForChange(call, change, 'schedule-deletion');
       const { version, days } = call.body;
       const now = seconds(call.service.clock);
-      return change.putKey(scheduleDeletion(key, { version, days, by: call.caller.principal, now }));
+      return change.putKey(scheduleDeletion(key, { version, days, by: call.caller, now }));
     }),
 });
 
-const approve = endpoint({
-  ...change('approve-deletion', 'approve-deletion', 'Approves a deletion that another principal asked for', emptyBody),
+const approve = endpoint<z.infer<typeof approvalBody>>({
+  ...change('approve-deletion', 'approve-deletion', 'Approves a deletion that another person asked for', approvalBody),
   run: (call) =>
     recordedChange(call, fields(call, 'approve-deletion'), async (change) => {
       const key = await keyForChange(call, change, 'approve-deletion');
-      return change.putKey(approveDeletion(key, call.caller.principal, seconds(call.service.clock)));
+      return change.putKey(approveDeletion(key, call.body, call.caller, seconds(call.service.clock)));
     }),
 });
 
@@ -216,7 +220,7 @@ async function runCreate(
   const content = symmetric && importContent(call, symmetric);
   const fields = { operation, status: 201, change: asked, ...(content ? { content } : {}) };
   return recordedChange(call, fields, async (change) => {
-    if (alias !== undefined) await assertFree(change, caller.tenant, alias);
+    if (alias !== undefined) await assertFree(call, change, alias);
     const now = seconds(service.clock);
     const owner = { id: createKeyId(), tenant: caller.tenant };
     const first = await service.materials.create(owner, 1, now, symmetric);
@@ -231,6 +235,8 @@ async function runCreate(
       maxAgeDays: rotation?.max_age_days ?? null,
       maxUses: rotation?.max_uses ?? null,
       deletion: null,
+      origin: symmetric ? 'imported' : 'generated',
+      importedBy: symmetric ? caller.identity : null,
       aliases: alias === undefined ? [] : [alias],
       versions: [first],
     });
@@ -244,8 +250,12 @@ function importContent({ service, body }: Call<NewKey>, symmetric: Bytes): Bytes
   return concat(encodeUtf8(JSON.stringify([alias, description, rotation])), mac);
 }
 
-async function assertFree(change: Change, tenant: string, alias: string): Promise<void> {
-  if (await change.findKey(tenant, `alias:${alias}`)) throw new Problem('alias-taken');
+// A name that another key had before may be in programs: who gives it to a new key directs them there.
+async function assertFree({ service, caller }: Call, change: Change, alias: string): Promise<void> {
+  if (await change.findKey(caller.tenant, `alias:${alias}`)) throw new Problem('alias-taken');
+  const former = await change.formerHolder(caller.tenant, alias);
+  const holder = former && (await change.findKey(caller.tenant, former));
+  if (holder && !service.authorizer.allowsKey(caller, 'move-alias', holder)) throw new Problem('not-allowed');
 }
 
 async function rotated({ service }: Call, key: KeyRecord): Promise<KeyRecord> {

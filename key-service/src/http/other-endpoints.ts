@@ -40,7 +40,13 @@ const setAlias = endpoint<z.infer<typeof aliasBody>>({
       const key = await keyForChange(call, change, 'set-alias', call.body.key);
       const holder = await change.findKey(call.caller.tenant, `alias:${name}`);
       if (holder?.id === key.id) return key;
-      if (holder) await takeAlias(change, await allowedKey(call, change, 'remove-alias', holder.id), name);
+      const former = holder?.id ?? (await change.formerHolder(call.caller.tenant, name));
+      if (former !== undefined && former !== key.id) {
+        // Moved, even if somebody took it away first: programs that name it come to another key.
+        const from = await allowedKey(call, change, 'move-alias', former);
+        await allowedKey(call, change, 'move-alias', key.id);
+        if (holder) await takeAlias(change, from, name);
+      }
       return change.putKey({ ...key, aliases: [...key.aliases, name].sort() });
     });
   },
@@ -104,6 +110,7 @@ const checkpoint = endpoint({
   summary: 'The signed head of the log',
   response: checkpointResponse,
   status: 200,
+  reads: true,
   async run(call) {
     assertAuditor(call);
     return { status: 200, body: { checkpoint: (await call.service.log.checkpoint()).note } };
@@ -117,6 +124,7 @@ const entries = endpoint({
   summary: 'Entries of the log',
   response: entriesResponse,
   status: 200,
+  reads: true,
   async run(call) {
     assertAuditor(call);
     const { service, caller: who } = call;
@@ -141,6 +149,7 @@ const inclusion = endpoint({
   summary: 'That a leaf is in the tree of a size',
   response: proofResponse,
   status: 200,
+  reads: true,
   async run(call) {
     assertAuditor(call);
     const [index, size] = [number(call, 'index'), await treeSize(call, 'size')];
@@ -156,6 +165,7 @@ const consistency = endpoint({
   summary: 'That the tree of one size continues that of another',
   response: proofResponse,
   status: 200,
+  reads: true,
   async run(call) {
     assertAuditor(call);
     const [from, to] = [number(call, 'from'), await treeSize(call, 'to')];

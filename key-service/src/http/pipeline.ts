@@ -3,11 +3,14 @@
 import { encodeEntry } from '../audit/entry.ts';
 import { type Authenticated, checkBody } from '../auth/authenticator.ts';
 import { IntegrityError, notAuthenticated, Problem } from '../errors.ts';
+import { isReference } from '../keys/references.ts';
 import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
+import { Abandoned } from '../lib/gate.ts';
 import type { Service } from '../service.ts';
 import { StoreError, UnknownOutcome } from '../store/errors.ts';
 import type { Commit } from '../store/store.ts';
 import { Session } from '../transport/session.ts';
+import type { Admitted } from './admission.ts';
 import { assertNoBodyWithGet, assertNoQuery, parseBody, readBody, readQuery } from './body.ts';
 import type { Call, Endpoint, Outcome } from './endpoint.ts';
 import { rateLimited, windowUse } from './rates.ts';
@@ -21,6 +24,7 @@ export interface Incoming {
   readonly path: string;
   readonly parameters: Readonly<Record<string, string>>;
   readonly trace: Trace;
+  readonly origin: Origin;
 }
 
 /** What the log says of a request, filled in as it becomes known. */
@@ -30,6 +34,16 @@ export interface Trace {
   request?: string;
   /** The code of the problem that it is answered with. */
   code?: string;
+}
+
+/** Where a request comes from. */
+export interface Origin {
+  /** The address of the caller, as far as it is known. */
+  readonly address: string | undefined;
+  /** Aborted when the caller has gone. */
+  readonly signal: AbortSignal | undefined;
+  /** To be called once the caller has authenticated: its connection is not closed to make room for others. */
+  readonly proven: () => void;
 }
 
 /** What is known once token, proof and body fit together. */
@@ -48,11 +62,16 @@ export async function answer(service: Service, endpoint: Endpoint, incoming: Inc
   trace.operation = operation;
   const end = service.metrics.duration.startTimer({ operation });
   let response: Response;
+  let admitted: Admitted | undefined;
   try {
-    const accepted = await accept(service, endpoint, incoming);
+    const authenticated = await authenticate(service, incoming);
+    admitted = service.admission.enter(authenticated.caller.tenant);
+    const accepted = await accept(service, endpoint, incoming, authenticated, admitted);
     response = await answerAccepted(service, endpoint, incoming, accepted);
   } catch (error) {
     response = refusal(service, trace, toProblem(service, error), undefined);
+  } finally {
+    admitted?.leave();
   }
   end();
   service.metrics.requests.inc({ operation, status: String(response.status) });
@@ -72,6 +91,7 @@ export function toProblem({ logger, metrics }: Service, error: unknown): Problem
     const detail = 'Nobody knows whether this was done: ask before you try again';
     return new Problem('unavailable', detail, { retry_after: 1, outcome: 'unknown' });
   }
+  if (error instanceof Abandoned) return new Problem('malformed-request', 'The caller has gone');
   if (error instanceof IntegrityError) {
     logger.fatal({ err: error }, 'the store is not to be trusted');
     return new Problem('unavailable', undefined, { retry_after: 60 });
@@ -86,11 +106,28 @@ export function refusal(service: Service, trace: Trace, problem: Problem, sessio
   return toResponse(service, problemAnswer(problem), session);
 }
 
-async function accept(service: Service, endpoint: Endpoint, { request, path, trace }: Incoming): Promise<Accepted> {
-  const url = service.config.external_url + path;
+/** Checks token and proof, in turn over addresses. Throws a `Problem`. */
+export async function authenticate(service: Service, { request, path, origin }: Incoming): Promise<Authenticated> {
   const { method, headers } = request;
-  const authenticated = await service.authenticator.authenticate({ method, url, headers });
-  const bodyBytes = await readBody(request);
+  const asked = { method, url: service.config.external_url + path, headers };
+  const { address, signal } = origin;
+  const authenticated = await service.admission.verify(
+    address,
+    () => service.authenticator.authenticate(asked),
+    signal,
+  );
+  origin.proven();
+  return authenticated;
+}
+
+async function accept(
+  service: Service,
+  endpoint: Endpoint,
+  { request, trace }: Incoming,
+  authenticated: Authenticated,
+  { hold }: Admitted,
+): Promise<Accepted> {
+  const bodyBytes = await readBody(request, { hold });
   checkBody(authenticated.proof, bodyBytes);
   trace.request = authenticated.proof.requestId;
   const { transport } = authenticated.proof;
@@ -121,7 +158,10 @@ async function answerAccepted(
       const decided = await decide(service, endpoint, incoming, accepted, session);
       const { outcome, problem } = decided;
       if (outcome?.recorded) return toResponse(service, outcome, session);
-      const result = await service.queue.submit(commitOf(service, endpoint, accepted, decided));
+      const result = await service.queue.submit(
+        commitOf(service, endpoint, incoming, accepted, decided),
+        incoming.origin.signal,
+      );
       if (result === 'replayed') throw replayed();
       if (result === 'limited') throw rateLimited(service);
       if (result === 'stale' || result === 'late') service.keys.reset(outcome?.epoch);
@@ -147,7 +187,7 @@ interface Decided {
 async function decide(
   service: Service,
   endpoint: Endpoint,
-  { request, parameters }: Incoming,
+  { request, parameters, origin }: Incoming,
   { caller, proof, bodyBytes }: Accepted,
   session: Session | undefined,
 ): Promise<Decided> {
@@ -159,8 +199,10 @@ async function decide(
     if (!endpoint.query) assertNoQuery(request);
     const query = endpoint.query ? readQuery(request) : {};
     weight = endpoint.weigh?.(body) ?? 1;
-    const call: Call = { service, caller, proof, body, bodyBytes, parameters, query, headers, session };
-    return { outcome: await endpoint.run(call), weight };
+    const { signal } = origin;
+    const call: Call = { service, caller, proof, body, bodyBytes, parameters, query, headers, session, signal };
+    const run = () => endpoint.run(call);
+    return { outcome: await (endpoint.reads ? service.admission.read(caller.tenant, run, signal) : run()), weight };
   } catch (error) {
     if (error instanceof Problem && error.members['check'] === undefined) return { problem: error, weight };
     throw error;
@@ -184,12 +226,16 @@ function openSession({ path }: Incoming, { caller, proof, bodyBytes, shared }: A
 function commitOf(
   service: Service,
   endpoint: Endpoint,
+  { parameters }: Incoming,
   { caller, proof }: Accepted,
   { outcome, problem, weight }: Decided,
 ): Commit {
   const { tenant, principal, proofKey } = caller;
   const status = problem?.status ?? outcome?.status ?? 500;
-  const what = problem ? { items: [{ outcome: problem.code }] } : { key: outcome?.key, items: outcome?.items };
+  const asked = referenceIn(parameters);
+  const what = problem
+    ? { key: asked, items: [{ outcome: problem.code }] }
+    : { key: outcome?.key, items: outcome?.items };
   const who = { time: service.clock(), tenant, principal, proofKey, request: proof.requestId };
   return {
     epoch: outcome?.epoch,
@@ -199,4 +245,10 @@ function commitOf(
     entry: encodeEntry({ ...who, operation: endpoint.operation, status, ...what }),
     uses: outcome?.uses ?? [],
   };
+}
+
+// What was asked for, as far as it may be logged: a denied request is found by the key that it was about.
+function referenceIn({ key, name }: Incoming['parameters']): string | undefined {
+  const reference = key ?? (name === undefined ? undefined : `alias:${name}`);
+  return reference !== undefined && isReference(reference) ? reference : undefined;
 }

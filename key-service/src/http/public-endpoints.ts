@@ -4,23 +4,15 @@ import type * as z from 'zod';
 import { encodeEntry } from '../audit/entry.ts';
 import { checkBody } from '../auth/authenticator.ts';
 import type { Proof } from '../auth/proofs.ts';
-import { audienceOf } from '../config.ts';
+import { sha256 } from '../crypto/digest.ts';
 import { notAuthenticated, Problem } from '../errors.ts';
-import { type Bytes, decodeUtf8, encodeBase64url } from '../lib/bytes.ts';
+import { type Bytes, decodeUtf8, encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
-import {
-  maxBodyBytes,
-  maxContextNameBytes,
-  maxContextPairs,
-  maxContextValueBytes,
-  maxFormBytes,
-  maxItems,
-  maxTokenSeconds,
-  proofSeconds,
-} from '../lib/limits.ts';
+import { maxFormBytes, maxTokenSeconds } from '../lib/limits.ts';
 import type { Service } from '../service.ts';
+import type { ExchangedToken } from '../store/store.ts';
 import { parseBody, readBody, validate } from './body.ts';
-import type { Incoming } from './pipeline.ts';
+import { authenticate, type Incoming } from './pipeline.ts';
 import { rateLimited, windowUse } from './rates.ts';
 import { replayed } from './recorded-change.ts';
 import type { Answer } from './respond.ts';
@@ -40,7 +32,7 @@ export interface PublicEndpoint {
   run(service: Service, incoming: Incoming): Promise<Answer>;
 }
 
-const documentSeconds = 3600;
+const formSeconds = 5;
 const plain = { 'Content-Type': 'text/plain; charset=utf-8' };
 
 const discovery: PublicEndpoint = {
@@ -49,32 +41,9 @@ const discovery: PublicEndpoint = {
   operation: 'discovery',
   summary: 'The identity of the service and its signed document',
   response: discoveryResponse,
-  async run(service) {
-    const { config, identity, transport, log } = service;
-    const keys = await transport.current();
-    const iat = seconds(service.clock);
-    const document = await identity.sign('bulla-service+jwt', {
-      ...{ iss: config.external_url, iat, exp: iat + documentSeconds, serial: keys[0]?.serial ?? 0 },
-      ...{
-        service_id: config.service_id,
-        audience: audienceOf(config),
-        token_endpoint: `${config.external_url}/v1/token`,
-      },
-      transport_keys: keys.map(({ kid, point, expires }) => ({ kid, key: encodeBase64url(point), exp: expires })),
-      audit: { origin: log.origin, verifier_key: log.verifierKey, previous_verifier_keys: log.previous },
-      limits: publicLimits,
-    });
-    return { status: 200, body: { identity: identity.jwk, document } };
+  async run({ identity, discovery: published }) {
+    return { status: 200, body: { identity: identity.jwk, document: await published.document() } };
   },
-};
-
-const publicLimits = {
-  items: maxItems,
-  body_bytes: maxBodyBytes,
-  proof_seconds: proofSeconds,
-  key_context_pairs: maxContextPairs,
-  key_context_name_bytes: maxContextNameBytes,
-  key_context_value_bytes: maxContextValueBytes,
 };
 
 const health: PublicEndpoint = {
@@ -102,15 +71,11 @@ const metrics: PublicEndpoint = {
   operation: 'metrics',
   summary: 'Metrics for Prometheus',
   needs: 'token',
-  async run(service, { request, path, trace }) {
+  async run(service, incoming) {
+    const { request, trace } = incoming;
     if (!service.config.metrics.anonymous) {
-      const url = service.config.external_url + path;
-      const { caller, proof } = await service.authenticator.authenticate({
-        method: request.method,
-        url,
-        headers: request.headers,
-      });
-      checkBody(proof, await readBody(request));
+      const { caller, proof } = await authenticate(service, incoming);
+      checkBody(proof, await readBody(request, { limit: maxFormBytes }));
       trace.request = proof.requestId;
       const allowed = service.authorizer.allowsService(caller, 'read-metrics');
       await record(service, { ...caller, proof, operation: 'read-metrics', status: allowed ? 200 : 403 });
@@ -132,14 +97,19 @@ const token: PublicEndpoint = {
   async run(service, incoming) {
     const { proof, body } = await proven(service, incoming);
     const { subject_token } = readForm(body, incoming.request.headers.get('content-type'));
-    const claims = await service.tokens.verify(subject_token, 'exchange');
+    const claims = await service.admission.verify(incoming.origin.address, () =>
+      service.tokens.verify(subject_token, 'exchange'),
+    );
     if (claims.proofKey !== undefined && claims.proofKey !== proof.keyThumbprint) {
       throw notAuthenticated('token-binding', 'The subject token is bound to another proof key');
     }
-    const { principal, tenant, roles, expires } = claims;
-    await record(service, { principal, tenant, proof, operation: 'exchange-token', status: 200 });
+    const { principal, identity, tenant, roles, expires } = claims;
+    const proofKey = proof.keyThumbprint;
+    // One that was bound when it was issued needs no more.
+    const exchanged = claims.proofKey === undefined ? { id: tokenId(subject_token), proofKey, expires } : undefined;
+    await record(service, { principal, tenant, proof, operation: 'exchange-token', status: 200, exchanged });
     const issued = await service.exchange.issue({
-      ...{ subject: claims.subject, principal, tenant, roles, expires, proofKey: proof.keyThumbprint },
+      ...{ subject: claims.subject, principal, identity, tenant, roles, expires, proofKey },
     });
     return { status: 200, body: { ...issued } };
   },
@@ -164,7 +134,9 @@ const devToken: PublicEndpoint = {
     await record(service, { principal, tenant, proof, operation: 'dev-token', status: 200 });
     const expires = seconds(service.clock) + maxTokenSeconds;
     const proofKey = proof.keyThumbprint;
-    const issued = await service.dev.issuer.issue({ subject: user, principal, tenant, roles, expires, proofKey });
+    const issued = await service.dev.issuer.issue({
+      ...{ subject: user, principal, identity: principal, tenant, roles, expires, proofKey },
+    });
     return { status: 200, body: { ...issued } };
   },
 };
@@ -190,10 +162,16 @@ export const publicEndpoints: readonly PublicEndpoint[] = [
 ];
 
 // §9.4: a proof without `ath`.
-async function proven(service: Service, { request, path, trace }: Incoming): Promise<{ proof: Proof; body: Bytes }> {
-  const target = { method: request.method, url: service.config.external_url + path, token: undefined };
-  const proof = await service.proofs.verify(request.headers.get('dpop'), target);
-  const body = await readBody(request, maxFormBytes);
+async function proven(
+  service: Service,
+  { request, path, trace, origin }: Incoming,
+): Promise<{ proof: Proof; body: Bytes }> {
+  const { admission, proofs, config } = service;
+  const { address, signal } = origin;
+  const target = { method: request.method, url: config.external_url + path, token: undefined };
+  const proof = await admission.verify(address, () => proofs.verify(request.headers.get('dpop'), target), signal);
+  // Anybody can make such a proof: who sends the body slowly holds a place of its own address, for a few seconds.
+  const body = await admission.form(address, () => inTime(readBody(request, { limit: maxFormBytes })), signal);
   checkBody(proof, body);
   trace.request = proof.requestId;
   return { proof, body };
@@ -205,15 +183,37 @@ interface Recorded {
   readonly proof: Proof;
   readonly operation: string;
   readonly status: number;
+  readonly exchanged?: ExchangedToken | undefined;
 }
 
-async function record(service: Service, { principal, tenant, proof, operation, status }: Recorded): Promise<void> {
+async function record(
+  service: Service,
+  { principal, tenant, proof, operation, status, exchanged }: Recorded,
+): Promise<void> {
   const who = { time: service.clock(), tenant, principal, proofKey: proof.keyThumbprint, request: proof.requestId };
   const entry = encodeEntry({ ...who, operation, status });
   const use = windowUse(service, principal);
-  const result = await service.queue.submit({ epoch: undefined, proof: proof.used, use, entry, uses: [] });
+  const result = await service.queue.submit({ epoch: undefined, proof: proof.used, use, entry, uses: [], exchanged });
   if (result === 'limited') throw rateLimited(service);
+  if (result === 'bound')
+    throw notAuthenticated('token-binding', 'The subject token was exchanged for another proof key');
   if (result !== 'committed') throw replayed();
+}
+
+function tokenId(token: string): string {
+  return encodeBase64url(sha256(encodeUtf8(token)));
+}
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Problem('malformed-request', 'The body took too long')), formSeconds * 1000);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function readForm(body: Bytes, contentType: string | null): z.infer<typeof tokenForm> {

@@ -32,7 +32,7 @@ export async function recordedChange(
 ): Promise<Outcome> {
   const { service } = call;
   const idempotency = readIdempotencyKey(call, operation, content);
-  const changed = service.changes.run(async (change): Promise<Outcome> => {
+  const record = async (change: Change): Promise<Outcome> => {
     if (!(await change.claim(call.proof.used))) throw replayed();
     if (!(await change.use(windowUse(service, call.caller.principal)))) throw rateLimited(service);
     const earlier = idempotency && (await findAnswer(change, idempotency));
@@ -42,7 +42,8 @@ export async function recordedChange(
     if (idempotency && !earlier) await saveAnswer(call, change, idempotency, status, body);
     const headers = { ETag: `"${body.revision}"` };
     return { status: earlier?.status ?? status, body, headers, recorded: true };
-  });
+  };
+  const changed = service.admission.change(call.caller.tenant, () => service.changes.run(record), call.signal);
   return changed.finally(() => service.keys.reset());
 }
 

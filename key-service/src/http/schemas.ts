@@ -126,6 +126,7 @@ export const optionalVersionBody = z.strictObject({ version: versionNumber.optio
 export const versionBody = z.strictObject({ version: versionNumber });
 export const floorBody = z.strictObject({ floor: versionNumber });
 export const deletionBody = z.strictObject({ days: z.int().min(7).max(30), version: versionNumber.optional() });
+export const approvalBody = z.strictObject({ version: versionNumber.nullable(), days: z.int().min(7).max(30) });
 export const emptyBody = z.strictObject({});
 export const aliasPath = z.object({ name: aliasName });
 export const aliasBody = z.strictObject({ key: keyReference });
@@ -147,6 +148,7 @@ export const keyResponse = z
     floor: z.int(),
     created: z.int(),
     revision: z.int(),
+    origin: z.enum(['generated', 'imported']),
     aliases: z.array(z.string()),
     rotation: z.object({ max_age_days: z.int().nullable(), max_uses: z.int().nullable() }),
     deletion: z

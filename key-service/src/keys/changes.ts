@@ -60,7 +60,7 @@ export function raiseFloor(key: KeyRecord, floor: number): KeyRecord {
 /** Asks for a deletion: of the key, or of one version. */
 export function scheduleDeletion(
   key: KeyRecord,
-  request: { readonly version: number | undefined; readonly days: number; readonly by: string; readonly now: number },
+  request: { readonly version: number | undefined; readonly days: number; readonly by: Actor; readonly now: number },
 ): KeyRecord {
   const { version, days, by, now } = request;
   if (key.deletion) throw new Problem('state-conflict', 'A deletion was asked for already');
@@ -73,7 +73,8 @@ export function scheduleDeletion(
   const deletion = {
     version: version ?? null,
     days,
-    requestedBy: by,
+    requestedBy: by.principal,
+    requestedIdentity: by.identity,
     requested: now,
     approvedBy: null,
     destroyAt: null,
@@ -81,18 +82,39 @@ export function scheduleDeletion(
   return { ...key, deletion };
 }
 
-/** Starts the days. The one who approves is not the one who asked. */
-export function approveDeletion(key: KeyRecord, by: string, now: number): KeyRecord {
+/** Who acts: as a principal of an issuer, and as a person. */
+export interface Actor {
+  readonly principal: string;
+  /** The same for one person with several principals, where issuers are configured so. */
+  readonly identity: string;
+}
+
+/** What an approval is for. */
+export interface ApprovedDeletion {
+  /** `null`: the key with all versions. */
+  readonly version: number | null;
+  readonly days: number;
+}
+
+/** Starts the days of exactly this deletion. The one who approves is not the one who asked. */
+export function approveDeletion(key: KeyRecord, approved: ApprovedDeletion, by: Actor, now: number): KeyRecord {
   const { deletion } = key;
   if (!deletion) throw new Problem('state-conflict', 'No deletion was asked for');
   if (deletion.approvedBy !== null) throw new Problem('state-conflict', 'The deletion is approved already');
-  if (deletion.requestedBy === by) {
+  if (deletion.version !== approved.version || deletion.days !== approved.days) {
+    throw new Problem('state-conflict', 'What is approved is not what was asked for');
+  }
+  if (deletion.requestedBy === by.principal || deletion.requestedIdentity === by.identity) {
     throw new Problem('state-conflict', 'Whoever asked for a deletion cannot approve it');
   }
   const versions = key.versions.map((v) => {
     return isTarget(key, v) ? { ...v, state: 'destroy-scheduled' as const, priorState: resting(v) } : v;
   });
-  return { ...key, versions, deletion: { ...deletion, approvedBy: by, destroyAt: now + deletion.days * daySeconds } };
+  return {
+    ...key,
+    versions,
+    deletion: { ...deletion, approvedBy: by.principal, destroyAt: now + deletion.days * daySeconds },
+  };
 }
 
 export function cancelDeletion(key: KeyRecord): KeyRecord {

@@ -13,6 +13,7 @@ export function describeKey(key: KeyRecord) {
     floor: key.floor,
     created: key.created,
     revision: key.revision,
+    origin: key.origin,
     aliases: [...key.aliases],
     rotation: { max_age_days: key.maxAgeDays, max_uses: key.maxUses },
     deletion: deletion && {

@@ -5,12 +5,17 @@ import type { KeyRevision, Store } from '../store/store.ts';
 import type { KeyRecord } from './model.ts';
 import { isReference } from './references.ts';
 
+/** Runs a read of a tenant. */
+type Admit = <T>(tenant: string, work: () => Promise<T>) => Promise<T>;
+
 type Found = { readonly key: KeyRecord | undefined };
 
 /** What requests of one epoch look keys up in. */
 export interface KeyView {
   readonly epoch: number;
   find(tenant: string, reference: string): Promise<KeyRecord | undefined>;
+  /** Reads keys that are not known yet all at once; `find` then has them. */
+  prefetch(tenant: string, references: readonly string[]): Promise<void>;
 }
 
 /** A view that keeps account of what one request is decided on. */
@@ -31,17 +36,21 @@ export function requestView(view: KeyView): RequestView {
       else complete = false;
       return key;
     },
+    prefetch: (tenant, references) => view.prefetch(tenant, references),
     keys: () => (complete ? [...found.values()] : undefined),
   };
 }
 
 export class KeyCache {
   readonly #store: Store;
+  readonly #admit: Admit;
   #view: Promise<KeyView> | undefined;
   #epoch: number | undefined;
 
-  constructor(store: Store) {
+  /** `admit` lets a read of a tenant in when it is its turn. Default: at once. */
+  constructor(store: Store, admit: Admit = (_, work) => work()) {
     this.#store = store;
+    this.#admit = admit;
   }
 
   /** The keys of the epoch that this replica knows. */
@@ -68,18 +77,26 @@ export class KeyCache {
     const epoch = await this.#store.epoch();
     this.#epoch = epoch;
     const found = new LruMap<string, Promise<Found>>(20_000);
+    const prefetch = async (tenant: string, references: readonly string[]): Promise<void> => {
+      const wanted = [...new Set(references)].filter((each) => isReference(each) && !found.get(`${tenant}\n${each}`));
+      if (wanted.length === 0) return;
+      const finding = this.#admit(tenant, () => this.#store.findKeys(tenant, wanted));
+      for (const reference of wanted) {
+        const id = `${tenant}\n${reference}`;
+        const one = finding.then((keys) => ({ key: keys.get(reference) }));
+        one.catch(() => found.delete(id));
+        found.set(id, one);
+      }
+      await finding;
+    };
     return {
       epoch,
+      prefetch,
       find: async (tenant, reference) => {
         if (!isReference(reference)) return undefined;
         const id = `${tenant}\n${reference}`;
-        let finding = found.get(id);
-        if (!finding) {
-          finding = this.#store.findKey(tenant, reference).then((key) => ({ key }));
-          finding.catch(() => found.delete(id));
-          found.set(id, finding);
-        }
-        return (await finding).key;
+        if (!found.get(id)) await prefetch(tenant, [reference]);
+        return (await found.get(id))?.key;
       },
     };
   }

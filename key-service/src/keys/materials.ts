@@ -5,9 +5,10 @@ import { generatePair, importPair, scalarLength } from '../crypto/p384.ts';
 import { type Bytes, concat } from '../lib/bytes.ts';
 import { LruMap } from '../lib/lru.ts';
 import type { RootKey, SecretName } from '../root-key/root-key.ts';
+import { StoreError } from '../store/errors.ts';
 import type { KeyRecord, VersionRecord } from './model.ts';
 
-/** What a version wraps and unwraps with. */
+/** What a version wraps and unwraps with. Both throw `StoreError` once it was erased: who holds it decides again. */
 export interface Material {
   /** 32 bytes. */
   readonly symmetric: Bytes;
@@ -16,17 +17,27 @@ export interface Material {
   privateKey(): Promise<CryptoKey>;
 }
 
+/** A version, and whether material of it may stay in memory. */
+export interface VersionUse {
+  readonly keyId: string;
+  readonly version: number;
+  readonly usable: boolean;
+}
+
 const symmetricLength = 32;
 
 export class Materials {
   readonly #rootKey: RootKey;
-  readonly #opened = new LruMap<string, Promise<Material>>(10_000);
+  // What is forgotten is overwritten: an opened key leaves nothing of ours behind.
+  readonly #opened = new LruMap<string, Promise<OpenedMaterial>>(10_000, (opening) => {
+    opening.then((material) => material.erase()).catch(() => undefined);
+  });
 
   constructor(rootKey: RootKey) {
     this.#rootKey = rootKey;
   }
 
-  /** A new version of a key, active. `symmetric` is given for an import, and overwritten. */
+  /** A new version of a key, active. `symmetric` is given for an import; the caller overwrites it. */
   async create(
     key: { id: string; tenant: string },
     version: number,
@@ -37,7 +48,8 @@ export class Materials {
     const { point, scalar } = await generatePair();
     const both = concat(secret, scalar);
     const material = await this.#rootKey.seal(secretName(key, version), both);
-    for (const bytes of [secret, scalar, both]) bytes.fill(0);
+    // What the caller gave is needed again where the transaction is.
+    for (const bytes of symmetric ? [scalar, both] : [secret, scalar, both]) bytes.fill(0);
     return { version, state: 'active', priorState: null, created: now, uses: 0, material, point };
   }
 
@@ -48,7 +60,7 @@ export class Materials {
     if (known !== undefined) return known;
     const opening = this.#open(key, version);
     this.#opened.set(id, opening);
-    opening.catch(() => this.#opened.delete(id));
+    opening.catch(() => this.#opened.get(id) === opening && this.#opened.delete(id));
     return opening;
   }
 
@@ -57,20 +69,61 @@ export class Materials {
     this.#opened.delete(`${keyId}/${version}`);
   }
 
-  async #open(key: KeyRecord, { version, material, point }: VersionRecord): Promise<Material> {
+  /** Forgets everything. */
+  forgetAll(): void {
+    this.#opened.clear();
+  }
+
+  /** The ids of keys with opened versions. */
+  openedKeys(): string[] {
+    return [...new Set(this.#opened.keys().map((id) => id.split('/')[0] ?? ''))];
+  }
+
+  /** Keeps what may be used, and forgets all else. */
+  retain(versions: readonly VersionUse[]): void {
+    const usable = new Set(versions.filter((one) => one.usable).map(({ keyId, version }) => `${keyId}/${version}`));
+    for (const id of this.#opened.keys()) if (!usable.has(id)) this.#opened.delete(id);
+  }
+
+  async #open(key: KeyRecord, { version, material, point }: VersionRecord): Promise<OpenedMaterial> {
     if (material === null) throw new TypeError('The version is destroyed');
     const both = await this.#rootKey.open(secretName(key, version), material);
     if (both.byteLength !== symmetricLength + scalarLength) throw new TypeError('The material has another length');
-    const scalar = both.slice(symmetricLength);
-    let privateKey: Promise<CryptoKey> | undefined;
-    return {
-      symmetric: both.slice(0, symmetricLength),
-      point,
-      privateKey: () => {
-        privateKey ??= importPair({ point, scalar });
-        return privateKey;
-      },
-    };
+    return new OpenedMaterial(both, point);
+  }
+}
+
+class OpenedMaterial implements Material {
+  readonly point: Bytes;
+  readonly #both: Bytes;
+  #privateKey: Promise<CryptoKey> | undefined;
+  #erased = false;
+
+  constructor(both: Bytes, point: Bytes) {
+    this.#both = both;
+    this.point = point;
+  }
+
+  get symmetric(): Bytes {
+    this.#assertThere();
+    return this.#both.subarray(0, symmetricLength);
+  }
+
+  privateKey(): Promise<CryptoKey> {
+    this.#assertThere();
+    this.#privateKey ??= importPair({ point: this.point, scalar: this.#both.subarray(symmetricLength) });
+    return this.#privateKey;
+  }
+
+  erase(): void {
+    this.#erased = true;
+    this.#both.fill(0);
+    this.#privateKey = undefined;
+  }
+
+  // Wrapping under zeros would be worse than not at all.
+  #assertThere(): void {
+    if (this.#erased) throw new StoreError('The material was erased in the meantime');
   }
 }
 

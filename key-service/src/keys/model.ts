@@ -25,10 +25,15 @@ export interface DeletionRecord {
   readonly version: number | null;
   readonly days: number;
   readonly requestedBy: string;
+  /** Who that is, whichever issuer speaks for them. */
+  readonly requestedIdentity: string;
   readonly requested: number;
   readonly approvedBy: string | null;
   readonly destroyAt: number | null;
 }
+
+/** §7.1 */
+export type KeyOrigin = 'generated' | 'imported';
 
 /** A key with all its versions and aliases. */
 export interface KeyRecord {
@@ -43,6 +48,10 @@ export interface KeyRecord {
   readonly maxAgeDays: number | null;
   readonly maxUses: number | null;
   readonly deletion: DeletionRecord | null;
+  /** Where the material of its first version comes from. */
+  readonly origin: KeyOrigin;
+  /** The identity of who imported it. */
+  readonly importedBy: string | null;
   readonly aliases: readonly string[];
   readonly versions: readonly VersionRecord[];
 }

@@ -36,7 +36,11 @@ export function wrapDataKey({ symmetric }: Material, identity: WrappingIdentity,
   const salt = randomBytes(saltLength);
   const bound = binding('service', identity);
   const key = subkey(symmetric, salt, identity.tenant, bound);
-  return concat(Uint8Array.of(format), salt, seal(key, zeroNonce, bound, dataKey));
+  try {
+    return concat(Uint8Array.of(format), salt, seal(key, zeroNonce, bound, dataKey));
+  } finally {
+    key.fill(0);
+  }
 }
 
 /** The data key, or `undefined` for bytes that were not wrapped so. */
@@ -56,7 +60,11 @@ function unwrapOwn({ symmetric }: Material, identity: WrappingIdentity, wrapped:
   if (wrapped[0] !== format) return undefined;
   const bound = binding('service', identity);
   const key = subkey(symmetric, wrapped.subarray(1, 1 + saltLength), identity.tenant, bound);
-  return open(key, zeroNonce, bound, wrapped.subarray(1 + saltLength));
+  try {
+    return open(key, zeroNonce, bound, wrapped.subarray(1 + saltLength));
+  } finally {
+    key.fill(0);
+  }
 }
 
 async function unwrapEcdh(material: Material, identity: WrappingIdentity, wrapped: Bytes): Promise<Bytes | undefined> {
@@ -66,7 +74,12 @@ async function unwrapEcdh(material: Material, identity: WrappingIdentity, wrappe
   const bound = binding('service-ecdh', identity);
   const digest = digestFields(ephemeral, material.point, bound);
   const key = deriveBytes(shared, new Uint8Array(), 'bulla/v1 service-ecdh', digest, 32);
-  return open(key, zeroNonce, bound, wrapped.subarray(pointLength));
+  try {
+    return open(key, zeroNonce, bound, wrapped.subarray(pointLength));
+  } finally {
+    key.fill(0);
+    shared.fill(0);
+  }
 }
 
 function subkey(symmetric: Bytes, salt: Uint8Array, tenant: string, bound: Bytes): Bytes {

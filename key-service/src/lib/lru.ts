@@ -2,9 +2,12 @@
 export class LruMap<K, V> {
   readonly #entries = new Map<K, V>();
   readonly #capacity: number;
+  readonly #dropped: (value: V) => void;
 
-  constructor(capacity: number) {
+  /** `dropped` is told of every value that is forgotten, replaced or deleted. Default: nobody is. */
+  constructor(capacity: number, dropped: (value: V) => void = () => undefined) {
     this.#capacity = capacity;
+    this.#dropped = dropped;
   }
 
   get size(): number {
@@ -20,18 +23,24 @@ export class LruMap<K, V> {
   }
 
   set(key: K, value: V): void {
-    this.#entries.delete(key);
+    this.delete(key);
     this.#entries.set(key, value);
     if (this.#entries.size <= this.#capacity) return;
     const oldest = this.#entries.keys().next();
-    if (oldest.done === false) this.#entries.delete(oldest.value);
+    if (oldest.done === false) this.delete(oldest.value);
   }
 
   delete(key: K): void {
-    this.#entries.delete(key);
+    const value = this.#entries.get(key);
+    if (!this.#entries.delete(key)) return;
+    this.#dropped(value as V);
+  }
+
+  keys(): K[] {
+    return [...this.#entries.keys()];
   }
 
   clear(): void {
-    this.#entries.clear();
+    for (const key of this.keys()) this.delete(key);
   }
 }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { preparsePolicySet, preparseSchema, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Caller } from '../auth/caller.ts';
 import { OperatorError } from '../errors.ts';
+import type { KeyOrigin } from '../keys/model.ts';
 import type { KeyContext } from '../lib/key-context.ts';
 import { LruMap } from '../lib/lru.ts';
 import { loadPolicies, policySchema } from './policy-set.ts';
@@ -16,6 +17,7 @@ export type DataAction =
   | 'unwrap'
   | 'rewrap-from'
   | 'rewrap-to'
+  | 'rewrap-to-other-key'
   | 'rewrap-compromised';
 
 /** What can be done with a key. */
@@ -32,6 +34,7 @@ export type KeyAction =
   | 'approve-deletion'
   | 'cancel-deletion'
   | 'set-alias'
+  | 'move-alias'
   | 'remove-alias';
 
 /** What can be done with the service. */
@@ -42,6 +45,8 @@ export interface KeyResource {
   readonly id: string;
   readonly tenant: string;
   readonly aliases: readonly string[];
+  readonly origin: KeyOrigin;
+  readonly importedBy: string | null;
 }
 
 const namespace = 'Bulla';
@@ -82,13 +87,13 @@ export class Authorizer {
   }
 
   #decide(caller: Caller, action: string, resource: Uid, context: Context, others: readonly Entity[]): boolean {
-    const { principal, tenant, issuer, subject, roles } = caller;
-    const question = JSON.stringify([principal, tenant, roles, action, resource.id, others]);
+    const { principal, identity, tenant, issuer, subject, roles } = caller;
+    const question = JSON.stringify([principal, identity, tenant, roles, action, resource.id, others]);
     const known = this.#decisions.get(question);
     if (known !== undefined) return known;
     const uid = { type: `${namespace}::Principal`, id: principal };
     const parents = roles.map((role) => ({ type: `${namespace}::Role`, id: role }));
-    const entities = [{ uid, attrs: { tenant, issuer, subject }, parents }, ...others];
+    const entities = [{ uid, attrs: { tenant, issuer, subject, identity }, parents }, ...others];
     const answer = statefulIsAuthorized({
       principal: uid,
       action: { type: `${namespace}::Action`, id: action },
@@ -113,6 +118,7 @@ type Entity = Parameters<typeof statefulIsAuthorized>[0]['entities'][number];
 
 const denied = { decision: 'deny', diagnostics: { errors: [] } } as const;
 
-function keyEntity({ id, tenant, aliases }: KeyResource): Entity {
-  return { uid: { type: `${namespace}::Key`, id }, attrs: { tenant, aliases: [...aliases] }, parents: [] };
+function keyEntity({ id, tenant, aliases, origin, importedBy }: KeyResource): Entity {
+  const attrs = { tenant, aliases: [...aliases], origin, ...(importedBy === null ? {} : { importedBy }) };
+  return { uid: { type: `${namespace}::Key`, id }, attrs, parents: [] };
 }

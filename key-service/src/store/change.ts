@@ -69,6 +69,11 @@ export class SqlChange implements Change {
     return selectKey(this.#tx, this.#reading, tenant, reference);
   }
 
+  async formerHolder(tenant: string, alias: string): Promise<string | undefined> {
+    const query = this.#tx.selectFrom('former_aliases').select('key_id').where('tenant', '=', tenant);
+    return (await query.where('name', '=', alias).executeTakeFirst())?.key_id;
+  }
+
   async putKey(key: KeyRecord): Promise<KeyRecord> {
     const next = { ...key, revision: key.revision + 1 };
     this.#keys.push(await writeKey(this.#tx, this.#macKey, next));

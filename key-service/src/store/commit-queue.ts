@@ -1,6 +1,10 @@
-/** Gathers the requests that are in flight together into one transaction after the other. */
+/** Gathers the requests that are in flight together into one transaction after the other, in turn over tenants. */
 
 import { setImmediate } from 'node:timers/promises';
+import { Problem } from '../errors.ts';
+import { Budget } from '../lib/budget.ts';
+import { Abandoned } from '../lib/gate.ts';
+import { RoundRobin } from '../lib/round-robin.ts';
 import { StoreError } from './errors.ts';
 import type { Commit, CommitResult, Store } from './store.ts';
 
@@ -8,9 +12,13 @@ import type { Commit, CommitResult, Store } from './store.ts';
 export interface CommitQueueOptions {
   /** Requests of one transaction. Default: 256. */
   readonly batch?: number | undefined;
-  /** Requests that may wait; beyond, they fail at once. Default: 10,000. */
+  /** Uses of keys of one transaction, unless a request alone has more. Default: 2000. */
+  readonly uses?: number | undefined;
+  /** Requests that may wait; a tenant has a quarter of that. Default: 10,000. */
   readonly capacity?: number | undefined;
-  /** Milliseconds that a request waits for its transaction. Default: 5000. */
+  /** Bytes of entries that may wait; a tenant has a quarter of that. Default: 64 MiB. */
+  readonly bytes?: number | undefined;
+  /** Milliseconds that a request waits for its transaction to begin. Default: 5000. */
   readonly timeout?: number | undefined;
 }
 
@@ -22,27 +30,46 @@ interface Waiting {
 
 export class CommitQueue {
   readonly #store: Store;
-  readonly #options: Required<{ [K in keyof CommitQueueOptions]: number }>;
-  #waiting: Waiting[] = [];
+  readonly #options: { readonly [K in 'batch' | 'uses' | 'timeout']: number };
+  readonly #waiting = new RoundRobin<Waiting>();
+  readonly #places: Budget;
+  readonly #bytes: Budget;
   #running: Promise<void> | undefined;
 
-  constructor(store: Store, { batch = 256, capacity = 10_000, timeout = 5000 }: CommitQueueOptions = {}) {
+  constructor(store: Store, options: CommitQueueOptions = {}) {
+    const { batch = 256, uses = 2000, capacity = 10_000, bytes = 64 * 1024 * 1024, timeout = 5000 } = options;
     this.#store = store;
-    this.#options = { batch, capacity, timeout };
+    this.#options = { batch, uses, timeout };
+    this.#places = new Budget(capacity, Math.ceil(capacity / 4));
+    this.#bytes = new Budget(bytes, Math.ceil(bytes / 4));
   }
 
-  /** Records one request. Throws `StoreError` where that is not certain in time: the request is then not answered. */
-  submit(commit: Commit): Promise<CommitResult> {
-    if (this.#waiting.length >= this.#options.capacity) throw new StoreError('Too many requests wait for the store');
+  /**
+   * Records one request. Who gives up, because it took too long or by `signal`, is taken out before its transaction begins and leaves nothing. Once that has
+   * begun its outcome is waited for, and bounded by the deadlines of the store. Throws `StoreError`, `Abandoned`, or a `Problem` for a queue that is full.
+   */
+  submit(commit: Commit, signal?: AbortSignal): Promise<CommitResult> {
+    const { tenant, bytes } = commit.entry;
+    if (signal?.aborted) throw new Abandoned();
+    this.#take(tenant, bytes.byteLength);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new StoreError('The store took too long')), this.#options.timeout);
+      const giveUp = (error: Error) => () => {
+        if (this.#waiting.delete(tenant, waiting)) waiting.reject(error);
+      };
+      const gone = giveUp(new Abandoned());
+      const timer = setTimeout(giveUp(new StoreError('The store took too long')), this.#options.timeout);
       const settle = <T>(then: (value: T) => void) => {
         return (value: T) => {
           clearTimeout(timer);
+          signal?.removeEventListener('abort', gone);
+          this.#places.give(tenant, 1);
+          this.#bytes.give(tenant, bytes.byteLength);
           then(value);
         };
       };
-      this.#waiting.push({ commit, resolve: settle(resolve), reject: settle(reject) });
+      const waiting: Waiting = { commit, resolve: settle(resolve), reject: settle(reject) };
+      signal?.addEventListener('abort', gone);
+      this.#waiting.push(tenant, waiting);
       this.#running ??= this.#run();
     });
   }
@@ -52,16 +79,38 @@ export class CommitQueue {
     while (this.#running !== undefined) await this.#running;
   }
 
+  #take(tenant: string, bytes: number): void {
+    const places = this.#places.take(tenant, 1);
+    const spent = places ?? this.#bytes.take(tenant, bytes);
+    if (spent === undefined) return;
+    if (places === undefined) this.#places.give(tenant, 1);
+    if (spent === 'share') throw new Problem('rate-limited', 'The tenant has too much in flight', { retry_after: 1 });
+    throw new StoreError('Too many requests wait for the store');
+  }
+
   async #run(): Promise<void> {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.size > 0) {
       // What other connections have ready in this turn of the event loop comes along.
       await setImmediate();
-      await this.#flush(this.#waiting.splice(0, this.#options.batch));
+      await this.#flush(this.#next());
     }
     this.#running = undefined;
   }
 
+  /** The requests of the next transaction: one of each tenant in turn. */
+  #next(): Waiting[] {
+    const group: Waiting[] = [];
+    for (let uses = 0; group.length < this.#options.batch && uses < this.#options.uses; ) {
+      const next = this.#waiting.shift();
+      if (!next) break;
+      group.push(next.item);
+      uses += next.item.commit.uses.length;
+    }
+    return group;
+  }
+
   async #flush(group: readonly Waiting[]): Promise<void> {
+    if (group.length === 0) return;
     try {
       const results = await this.#store.commit(group.map(({ commit }) => commit));
       for (const [index, { resolve, reject }] of group.entries()) {

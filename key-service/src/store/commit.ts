@@ -32,8 +32,9 @@ export async function commitBatch(
   const late = await lateButUnchanged(tx, reading, batch.filter(isLate));
   const current = batch.filter((commit) => !isLate(commit) || late.has(commit));
   const fresh = await claimProofs(tx, current);
+  const bound = await boundElsewhere(tx, [...fresh]);
   const limited = await useWindows(tx, fresh);
-  const accepted = current.filter((commit) => fresh.has(commit) && !limited.has(commit));
+  const accepted = current.filter((commit) => fresh.has(commit) && !limited.has(commit) && !bound.has(commit));
   const entries = accepted.map(({ entry }) => entry);
   const next = await appendEntries(tx, state, entries);
   await countUses(tx, accepted);
@@ -44,6 +45,7 @@ export async function commitBatch(
   const results = batch.map((commit) => {
     if (!known.has(commit)) return 'stale';
     if (!fresh.has(commit)) return 'replayed';
+    if (bound.has(commit)) return 'bound';
     if (!done.has(commit)) return 'limited';
     return late.has(commit) ? 'late' : 'committed';
   });
@@ -88,6 +90,25 @@ async function claimProofs(tx: Queries, commits: readonly Commit[]): Promise<Set
     if (claim) fresh.add(claim.commit);
   }
   return fresh;
+}
+
+// The first exchange of a token binds it. What is refused here changes nothing: the binding that there is was there before.
+async function boundElsewhere(tx: Queries, commits: readonly Commit[]): Promise<Set<Commit>> {
+  const exchanges = commits.flatMap((commit) => (commit.exchanged ? [{ commit, ...commit.exchanged }] : []));
+  if (exchanges.length === 0) return new Set();
+  const first = new Map(exchanges.map(({ id, proofKey, expires }) => [id, { id, proof_key: proofKey, expires }]));
+  await tx
+    .insertInto('exchanged')
+    .values([...first.values()])
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .execute();
+  const rows = await tx
+    .selectFrom('exchanged')
+    .selectAll()
+    .where('id', 'in', [...first.keys()])
+    .execute();
+  const keys = new Map(rows.map(({ id, proof_key }) => [id, proof_key]));
+  return new Set(exchanges.filter(({ id, proofKey }) => keys.get(id) !== proofKey).map(({ commit }) => commit));
 }
 
 async function useWindows(tx: Queries, commits: ReadonlySet<Commit>): Promise<Set<Commit>> {

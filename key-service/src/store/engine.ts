@@ -18,6 +18,8 @@ export interface TransactionOptions {
 export interface Engine {
   readonly kind: 'sqlite' | 'postgres';
   readonly dialect: Dialect;
+  /** Transactions that it runs at once. */
+  readonly connections: number;
   /** Reads without a transaction. */
   read<T>(work: (db: Queries) => Promise<T>): Promise<T>;
   /**

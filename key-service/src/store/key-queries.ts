@@ -29,18 +29,37 @@ export async function selectKey(
   tenant: string,
   reference: string,
 ): Promise<KeyRecord | undefined> {
-  if (!isReference(reference)) return undefined;
-  const ids = reference.startsWith(aliasPrefix)
-    ? db
-        .selectFrom('aliases')
-        .select('key_id')
-        .where('tenant', '=', tenant)
-        .where('name', '=', reference.slice(aliasPrefix.length))
-    : undefined;
+  return (await selectNamedKeys(db, reading, tenant, [reference])).get(reference);
+}
+
+/** Keys of a tenant by ids and aliases, under the references that they were found by. */
+export async function selectNamedKeys(
+  db: Queries,
+  reading: KeyReading,
+  tenant: string,
+  references: readonly string[],
+): Promise<Map<string, KeyRecord>> {
+  const wanted = [...new Set(references)].filter(isReference);
+  const names = wanted.filter((text) => text.startsWith(aliasPrefix)).map((text) => text.slice(aliasPrefix.length));
+  const aliases = names.length === 0 ? [] : await selectAliases(db, tenant, names);
+  const ids = new Map(aliases.map(({ name, key_id }) => [aliasPrefix + name, key_id]));
+  const all = new Set([...ids.values(), ...wanted.filter((text) => !text.startsWith(aliasPrefix))]);
+  if (all.size === 0) return new Map();
   // By the tenant, too: a key of others takes no longer to look up than one that does not exist. Whoever changes the tenant of a row fails its MAC.
   const query = db.selectFrom('keys').selectAll().where('tenant', '=', tenant);
-  const rows = await (ids ? query.where('id', 'in', ids) : query.where('id', '=', reference)).execute();
-  return (await complete(db, reading, rows))[0];
+  const rows = await query.where('id', 'in', [...all]).execute();
+  const found = new Map((await complete(db, reading, rows)).map((key) => [key.id, key]));
+  return new Map(
+    wanted.flatMap((reference) => {
+      const key = found.get(ids.get(reference) ?? reference);
+      return key ? [[reference, key]] : [];
+    }),
+  );
+}
+
+function selectAliases(db: Queries, tenant: string, names: readonly string[]) {
+  const query = db.selectFrom('aliases').select(['name', 'key_id']).where('tenant', '=', tenant);
+  return query.where('name', 'in', names).execute();
 }
 
 /** A page of a tenant's keys by id. */
@@ -118,11 +137,23 @@ export async function writeKey(tx: Queries, macKey: Bytes, key: KeyRecord): Prom
       .onConflict((conflict) => conflict.columns(['key_id', 'version']).doUpdateSet(changed))
       .execute();
   }
-  await tx.deleteFrom('aliases').where('key_id', '=', key.id).execute();
+  await releaseAliases(tx, key);
   if (key.aliases.length === 0) return row;
   const rows = key.aliases.map((name) => ({ tenant: key.tenant, name, key_id: key.id }));
   await tx.insertInto('aliases').values(rows).execute();
   return row;
+}
+
+// A name that is given up stays known with its last key: whoever gives it to another one moves it.
+async function releaseAliases(tx: Queries, { id, aliases }: KeyRecord): Promise<void> {
+  const held = await tx.deleteFrom('aliases').where('key_id', '=', id).returningAll().execute();
+  const former = held.filter(({ name }) => !aliases.includes(name));
+  if (former.length === 0) return;
+  await tx
+    .insertInto('former_aliases')
+    .values(former)
+    .onConflict((conflict) => conflict.columns(['tenant', 'name']).doUpdateSet({ key_id: id }))
+    .execute();
 }
 
 async function* everyKey(db: Queries, reading: KeyReading): AsyncGenerator<KeyRecord, void> {

@@ -32,6 +32,7 @@ const migrations: readonly ((types: Dialect) => string[])[] = [
     `create table replicas (id text primary key, name text not null, seen ${int} not null)`,
     `alter table keys add column origin text not null default 'generated'`,
     'alter table keys add column imported_by text',
+    'create table former_aliases (tenant text not null, name text not null, key_id text not null, primary key (tenant, name))',
     `create table exchanged (id text primary key, proof_key text not null, expires ${int} not null)`,
     'create index exchanged_by_expiry on exchanged (expires)',
   ],

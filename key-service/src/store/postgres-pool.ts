@@ -16,6 +16,8 @@ export interface PoolOptions {
 
 // What the server says about a statement keeps the connection; these are about the connection or the node.
 const fatalCodes = /^(08|57P|25006|25P03|25P04|53300)/;
+/** Connections of a replica, where nothing else is configured. */
+export const defaultConnections = 8;
 const readOnlyCode = '25006';
 
 // bigint as a number: no count here comes near 2^53.
@@ -40,7 +42,10 @@ export class GuardedPool implements PostgresPool {
   readonly #health = new WeakMap<pg.PoolClient, Health>();
   #generation = 0;
 
-  constructor(connectionString: string, { connections = 8, connectMs = 3000, statementMs = 3000 }: PoolOptions = {}) {
+  constructor(
+    connectionString: string,
+    { connections = defaultConnections, connectMs = 3000, statementMs = 3000 }: PoolOptions = {},
+  ) {
     this.#pool = new pg.Pool({
       connectionString,
       max: connections,

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { type Engine, guarded, type Queries, type TransactionOptions } from './engine.ts';
 import { LostConnection } from './errors.ts';
-import { codeOf, GuardedPool, type PoolOptions } from './postgres-pool.ts';
+import { codeOf, defaultConnections, GuardedPool, type PoolOptions } from './postgres-pool.ts';
 import type { Tables } from './tables.ts';
 
 // serialization_failure, deadlock_detected: rolled back, and worth another try.
@@ -26,6 +26,7 @@ export function postgresEngine(connectionString: string, options: PoolOptions = 
   return {
     kind: 'postgres',
     dialect: { int: 'bigint', bytes: 'bytea' },
+    connections: options.connections ?? defaultConnections,
     read: (work) => guarded(() => retried(() => work(db))),
     write: (work, options) => run(write, work, options),
     snapshot: (work, options) => run(snapshot, work, options),

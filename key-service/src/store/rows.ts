@@ -3,7 +3,7 @@
 import type { Frontier } from '../audit/merkle.ts';
 import { hmacSha256, sha256 } from '../crypto/digest.ts';
 import { IntegrityError } from '../errors.ts';
-import type { DeletionRecord, KeyRecord, VersionRecord, VersionState } from '../keys/model.ts';
+import type { DeletionRecord, KeyOrigin, KeyRecord, VersionRecord, VersionState } from '../keys/model.ts';
 import { type Bytes, decodeBase64url, encodeBase64url, encodeUtf8, equalBytes } from '../lib/bytes.ts';
 import type { StoredAnswer } from './store.ts';
 import type { KeyRow, Tables, VersionRow } from './tables.ts';
@@ -34,6 +34,8 @@ export function keyOf(
     maxAgeDays: row.max_age_days,
     maxUses: row.max_uses,
     deletion: row.deletion === null ? null : (JSON.parse(row.deletion) as DeletionRecord),
+    origin: row.origin as KeyOrigin,
+    importedBy: row.imported_by,
     aliases: [...aliases].sort(),
     versions: [...versions].sort((a, b) => a.version - b.version).map(versionRecord),
   };
@@ -56,6 +58,8 @@ export function rowOf(macKey: Bytes, key: KeyRecord): KeyRow {
     max_uses: key.maxUses,
     deletion: key.deletion === null ? null : JSON.stringify(key.deletion),
     mac: keyMac(macKey, key),
+    origin: key.origin,
+    imported_by: key.importedBy,
   };
 }
 
@@ -119,9 +123,25 @@ function keyMac(macKey: Bytes, key: KeyRecord): string {
     deletion.requested,
     deletion.approvedBy,
     deletion.destroyAt,
+    deletion.requestedIdentity,
   ];
   const { id, tenant, description, disabled, newest, floor, created, revision, maxAgeDays, maxUses, aliases } = members;
-  const head = [id, tenant, description, disabled, newest, floor, created, revision, maxAgeDays, maxUses, aliases];
+  const { origin, importedBy } = members;
+  const head = [
+    id,
+    tenant,
+    description,
+    disabled,
+    newest,
+    floor,
+    created,
+    revision,
+    maxAgeDays,
+    maxUses,
+    aliases,
+    origin,
+    importedBy,
+  ];
   return mac(macKey, ['key', ...head, deletionFields, versionFields]);
 }
 

@@ -1,7 +1,7 @@
 /** The store over SQL: the same queries for both databases. */
 
-import { sql } from 'kysely';
 import { IntegrityError, OperatorError } from '../errors.ts';
+import type { VersionUse } from '../keys/materials.ts';
 import type { KeyRecord } from '../keys/model.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { Acknowledged, type AcknowledgedState, type Leaf, type SeenKey } from './acknowledged.ts';
@@ -10,11 +10,23 @@ import { commitBatch } from './commit.ts';
 import { dumpPage, loadRows } from './dump.ts';
 import type { Engine, Queries } from './engine.ts';
 import { UnknownOutcome } from './errors.ts';
-import { type KeyReading, selectKey, selectKeys, sumRevisions } from './key-queries.ts';
+import { type KeyReading, selectKeys, selectNamedKeys, sumRevisions } from './key-queries.ts';
+import { selectDueKeys, selectVersionUses } from './key-uses.ts';
+import { selectEntries, selectNodes } from './log-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
 import { assertServes, beatReplica, joinReplicas, type Replica } from './replicas.ts';
 import { readState, type StateReading } from './state.ts';
-import type { Change, Commit, CommitResult, Head, SecretRow, Store, TableRow, TransportRow } from './store.ts';
+import type {
+  Change,
+  Commit,
+  CommitResult,
+  Head,
+  SecretRow,
+  Store,
+  StoredEntry,
+  TableRow,
+  TransportRow,
+} from './store.ts';
 import { backedUpTables } from './tables.ts';
 
 type Reading = StateReading & KeyReading;
@@ -39,6 +51,10 @@ export class SqlStore implements Store {
 
   get kind(): 'sqlite' | 'postgres' {
     return this.#engine.kind;
+  }
+
+  get connections(): number {
+    return this.#engine.connections;
   }
 
   async migrate(): Promise<void> {
@@ -102,8 +118,12 @@ export class SqlStore implements Store {
     return result;
   }
 
-  findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
-    return this.#snapshot((db, reading) => selectKey(db, reading, tenant, reference));
+  async findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
+    return (await this.findKeys(tenant, [reference])).get(reference);
+  }
+
+  findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord>> {
+    return this.#snapshot((db, reading) => selectNamedKeys(db, reading, tenant, references));
   }
 
   listKeys(tenant: string, after: string, limit: number): Promise<KeyRecord[]> {
@@ -111,15 +131,11 @@ export class SqlStore implements Store {
   }
 
   dueKeys(now: number): Promise<{ id: string; tenant: string }[]> {
-    return this.#engine.read(async (db) => {
-      const { rows } = await sql<{ id: string; tenant: string }>`
-        select k.id, k.tenant from keys k join key_versions v on v.key_id = k.id and v.version = k.newest
-        where k.deletion is not null
-          or (v.state = 'active' and k.disabled = 0
-            and (v.created + k.max_age_days * 86400 <= ${now} or v.uses >= k.max_uses))
-        order by k.id`.execute(db);
-      return rows;
-    });
+    return this.#engine.read((db) => selectDueKeys(db, now));
+  }
+
+  versionUses(ids: readonly string[]): Promise<VersionUse[]> {
+    return this.#engine.read((db) => selectVersionUses(db, ids));
   }
 
   async verifyKeys(): Promise<void> {
@@ -136,44 +152,11 @@ export class SqlStore implements Store {
   }
 
   nodes(level: number, from: number, to: number): Promise<Bytes[]> {
-    return this.#engine.read(async (db) => {
-      const rows =
-        level === 0
-          ? await db
-              .selectFrom('audit_leaves')
-              .select('hash')
-              .where('idx', '>=', from)
-              .where('idx', '<', to)
-              .orderBy('idx')
-              .execute()
-          : await db
-              .selectFrom('audit_nodes')
-              .select('hash')
-              .where('level', '=', level)
-              .where('idx', '>=', from)
-              .where('idx', '<', to)
-              .orderBy('idx')
-              .execute();
-      return rows.map(({ hash }) => Uint8Array.from(hash));
-    });
+    return this.#engine.read((db) => selectNodes(db, level, from, to));
   }
 
-  entries(from: number, to: number): Promise<{ index: number; hash: Bytes; entry: Bytes; tenant: string }[]> {
-    return this.#engine.read(async (db) => {
-      const rows = await db
-        .selectFrom('audit_leaves')
-        .selectAll()
-        .where('idx', '>=', from)
-        .where('idx', '<', to)
-        .orderBy('idx')
-        .execute();
-      return rows.map(({ idx, hash, entry, tenant }) => ({
-        index: idx,
-        hash: Uint8Array.from(hash),
-        entry: Uint8Array.from(entry),
-        tenant,
-      }));
-    });
+  entries(from: number, to: number): Promise<StoredEntry[]> {
+    return this.#engine.read((db) => selectEntries(db, from, to));
   }
 
   async expire(now: number): Promise<void> {

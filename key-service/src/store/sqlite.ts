@@ -24,6 +24,8 @@ export function sqliteEngine(file: string): Engine {
   return {
     kind: 'sqlite',
     dialect: { int: 'integer', bytes: 'blob' },
+    // One writer, and turns of tenants for it.
+    connections: 8,
     // One connection: a read must not see what a transaction has not committed.
     read: (work) => guarded(() => mutex.run(() => work(db))),
     write: (work) => transaction('begin immediate', work),

@@ -1,6 +1,7 @@
 /** What the service needs of a database. Two implementations, one conformance suite. */
 
 import type { Frontier } from '../audit/merkle.ts';
+import type { VersionUse } from '../keys/materials.ts';
 import type { KeyRecord } from '../keys/model.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { Replica, SeenReplica } from './replicas.ts';
@@ -56,6 +57,14 @@ export interface LogEntry {
   readonly bytes: Bytes;
 }
 
+/** A leaf with its entry. */
+export interface StoredEntry {
+  readonly index: number;
+  readonly hash: Bytes;
+  readonly entry: Bytes;
+  readonly tenant: string;
+}
+
 /** A key as it was when something was decided on it. */
 export interface KeyRevision {
   readonly tenant: string;
@@ -73,10 +82,20 @@ export interface Commit {
   readonly use: WindowUse | undefined;
   readonly entry: LogEntry;
   readonly uses: readonly { readonly keyId: string; readonly version: number; readonly count: number }[];
+  /** A subject token that is exchanged: from its first exchange on it is bound to one proof key. */
+  readonly exchanged?: ExchangedToken | undefined;
 }
 
-/** `stale`: decide anew; `replayed`, `limited`: refuse; only `committed` and `late` may be answered. `late`: other keys have changed, so look keys up anew. */
-export type CommitResult = 'committed' | 'late' | 'stale' | 'replayed' | 'limited';
+/** A subject token of an exchange, by its hash. */
+export interface ExchangedToken {
+  readonly id: string;
+  readonly proofKey: string;
+  /** Unix seconds after which it is no use any more. */
+  readonly expires: number;
+}
+
+/** `stale`: decide anew; `replayed`, `limited`, `bound` (a subject token, to another proof key): refuse; only `committed` and `late` may be answered. `late`: other keys have changed, so look keys up anew. */
+export type CommitResult = 'committed' | 'late' | 'stale' | 'replayed' | 'limited' | 'bound';
 
 /** A stored answer to a request with an idempotency key. */
 export interface StoredAnswer {
@@ -93,6 +112,8 @@ export interface Change {
   use(use: WindowUse): Promise<boolean>;
   /** The key as it is now. */
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
+  /** The id of the key that last had an alias which none has now. */
+  formerHolder(tenant: string, alias: string): Promise<string | undefined>;
   /** Writes a key with its versions and aliases, as its next revision, and gives it back. */
   putKey(key: KeyRecord): Promise<KeyRecord>;
   /** Adds a leaf. */
@@ -132,6 +153,8 @@ export interface SealedSecret {
 /** A database of the service. All methods throw `StoreError` where it cannot be reached or written. */
 export interface Store {
   readonly kind: 'sqlite' | 'postgres';
+  /** Transactions that it runs at once. */
+  readonly connections: number;
   /** Brings the schema up to date; safe where several start at once. Throws `OperatorError` for a newer schema. */
   migrate(): Promise<void>;
   /** Whether the schema is that of this version. */
@@ -146,14 +169,19 @@ export interface Store {
   commit(batch: readonly Commit[]): Promise<CommitResult[]>;
   change<T>(work: (change: Change) => Promise<T>): Promise<T>;
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
+  /** Keys by the references that they were found by; one that does not exist is left out. */
+  findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord>>;
   listKeys(tenant: string, after: string, limit: number): Promise<KeyRecord[]>;
   /** Ids and tenants of keys whose rotation policy or deletion is due. */
   dueKeys(now: number): Promise<{ readonly id: string; readonly tenant: string }[]>;
+  /** Versions of keys by id, and whether they may be used: a key that is gone has none. MACs are not checked: this is for forgetting. */
+  versionUses(ids: readonly string[]): Promise<VersionUse[]>;
   /** Checks every key and the sum of revisions. Throws `IntegrityError`. */
   verifyKeys(): Promise<void>;
   transportKeys(): Promise<TransportRow[]>;
   nodes(level: number, from: number, to: number): Promise<Bytes[]>;
-  entries(from: number, to: number): Promise<{ index: number; hash: Bytes; entry: Bytes; tenant: string }[]>;
+  /** Entries in order, the first of them in any case, and no more than about 4 MiB. */
+  entries(from: number, to: number): Promise<StoredEntry[]>;
   /** Forgets what has expired: proofs, windows, answers, transport keys. */
   expire(now: number): Promise<void>;
   /** Hands out every row of one state of the database, waiting for each to be taken. */

@@ -15,6 +15,7 @@ export interface Tables {
   audit_leaves: { idx: number; hash: Bytes; tenant: string; entry: Bytes };
   audit_nodes: { level: number; idx: number; hash: Bytes };
   replicas: { id: string; name: string; seen: number };
+  former_aliases: { tenant: string; name: string; key_id: string };
   exchanged: { id: string; proof_key: string; expires: number };
 }
 
@@ -31,6 +32,8 @@ export interface KeyRow {
   max_uses: number | null;
   deletion: string | null;
   mac: string;
+  origin: string;
+  imported_by: string | null;
 }
 
 export interface VersionRow {
@@ -51,6 +54,7 @@ export const backedUpTables = [
   'keys',
   'key_versions',
   'aliases',
+  'former_aliases',
   'answers',
   'audit_leaves',
   'audit_nodes',
@@ -63,6 +67,7 @@ export const primaryKeys = {
   keys: ['id'],
   key_versions: ['key_id', 'version'],
   aliases: ['tenant', 'name'],
+  former_aliases: ['tenant', 'name'],
   answers: ['id'],
   audit_leaves: ['idx'],
   audit_nodes: ['level', 'idx'],

@@ -31,7 +31,7 @@ describe('§11.9 a replica whose clock is wrong', () => {
     const approver = await good.client(['deletion-approver']);
     const key = (await admin.call('POST', '/v1/keys', {})).body.key_id;
     await admin.call('POST', `/v1/keys/${key}/schedule-deletion`, { days: 7 });
-    await approver.call('POST', `/v1/keys/${key}/approve-deletion`, {});
+    await approver.call('POST', `/v1/keys/${key}/approve-deletion`, { version: null, days: 7 });
     const [before] = await query(url, 'select count(*) as n, max(serial) as serial from transport_keys');
 
     expect((await fetch(`${bad.url}/readyz`)).status).toBe(503);

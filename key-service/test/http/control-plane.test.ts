@@ -76,8 +76,9 @@ describe.each(storeKinds)('%s', (kind) => {
   it('§7.1 If-Match of a moved alias is about the key that it moves to', async () => {
     const [holder, target] = [await newKey({ alias: 'moving' }), await newKey()];
     await post(holder.key_id, 'disable', {});
+    const mover = await harness.client(['alias-mover']);
     const put = (match: string) =>
-      admin.call('PUT', '/v1/aliases/moving', { key: target.key_id }, { headers: { 'If-Match': match } });
+      mover.call('PUT', '/v1/aliases/moving', { key: target.key_id }, { headers: { 'If-Match': match } });
     const refused = await put('"2"');
     expect([refused.status, refused.body.revision]).toEqual([412, 1]);
     expect(await put('"1"')).toMatchObject({ status: 200, body: { key_id: target.key_id, aliases: ['moving'] } });
@@ -126,13 +127,16 @@ describe.each(storeKinds)('%s', (kind) => {
 
   it('§7.2 imports key material, which then unwraps', async () => {
     const requestId = randomBytes(16).toString('base64url');
-    const { salt, sealed } = admin.sealForRequest('/v1/keys/import', requestId, [
+    const importer = await harness.client(['key-importer']);
+    const { salt, sealed } = importer.sealForRequest('/v1/keys/import', requestId, [
       { key: randomBytes(32), context: {} },
     ]);
     const body = { salt, sealed_key: sealed[0], description: 'imported' };
-    const reply = await admin.call('POST', '/v1/keys/import', body, { claims: { bulla_request: requestId } });
+    const reply = await importer.call('POST', '/v1/keys/import', body, { claims: { bulla_request: requestId } });
     expect(reply.status, JSON.stringify(reply.body)).toBe(201);
-    const wrong = await admin.call('POST', '/v1/keys/import', body);
+    expect(reply.body.origin).toBe('imported');
+    expect((await admin.call('POST', '/v1/keys/import', body)).body.code).toBe('not-allowed');
+    const wrong = await importer.call('POST', '/v1/keys/import', body);
     expect(wrong.body.code).toBe('transport-failed');
     const alice = await harness.client(userRoles);
     const made = await alice.call('POST', `/v1/keys/${reply.body.key_id}/generate-data-key`, { items: [{}] });
@@ -141,12 +145,20 @@ describe.each(storeKinds)('%s', (kind) => {
 
   it('§7.2 aliases move', async () => {
     const [a, b] = [await newKey(), await newKey()];
-    const put = (key: string) => admin.call('PUT', '/v1/aliases/moving', { key });
-    expect((await put(a.key_id)).body.aliases).toEqual(['moving']);
-    expect((await put(b.key_id)).body.aliases).toEqual(['moving']);
+    const mover = await harness.client(['alias-mover']);
+    const put = (key: string, by = mover) => by.call('PUT', '/v1/aliases/travelling', { key });
+    expect((await put(a.key_id, admin)).body.aliases).toEqual(['travelling']);
+    expect((await put(b.key_id, admin)).body.code).toBe('not-allowed');
+    expect((await put(b.key_id)).body.aliases).toEqual(['travelling']);
     expect((await admin.call('GET', `/v1/keys/${a.key_id}`)).body.aliases).toEqual([]);
-    expect((await admin.call('DELETE', '/v1/aliases/moving')).body.key_id).toBe(b.key_id);
-    expect((await admin.call('DELETE', '/v1/aliases/moving')).body.code).toBe('not-allowed');
+    expect((await admin.call('DELETE', '/v1/aliases/travelling')).body.key_id).toBe(b.key_id);
+    expect((await admin.call('DELETE', '/v1/aliases/travelling')).body.code).toBe('not-allowed');
+    // Taken away first, it is moved all the same, also to a new key.
+    expect((await put(a.key_id, admin)).body.code).toBe('not-allowed');
+    expect((await admin.call('POST', '/v1/keys', { alias: 'travelling' })).body.code).toBe('not-allowed');
+    expect((await put(b.key_id, admin)).status).toBe(200);
+    expect((await put(a.key_id)).status).toBe(200);
+    expect((await admin.call('DELETE', '/v1/aliases/travelling')).status).toBe(200);
     expect((await admin.call('PUT', '/v1/aliases/UPPER', { key: a.key_id })).status).toBe(400);
   });
 
@@ -169,13 +181,24 @@ describe.each(storeKinds)('%s', (kind) => {
     const { key_id } = await newKey();
     const approver = await harness.client(['deletion-approver']);
     const same = await harness.client(['deletion-approver'], { sub: adminRoles.join('+') });
-    expect((await post(key_id, 'approve-deletion', {}, approver)).body.code).toBe('state-conflict');
+    expect((await post(key_id, 'approve-deletion', { version: null, days: 7 }, approver)).body.code).toBe(
+      'state-conflict',
+    );
     expect((await post(key_id, 'schedule-deletion', { days: 6 })).status).toBe(400);
     const asked = await post(key_id, 'schedule-deletion', { days: 7 });
     expect(asked.body.versions[0].state).toBe('active');
-    expect((await post(key_id, 'approve-deletion', {})).body.code).toBe('not-allowed');
-    expect((await post(key_id, 'approve-deletion', {}, same)).body.code).toBe('state-conflict');
-    expect((await post(key_id, 'approve-deletion', {}, approver)).body.versions[0].state).toBe('destroy-scheduled');
+    expect((await post(key_id, 'approve-deletion', { version: null, days: 7 })).body.code).toBe('not-allowed');
+    expect((await post(key_id, 'approve-deletion', { version: null, days: 7 }, same)).body.code).toBe('state-conflict');
+    // It is another deletion that was shown to the approver.
+    for (const other of [
+      { version: 1, days: 7 },
+      { version: null, days: 8 },
+    ])
+      expect((await post(key_id, 'approve-deletion', other, approver)).body.code).toBe('state-conflict');
+    expect((await post(key_id, 'approve-deletion', {}, approver)).status).toBe(400);
+    expect((await post(key_id, 'approve-deletion', { version: null, days: 7 }, approver)).body.versions[0].state).toBe(
+      'destroy-scheduled',
+    );
     expect((await post(key_id, 'rotate', { from_version: 1 })).body.code).toBe('state-conflict');
     expect(await upkeep()).toBe(0);
     clockOffset = 8 * day;

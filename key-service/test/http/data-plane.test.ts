@@ -320,7 +320,7 @@ describe.each(storeKinds)('%s', (kind) => {
     expect(await code(recoverer, 'rewrap')).toBe('ok');
     await change('schedule-deletion', { days: 7, version: 1 });
     const approver = await harness.client(['deletion-approver']);
-    await change('approve-deletion', {}, approver);
+    await change('approve-deletion', { version: 1, days: 7 }, approver);
     expect(await code(recoverer, 'rewrap')).toBe('423 version-unavailable');
     const described = await change('cancel-deletion', {});
     expect(described.versions[0].state).toBe('compromised');

@@ -65,7 +65,12 @@ describe('paths', () => {
     await alice.call('POST', `/v1/keys/${key}/rotate`, { from_version: 1 });
     const refused = await last();
     expect(refused).toMatchObject({ operation: 'rotate-key', status: 403, items: [{ n: 1, outcome: 'not-allowed' }] });
-    expect([refused.items[0].key, refused.key, refused.change]).toEqual([undefined, undefined, undefined]);
+    expect([refused.items[0].key, refused.key, refused.change]).toEqual([undefined, key, undefined]);
+    await alice.call('DELETE', '/v1/aliases/nobody');
+    expect(await last()).toMatchObject({ operation: 'remove-alias', status: 403, key: 'alias:nobody' });
+    await alice.call('POST', '/v1/keys/no-key/disable', {});
+    expect(await last()).toMatchObject({ operation: 'disable-key', status: 403 });
+    expect((await last()).key).toBeUndefined();
   });
 
   it('a key may be percent-encoded; the proof names the path as it is sent', async () => {

@@ -130,8 +130,9 @@ describe('the OpenAPI document', () => {
   it('says of keys what is so', async () => {
     const made = (await call(admin, 'POST /v1/keys', [], { alias: 'one', rotation: { max_age_days: 90 } })).body;
     const key = made.key_id;
-    const { bend, ...material } = await sealed(admin, '/v1/keys/import');
-    await call(admin, 'POST /v1/keys/import', [], { description: 'two', ...material }, bend);
+    const importer = await harness.client(['key-importer']);
+    const { bend, ...material } = await sealed(importer, '/v1/keys/import');
+    await call(importer, 'POST /v1/keys/import', [], { description: 'two', ...material }, bend);
     await call(admin, 'GET /v1/keys');
     await call(admin, 'GET /v1/keys/{key}', [key]);
     await call(alice, 'GET /v1/keys/{key}/public', [key]);
@@ -142,7 +143,10 @@ describe('the OpenAPI document', () => {
     await call(admin, 'POST /v1/keys/{key}/raise-floor', [key], { floor: 2 });
     await call(admin, 'POST /v1/keys/{key}/rotation-policy', [key], { max_uses: 1000, max_age_days: null });
     await call(admin, 'POST /v1/keys/{key}/schedule-deletion', [key], { days: 7, version: 1 });
-    await call(await harness.client(['deletion-approver']), 'POST /v1/keys/{key}/approve-deletion', [key], {});
+    await call(await harness.client(['deletion-approver']), 'POST /v1/keys/{key}/approve-deletion', [key], {
+      version: 1,
+      days: 7,
+    });
     await call(admin, 'GET /v1/keys/{key}', [key]);
     await call(admin, 'POST /v1/keys/{key}/cancel-deletion', [key], {});
     await call(admin, 'PUT /v1/aliases/{name}', ['another'], { key });

@@ -3,13 +3,20 @@
 import { describe, expect, it } from 'vitest';
 import type { Caller } from '../../src/auth/caller.ts';
 import { roles as shipped } from '../../src/auth/caller.ts';
-import { Authorizer, type DataAction, type KeyAction, type ServiceAction } from '../../src/policies/authorizer.ts';
+import {
+  Authorizer,
+  type DataAction,
+  type KeyAction,
+  type KeyResource,
+  type ServiceAction,
+} from '../../src/policies/authorizer.ts';
 import { policySchema, shippedRoles } from '../../src/policies/policy-set.ts';
 
-const key = { id: 'key-a', tenant: 'north', aliases: [] };
+const key: KeyResource = { id: 'key-a', tenant: 'north', aliases: [], origin: 'generated', importedBy: null };
 const caller = (roles: readonly string[], change: Partial<Caller> = {}): Caller => {
   const who = { issuer: 'https://i', subject: 'alice', tenant: 'north', roles, proofKey: 'x', ...change };
-  return { principal: `${who.issuer}|${who.subject}`, ...who };
+  const principal = `${who.issuer}|${who.subject}`;
+  return { principal, identity: principal, ...who };
 };
 const all = 'permit (principal, action, resource);';
 
@@ -40,8 +47,8 @@ const allowed = (policies: string, who: Caller, target = key): string[] => {
 };
 
 describe('deny by default', () => {
-  it('there are 25 actions; without a policy or a role none is allowed', () => {
-    expect(actions).toHaveLength(25);
+  it('there are 27 actions; without a policy or a role none is allowed', () => {
+    expect(actions).toHaveLength(27);
     expect(allowed('', caller([...shipped]))).toEqual([]);
     expect(allowed(shippedRoles, caller([]))).toEqual([]);
     expect(allowed(shippedRoles, caller(['x-own', 'Encryptor', 'encryptor ']))).toEqual([]);
@@ -56,7 +63,11 @@ describe('deny by default', () => {
       'wrap',
       'read-public-key',
     ]);
-    expect(of('rewrapper')).toEqual(['rewrap-from', 'rewrap-to', 'read-public-key']);
+    expect(of('rewrapper')).toEqual(['rewrap-from', 'rewrap-to', 'rewrap-to-other-key', 'read-public-key']);
+    expect(of('key-importer')).toEqual(['describe-key', 'import-key']);
+    expect(of('alias-mover')).toEqual(['describe-key', 'set-alias', 'move-alias']);
+    for (const action of ['import-key', 'move-alias', 'rewrap-to-other-key'])
+      for (const role of ['key-administrator', 'deletion-approver']) expect(of(role)).not.toContain(action);
     expect(of('recoverer')).toEqual(['rewrap-from', 'rewrap-to', 'rewrap-compromised', 'read-public-key']);
     expect(of('deletion-approver')).toEqual(['describe-key', 'approve-deletion', 'cancel-deletion']);
     expect(of('auditor')).toEqual(['describe-key', 'read-audit']);
@@ -71,15 +82,31 @@ describe('deny by default', () => {
 describe('guards that no policy lifts', () => {
   it('tenants stay apart, whatever is permitted', () => {
     const onService = actions.filter(({ kind }) => kind === 'service').map(({ name }) => name);
-    expect(allowed(all, caller([]))).toHaveLength(25);
+    expect(allowed(all, caller([]))).toHaveLength(27);
     expect(allowed(all, caller([], { tenant: 'south' }))).toEqual(onService);
   });
 
   it('who administers neither unwraps nor generates in the clear, nor approves', () => {
     const lost = (role: string) =>
       actions.map(({ name }) => name).filter((name) => !allowed(all, caller([role])).includes(name));
-    expect(lost('key-administrator')).toEqual(['generate-data-key', 'unwrap', 'approve-deletion']);
-    expect(lost('deletion-approver')).toEqual(['generate-data-key', 'unwrap']);
+    expect(lost('key-administrator')).toEqual([
+      ...['generate-data-key', 'unwrap', 'approve-deletion', 'move-alias', 'import-key'],
+    ]);
+    expect(lost('deletion-approver')).toEqual(['generate-data-key', 'unwrap', 'import-key']);
+    for (const role of ['alias-mover', 'rewrapper', 'recoverer']) expect(lost(role)).toEqual(['import-key']);
+  });
+
+  it('who brought the material of a key directs nothing to it, under whatever principal', () => {
+    const imported = { ...key, origin: 'imported', importedBy: 'corp||alice' } as const;
+    const alice = { identity: 'corp||alice' };
+    const may = (who: Caller) => allowed(all, who, imported);
+    const lost = (who: Caller) => actions.map(({ name }) => name).filter((name) => !may(who).includes(name));
+    expect(lost(caller([], alice))).toEqual(['rewrap-to-other-key', 'set-alias', 'move-alias']);
+    expect(lost(caller([], { ...alice, issuer: 'https://j' }))).toEqual([
+      ...['rewrap-to-other-key', 'set-alias', 'move-alias'],
+    ]);
+    expect(lost(caller([], { identity: 'corp||bob' }))).toEqual([]);
+    expect(allowed(all, caller([], alice))).toHaveLength(27);
   });
 
   it('a key context named tenant is only the caller’s', () => {

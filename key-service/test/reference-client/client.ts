@@ -170,6 +170,8 @@ export class Client {
       bulla_request: request.id,
       bulla_key: b64(session.own),
       bulla_transport: session.transport.kid,
+      ...(more['if-match'] !== undefined && { bulla_if_match: more['if-match'] }),
+      ...(more['idempotency-key'] !== undefined && { bulla_idempotency_key: more['idempotency-key'] }),
     });
     const headers = { authorization: `DPoP ${this.#token}`, dpop: proof, 'content-type': 'application/json', ...more };
     const response = await this.fetch(method, path, { headers, ...(made !== undefined && { body }) });

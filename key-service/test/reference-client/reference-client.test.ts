@@ -184,7 +184,7 @@ describe('§6 data plane', () => {
 
   it('§5.3 the bytes of a wrapped key open with imported key material as the page says', async () => {
     const material = randomBytes(32);
-    const { key_id } = await admin.importKey<Key>({ alias: 'imported' }, material);
+    const { key_id } = await devClient(service, 'importer@north').importKey<Key>({ alias: 'imported' }, material);
     const { service_id } = await alice.discover();
     const generated = await first(alice, 'generate-data-key', { key_context: context }, 'alias:imported');
     const bytes = unb64(generated.wrapped_key);
@@ -242,6 +242,7 @@ describe('§7 control plane', () => {
       floor: 1,
       created: expect.any(Number),
       revision: 1,
+      origin: 'generated',
       aliases: ['described'],
       rotation: { max_age_days: 90, max_uses: null },
       deletion: null,
@@ -276,7 +277,7 @@ describe('§7 control plane', () => {
   it('§7.2 aliases are set, moved and deleted', async () => {
     const [one, two] = [await createKey({ alias: 'moving' }), await createKey()];
     expect(await refused(createKey({ alias: 'moving' }))).toBe('409 alias-taken');
-    const moved = await admin.call<Key>('PUT', '/v1/aliases/moving', { key: two.key_id });
+    const moved = await devClient(service, 'mover@north').call<Key>('PUT', '/v1/aliases/moving', { key: two.key_id });
     expect(moved).toMatchObject({ key_id: two.key_id, aliases: ['moving'] });
     expect(await admin.call<Key>('GET', `/v1/keys/${one.key_id}`)).toMatchObject({ aliases: [] });
     expect(await admin.call<Key>('DELETE', '/v1/aliases/moving')).toMatchObject({ key_id: two.key_id, aliases: [] });
@@ -309,11 +310,11 @@ describe('§7 control plane', () => {
     const { key_id } = await createKey();
     const { wrapped_key } = await first(alice, 'generate-data-key', {}, key_id);
     const approver = devClient(service, 'approver@north');
-    const approve = () => approver.call<Key>('POST', `/v1/keys/${key_id}/approve-deletion`, {});
+    const approve = () => approver.call<Key>('POST', `/v1/keys/${key_id}/approve-deletion`, { version: null, days: 7 });
     const asked = await change(key_id, 'schedule-deletion', { days: 7 });
     expect(asked.deletion).toMatchObject({ version: null, days: 7, approved_by: null, destroy_at: null });
     expect(asked.versions[0]?.state).toBe('active');
-    expect(await refused(change(key_id, 'approve-deletion'))).toBe('403 not-allowed');
+    expect(await refused(change(key_id, 'approve-deletion', { version: null, days: 7 }))).toBe('403 not-allowed');
     expect((await approve()).versions[0]?.state).toBe('destroy-scheduled');
     const unwrap = () => first(alice, 'unwrap', { version: 1, wrapped_key }, key_id);
     expect((await unwrap()).problem?.code).toBe('version-unavailable');
@@ -333,12 +334,13 @@ describe('§7 control plane', () => {
 
   it('§7.2 an import that is repeated with its idempotency key makes one key', async () => {
     const material = randomBytes(32);
+    const importer = devClient(service, 'importer@north');
     const send = () =>
-      admin.call<Key>(
+      importer.call<Key>(
         'POST',
         '/v1/keys/import',
         (request) => {
-          const sealer = admin.sealer(request);
+          const sealer = importer.sealer(request);
           return { salt: sealer.salt, sealed_key: sealer.seal(0, {}, material) };
         },
         { 'idempotency-key': 'import-once' },

@@ -15,7 +15,14 @@ function keyRecord(id: string, change: Partial<KeyRecord> = {}): KeyRecord {
   const version = { version: 1, state: 'active', priorState: null, created: 100, uses: 0 } as const;
   return {
     ...{ id, tenant: 'north', description: '', disabled: false, newest: 1, floor: 1, created: 100, revision: 0 },
-    ...{ maxAgeDays: null, maxUses: null, deletion: null, aliases: [] },
+    ...({
+      maxAgeDays: null,
+      maxUses: null,
+      deletion: null,
+      aliases: [],
+      origin: 'generated',
+      importedBy: null,
+    } as const),
     versions: [{ ...version, material: bytes('material'), point: new Uint8Array(97) }],
     ...change,
   };

@@ -163,6 +163,7 @@ export class TestClient {
       nonce: this.nonce,
       bulla_body: b64(sha('sha256', body)),
       bulla_request: requestId,
+      ...coveredHeaders(bend.headers),
       ...transport,
       ...bend.claims,
     };
@@ -259,6 +260,18 @@ export class TestClient {
     const transport = this.discovery?.claims.transport_keys[0];
     return [...strings, this.#point, unb64(transport?.key ?? ''), Buffer.from(this.proofKey.thumbprint)];
   }
+}
+
+/** §3.3 */
+function coveredHeaders(headers: Bend['headers'] = {}): Record<string, string> {
+  const names = { 'if-match': 'bulla_if_match', 'idempotency-key': 'bulla_idempotency_key' };
+  const given = new Map(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]));
+  return Object.fromEntries(
+    Object.entries(names).flatMap(([name, claim]) => {
+      const value = given.get(name);
+      return value === undefined ? [] : [[claim, value]];
+    }),
+  );
 }
 
 function openGcm(key: Buffer, index: number, aad: Buffer, sealed: Buffer): Buffer {

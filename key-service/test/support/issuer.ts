@@ -46,6 +46,8 @@ const roleNames = [
   'rewrapper',
   'recoverer',
   'key-administrator',
+  'key-importer',
+  'alias-mover',
   'deletion-approver',
   'auditor',
   'metrics-reader',

@@ -46,7 +46,7 @@ beforeAll(async () => {
   const data_key = secret('data key');
   const { wrapped_key } = await only(alice, 'wrap', { data_key, key_context }, key_id);
   expect(outcome(await only(alice, 'unwrap', { version: 1, wrapped_key, key_context }, key_id))).toBe('ok');
-  await admin.importKey<Key>({}, secret('imported material'));
+  await world.client('importer@north').importKey<Key>({}, secret('imported material'));
 
   // And where they do not belong or do not fit.
   const wrong = (body: object, path = `/v1/keys/${key_id}/unwrap`): Promise<unknown> =>

@@ -346,6 +346,7 @@ function forgeKey(victim: World, id: string, change: { disabled?: boolean; state
       ...{ id, tenant: row.tenant, description: row.description, disabled: change.disabled ?? row.disabled === 1 },
       ...{ newest: row.newest, floor: row.floor, created: row.created, revision: row.revision },
       ...{ maxAgeDays: row.max_age_days, maxUses: row.max_uses, deletion: null },
+      ...{ origin: row.origin as KeyRecord['origin'], importedBy: row.imported_by },
       aliases: names.map(({ name }) => String(name)),
       versions: versions.map(({ version, state, prior_state, created, uses, material, point }) => ({
         ...{ version, created, uses, material, point, priorState: prior_state as VersionState | null },

@@ -62,7 +62,7 @@ describe('a compromised version', () => {
     await world.change(key.key_id, 'disable');
     await world.change(key.key_id, 'enable');
     await world.change(key.key_id, 'schedule-deletion', { days: 7, version: 1 });
-    await world.change(key.key_id, 'approve-deletion', {}, 'approver@north');
+    await world.change(key.key_id, 'approve-deletion', { version: 1, days: 7 }, 'approver@north');
     await world.change(key.key_id, 'cancel-deletion');
     expect((await world.client('admin@north').call<Key>('GET', `/v1/keys/${key.key_id}`)).versions[0]?.state).toBe(
       'compromised',
@@ -94,7 +94,7 @@ describe('a destroyed version, and its return', () => {
     item = { version: 1, wrapped_key };
     await world.change(key.key_id, 'rotate', { from_version: 1 });
     await world.change(key.key_id, 'schedule-deletion', { days: 7, version: 1 });
-    await world.change(key.key_id, 'approve-deletion', {}, 'approver@north');
+    await world.change(key.key_id, 'approve-deletion', { version: 1, days: 7 }, 'approver@north');
     before = world.copyDatabase('before.sqlite');
     await world.stop();
     await world.later(8, () => (materials()[0] as { material: unknown }).material === null);

@@ -75,7 +75,7 @@ describe('a caller of another tenant', () => {
       refusal(admin.call('GET', `/v1/keys/${key}`)),
       refusal(admin.call('GET', `/v1/keys/${key}/public`)),
       ...changes.map(([verb, body]) => refusal(admin.call('POST', `/v1/keys/${key}/${verb}`, body))),
-      refusal(approver.call('POST', `/v1/keys/${key}/approve-deletion`, {})),
+      refusal(approver.call('POST', `/v1/keys/${key}/approve-deletion`, { version: null, days: 7 })),
       refusal(admin.call('PUT', '/v1/aliases/stolen', { key })),
     ];
     const [others, none, alias] = await Promise.all(
@@ -295,7 +295,9 @@ describe('duties that are separate', () => {
     const eve = world.client('eve@north', { token: both });
     const { key_id } = await eve.call<Key>('POST', '/v1/keys', {});
     await eve.call('POST', `/v1/keys/${key_id}/schedule-deletion`, { days: 7 });
-    expect(await ending(eve.call('POST', `/v1/keys/${key_id}/approve-deletion`, {}))).toBe('403 not-allowed');
+    expect(await ending(eve.call('POST', `/v1/keys/${key_id}/approve-deletion`, { version: null, days: 7 }))).toBe(
+      '403 not-allowed',
+    );
   });
 
   it('roles that together would both administer and unwrap give neither (or the token is refused)', async () => {
