@@ -17,6 +17,7 @@ export type { KeyListener } from './service/key-changes.ts';
 export type { KeyDocumentOptions, SignedKeyDocument, VerifiedKeyDocument } from './service/key-documents.ts';
 // Administration
 export {
+  type ApprovedDeletion,
   type ChangeKeyOptions,
   type CreateKeyOptions,
   type KeyDeletion,

@@ -22,7 +22,7 @@ export const keysCommand: Command = {
   raise-floor KEY       --floor N: no older version opens  mark-compromised KEY  --key-version N: for ever
   set-rotation KEY      --max-age-days, --max-uses         alias NAME KEY        sets or moves an alias
   schedule-deletion KEY --days N, for another to approve   unalias NAME          removes an alias
-  approve-deletion KEY  the days begin                     cancel-deletion KEY   until they are over`,
+  approve-deletion KEY  --days N as asked: they begin      cancel-deletion KEY   until they are over`,
   options: [
     keyServiceOption,
     { name: 'alias', value: 'NAME', help: 'create: an alias for the key' },
@@ -33,9 +33,13 @@ export const keysCommand: Command = {
       help: 'create, set-rotation: rotated when it is as old; off takes the limit away',
     },
     { name: 'max-uses', value: 'N', help: 'create, set-rotation: rotated when it wrapped as many data keys; or off' },
-    { name: 'key-version', value: 'N', help: 'disable, enable, mark-compromised, schedule-deletion: the version' },
+    {
+      name: 'key-version',
+      value: 'N',
+      help: 'disable, enable, mark-compromised, schedule-deletion, approve-deletion: the version',
+    },
     { name: 'floor', value: 'N', help: 'raise-floor: the lowest version that opens' },
-    { name: 'days', value: 'N', help: 'schedule-deletion: 7 to 30' },
+    { name: 'days', value: 'N', help: 'schedule-deletion: 7 to 30; approve-deletion: what was asked for' },
     { name: 'json', help: 'prints one line of JSON for each key' },
     { name: 'quiet', short: 'q', help: 'no word of a change; list, show and create print keys all the same' },
     ...commonOptions.filter(({ name }) => name === 'help'),
@@ -113,7 +117,9 @@ const actions: Record<string, Action> = {
   'schedule-deletion': one(({ keys, args }, key) =>
     keys.scheduleDeletion(key, required(args, 'days'), args.integer('key-version', 1)),
   ),
-  'approve-deletion': one(({ keys }, key) => keys.approveDeletion(key)),
+  'approve-deletion': one(({ keys, args }, key) =>
+    keys.approveDeletion(key, { version: args.integer('key-version', 1) ?? null, days: required(args, 'days') }),
+  ),
   'cancel-deletion': one(({ keys }, key) => keys.cancelDeletion(key)),
   alias: {
     names: 2,

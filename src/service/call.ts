@@ -140,6 +140,15 @@ interface Sent {
   readonly body: Bytes;
 }
 
+// §3.3: what a proxy must not change, take away or add.
+function coveredHeaders(headers: Call['headers'] = {}): Record<string, string> {
+  const { 'If-Match': ifMatch, 'Idempotency-Key': idempotencyKey } = headers;
+  return {
+    ...(ifMatch === undefined ? {} : { bulla_if_match: ifMatch }),
+    ...(idempotencyKey === undefined ? {} : { bulla_idempotency_key: idempotencyKey }),
+  };
+}
+
 async function sign(
   connection: Connection,
   { method, path, body: makeBody, headers }: Call,
@@ -162,6 +171,7 @@ async function sign(
     bulla_request: requestId,
     bulla_key: encodeBase64url(clientPoint),
     bulla_transport: transportKey.kid,
+    ...coveredHeaders(headers),
   };
   const signed = {
     ...(hasBody ? { 'Content-Type': 'application/json' } : {}),

@@ -18,6 +18,8 @@ export interface KeyDescription {
   readonly floor: number;
   readonly created: number;
   readonly revision: number;
+  /** `imported`: somebody brought its first material. */
+  readonly origin: 'generated' | 'imported';
   readonly aliases: readonly string[];
   readonly rotation: RotationPolicy;
   readonly deletion: KeyDeletion | null;
@@ -66,6 +68,13 @@ export interface ChangeKeyOptions extends CallOptions {
   readonly revision?: number | undefined;
 }
 
+/** A deletion that is approved. */
+export interface ApprovedDeletion {
+  /** `null`: the key with all versions. */
+  readonly version: number | null;
+  readonly days: number;
+}
+
 /** What administrators of keys can do. Every method resolves to the key as it is afterwards and rejects with a `KeyServiceError`. */
 export interface KeyManagement {
   create(options?: CreateKeyOptions): Promise<KeyDescription>;
@@ -85,7 +94,8 @@ export interface KeyManagement {
   setRotationPolicy(key: string, policy: RotationPolicy, options?: ChangeKeyOptions): Promise<KeyDescription>;
   /** Asks for a deletion after 7 to 30 days; another principal must approve it. */
   scheduleDeletion(key: string, days: number, version?: number, options?: ChangeKeyOptions): Promise<KeyDescription>;
-  approveDeletion(key: string, options?: ChangeKeyOptions): Promise<KeyDescription>;
+  /** Approves exactly this deletion, as it was asked for: of a version, or of the key (`null`), after so many days. `ERR_SERVICE_CONFLICT` for another one. */
+  approveDeletion(key: string, deletion: ApprovedDeletion, options?: ChangeKeyOptions): Promise<KeyDescription>;
   cancelDeletion(key: string, options?: ChangeKeyOptions): Promise<KeyDescription>;
   setAlias(name: string, key: string, options?: CallOptions): Promise<KeyDescription>;
   deleteAlias(name: string, options?: CallOptions): Promise<KeyDescription>;
@@ -141,7 +151,7 @@ export function keyManagement(client: KeyServiceClient): KeyManagement {
       change(key, 'rotation-policy', takePolicy(policy, 'policy'), options),
     scheduleDeletion: (key, days, version, options) =>
       change(key, 'schedule-deletion', { days, ...of(version) }, options),
-    approveDeletion: (key, options) => change(key, 'approve-deletion', {}, options),
+    approveDeletion: (key, { version, days }, options) => change(key, 'approve-deletion', { version, days }, options),
     cancelDeletion: (key, options) => change(key, 'cancel-deletion', {}, options),
     setAlias: (name, key, options) => ask('PUT', `/v1/aliases/${name}`, options, { key }),
     deleteAlias: (name, options) => ask('DELETE', `/v1/aliases/${name}`, options),

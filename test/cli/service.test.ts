@@ -189,7 +189,7 @@ test('a deletion says of what, by whom, when, and whether approval is missing', 
     /^ {2}deletion: version 1, asked for by \S+\|admin@north on \d{4}-\S+Z; destroyed 7 days after somebody else approves it$/m,
   );
   expect(await keys('show', 'admin.json')).toBe(asked);
-  const approved = await keys('approve-deletion', 'approver.json');
+  const approved = await keys('approve-deletion', 'approver.json', '--key-version', '1', '--days', '7');
   expect(approved).toMatch(
     /^ {2}deletion: version 1, destroyed on \d{4}-\S+Z; asked for by \S+\|admin@north on \S+, approved by \S+\|approver@north$/m,
   );

@@ -251,7 +251,7 @@ describe('rotation', () => {
     const context = { a: '1' };
     const before = serviceKeyring({ client: clientOf('alice@north'), keyId: `alias:${alias}`, keyContext });
     const message = await encrypt('x', { keyring: before, context });
-    await admin.setAlias(alias, second);
+    await keyManagement(clientOf('mover@north')).setAlias(alias, second);
     const after = serviceKeyring({
       client: clientOf('alice@north', { onEvent }),
       keyId: `alias:${alias}`,
