@@ -14,13 +14,32 @@ const sources = Object.values(subpaths)
 const packages = Object.keys({ ...dependencies, ...peerDependencies });
 const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id === name || id.startsWith(`${name}/`));
 
-// The part of protobufjs that the format has use for is built into dist/: no 64-bit integers, floats, base64 or remote calls. All of it would be a third of a bundle; and its `long` has
-// WebAssembly, a violation of every content security policy without `wasm-unsafe-eval`, which no bundler of a user's would leave out.
-const unused = /^long$|\/protobufjs\/src\/util\/(aspromise|base64|eventemitter|float|longbits)\.js$/;
+// The part of protobufjs that the format uses is built into dist/: no 64-bit integers, floats, packed fields, base64 or remote calls. All of protobufjs would be a third of a bundle. Its
+// `long` also has WebAssembly, a violation of every content security policy without `wasm-unsafe-eval`, which no bundler of a user's would leave out.
+const unusedModule = /^long$|\/protobufjs\/src\/util\/(aspromise|base64|eventemitter|float|longbits)\.js$/;
+const slimmed = /\/protobufjs\/src\/(reader|writer|util\/(minimal|utf8))\.js$/;
+const usedMembers = new Set(
+  [
+    'tag size uint32 int32 bytes raw string stringVerify skip skipType recursionLimit',
+    '_reserve _delim fork ldelim finish alloc initialBufferSize',
+    'global isNode isString emptyArray oneOfGetter oneOfSetter utf8 pool LongBits base64 length readStrict write exports',
+  ].flatMap((names) => names.split(' ')),
+);
 const slimProtobuf = {
   name: 'slim-protobuf',
   resolveId: (id) => (id === 'long' ? id : null),
-  load: (id) => (unused.test(id) ? 'export default null;' : null),
+  load: (id) => (unusedModule.test(id) ? 'export default null;' : null),
+  /** Leaves out statements like `Reader.prototype.float = …`. Lines keep their numbers. */
+  transform(code, id) {
+    if (!slimmed.test(id)) return null;
+    let slim = code;
+    for (const { type, expression, start, end } of this.parse(code).body.reverse()) {
+      const isMember = type === 'ExpressionStatement' && expression.left?.type === 'MemberExpression';
+      if (!isMember || usedMembers.has(expression.left.property.name)) continue;
+      slim = slim.slice(0, start) + code.slice(start, end).replace(/.+/g, '') + slim.slice(end);
+    }
+    return { code: slim, map: null };
+  },
 };
 
 /** What the licence of the code in the build asks for. */

@@ -1,6 +1,7 @@
 /** Blobs and files to blobs, and back. */
 
 import { assert } from '../lib/assert.ts';
+import { isBlob } from '../lib/blob.ts';
 import { maxNameLength } from '../lib/limits.ts';
 import { optional, takeOptions } from '../lib/options.ts';
 import { beginEncryption, takeContentType } from '../message/begin-encryption.ts';
@@ -74,13 +75,13 @@ export async function decryptBlob(message: BlobSource, options: DecryptBlobOptio
 }
 
 function streamOf(source: BlobSource, name: string): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const { stream, pipeThrough } = (source ?? {}) as Partial<Blob & ReadableStream>;
-  assert(typeof stream === 'function' || typeof pipeThrough === 'function', name, 'a Blob, a File or a ReadableStream');
-  return isBlob(source) ? source.stream() : source;
-}
-
-function isBlob(source: BlobSource): source is Blob {
-  return typeof (source as Partial<Blob>).stream === 'function';
+  if (isBlob(source)) return source.stream();
+  assert(
+    typeof (source as ReadableStream | null)?.pipeThrough === 'function',
+    name,
+    'a Blob, a File or a ReadableStream',
+  );
+  return source;
 }
 
 /** What is longer is no media type, and no message may have it. */

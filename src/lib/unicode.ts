@@ -10,7 +10,7 @@ const ascii = /^\p{ASCII}*$/u;
 /** Whether Unicode 15.0 assigns every code point of a text. An unpaired surrogate counts as assigned. */
 export function isAssigned(text: string): boolean {
   if (ascii.test(text)) return true;
-  starts ??= readTable();
+  starts ??= readRuns();
   for (const character of text) {
     if (!isAssignedPoint(starts, character.codePointAt(0) as number)) return false;
   }
@@ -29,11 +29,20 @@ function isAssignedPoint(runs: Uint32Array, point: number): boolean {
   return low % 2 === 0;
 }
 
-function readTable(): Uint32Array {
-  let next = 0;
-  return Uint32Array.from(assignedRuns.split(' '), (length) => {
-    const start = next;
-    next += Number.parseInt(length, 36);
-    return start;
-  });
+/** Where each run begins. */
+function readRuns(): Uint32Array {
+  const found: number[] = [];
+  let start = 0;
+  let high = 0;
+  for (const digit of assignedRuns) {
+    const code = digit.charCodeAt(0);
+    if (code > 92) {
+      high = high * 34 + code - 92;
+    } else {
+      found.push(start);
+      start += high * 52 + code - 39;
+      high = 0;
+    }
+  }
+  return Uint32Array.from(found);
 }

@@ -2,6 +2,7 @@
 
 import { SourceError } from '../errors.ts';
 import { assertInteger } from '../lib/assert.ts';
+import { isBlob } from '../lib/blob.ts';
 import { isBytes } from '../lib/bytes.ts';
 import { takeBytes } from '../lib/options.ts';
 import type { Bytes } from '../types.ts';
@@ -48,8 +49,4 @@ function blobSource(blob: Blob): Source {
       }
     },
   };
-}
-
-function isBlob(input: unknown): input is Blob {
-  return /^\[object (Blob|File)\]$/.test(Object.prototype.toString.call(input));
 }

@@ -2,6 +2,7 @@
 
 import { isBullaError, SourceError, type SourceErrorCode, type SourceErrorDetails } from '../errors.ts';
 import { linkedController } from '../lib/abort.ts';
+import { noStore } from '../lib/no-store.ts';
 import { pause, type Retry, retryAfterOf, waitBefore } from '../lib/retry.ts';
 import type { Source } from './source.ts';
 
@@ -93,7 +94,7 @@ async function* request(
   let timer = start();
   try {
     // A cache that keeps ranges may ask for a part of one again, and mix answers of different times.
-    const response = await fetch(url, { ...init, headers, cache: 'no-store', signal: controller.signal });
+    const response = await fetch(url, { ...init, ...noStore(), headers, signal: controller.signal });
     check(response);
     const reader = response.body?.getReader();
     for (;;) {

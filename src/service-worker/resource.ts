@@ -13,6 +13,7 @@ import {
   takeString,
 } from '../lib/options.ts';
 import type { SourceInput } from '../message/sources.ts';
+import { isUrl } from '../message/url-reader.ts';
 import type { Context } from '../types.ts';
 
 /** A message that a request is answered from. */
@@ -71,8 +72,4 @@ export function sameResource(a: TakenResource, b: TakenResource): boolean {
 function sameContents(a: SourceInput | undefined, b: SourceInput | undefined): boolean {
   if (isBytes(a) && isBytes(b)) return equalConstantTime(a, b);
   return isUrl(a) && isUrl(b) ? a.href === b.href : a === b;
-}
-
-function isUrl(value: unknown): value is URL {
-  return Object.prototype.toString.call(value) === '[object URL]';
 }

@@ -4,6 +4,7 @@ import ky from 'ky';
 import { type AnyBullaError, isBullaError, KeyServiceError } from '../errors.ts';
 import { concat } from '../lib/bytes.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
+import { noStore } from '../lib/no-store.ts';
 import { type RetryOptions, waitBefore } from '../lib/retry.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 import type { Bytes } from '../types.ts';
@@ -77,18 +78,12 @@ export async function exchange<Result>(http: HttpSettings, request: HttpExchange
       method,
       timeout: http.timeout,
       ...(signal === undefined ? {} : { signal }),
-      redirect: 'manual',
-      cache: 'no-store',
-      credentials: 'omit',
-      referrerPolicy: 'no-referrer',
       throwHttpErrors: false,
       hooks: {
         beforeRequest: [
-          async (unsigned) => {
+          async () => {
             prepared = undefined;
             prepared = await untilAborted(request.prepare(), signal);
-            const { headers, body = null } = prepared;
-            return new Request(unsigned, { headers: { ...headers }, body });
           },
         ],
         afterResponse: [
@@ -97,7 +92,8 @@ export async function exchange<Result>(http: HttpSettings, request: HttpExchange
           },
         ],
       },
-      fetch: (signed) => deliver(http.fetch, signed as Request, Object.keys(prepared?.headers ?? {}), maxBytes),
+      // What ky made counts the time; what is sent is what was prepared, byte for byte and name for name.
+      fetch: (unsigned) => deliver(http.fetch, unsigned as Request, prepared as Prepared, maxBytes),
       retry: {
         limit,
         methods: [method],
@@ -118,17 +114,15 @@ export async function exchange<Result>(http: HttpSettings, request: HttpExchange
 }
 
 /**
- * Sends what ky made, by a `fetch` of the caller's: with a URL and `RequestInit`, because the `fetch` of undici refuses the `Request` of another copy of undici. The body of
- * the answer is read here, where ky counts the time, and no further than it may be.
+ * Sends what was prepared, by a `fetch` of the caller's: with a URL and `RequestInit`, because the `fetch` of undici refuses the `Request` of another copy of undici, and Firefox
+ * does not tell the body of a `Request`. The body of the answer is read here, where ky counts the time, and no further than it may be.
  */
-async function deliver(fetch: Fetch, request: Request, names: readonly string[], maxBytes: number): Promise<Response> {
-  const { url, method, signal, redirect, cache, credentials, referrerPolicy } = request;
+async function deliver(fetch: Fetch, { url, method, signal }: Request, sent: Prepared, maxBytes: number) {
+  const { headers, body } = sent;
   try {
-    const body = request.body === null ? {} : { body: new Uint8Array(await request.arrayBuffer()) };
-    // With the names as they were written, for those who read them in a `fetch` of their own: `Headers` has them in lower case.
-    const headers = Object.fromEntries(names.map((name) => [name, request.headers.get(name) as string]));
-    const init = { redirect, cache, credentials, referrerPolicy, signal, method, headers };
-    const response = await untilAborted(fetch(url, { ...init, ...body }), signal);
+    const init: RequestInit = { ...noStore(), redirect: 'manual', credentials: 'omit', referrerPolicy: 'no-referrer' };
+    const message = { method, headers: { ...headers }, ...(body === undefined ? {} : { body }) };
+    const response = await untilAborted(fetch(url, { ...init, ...message, signal }), signal);
     const { status, type } = response;
     if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
       response.body?.cancel().catch(() => undefined);

@@ -37,6 +37,12 @@ describe('open', () => {
     expect(await message.read()).toEqual(data);
   });
 
+  test('a Blob is known by what it can do, whatever its tag says', async () => {
+    const blob = new Blob([await encrypt(pattern(s), { keyring })]);
+    const other = { size: blob.size, slice: blob.slice.bind(blob), stream: blob.stream.bind(blob) } as unknown as Blob;
+    expect((await open(other, { keyring })).size).toBe(s);
+  });
+
   test('bytes, text, Blob, File, a source, and a detached body', async () => {
     const data = pattern(3 * s + 1);
     const message = await encrypt(data, { keyring, segmentSize, contentType: 'a/b' });
