@@ -15,6 +15,7 @@ import {
   secretKeyUsages,
 } from './keys.ts';
 import { withSubtle } from './provider.ts';
+import { failDecryption } from './refusal.ts';
 
 /** Bytes of a tag. */
 export const tagLength = 16;
@@ -34,16 +35,16 @@ function sealBySubtle(key: AeadKey, algorithm: AesGcmParams, plaintext: Bytes): 
   return withSubtle((subtle) => subtle.encrypt(algorithm, cryptoKeyOf(key), plaintext)).then(handOn);
 }
 
-/** The plaintext of a ciphertext with its tag. Throws, or rejects with, `ERR_DECRYPTION_FAILED`. */
+/** The plaintext of a ciphertext with its tag. Throws, or rejects with, `ERR_DECRYPTION_FAILED`, and with what the platform says where something else is wrong. */
 export function open(key: AeadKey, nonce: Bytes, sealed: Bytes, additionalData: Bytes = none): Awaitable<Bytes> {
   const algorithm = parameters(nonce, additionalData);
-  if (sealed.byteLength < tagLength) return fail();
+  if (sealed.byteLength < tagLength) throw new DecryptionError();
   const own = nativeAeadOf(key);
   return own === undefined ? openBySubtle(key, algorithm, sealed) : openNatively(own, nonce, sealed, additionalData);
 }
 
 function openBySubtle(key: AeadKey, algorithm: AesGcmParams, sealed: Bytes): Promise<Bytes> {
-  return withSubtle((subtle) => subtle.decrypt(algorithm, cryptoKeyOf(key), sealed)).then(handOn, fail);
+  return withSubtle((subtle) => subtle.decrypt(algorithm, cryptoKeyOf(key), sealed)).then(handOn, failDecryption);
 }
 
 function handOn(result: ArrayBuffer): Awaitable<Bytes> {
@@ -51,16 +52,8 @@ function handOn(result: ArrayBuffer): Awaitable<Bytes> {
 }
 
 function openNatively(key: NativeAead, nonce: Bytes, sealed: Bytes, additionalData: Bytes): Awaitable<Bytes> {
-  try {
-    const opened = key.open(nonce, sealed, additionalData);
-    return opened instanceof Promise ? opened.catch(fail) : opened;
-  } catch {
-    return fail();
-  }
-}
-
-function fail(): never {
-  throw new DecryptionError();
+  const opened = key.open(nonce, sealed, additionalData);
+  return opened instanceof Promise ? opened.catch(failDecryption) : opened;
 }
 
 /**
@@ -99,15 +92,10 @@ const moveTo = (target: Bytes) => (bytes: Bytes) => {
 export async function openSecret(key: AeadKey, nonce: Bytes, sealed: Bytes, additionalData: Bytes): Promise<SecretKey> {
   if (native !== undefined) return importAndErase(native, await open(key, nonce, sealed, additionalData));
   const algorithm = parameters(nonce, additionalData);
-  try {
-    return secretHandle(
-      await withSubtle((subtle) =>
-        subtle.unwrapKey('raw', sealed, cryptoKeyOf(key), algorithm, 'HKDF', false, secretKeyUsages),
-      ),
-    );
-  } catch {
-    throw new DecryptionError();
-  }
+  if (sealed.byteLength < tagLength) throw new DecryptionError();
+  return withSubtle((subtle) =>
+    subtle.unwrapKey('raw', sealed, cryptoKeyOf(key), algorithm, 'HKDF', false, secretKeyUsages),
+  ).then(secretHandle, failDecryption);
 }
 
 /** Tags have 128 bits where nothing else is said (Web Cryptography §27.4), and what is not said costs a small message no time. */

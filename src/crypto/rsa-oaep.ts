@@ -3,7 +3,8 @@
 import { native, webcrypto } from '#platform';
 import { DecryptionError } from '../errors.ts';
 import type { Bytes, CryptoKey, CryptoKeyPair, JsonWebKey } from '../types.ts';
-import { aeadHandle, importAndErase, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
+import { importAndErase, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
+import { failDecryption } from './refusal.ts';
 
 const importAlgorithm = { name: 'RSA-OAEP', hash: 'SHA-384' } as const;
 
@@ -41,11 +42,8 @@ export async function encrypt(publicKey: CryptoKey, plaintext: Bytes, label: Byt
 /** The plaintext. Throws `ERR_DECRYPTION_FAILED`. */
 export async function decrypt(privateKey: CryptoKey, ciphertext: Bytes, label: Bytes): Promise<Bytes> {
   const { subtle } = await webcrypto();
-  try {
-    return new Uint8Array(await subtle.decrypt({ name: 'RSA-OAEP', label }, privateKey, ciphertext));
-  } catch {
-    throw new DecryptionError();
-  }
+  const algorithm = { name: 'RSA-OAEP', label };
+  return new Uint8Array(await subtle.decrypt(algorithm, privateKey, ciphertext).catch(failDecryption));
 }
 
 /**
@@ -59,12 +57,10 @@ export async function decryptSecret(privateKey: CryptoKey, ciphertext: Bytes, la
   const { subtle } = await webcrypto();
   const algorithm = { name: 'RSA-OAEP', label };
   const lengthCheck = { name: 'AES-GCM', length: 256 };
-  try {
-    aeadHandle(await subtle.unwrapKey('raw', ciphertext, privateKey, algorithm, lengthCheck, false, ['encrypt']));
-    return secretHandle(
-      await subtle.unwrapKey('raw', ciphertext, privateKey, algorithm, 'HKDF', false, secretKeyUsages),
-    );
-  } catch {
-    throw new DecryptionError();
-  }
+  const aesKey = await subtle
+    .unwrapKey('raw', ciphertext, privateKey, algorithm, lengthCheck, false, ['encrypt'])
+    .catch(failDecryption);
+  // The length that is asked for is not looked at: 16 bytes become a key for AES-128.
+  if ((aesKey.algorithm as AesKeyAlgorithm).length !== 256) throw new DecryptionError();
+  return secretHandle(await subtle.unwrapKey('raw', ciphertext, privateKey, algorithm, 'HKDF', false, secretKeyUsages));
 }

@@ -13,6 +13,7 @@ import {
   KeyObject,
 } from 'node:crypto';
 import { setImmediate } from 'node:timers';
+import { DecryptionError } from '../errors.ts';
 import type { Awaitable, Bytes } from '../types.ts';
 import type { NativeAead, NativeCrypto, NativeHmac, NativeSecret } from './native.ts';
 import { turnTaker } from './turns.ts';
@@ -143,10 +144,10 @@ class NodeAead implements NativeAead {
     const plaintext = own(decipher.update(sealed.subarray(0, end)));
     try {
       decipher.final();
-    } catch (error) {
-      // What comes before the tag was checked is nobody's to see.
+    } catch {
+      // What comes before the tag was checked is nobody's to see. And nothing but the tag can be wrong here; runtimes say so in different words.
       plaintext.fill(0);
-      throw error;
+      throw new DecryptionError();
     }
     return takeTurns(plaintext);
   }

@@ -37,7 +37,7 @@ export interface NativeHmac {
 /** AES-256-GCM with a tag of 16 bytes, SP 800-38D. A key for one direction refuses the other with a `TypeError`. */
 export interface NativeAead {
   seal(nonce: Bytes, plaintext: Bytes, additionalData: Bytes): Awaitable<Bytes>;
-  /** Throws, or rejects, when the tag is wrong; nothing of the plaintext is given out then. */
+  /** Throws `ERR_DECRYPTION_FAILED`, or rejects as SubtleCrypto does, when the tag is wrong; nothing of the plaintext is given out then. */
   open(nonce: Bytes, sealed: Bytes, additionalData: Bytes): Awaitable<Bytes>;
   /** Seals into a target of 16 bytes more, which may begin where the plaintext does. */
   sealInto(nonce: Bytes, plaintext: Bytes, target: Bytes): Awaitable<void>;

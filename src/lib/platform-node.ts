@@ -5,6 +5,7 @@ import { CryptoUnavailableError } from '../errors.ts';
 import type { Bytes } from '../types.ts';
 import type { NativeCrypto } from './native.ts';
 import { nodeCrypto, takeTurns } from './native-node.ts';
+import { isRefusal as isRefusalOfSubtle } from './refusals.ts';
 
 let fallback: Crypto | undefined;
 
@@ -26,6 +27,22 @@ async function loadFallback(): Promise<Crypto> {
     );
   }
 }
+
+/** Whether an error is about the ciphertext. `@peculiar/webcrypto` throws plain errors, its own and those of `node:crypto`. */
+export function isRefusal(error: unknown): boolean {
+  if (isRefusalOfSubtle(error)) return true;
+  if (fallback === undefined || !(error instanceof Error)) return false;
+  return refusals.includes(error.message) || (error as NodeJS.ErrnoException).code === refusalOfOpenssl;
+}
+
+const refusals = [
+  'Unsupported state or unable to authenticate data',
+  'Decryption failed',
+  'Bad data',
+  'keyData: Is wrong key length',
+];
+/** An RSA ciphertext is compared with the modulus before anything secret is looked at. */
+const refusalOfOpenssl = 'ERR_OSSL_RSA_DATA_TOO_LARGE_FOR_MODULUS';
 
 /** Faster primitives besides WebCrypto; where Node has no WebCrypto, its replacement does everything. */
 export const native: NativeCrypto | undefined =

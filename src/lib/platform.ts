@@ -5,6 +5,8 @@ import type { Bytes } from '../types.ts';
 import type { NativeCrypto } from './native.ts';
 import { turnTaker } from './turns.ts';
 
+export { isRefusal } from './refusals.ts';
+
 /** Once it was found: looking costs a small message as much as a call. */
 let found: Crypto | undefined;
 

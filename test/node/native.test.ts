@@ -1,7 +1,8 @@
+import { createDecipheriv, type Decipheriv } from 'node:crypto';
 import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { open as openByHandle, seal as sealByHandle } from '../../src/crypto/aes-gcm.ts';
+import { open as openByHandle, openSecret, seal as sealByHandle } from '../../src/crypto/aes-gcm.ts';
 import { sha384 } from '../../src/crypto/digest.ts';
 import { agree, exportPoint, generateKeyPair } from '../../src/crypto/ecdh.ts';
 import { deriveAead, deriveBytes, importSecret } from '../../src/crypto/hkdf.ts';
@@ -193,6 +194,32 @@ describe('the agreement of node:crypto, which Node 20 and 22 use', () => {
       await expect(agree(disguised, point)).rejects.toThrow();
     }
     expect(native).not.toHaveBeenCalled();
+  });
+});
+
+describe('what fails beside the tag', () => {
+  const prototype = Object.getPrototypeOf(createDecipheriv('aes-256-gcm', pattern(32), pattern(12))) as Decipheriv;
+  afterEach(() => void vi.restoreAllMocks());
+
+  test.each(['update', 'setAuthTag', 'setAAD'] as const)('%s: keeps its own error', async (method) => {
+    const secret = await importSecret(pattern(32));
+    const sealed = await sealByHandle(
+      await deriveAead(secret, pattern(32), pattern(9), 'seal'),
+      pattern(12),
+      pattern(10),
+    );
+    const opening = await deriveAead(secret, pattern(32), pattern(9), 'unwrap');
+    const error = new RangeError('no memory');
+    vi.spyOn(prototype, method as 'update').mockImplementation(() => {
+      throw error;
+    });
+    await expect(async () => openByHandle(opening, pattern(12), sealed, pattern(3))).rejects.toBe(error);
+    await expect(async () => openSecret(opening, pattern(12), sealed, pattern(3))).rejects.toBe(error);
+  });
+
+  test('a key for the other direction is a TypeError', async () => {
+    const sealing = await deriveAead(await importSecret(pattern(32)), pattern(32), pattern(9), 'seal');
+    await expect(async () => openByHandle(sealing, pattern(12), pattern(40))).rejects.toThrow(TypeError);
   });
 });
 
