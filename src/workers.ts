@@ -3,7 +3,7 @@
 import { native } from '#platform';
 import { WorkerError } from './errors.ts';
 import { func, integer, optional, type ReadersOf, takeOptions } from './lib/options.ts';
-import { type WorkerLike, type WorkerPool, Workers } from './workers/pool.ts';
+import { type WorkerLike, type WorkerPool, workerPool } from './workers/pool.ts';
 
 export type { PipeOutput, PipeWork, SegmentPipe, SegmentWorkers } from './stream/pipe.ts';
 export type { WorkerLike, WorkerPool } from './workers/pool.ts';
@@ -42,7 +42,7 @@ export function createWorkerPool(options: WorkerPoolOptions = {}): WorkerPool {
   if (globalThis.Worker === undefined && createWorker === createSegmentWorker) {
     throw new WorkerError('This runtime has no workers (globalThis.Worker)');
   }
-  return new Workers(size, createWorker);
+  return workerPool(size, createWorker);
 }
 
 function createSegmentWorker(): Worker {

@@ -15,8 +15,9 @@ import {
 import { assert } from '../lib/assert.ts';
 import { bytesToKey } from '../lib/bytes.ts';
 import { moment } from '../lib/elapsed.ts';
-import { type DataKeyCache, DataKeyStore } from './data-key-cache.ts';
+import type { DataKeyCache, DataKeyStore } from './data-key-cache.ts';
 import { CacheEntry, type EntryParts, type WatchedKey } from './entry.ts';
+import { cacheHandle, isCacheHandle, storeOf } from './handle.ts';
 import type { DataKeyCacheOptions } from './options.ts';
 
 /** A keyring with a cache in front of it. */
@@ -29,7 +30,7 @@ export interface CachingKeyring extends Keyring {
  * Makes a cache that several keyrings may share. Entries of different scopes (`cacheScope()` of the keyrings) stay apart. Throws a `TypeError` that names a wrong option.
  */
 export function createDataKeyCache(options: DataKeyCacheOptions = {}): DataKeyCache {
-  return new DataKeyStore(options);
+  return cacheHandle(options);
 }
 
 /**
@@ -48,7 +49,8 @@ export function createDataKeyCache(options: DataKeyCacheOptions = {}): DataKeyCa
 export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | DataKeyCache = {}): CachingKeyring {
   assertKeyring(keyring, 'keyring');
   assert(!('cache' in keyring), 'keyring', 'one without a cache');
-  const cache = options instanceof DataKeyStore ? options : new DataKeyStore(options as DataKeyCacheOptions);
+  const handle = isCacheHandle(options) ? options : cacheHandle(options);
+  const cache = storeOf(handle);
   const cached = { keyring, cache };
   const inFront = inFrontOf(keyring, {
     generateDataKey: (generateOptions) => generate(cached, generateOptions),
@@ -60,7 +62,7 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
       await keyring.rejectDataKey?.(wrappedKey);
     },
   });
-  return { ...inFront, cache };
+  return { ...inFront, cache: handle };
 }
 
 interface Cached {

@@ -61,7 +61,7 @@ const noEvictions: Record<EvictionReason, number> = {
 const maxKeys = 10_000;
 
 /** Keeps data keys, for one or several keyrings. */
-export class DataKeyStore implements DataKeyCache {
+export class DataKeyStore {
   /** The options with their defaults. */
   readonly settings: CacheSettings;
   readonly #entries: BoundedMap<string, { readonly entry: CacheEntry; readonly end: () => void }>;

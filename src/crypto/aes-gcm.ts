@@ -73,12 +73,8 @@ export function sealInto(key: AeadKey, nonce: Bytes, plaintext: Bytes, target: B
 export function openInto(key: AeadKey, nonce: Bytes, ciphertext: Bytes, tag: Bytes, target: Bytes): Awaitable<void> {
   const own = nativeAeadOf(key);
   if (own !== undefined) {
-    try {
-      const opened = own.openInto(nonce, ciphertext, tag, target);
-      return opened instanceof Promise ? opened.catch(fail) : opened;
-    } catch {
-      return fail();
-    }
+    const opened = own.openInto(nonce, ciphertext, tag, target);
+    return opened instanceof Promise ? opened.catch(failDecryption) : opened;
   }
   return openBySubtle(key, parameters(nonce, none), concat(ciphertext, tag)).then(moveTo(target));
 }

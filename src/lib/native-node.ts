@@ -143,11 +143,11 @@ class NodeAead implements NativeAead {
     if (additionalData.byteLength > 0) decipher.setAAD(additionalData);
     const plaintext = own(decipher.update(sealed.subarray(0, end)));
     try {
-      decipher.final();
-    } catch {
-      // What comes before the tag was checked is nobody's to see. And nothing but the tag can be wrong here; runtimes say so in different words.
+      checkTag(decipher);
+    } catch (error) {
+      // What comes before the tag was checked is nobody's to see.
       plaintext.fill(0);
-      throw new DecryptionError();
+      throw error;
     }
     return takeTurns(plaintext);
   }
@@ -165,7 +165,7 @@ class NodeAead implements NativeAead {
     this.#assertFor('decrypt');
     const decipher = createDecipheriv('aes-256-gcm', this.#key, nonce, { authTagLength: tagLength });
     decipher.setAuthTag(tag);
-    return after(through(decipher, ciphertext, target, true), () => void decipher.final());
+    return after(through(decipher, ciphertext, target, true), () => checkTag(decipher));
   }
 
   #assertFor(usage: 'encrypt' | 'decrypt'): void {
@@ -193,6 +193,15 @@ class NodeAead implements NativeAead {
     } finally {
       bytes.fill(0);
     }
+  }
+}
+
+/** Throws `ERR_DECRYPTION_FAILED`. Nothing but the tag can be wrong at this place, and runtimes say so in different words. */
+function checkTag(decipher: DecipherGCM): void {
+  try {
+    decipher.final();
+  } catch {
+    throw new DecryptionError();
   }
 }
 

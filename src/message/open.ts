@@ -69,7 +69,7 @@ export async function open(source: SourceInput, options: OpenOptions): Promise<O
   // §6.6: until the last segment has opened, the length is a claim.
   await reader.readKept(geometry.count - 1, geometry.count);
   reader.isVerified = true;
-  return new RandomAccess(reader, header);
+  return randomAccess(reader, header);
 }
 
 /** The serialized envelope of a message in a source, or the given one in front of a detached body, and where the segments begin. */
@@ -168,83 +168,91 @@ class SegmentReader {
   }
 }
 
-class RandomAccess implements OpenedMessage {
-  readonly header: MessageHeader;
-  readonly size: number;
-  readonly #reader: SegmentReader;
+/** Closures, because applications keep it: in a Proxy, or taken apart. */
+function randomAccess(reader: SegmentReader, header: MessageHeader): OpenedMessage {
+  const { plaintextLength: size, segmentSize } = reader.geometry;
 
-  constructor(reader: SegmentReader, header: MessageHeader) {
-    this.#reader = reader;
-    this.header = header;
-    this.size = reader.geometry.plaintextLength;
-  }
-
-  async read(start = 0, end = this.size): Promise<Bytes> {
-    const range = this.#clamp({ start, end });
-    const result = new Uint8Array(range.end - range.start);
-    let filled = 0;
-    for await (const part of this.#parts(range, (first, end) => this.#reader.readKept(first, end))) {
-      result.set(part, filled);
-      filled += part.byteLength;
-    }
-    return result;
-  }
-
-  stream(range: ByteRange = {}): ReadableStream<Bytes> {
-    const taken = takeOptions(range, rangeReaders, 'range');
-    const { controller: reading, release } = linkedController(this.#reader.signal);
-    const read = (first: number, end: number) => this.#reader.readSegments(first, end, reading.signal);
-    const parts = this.#parts(this.#clamp(taken), read);
-    return new ReadableStream<Bytes>(
-      {
-        async pull(controller) {
-          try {
-            const { done, value } = await parts.next();
-            // Whoever is given a part of a segment must not find the rest of it behind.
-            if (!done) return controller.enqueue(ownMemory(value));
-            release();
-            controller.close();
-          } catch (error) {
-            release();
-            throw error;
-          }
-        },
-        // Without waiting for a read that hangs: a player cancels wherever its user jumps.
-        cancel(reason) {
-          release();
-          reading.abort(reason);
-        },
-      },
-      { highWaterMark: 0 },
-    );
-  }
-
-  async *#parts({ start, end }: { start: number; end: number }, read: ReadSegments): AsyncGenerator<Bytes, void, void> {
-    const { segmentSize } = this.#reader.geometry;
-    const endSegment = Math.ceil(end / segmentSize);
-    // A batch for each call to the source: enough to keep the platform busy, little enough to hold.
-    const batch = Math.max(segmentsInFlight, Math.ceil(minimalRead / segmentSize));
-    const readFrom = (first: number) => read(first, Math.min(first + batch, endSegment));
-    let ahead: Promise<Bytes[]> | undefined;
-    for (let first = Math.floor(start / segmentSize); start < end && first < endSegment; first += batch) {
-      const segments = await (ahead ?? readFrom(first));
-      ahead = undefined;
-      for (const [i, segment] of segments.entries()) {
-        const offset = (first + i) * segmentSize;
-        yield segment.subarray(Math.max(0, start - offset), end - offset);
-        if (ahead !== undefined || first + batch >= endSegment) continue;
-        // Who came back for more is likely to want all of it: the next batch comes while this one is used, and no more than that.
-        ahead = readFrom(first + batch);
-        ahead.catch(() => {});
-      }
-    }
-  }
-
-  #clamp({ start = 0, end = this.size }: ByteRange): { start: number; end: number } {
+  const clamp = ({ start = 0, end = size }: ByteRange): { start: number; end: number } => {
     assertInteger(start, 0, Number.MAX_SAFE_INTEGER, 'start');
     assertInteger(end, 0, Number.MAX_SAFE_INTEGER, 'end');
-    const last = Math.min(end, this.size);
+    const last = Math.min(end, size);
     return { start: Math.min(start, last), end: last };
+  };
+
+  return {
+    header,
+    size,
+    async read(start, end) {
+      const range = clamp({ start, end });
+      const result = new Uint8Array(range.end - range.start);
+      let filled = 0;
+      for await (const part of partsOf(range, segmentSize, (first, last) => reader.readKept(first, last))) {
+        result.set(part, filled);
+        filled += part.byteLength;
+      }
+      return result;
+    },
+    stream(range = {}) {
+      const taken = takeOptions(range, rangeReaders, 'range');
+      const { controller: reading, release } = linkedController(reader.signal);
+      const read = (first: number, end: number) => reader.readSegments(first, end, reading.signal);
+      return streamOf(partsOf(clamp(taken), segmentSize, read), release, (reason) => reading.abort(reason));
+    },
+  };
+}
+
+/** Parts as a stream; `release` is called when it ends. */
+function streamOf(
+  parts: AsyncGenerator<Bytes, void, void>,
+  release: () => void,
+  abort: (reason: unknown) => void,
+): ReadableStream<Bytes> {
+  return new ReadableStream<Bytes>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await parts.next();
+          // Whoever is given a part of a segment must not find the rest of it behind.
+          if (!done) return controller.enqueue(ownMemory(value));
+          release();
+          controller.close();
+        } catch (error) {
+          release();
+          throw error;
+        }
+      },
+      // Without waiting for a read that hangs: a player cancels wherever its user jumps.
+      cancel(reason) {
+        release();
+        abort(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** The plaintext of a range, in parts of segments. */
+async function* partsOf(
+  { start, end }: { start: number; end: number },
+  segmentSize: number,
+  read: ReadSegments,
+): AsyncGenerator<Bytes, void, void> {
+  const endSegment = Math.ceil(end / segmentSize);
+  // A batch for each call to the source: enough to keep the platform busy, little enough to hold.
+  const batch = Math.max(segmentsInFlight, Math.ceil(minimalRead / segmentSize));
+  const readFrom = (first: number) => read(first, Math.min(first + batch, endSegment));
+  let ahead: Promise<Bytes[]> | undefined;
+  for (let first = Math.floor(start / segmentSize); start < end && first < endSegment; first += batch) {
+    const segments = await (ahead ?? readFrom(first));
+    ahead = undefined;
+    for (const [i, segment] of segments.entries()) {
+      const offset = (first + i) * segmentSize;
+      yield segment.subarray(Math.max(0, start - offset), end - offset);
+      if (ahead !== undefined || first + batch >= endSegment) continue;
+      // Who came back for more is likely to want all of it: the next batch comes while this one is used, and no more than that.
+      ahead = readFrom(first + batch);
+      ahead.catch(() => {});
+    }
   }
 }
 

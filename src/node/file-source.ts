@@ -32,7 +32,13 @@ export interface FileSource extends Source {
  * }
  */
 export async function fileSource(file: FilePath | FileHandle): Promise<FileSource> {
-  return openFile(file);
+  const pinned = await openFile(file);
+  // Closures, because applications keep it: in a Proxy, or taken apart.
+  return {
+    size: pinned.size,
+    read: (offset, length, signal) => pinned.read(offset, length, signal),
+    close: () => pinned.close(),
+  };
 }
 
 /** The same for the helpers of this folder, which read into buffers of their own. */
@@ -83,8 +89,8 @@ interface Seen {
   readonly mtimeNs: bigint;
 }
 
-/** See {@link FileSource}. */
-export class PinnedFile implements FileSource {
+/** What stands behind a {@link FileSource}, for this folder alone. */
+export class PinnedFile {
   readonly size: number;
   readonly #handle: FileHandle;
   /** Where it was opened by its path. */

@@ -2,7 +2,7 @@
 
 import { WorkerError } from '../errors.ts';
 import { viewOf } from '../lib/bytes.ts';
-import type { PipeOutput, PipeWork, SegmentPipe, SegmentWorkers } from '../stream/pipe.ts';
+import type { SegmentWorkers } from '../stream/pipe.ts';
 import type { ConvertedBatch, SegmentBatch } from './batch.ts';
 import { type BatchConverter, batchPipe } from './batches.ts';
 import { type AnswerMessage, packBatch } from './messages.ts';
@@ -22,55 +22,42 @@ export interface WorkerPool extends SegmentWorkers {
   close(): void;
 }
 
-/** Makes workers with `create` when they are needed, `size` of them at most; a worker that broke down is replaced by the next batch. */
-export class Workers implements WorkerPool, BatchConverter {
-  readonly size: number;
-  readonly #create: () => WorkerLike;
-  readonly #workers = new Set<PooledWorker>();
-  #closed = false;
+/** Makes workers with `create` when they are needed, `size` of them at most; a worker that broke down is replaced by the next batch. Closures, because pages keep pools in reactive state. */
+export function workerPool(size: number, create: () => WorkerLike): WorkerPool & BatchConverter {
+  const workers = new Set<PooledWorker>();
+  let closed = false;
 
-  constructor(size: number, create: () => WorkerLike) {
-    this.size = size;
-    this.#create = create;
-  }
-
-  /** See {@link SegmentWorkers.pipe}. */
-  pipe(work: PipeWork, output: PipeOutput): SegmentPipe {
-    return batchPipe(this, work, output);
-  }
-
-  /** See {@link BatchConverter.batchesInFlight}: one that a worker does, and one that waits for it. */
-  get batchesInFlight(): number {
-    return 2 * this.size;
-  }
-
-  /** See {@link BatchConverter.convert}. */
-  async convert(batch: SegmentBatch): Promise<ConvertedBatch> {
-    if (this.#closed) throw new WorkerError('The pool of workers is closed');
-    return this.#leastBusy().convert(batch);
-  }
-
-  /** See {@link WorkerPool.close}. */
-  close(): void {
-    this.#closed = true;
-    for (const worker of [...this.#workers]) worker.fail('The pool of workers was closed');
-  }
-
-  #leastBusy(): PooledWorker {
-    const [first] = [...this.#workers].sort((a, b) => a.load - b.load);
-    if (first !== undefined && (first.load === 0 || this.#workers.size === this.size)) return first;
-    const worker = new PooledWorker(this.#start(), () => this.#workers.delete(worker));
-    this.#workers.add(worker);
-    return worker;
-  }
-
-  #start(): WorkerLike {
+  const start = (): PooledWorker => {
     try {
-      return this.#create();
+      const worker = new PooledWorker(create(), () => workers.delete(worker));
+      workers.add(worker);
+      return worker;
     } catch (error) {
       throw new WorkerError(`A worker could not be started: ${String(error)}`);
     }
-  }
+  };
+  const leastBusy = (): PooledWorker => {
+    const [first] = [...workers].sort((a, b) => a.load - b.load);
+    return first !== undefined && (first.load === 0 || workers.size === size) ? first : start();
+  };
+
+  const converter: BatchConverter = {
+    // One that a worker does, and one that waits for it.
+    batchesInFlight: 2 * size,
+    async convert(batch) {
+      if (closed) throw new WorkerError('The pool of workers is closed');
+      return leastBusy().convert(batch);
+    },
+  };
+  return {
+    ...converter,
+    size,
+    pipe: (work, output) => batchPipe(converter, work, output),
+    close() {
+      closed = true;
+      for (const worker of [...workers]) worker.fail('The pool of workers was closed');
+    },
+  };
 }
 
 interface Waiting {
