@@ -14,8 +14,9 @@ import { decryptionKeyring, keyOptions, serviceOptions } from './keys.ts';
 import { passphraseOptions } from './passphrases.ts';
 import { assertOtherFile, extension, outputOptions, planJobs, withoutExtension } from './plan.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
-import { formatBytes, printable } from './terminal.ts';
+import { formatBytes } from './terminal.ts';
 import { readSmallFile } from './text-file.ts';
+import { words } from './words.ts';
 
 /** Decrypts files and pipes. */
 export const decryptCommand: Command = {
@@ -83,6 +84,6 @@ async function decryptOne({ job, bar }: Work, options: Options, args: Arguments)
     const plaintext = input.stream().pipeThrough(decryptStream({ ...options, onProgress }));
     written = await writeOutput(plaintext, job.output, { overwrite });
   }
-  const words = `${printable(shownPath(job.output))}: ${formatBytes(plaintextLength)} decrypted`;
-  return { words, plaintextLength, notKept: written.notKept };
+  const said = words`${shownPath(job.output)}: ${formatBytes(plaintextLength)} decrypted`;
+  return { words: said, plaintextLength, notKept: written.notKept };
 }

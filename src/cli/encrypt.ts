@@ -16,8 +16,9 @@ import { encryptionKeyring, offlineOption, recipientOptions, serviceOptions } fr
 import { passphraseOptions } from './passphrases.ts';
 import { assertFolder, assertOtherFile, extension, type Job, outputOptions, planJobs } from './plan.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
-import { formatBytes, printable } from './terminal.ts';
+import { formatBytes } from './terminal.ts';
 import { textEncoder } from './text-form.ts';
+import { words } from './words.ts';
 
 /** Encrypts files and pipes. */
 export const encryptCommand: Command = {
@@ -112,8 +113,8 @@ async function encryptOne({ job, bar }: Work, options: Options, args: Arguments)
       overwrite,
     });
   }
-  const words = `${printable(shownPath(job.output))}: ${formatBytes(plaintextLength)} encrypted`;
-  return { words, plaintextLength, ...(envelope !== undefined && { envelope }), notKept: written.notKept };
+  const said = words`${shownPath(job.output)}: ${formatBytes(plaintextLength)} encrypted`;
+  return { words: said, plaintextLength, ...(envelope !== undefined && { envelope }), notKept: written.notKept };
 }
 
 interface DetachedTargets {

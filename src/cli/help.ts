@@ -2,6 +2,7 @@
 
 import type { Option } from './arguments.ts';
 import type { Command } from './run.ts';
+import { ownText, type Words } from './words.ts';
 
 const introduction = `bulla encrypts files for public keys, with a passphrase, or with data keys of a key service.
 
@@ -24,18 +25,19 @@ Exit codes: 0 done, 1 unexpected, 2 usage, 3 no message or a malformed one, 4 no
 `;
 
 /** What `bulla --help` prints. */
-export function generalHelp(commands: readonly Command[]): string {
+export function generalHelp(commands: readonly Command[]): Words {
   const width = Math.max(...commands.map(({ name }) => name.length));
   const list = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`).join('');
-  return `${introduction}\nCommands:\n${list}${closing}`;
+  return ownText(`${introduction}\nCommands:\n${list}${closing}`);
 }
 
 /** What `bulla COMMAND --help` prints. */
-export function commandHelp({ name, summary, synopsis, details, options }: Command): string {
+export function commandHelp({ name, summary, synopsis, details, options }: Command): Words {
   const left = options.map(optionForm);
   const width = Math.max(...left.map((text) => text.length));
   const lines = options.map(({ help }, i) => `  ${(left[i] as string).padEnd(width)}  ${help}\n`).join('');
-  return `bulla ${name}: ${summary}\n\nUsage: bulla ${name} ${synopsis}\n\n${details}\n\nOptions:\n${lines}${exitCodesText}`;
+  const usage = `Usage: bulla ${name} ${synopsis}`;
+  return ownText(`bulla ${name}: ${summary}\n\n${usage}\n\n${details}\n\nOptions:\n${lines}${exitCodesText}`);
 }
 
 function optionForm({ name, short, value }: Option): string {

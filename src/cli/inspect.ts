@@ -7,7 +7,8 @@ import { openMessage, readBeginning } from './files.ts';
 import { pipe } from './plan.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { standardOutput } from './standard-streams.ts';
-import { formatBytes, printable } from './terminal.ts';
+import { formatBytes } from './terminal.ts';
+import { joined, noWords, type Words, words } from './words.ts';
 
 /** Shows what messages say about themselves. */
 export const inspectCommand: Command = {
@@ -35,24 +36,26 @@ async function inspectOne({ job }: Work, args: Arguments): Promise<Result> {
     await standardOutput.write(describeMessage(shownPath(job.input), { ...result, plaintextLength }));
   }
   const { header } = result;
-  return { words: '', ...result, plaintextLength, header: { ...header, created: header.created.toISOString() } };
+  return { words: noWords, ...result, plaintextLength, header: { ...header, created: header.created.toISOString() } };
 }
 
-function describeMessage(input: string, { header, suiteName, wrappedKeys, plaintextLength }: Inspection): string {
-  const lines: [name: string, value: string][] = [
-    ['suite', `${header.suite}, ${suiteName}`],
-    ['created', header.created.toISOString()],
-    ['plaintext', plaintextLength === undefined ? 'of unknown length' : describeLength(plaintextLength)],
-    ['segment size', describeSegment(header.segmentSize)],
-    ['data key', header.keyUse === 'shared' ? 'shared with other messages' : 'of this message alone'],
-    ...(header.contentType === undefined ? [] : [['content type', header.contentType] as [string, string]]),
-    ...header.contextNames.map((name): [string, string] => ['context', `${name}=…`]),
-    ...Object.entries(header.metadata).map(([name, value]): [string, string] => ['metadata', `${name}=${value}`]),
-    ...wrappedKeys.map((key): [string, string] => ['wrapped key', describeKey(key)]),
+function describeMessage(input: string, { header, suiteName, wrappedKeys, plaintextLength }: Inspection): Words {
+  const lines: Line[] = [
+    ['suite', words`${header.suite}, ${suiteName}`],
+    ['created', words`${header.created.toISOString()}`],
+    ['plaintext', words`${plaintextLength === undefined ? 'of unknown length' : describeLength(plaintextLength)}`],
+    ['segment size', words`${describeSegment(header.segmentSize)}`],
+    ['data key', words`${header.keyUse === 'shared' ? 'shared with other messages' : 'of this message alone'}`],
+    ...(header.contentType === undefined ? [] : [['content type', words`${header.contentType}`] as Line]),
+    ...header.contextNames.map((name): Line => ['context', words`${name}=…`]),
+    ...Object.entries(header.metadata).map(([name, value]): Line => ['metadata', words`${name}=${value}`]),
+    ...wrappedKeys.map((key): Line => ['wrapped key', describeKey(key)]),
   ];
-  const text = lines.map(([name, value]) => `  ${name.padEnd(13)} ${printable(value)}\n`).join('');
-  return `${printable(input === pipe ? 'standard input' : input)}: a bulla message, unverified\n${text}`;
+  const shown = lines.map(([name, value]) => words`  ${name.padEnd(13)} ${value}\n`);
+  return words`${input === pipe ? 'standard input' : input}: a bulla message, unverified\n${joined(shown)}`;
 }
+
+type Line = [name: string, value: Words];
 
 function describeLength(bytes: number): string {
   return bytes < 1000 ? `${bytes} B` : `${formatBytes(bytes)} (${bytes} B)`;
@@ -63,10 +66,10 @@ function describeSegment(bytes: number): string {
   return bytes < 2 ** 20 ? `${bytes / 2 ** 10} KiB` : `${bytes / 2 ** 20} MiB`;
 }
 
-function describeKey({ method, keyId, version, serviceId, keyContext }: Inspection['wrappedKeys'][number]): string {
-  const pairs = Object.entries(keyContext).map(([name, value]) => `${name}=${value}`);
-  const service = serviceId === '' ? '' : ` at ${serviceId}`;
+function describeKey({ method, keyId, version, serviceId, keyContext }: Inspection['wrappedKeys'][number]): Words {
+  const pairs = Object.entries(keyContext).map(([name, value]) => words`${name}=${value}`);
+  const service = serviceId === '' ? noWords : words` at ${serviceId}`;
   // A key that has no versions, such as a key pair, says 0.
-  const ofVersion = version === 0 ? [] : [`version ${version}`];
-  return [`${method} ${keyId}${service}`, ...ofVersion, ...pairs].join(', ');
+  const ofVersion = version === 0 ? [] : [words`version ${version}`];
+  return joined([words`${method} ${keyId}${service}`, ...ofVersion, ...pairs], ', ');
 }

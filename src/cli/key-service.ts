@@ -68,7 +68,7 @@ async function open(args: Arguments): Promise<ServiceAccess> {
   secureDefaults.DEFAULT_MIN_VERSION = 'TLSv1.3';
   const development = token.developmentUser !== undefined;
   const fetch = tls === undefined ? {} : { fetch: await fetchBy(tls, dirname(path)) };
-  const jwk = await readKeyOf(token, dirname(path));
+  const jwk = await readKeyOf(token, path);
   const client = inConfiguration(path, () =>
     createKeyServiceClient({
       url,
@@ -131,11 +131,11 @@ async function readConfiguration(path: string): Promise<Configuration> {
 }
 
 /** The private key that a token configuration names, or `undefined`. */
-async function readKeyOf({ clientCredentials, serviceAccount }: TokenConfiguration, folder: string) {
+async function readKeyOf({ clientCredentials, serviceAccount }: TokenConfiguration, path: string) {
   const file: unknown = (clientCredentials ?? serviceAccount)?.keyFile;
   if (clientCredentials === undefined && serviceAccount === undefined) return undefined;
-  if (typeof file !== 'string') throw new FileError('ERR_CONFIGURATION', 'keyFile must be the name of a file');
-  return readJwk(resolve(folder, file));
+  if (typeof file !== 'string') throw new FileError('ERR_CONFIGURATION', `${path}: keyFile must be the name of a file`);
+  return readJwk(resolve(dirname(path), file));
 }
 
 function tokenSource(token: TokenConfiguration, jwk: JWK | undefined, path: string): TokenSource {

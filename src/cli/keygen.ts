@@ -14,6 +14,7 @@ import { passphraseOptions, readPassphrase } from './passphrases.ts';
 import { assertFolder, pipe } from './plan.ts';
 import { type Command, commonOptions } from './run.ts';
 import { printJson, say, standardOutput } from './standard-streams.ts';
+import { words } from './words.ts';
 
 /** Makes key pairs. */
 export const keygenCommand: Command = {
@@ -55,13 +56,13 @@ async function generate(args: Arguments): Promise<void> {
   const key = await generateEcdhKey({ extractable: true });
   const publicKey = exportEcdhPublicKey(key.publicKey);
   const text = await formatKeyFile(publicKey, await exportEcdhPrivateKey(key), new Date(), passphrase);
+  const content = encodeUtf8(text, 'key file');
   if (path === pipe) {
     // What is encrypted for a key that was not written is lost.
-    await standardOutput.write(text);
-    if (!args.has('quiet')) await say(`public key: ${publicKey}`);
+    await standardOutput.write(content);
+    if (!args.has('quiet')) await say(words`public key: ${publicKey}`);
     return;
   }
-  const content = encodeUtf8(text, 'key file');
   const options = { overwrite: args.has('force'), mode: 0o600 };
   await holding(removeTemporaries, () =>
     writeAtomically(path, options, async (file) => {
@@ -74,5 +75,5 @@ async function generate(args: Arguments): Promise<void> {
 
 async function printPublic(args: Arguments, publicKey: string, keyId: string, output?: string): Promise<void> {
   if (args.has('json')) await printJson({ publicKey, keyId, ...(output !== undefined && { output }) });
-  else await standardOutput.write(`${publicKey}\n`);
+  else await standardOutput.write(words`${publicKey}\n`);
 }

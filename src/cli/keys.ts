@@ -11,8 +11,8 @@ import { encrypt } from '../message/encrypt.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { askPassphrase, passphraseFrom, readPassphrase } from './passphrases.ts';
-import { printable } from './terminal.ts';
 import { readText } from './text-file.ts';
+import { words } from './words.ts';
 
 /** How to say who will be able to decrypt. */
 export const recipientOptions: readonly Option[] = [
@@ -134,7 +134,7 @@ async function parsePrivateKey(path: string, text: string, passphrase: string | 
   const line = keyLine(text);
   if (line?.startsWith('bullask1.')) return importEcdhPrivateKey(line).catch(renameInvalid(path));
   if (!line?.startsWith('bulla1.')) throw notAKeyFile(path);
-  const given = passphrase ?? (await askPassphrase(`Passphrase of ${printable(path)}: `));
+  const given = passphrase ?? (await askPassphrase(words`Passphrase of ${path}: `));
   const { plaintext, header } = await decrypt(line, { keyring: passphraseKeyring({ passphrase: given }) });
   const key = keyLine(new TextDecoder().decode(plaintext));
   plaintext.fill(0);

@@ -14,6 +14,7 @@ import { rewrapCommand } from './rewrap.ts';
 import { type Command, sayFailure } from './run.ts';
 import { keysCommand } from './service-keys.ts';
 import { say, standardError, standardOutput } from './standard-streams.ts';
+import { type Words, words } from './words.ts';
 
 const commands: readonly Command[] = [
   keygenCommand,
@@ -29,7 +30,7 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
     await standardError.write(generalHelp(commands));
     return exitCodes.usage;
   }
-  if (name === '--version' || name === '-V') return print(`bulla ${version()}\n`);
+  if (name === '--version' || name === '-V') return print(words`bulla ${version()}\n`);
   if (name === '--help' || name === '-h') return print(generalHelp(commands));
   if (name === 'help') return print(args[0] === undefined ? generalHelp(commands) : commandHelp(commandOf(args[0])));
   const command = commandOf(name);
@@ -45,7 +46,7 @@ function commandOf(name: string): Command {
   return command;
 }
 
-async function print(text: string): Promise<number> {
+async function print(text: Words): Promise<number> {
   await standardOutput.write(text);
   return exitCodes.success;
 }
@@ -63,7 +64,8 @@ try {
   await sayFailure(failure);
   const command = commands.find(({ name }) => name === process.argv[2]);
   const help = command === undefined ? 'bulla --help' : `bulla ${command.name} --help`;
-  if (failure.exitCode === exitCodes.usage) await say(`bulla: ${help} says how it is used`);
+  if (failure.exitCode === exitCodes.usage && failure.hint === undefined)
+    await say(words`bulla: ${help} shows the usage`);
   exitCode = failure.exitCode;
 }
 // All that was written has arrived. A pipe that nobody closes, or a connection that is kept for a next request, must not keep the process.

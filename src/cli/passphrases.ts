@@ -6,6 +6,7 @@ import { decodeUtf8 } from '../lib/utf8.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { FileError, UsageError } from './failure.ts';
 import { askHidden } from './terminal.ts';
+import { type Words, words } from './words.ts';
 
 /** How to give a passphrase. Never as an argument: those are visible to everybody on the machine. */
 export const passphraseOptions: readonly Option[] = [
@@ -35,15 +36,15 @@ export async function readPassphrase(
   if (fd !== undefined) return passphraseFrom(args, fd);
   if (!args.has(name)) return undefined;
   const what = name === 'passphrase' ? 'Passphrase' : 'New passphrase';
-  const typed = await askPassphrase(`${what}: `);
-  if (asked === 'twice' && (await askPassphrase(`${what} again: `)) !== typed) {
+  const typed = await askPassphrase(words`${what}: `);
+  if (asked === 'twice' && (await askPassphrase(words`${what} again: `)) !== typed) {
     throw new UsageError('The two passphrases differ');
   }
   return typed;
 }
 
 /** Asks for a passphrase on the terminal. */
-export async function askPassphrase(question: string): Promise<string> {
+export async function askPassphrase(question: Words): Promise<string> {
   return passphraseOf(await askHidden(question));
 }
 

@@ -21,8 +21,8 @@ import { newPassphraseOptions, passphraseOptions } from './passphrases.ts';
 import { type Job, outputOptions, pipe, planJobs } from './plan.ts';
 import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { say } from './standard-streams.ts';
-import { printable } from './terminal.ts';
 import { textEncoder } from './text-form.ts';
+import { words } from './words.ts';
 
 /** Replaces wrapped keys. */
 export const rewrapCommand: Command = {
@@ -66,7 +66,7 @@ and run the command again.`,
   async run(args) {
     const jobs = await plan(args);
     if (jobs.length === 0 && !args.has('json') && !args.has('quiet'))
-      await say('bulla: no file in these folders ends in .bulla');
+      await say(words`bulla: no file in these folders ends in .bulla`);
     if (!args.has('text') && !args.has('dry-run')) assertNoTerminal(args, jobs);
     const context = args.all('context').length === 0 ? undefined : args.pairs('context');
     const dropped = args.all('drop');
@@ -147,15 +147,15 @@ async function rewrapOne(
   const { beginning, rest } = await readBeginning(input.stream());
   try {
     const { wrappedKeys } = inspect(beginning);
-    const shown = printable(shownPath(job.input));
+    const shown = shownPath(job.input);
     if (newest !== undefined && wrappedKeys.some((key) => isNewest(key, newest))) {
-      return { words: `${shown}: under the newest version already`, rewrapped: false };
+      return { words: words`${shown}: under the newest version already`, rewrapped: false };
     }
     const missing = args.has('recursive') ? undefined : missingOf(args.all('drop'), wrappedKeys);
     if (missing !== undefined) throw new DropError(`The message has no wrapped key ${missing} to drop`);
     if (args.has('dry-run')) {
       await rewrap(beginning, options);
-      return { words: `${shown}: would be re-wrapped`, rewrapped: false };
+      return { words: words`${shown}: would be re-wrapped`, rewrapped: false };
     }
     const overwrite = args.has('in-place') || args.has('force');
     const asText = args.has('text') || (args.has('in-place') && input.path === undefined);
@@ -163,7 +163,7 @@ async function rewrapOne(
       input.path !== undefined && !asText && (await isRegularOutput(job.output))
         ? await rewrapFile(input.path, job.output, { ...options, overwrite, onProgress: bar.update })
         : await rewrapStream();
-    return { words: `${printable(shownPath(job.output))}: re-wrapped`, rewrapped: true, notKept };
+    return { words: words`${shownPath(job.output)}: re-wrapped`, rewrapped: true, notKept };
 
     async function rewrapStream() {
       const rewrapped = prepend([await rewrap(beginning, options)], rest);

@@ -8,7 +8,8 @@ import { describeFailure, exitCodes, type Failure } from './failure.ts';
 import { holding } from './interruption.ts';
 import { type Job, pipe } from './plan.ts';
 import { printJson, say } from './standard-streams.ts';
-import { type ProgressBar, printable, progressBar, silentBar } from './terminal.ts';
+import { type ProgressBar, progressBar, silentBar } from './terminal.ts';
+import { noWords, type Words, words } from './words.ts';
 
 /** What every command that works on files knows. */
 export const commonOptions: readonly Option[] = [
@@ -39,7 +40,7 @@ export interface Work {
 
 /** What is printed of a result: for programs as it is, for people as `words`. */
 export interface Result {
-  readonly words: string;
+  readonly words: Words;
   /** What the new file could not take from the one that it replaced. */
   readonly notKept?: readonly NotKept[];
   readonly [name: string]: unknown;
@@ -79,20 +80,20 @@ class Run {
   constructor(args: Arguments, total: number, together: boolean) {
     this.#args = args;
     this.#total = total;
-    if (together) this.bar = progressBar(`${total} files`, args.has('json') || args.has('quiet'), 'files');
+    if (together) this.bar = progressBar(words`${total} files`, args.has('json') || args.has('quiet'), 'files');
   }
 
   async one(job: Job, work: (work: Work) => Promise<Result>): Promise<void> {
     const [json, quiet] = [this.#args.has('json'), this.#args.has('quiet')];
-    const bar = this.bar ?? progressBar(shownPath(job.input), json || quiet);
+    const bar = this.bar ?? progressBar(words`${shownPath(job.input)}`, json || quiet);
     const own = this.bar === undefined ? bar : silentBar;
     try {
       if (job.failure !== undefined) throw job.failure;
-      const { words, notKept = [], ...result } = await work({ job, bar: own });
+      const { words: said, notKept = [], ...result } = await work({ job, bar: own });
       bar.clear();
       if (json) await printJson({ ...named(job), ...result, ...(notKept.length > 0 && { notKept }) });
-      else if (!quiet && words !== '' && job.output !== pipe) await say(words);
-      if (notKept.length > 0) await say(`bulla: ${printable(shownPath(job.output))}: ${describeNotKept(notKept)}`);
+      else if (!quiet && said.length > 0 && job.output !== pipe) await say(said);
+      if (notKept.length > 0) await say(words`bulla: ${shownPath(job.output)}: ${describeNotKept(notKept)}`);
     } catch (error) {
       bar.clear();
       await this.#failed(describeFailure(error, this.#args), job);
@@ -110,10 +111,11 @@ class Run {
 }
 
 function describeNotKept(notKept: readonly NotKept[]): string {
-  const [link, ...others] = notKept.includes('hard links') ? ['it has other names, which keep the old content'] : [];
   const lost = notKept.filter((what) => what !== 'hard links');
-  const owner = lost.length === 0 ? [] : [`its ${lost.join(' and ')} could not be kept`];
-  return [...owner, ...(link === undefined ? [] : [link]), ...others].join('; ');
+  return [
+    ...(lost.length > 0 ? [`its ${lost.join(' and ')} could not be kept`] : []),
+    ...(lost.length < notKept.length ? ['it has other names, which keep the old content'] : []),
+  ].join('; ');
 }
 
 function named({ input, output }: Job) {
@@ -126,7 +128,7 @@ function named({ input, output }: Job) {
 /** Says what failed, and on a second line what to do about it. */
 export async function sayFailure({ code, message, hint }: Failure, input?: string): Promise<void> {
   const isNamed = input === undefined || input === pipe || message.endsWith(`: ${input}`);
-  const where = isNamed ? '' : `${printable(input)}: `;
-  await say(`bulla: ${where}${printable(message)} (${code})`);
-  if (hint !== undefined) await say(`bulla: ${hint}`);
+  const where = isNamed ? noWords : words`${input}: `;
+  await say(words`bulla: ${where}${message} (${code})`);
+  if (hint !== undefined) await say(words`bulla: ${hint}`);
 }

@@ -6,7 +6,7 @@ import { exitCodes, UsageError } from './failure.ts';
 import { serviceOptions } from './keys.ts';
 import { type Command, commonOptions } from './run.ts';
 import { printJson, standardOutput } from './standard-streams.ts';
-import { printable } from './terminal.ts';
+import { joined, type Words, words } from './words.ts';
 
 const keyServiceOption = serviceOptions.find(({ name }) => name === 'key-service') as Option;
 
@@ -149,18 +149,18 @@ function required(args: Arguments, name: string): number {
 
 async function print(key: KeyDescription, args: Arguments): Promise<void> {
   if (args.has('json')) return printJson(key);
-  const aliases = key.aliases.map((alias) => ` alias:${alias}`).join('');
-  const head = `${key.key_id}${aliases}  ${key.state}, tenant ${key.tenant}, floor ${key.floor}`;
+  const aliases = joined(key.aliases.map((alias) => words` alias:${alias}`));
+  const head = words`${key.key_id}${aliases}  ${key.state}, tenant ${key.tenant}, floor ${key.floor}`;
   const lines = [
     head,
-    ...(key.description === '' ? [] : [`  ${key.description}`]),
-    `  rotation: ${describeRotation(key.rotation)}`,
-    ...(key.deletion === null ? [] : [`  deletion: ${describeDeletion(key.deletion)}`]),
+    ...(key.description === '' ? [] : [words`  ${key.description}`]),
+    words`  rotation: ${describeRotation(key.rotation)}`,
+    ...(key.deletion === null ? [] : [words`  deletion: ${describeDeletion(key.deletion)}`]),
     ...key.versions.map(({ version, state, created, uses }) => {
-      return `  version ${String(version).padEnd(4)} ${state.padEnd(17)} ${dateOf(created)}  ${uses} uses`;
+      return words`  version ${String(version).padEnd(4)} ${state.padEnd(17)} ${dateOf(created)}  ${uses} uses`;
     }),
   ];
-  await standardOutput.write(lines.map((line) => `${printable(line)}\n`).join(''));
+  await standardOutput.write(joined(lines.map((line) => words`${line}\n`)));
 }
 
 function describeRotation({ max_age_days: days, max_uses: uses }: RotationPolicy): string {
@@ -171,11 +171,12 @@ function describeRotation({ max_age_days: days, max_uses: uses }: RotationPolicy
   return limits.join(' or ') || 'only when asked for';
 }
 
-function describeDeletion({ version, days, requested_by, requested, approved_by, destroy_at }: KeyDeletion): string {
+function describeDeletion({ version, days, requested_by, requested, approved_by, destroy_at }: KeyDeletion): Words {
   const what = version === null ? 'the key with all versions' : `version ${version}`;
-  const by = `asked for by ${requested_by} on ${dateOf(requested)}`;
-  if (destroy_at !== null) return `${what}, destroyed on ${dateOf(destroy_at)}; ${by}, approved by ${approved_by}`;
-  return `${what}, ${by}; destroyed ${days} days after somebody else approves it`;
+  const by = words`asked for by ${requested_by} on ${dateOf(requested)}`;
+  const approver = approved_by ?? 'somebody else';
+  if (destroy_at !== null) return words`${what}, destroyed on ${dateOf(destroy_at)}; ${by}, approved by ${approver}`;
+  return words`${what}, ${by}; destroyed ${days} days after somebody else approves it`;
 }
 
 function dateOf(seconds: number): string {

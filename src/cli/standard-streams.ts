@@ -3,6 +3,8 @@
 import { write as writeToDescriptor } from 'node:fs';
 import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
+import { escaped } from '../lib/display.ts';
+import { ownText, type Words, words } from './words.ts';
 
 const write = promisify(writeToDescriptor);
 const again = 10;
@@ -22,8 +24,8 @@ export class StandardStream {
   }
 
   /** Resolves when all of it is written. Rejects with the system's error; after one that failed, every other fails alike, so that nothing is missing in the middle. */
-  write(data: string | Uint8Array): Promise<void> {
-    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+  write(data: Words | Uint8Array): Promise<void> {
+    const bytes = data instanceof Uint8Array ? data : Buffer.from(data.toString());
     const written = this.#last.then(() => this.#writeAll(bytes));
     this.#last = written.catch(() => {});
     return written;
@@ -59,11 +61,11 @@ export const standardOutput = new StandardStream(1, 'standard output');
 export const standardError = new StandardStream(2, 'standard error');
 
 /** Writes a line to standard error. Nobody has to listen: a failure is none of the work's. */
-export async function say(text: string): Promise<void> {
-  await standardError.write(`${text}\n`).catch(() => {});
+export async function say(text: Words): Promise<void> {
+  await standardError.write(words`${text}\n`).catch(() => {});
 }
 
-/** One line of JSON on standard output. */
+/** One line of JSON on standard output, in which what nobody would see is escaped. */
 export function printJson(value: unknown): Promise<void> {
-  return standardOutput.write(`${JSON.stringify(value)}\n`);
+  return standardOutput.write(ownText(`${escaped(JSON.stringify(value))}\n`));
 }

@@ -1,18 +1,11 @@
-/** What a terminal shows: text made harmless, a progress bar, and hidden prompts. */
+/** What a terminal shows besides lines: a progress bar, and hidden prompts. */
 
 import { closeSync, openSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
 import { FileError } from './failure.ts';
 import { endBy, hold } from './interruption.ts';
 import { standardError } from './standard-streams.ts';
-
-/** Text that others wrote, with everything in it that a terminal would obey made visible. */
-export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    const code = (character.codePointAt(0) as number).toString(16);
-    return `\\u{${code}}`;
-  });
-}
+import { noWords, ownText, type Words, words } from './words.ts';
 
 /** A bar on a terminal, nothing anywhere else. */
 export interface ProgressBar {
@@ -24,15 +17,16 @@ export interface ProgressBar {
 
 const redrawAfter = 100;
 const barWidth = 24;
+const clearLine = ownText('\r\x1b[K');
 
 /** A bar that nobody sees. */
 export const silentBar: ProgressBar = { update: () => {}, clear: () => {} };
 
 /** A progress bar for one file, or for many, on standard error if that is a terminal and nobody asked for silence. */
-export function progressBar(label: string, silent: boolean, unit: 'bytes' | 'files' = 'bytes'): ProgressBar {
+export function progressBar(label: Words, silent: boolean, unit: 'bytes' | 'files' = 'bytes'): ProgressBar {
   if (silent || !standardError.isTerminal) return silentBar;
   const format = unit === 'bytes' ? formatBytes : (files: number) => `${Math.round(files)} files`;
-  const draw = (text: string) => void standardError.write(`\r\x1b[K${text}`).catch(() => {});
+  const draw = (text: Words) => void standardError.write(words`${clearLine}${text}`).catch(() => {});
   const begun = performance.now();
   let drawn = begun;
   let shown = false;
@@ -43,11 +37,10 @@ export function progressBar(label: string, silent: boolean, unit: 'bytes' | 'fil
       drawn = now;
       shown = true;
       const rate = `${format((done / (now - begun)) * 1000)}/s`;
-      const text = `${bar(done, total)} ${rate}  ${printable(label)}`;
-      draw(text.slice(0, (process.stderr.columns || 80) - 1));
+      draw(words`${bar(done, total)} ${rate}  ${label}`.cut((process.stderr.columns || 80) - 1));
     },
     clear() {
-      if (shown) draw('');
+      if (shown) draw(noWords);
     },
   };
 }
@@ -72,7 +65,7 @@ export function formatBytes(bytes: number): string {
 }
 
 /** Asks on the terminal that controls the process, whatever standard input is, and shows nothing of the answer, which is bytes. */
-export async function askHidden(question: string): Promise<Uint8Array> {
+export async function askHidden(question: Words): Promise<Uint8Array> {
   const { input, output, close } = openTerminal();
   const restore = () => void input.setRawMode(false);
   const release = hold(restore);
@@ -80,7 +73,7 @@ export async function askHidden(question: string): Promise<Uint8Array> {
   try {
     // Before the question: an answer that is typed at once must not be seen either.
     input.setRawMode(true);
-    output.write(question);
+    output.write(question.toString());
     return await readLine(input);
   } finally {
     process.off('exit', restore);

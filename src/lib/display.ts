@@ -6,9 +6,8 @@
  */
 const unseen = /(?!\p{Variation_Selector})[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
-/** Letters that are written from right to left. */
-const rightToLeft =
-  /[\p{Script=Hebrew}\p{Script=Arabic}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u;
+/** Where Unicode puts what is written from right to left, assigned already or not (DerivedBidiClass.txt, the defaults of R and AL). */
+const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
 /**
  * A text that cannot reorder, hide or imitate what stands around it. What nobody would see becomes visible, as in `[U+202E]`. The joiners of emoji and of Indic and
@@ -25,4 +24,12 @@ export function visible(text: string): string {
 export function isolated(text: string): string {
   const shown = visible(text);
   return rightToLeft.test(shown) ? `\u2068${shown}\u2069` : shown;
+}
+
+/** JSON with the same contents, in which what nobody would see is an escape, as in `\u202e`. */
+export function escaped(json: string): string {
+  return json.replace(unseen, (character) => {
+    const units = Array.from({ length: character.length }, (_, i) => character.charCodeAt(i));
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+  });
 }

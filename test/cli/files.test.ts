@@ -195,7 +195,7 @@ describe('context and metadata', () => {
     const { stdout } = await place.ok(['inspect', 'a.bulla']);
     const text = stdout.toString();
     expect(text).toContain('unverified');
-    expect(text).toMatch(/metadata +by=\\u\{1b\}\[31mMallory/);
+    expect(text).toMatch(/metadata +by=\[U\+001B\]\[31mMallory/);
     expect(text).toMatch(/context +id=…/);
     expect(text).toMatch(/plaintext +5 B/);
     expect(text).toMatch(/^ {2}segment size +256 KiB$/m);

@@ -1,7 +1,7 @@
 // What is shown to people cannot reorder, hide or imitate what stands around it.
 
 import { describe, expect, test } from 'vitest';
-import { isolated, visible } from '../../src/lib/display.ts';
+import { escaped, isolated, visible } from '../../src/lib/display.ts';
 
 describe('a text from elsewhere', () => {
   test.each([
@@ -27,4 +27,27 @@ describe('a text from elsewhere', () => {
     expect(visible('שלום.png')).toBe('שלום.png');
     expect(isolated('שלום.png')).toBe('\u2068שלום.png\u2069');
   });
+
+  test.each([
+    '\u05d0',
+    '\u0627',
+    '\u07ca',
+    '\u0800',
+    '\u0840',
+    '\u08a0',
+    '\ufb2a',
+    '\ufe8d',
+    '\u{10900}',
+    '\u{10d00}',
+    '\u{1e900}',
+  ])('%j is isolated, whatever its script', (letter) => expect(isolated(letter)).toBe(`\u2068${letter}\u2069`));
+
+  test.each(['evil\u202egnp', 'a\u001b\u009b', 'tag \u{e0041}', 'half \ud800', 'Grüße 😀', '"\\'])(
+    '%j is the same in JSON, with escapes for what is unseen',
+    (text) => {
+      const json = escaped(JSON.stringify({ text }));
+      expect(JSON.parse(json)).toEqual({ text });
+      expect(visible(json)).toBe(json);
+    },
+  );
 });
