@@ -2,12 +2,12 @@
 
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
 import { ReadableStream, TransformStream } from 'node:stream/web';
 import { decryptStream, encryptStream, isBullaError } from 'bulla';
 import { type EcdhPrivateKey, type EcdhPublicKey, ecdhKeyring } from 'bulla/keyrings/ecdh';
 import { OperatorError } from './errors.ts';
 import { decodeBase64url, encodeBase64url, encodeUtf8 } from './lib/bytes.ts';
+import { writeNewFile } from './lib/files.ts';
 import type { RootKey } from './root-key/root-key.ts';
 import { sealedSecretOf } from './root-key/sealed-rows.ts';
 import { softwareRootKey } from './root-key/software.ts';
@@ -35,7 +35,7 @@ export interface BackupOptions extends BackupInfo {
   readonly out: string;
 }
 
-/** Writes a backup to a new file, with all secrets under a key that lies in it. The number of rows. */
+/** Writes a backup to a new file, with all secrets under a key that lies in it. The number of rows. Never replaces a file. */
 export async function writeBackup(store: Store, rootKey: RootKey, options: BackupOptions): Promise<number> {
   const { recipients, out, checkpoint, serviceId } = options;
   const bytes = new Uint8Array(randomBytes(32));
@@ -61,7 +61,7 @@ export async function writeBackup(store: Store, rootKey: RootKey, options: Backu
     await writer.abort(error).catch(() => undefined);
     throw error;
   });
-  await Promise.all([dumped, writeFile(out, encrypted)]);
+  await Promise.all([dumped, writeNewFile(out, encrypted).catch(refuse(out))]);
   return rows;
 }
 
@@ -157,17 +157,10 @@ async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<st
   if (rest !== '') throw new OperatorError('The backup is cut');
 }
 
-async function writeFile(out: string, stream: ReadableStream<Uint8Array>): Promise<void> {
-  const temporary = `${out}.${process.pid}.tmp`;
-  const file = await open(temporary, 'wx', 0o600);
-  try {
-    for await (const chunk of stream) await file.write(chunk);
-    await file.sync();
-    await file.close();
-    await rename(temporary, out);
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    await rm(temporary, { force: true });
+function refuse(out: string): (error: NodeJS.ErrnoException) => never {
+  return (error) => {
+    if (error.code === 'EEXIST') throw new OperatorError(`${out} exists already, and a backup never replaces a file`);
+    if (error.syscall !== undefined) throw new OperatorError(`${out} cannot be written: ${error.code}`);
     throw error;
-  }
+  };
 }
