@@ -5,7 +5,14 @@ import { browserProjects, nodeProjects } from './test/support/projects.ts';
 
 const suite = {
   include: ['test/**/*.test.ts'],
-  exclude: ['test/wycheproof/**', 'test/cli/**', 'test/node/**', 'test/service/**', 'test/**/*.service.test.ts'],
+  exclude: [
+    'test/wycheproof/**',
+    'test/cli/**',
+    'test/postgres/**',
+    'test/node/**',
+    'test/service/**',
+    'test/**/*.service.test.ts',
+  ],
   nodeOnly: ['test/architecture/**', 'test/reference/**'],
 };
 

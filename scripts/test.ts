@@ -11,6 +11,7 @@ const suites = [
   'test:clauses',
   'test:unit',
   'test:browsers',
+  'test:fields',
   'test:client',
   'test:client:browsers',
   'test:cli',

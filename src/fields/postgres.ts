@@ -1,0 +1,84 @@
+/** Encrypted columns under every ORM on PostgreSQL: a seam in the driver `pg` that seals parameters and opens results. */
+
+import { assert } from '../lib/assert.ts';
+import { type Fields, tablesOf } from './define.ts';
+import { engineOf, type FieldEncryption } from './encryption.ts';
+import { encryptedClientClass, type PgClientClass, runWithTenant, Seam } from './postgres/client.ts';
+import { dataKeyTables, tableSql } from './postgres/ddl.ts';
+
+export { type DataKeyPool, postgresDataKeyStore } from './postgres/data-key-store.ts';
+
+/** What is used of the module `pg`. */
+export interface PgModule {
+  readonly Client: PgClientClass;
+  readonly Pool: new (...args: readonly never[]) => object;
+  readonly types: { getTypeParser(oid: number, format?: never): (text: string) => unknown };
+}
+
+const seams = new WeakMap<object, Seam>();
+
+function seamOf(encryption: unknown): Seam {
+  const engine = engineOf(encryption);
+  const seam = seams.get(engine) ?? new Seam(engine);
+  seams.set(engine, seam);
+  return seam;
+}
+
+/**
+ * The module `pg` with a `Client` and a `Pool` whose statements go through the seam: parameters of encrypted columns are sealed, equality with them becomes equality with their blind index, and
+ * results are opened. What cannot be answered rejects with `ERR_FIELD_QUERY`, which says what to do instead, and is not sent. Needs the package `libpg-query`.
+ *
+ * Whoever reaches the database by another way reads records, and is stopped by the checks of {@link fieldsSql} from writing plaintext.
+ *
+ * @example
+ * const { Pool } = encryptedPg(pg, encryption);
+ * const prisma = new PrismaClient({ adapter: new PrismaPg(new Pool({ connectionString })) });
+ */
+export function encryptedPg<Module extends PgModule, Of extends Fields>(
+  pg: Module,
+  encryption: FieldEncryption<Of>,
+): Module {
+  const { Client: Plain, Pool: PlainPool, types } = pg;
+  assert(typeof Plain === 'function' && typeof PlainPool === 'function', 'pg', 'the module pg');
+  const Client = encryptedClientClass(Plain, seamOf(encryption), types as never);
+  const Pool = class extends (PlainPool as new (options: object) => object) {
+    constructor(options: object) {
+      super({ ...options, Client });
+    }
+  };
+  return { ...pg, Client, Pool } as Module;
+}
+
+/** What is used of a pool of `pg`. */
+export interface PgPool {
+  readonly totalCount: number;
+}
+
+/**
+ * The same for a pool that is there: the connections that it opens from now on go through the seam. It must not have opened any. Throws a `TypeError` otherwise.
+ *
+ * @example
+ * const pool = encryptedPool(new pg.Pool({ connectionString }), pg, encryption);
+ */
+export function encryptedPool<Pool extends PgPool, Of extends Fields>(
+  pool: Pool,
+  pg: PgModule,
+  encryption: FieldEncryption<Of>,
+): Pool {
+  assert(pool.totalCount === 0, 'pool', 'one that has opened no connection yet');
+  const own = pool as { Client?: PgClientClass };
+  assert(typeof own.Client === 'function', 'pool', 'a Pool of pg');
+  own.Client = encryptedClientClass(own.Client, seamOf(encryption), pg.types as never);
+  return pool;
+}
+
+/** Runs a function for a tenant: its statements, and those of what it calls, seal, open and search that tenant's cells. */
+export function withTenant<Result>(tenant: string, work: () => Result): Result {
+  assert(typeof tenant === 'string' && tenant !== '', 'tenant', 'a string of 1 to 256 bytes');
+  return runWithTenant(tenant, work);
+}
+
+/** The statements that {@link Fields} need in a database, to be put into migrations: tables of data keys, index columns, unique indexes, checks. Encrypted columns are of the type bytea. */
+export function fieldsSql(fields: Fields): readonly string[] {
+  return [...dataKeyTables, ...[...tablesOf(fields).values()].flatMap(tableSql)];
+}

@@ -1,0 +1,176 @@
+/** From the text of a statement to what has to be done for it. */
+
+import type { TableDefinition } from '../define.ts';
+import type { Catalog } from './catalog.ts';
+import { asKind, kindOf, list, locationOf, type Node } from './nodes.ts';
+import type { Parse } from './parser.ts';
+import { type HiddenColumn, type Plan, refusal, type SearchStep } from './plan.ts';
+import { Queries, type Selected } from './queries.ts';
+import { identityColumns, TableNames } from './scope.ts';
+import { quoted, SqlText } from './sql-text.ts';
+import { analyseWrite } from './writes.ts';
+
+/** Statements that read and write no values, or none that this could see. */
+const harmless =
+  /^(Transaction|VariableSet|VariableShow|Discard|Listen|Unlisten|Notify|Deallocate|Close|Fetch|CheckPoint|Vacuum|Create|Alter|Drop|Rename|Comment|Grant|Index|Truncate|Lock|Define|Reassign|Refresh|Do|Call|SecLabel|Constraints|Set|ClusterS|Cluster|Reindex)/;
+/** Of those, some that do. */
+const harmful = /^(CreateTableAs|DeclareCursor|Copy|Prepare|Execute|Merge|View|Rule)/;
+
+/** Analyses a text. Throws `ERR_FIELD_QUERY` for what cannot be answered. */
+export function analyse(text: string, parse: Parse, tables: Iterable<TableDefinition>, catalog: Catalog): Plan {
+  const { statements, tokens } = parse(text);
+  const names = new TableNames(tables);
+  const plans = statements.map((node) => planOf(node, new SqlText(text, tokens), names, catalog));
+  const untouched: Plan = {
+    text,
+    touched: false,
+    draws: [],
+    seals: [],
+    searches: [],
+    hidden: [],
+    outputs: undefined,
+    uses: new Map(),
+  };
+  if (plans.length <= 1) return plans[0] ?? untouched;
+  if (plans.some(({ touched }) => touched))
+    throw refusal('several statements in one text, and encrypted columns in them', 'Send them one by one');
+  return untouched;
+}
+
+function planOf(node: Node, text: SqlText, names: TableNames, catalog: Catalog): Plan {
+  const kind = kindOf(node);
+  const queries = new Queries(names, catalog, text);
+  queries.onWrite((write, ctes) => analyseWrite(queries, write, ctes).outputs);
+  if (kind === 'ExplainStmt') {
+    const inner = planOf((node[kind]?.['query'] ?? {}) as Node, text, names, catalog);
+    return {
+      ...inner,
+      hidden: [],
+      outputs: [],
+      searches: inner.searches.map((step) => ({ ...step, group: undefined })),
+    };
+  }
+  if (kind === 'SelectStmt')
+    return finish(queries, queries.select(node[kind] ?? {}, undefined, new Map(), true), node[kind] ?? {}, 'select');
+  if (kind === 'InsertStmt' || kind === 'UpdateStmt' || kind === 'DeleteStmt') {
+    return finish(queries, analyseWrite(queries, node, new Map()), node[kind] ?? {}, 'returning');
+  }
+  if ((!harmless.test(kind) || harmful.test(kind)) && mentions(node, names)) {
+    throw refusal(`${kind.replace('Stmt', '')} with an encrypted table`, 'Use SELECT, INSERT, UPDATE and DELETE');
+  }
+  return {
+    text: text.toString(),
+    touched: false,
+    draws: [],
+    seals: [],
+    searches: [],
+    hidden: [],
+    outputs: undefined,
+    uses: new Map(),
+  };
+}
+
+/** Whether an encrypted table stands anywhere in a node. */
+function mentions(node: unknown, names: TableNames): boolean {
+  if (typeof node !== 'object' || node === null) return false;
+  const range = asKind(node, 'RangeVar') ?? ('relname' in node ? (node as Record<string, unknown>) : undefined);
+  if (range !== undefined && names.find(range) !== undefined) return true;
+  return Object.values(node).some((value) => mentions(value, names));
+}
+
+function finish(
+  queries: Queries,
+  selected: Selected,
+  inside: Record<string, unknown>,
+  form: 'select' | 'returning',
+): Plan {
+  const { text, changes, sources } = queries;
+  const opened = selected.outputs.filter(({ origin }) => origin.field !== undefined);
+  const mayCheck = form === 'select' && canTakeColumns(inside, selected);
+  const groups = mayCheck ? selected.groups : [];
+  const hidden: HiddenColumn[] = [];
+  const added: string[] = [];
+  const add = (source: object, column: string): void => {
+    if (hidden.some((one) => one.source === source && one.column === column)) return;
+    const name = `__bulla_${hidden.length}`;
+    hidden.push({ source, column });
+    added.push(`, ${nameIn(selected, source, column)} AS ${quoted(name)}`);
+  };
+  for (const { origin } of opened) for (const column of identityColumns(origin.table)) add(origin.source, column);
+  const { seals, searches, draws } = changes.finish();
+  for (const { field, group } of searches) {
+    if (group === undefined || !groups.includes(group)) continue;
+    for (const column of [...identityColumns(field.table), field.column]) add(group.source, column);
+  }
+  if (added.length > 0) insertColumns(text, inside, form, added.join(''));
+  return {
+    text: text.toString(),
+    touched: sources.some(({ table }) => table !== undefined),
+    draws,
+    seals,
+    searches: searches.map((step) => checked(step, groups)),
+    hidden,
+    ...outputsOf(selected, queries),
+  };
+}
+
+function checked(step: SearchStep, groups: readonly object[]): SearchStep {
+  return step.group === undefined || groups.includes(step.group) ? step : { ...step, group: undefined };
+}
+
+/** Whether columns can be added to a select list without changing what it selects. */
+function canTakeColumns(inside: Record<string, unknown>, { targets, groups }: Selected): boolean {
+  const isGrouped = ['groupClause', 'havingClause', 'distinctClause'].some((name) => inside[name] !== undefined);
+  if (isGrouped || groups.length === 0 || targets.length === 0) return false;
+  return !list(inside['targetList']).some(callsFunction);
+}
+
+/** A function may be an aggregate: nobody but the server knows. */
+function callsFunction(node: unknown): boolean {
+  if (typeof node !== 'object' || node === null) return false;
+  const call = asKind(node, 'FuncCall');
+  if (call !== undefined && call['over'] === undefined) return true;
+  return kindOf(node) !== 'SubLink' && Object.values(node).some(callsFunction);
+}
+
+/** What a column of a table is called where a query is selected from. */
+function nameIn({ scope }: Selected, source: object, column: string): string {
+  for (const { alias, columns } of scope.relations) {
+    for (const [name, origin] of columns) {
+      if (origin.source === source && origin.column === column) return quoted(alias, name);
+    }
+  }
+  throw refusal(
+    `the subquery does not select ${column}, to which the cells are bound`,
+    'Select the primary key with the encrypted columns',
+  );
+}
+
+function insertColumns(
+  text: SqlText,
+  inside: Record<string, unknown>,
+  form: 'select' | 'returning',
+  columns: string,
+): void {
+  const first = asKind(list(inside['targetList'])[0], 'ResTarget') ?? {};
+  const at = form === 'select' ? text.fromStart(locationOf(first)) : text.end;
+  if (at === undefined) throw refusal('a SELECT without FROM', 'Name the table');
+  text.replace(at, at, `${columns} `);
+}
+
+/** Which use of a table each column is of: by the table where it is used once, and by the place of the column otherwise. */
+function outputsOf(selected: Selected, { sources }: Queries): Pick<Plan, 'outputs' | 'uses'> {
+  const uses = new Map<TableDefinition, object>();
+  let isTwice = false;
+  for (const { table, columns } of sources) {
+    const source = [...columns.values()][0]?.source;
+    if (table === undefined || source === undefined) continue;
+    if (!selected.outputs.some(({ origin }) => origin.source === source)) continue;
+    isTwice ||= uses.has(table);
+    uses.set(table, source);
+  }
+  if (!isTwice) return { outputs: undefined, uses };
+  if (selected.targets.includes('star'))
+    throw refusal('* stands for two uses of one encrypted table', 'Name the columns');
+  return { uses, outputs: selected.targets.map((target) => (target === 'star' ? undefined : target?.origin.source)) };
+}

@@ -1,0 +1,93 @@
+/** What a database says about encrypted tables: numbers of tables and columns, types of keys, defaults. */
+
+import type { Field, TableDefinition } from '../define.ts';
+import type { RowColumn } from '../rows.ts';
+import { identityColumns } from './scope.ts';
+import { quoted } from './sql-text.ts';
+
+/** How a value is drawn that the database makes. */
+export interface Draw {
+  /** An SQL expression. */
+  readonly expression: string;
+  /** Whether the column takes values only when that is said (`GENERATED ALWAYS AS IDENTITY`). */
+  readonly always: boolean;
+}
+
+/** See the head of this file. */
+export interface Catalog {
+  /** The field of a result's column. */
+  fieldOf(tableOid: number, columnNumber: number): Field | undefined;
+  /** How a column's value is drawn, where the database makes it. */
+  drawOf(table: TableDefinition, column: string): Draw | undefined;
+  /** The columns of a table's primary key with their types. */
+  rowColumns(table: TableDefinition): readonly RowColumn[];
+}
+
+/** Runs a statement and gives its rows as arrays of text. */
+export type RunSql = (text: string, values: readonly unknown[]) => Promise<readonly (readonly (string | null)[])[]>;
+
+const sql = `select n.nspname, c.relname, c.oid, a.attname, a.attnum, a.attidentity, t.typname,
+  pg_get_expr(d.adbin, d.adrelid), pg_get_serial_sequence(quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname),
+  coalesce(l.collisdeterministic, true)
+from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+  join pg_type t on t.oid = a.atttypid left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
+  left join pg_collation l on l.oid = a.attcollation
+where a.attnum > 0 and not a.attisdropped and n.nspname || '.' || c.relname = any($1)`;
+
+const types: Readonly<Record<string, RowColumn['type']>> = {
+  ...{ int2: 'integer', int4: 'integer', int8: 'integer', uuid: 'uuid', text: 'text', varchar: 'text' },
+};
+
+/** Reads the catalog. Throws a `TypeError` for a table that is not there, and for columns that cannot hold what they must. */
+export async function readCatalog(tables: Iterable<TableDefinition>, run: RunSql): Promise<Catalog> {
+  const all = [...tables];
+  const rows = await run(sql, [all.map(({ schema, table }) => `${schema}.${table}`)]);
+  const fields = new Map<string, Field>();
+  const draws = new Map<string, Draw>();
+  const keys = new Map<TableDefinition, readonly RowColumn[]>();
+  for (const table of all) {
+    const own = rows.filter(([schema, name]) => schema === table.schema && name === table.table);
+    const columns = new Map(own.map((row) => [row[3] as string, row]));
+    for (const field of table.fields.values()) {
+      const [, , oid, , number, , type] = columnOf(table, field.column, columns);
+      if (type !== 'bytea') throw new TypeError(`${table.key}.${field.column} must be of type bytea in the database`);
+      fields.set(`${oid}:${number}`, field);
+    }
+    for (const name of identityColumns(table)) {
+      const draw = drawOf(columnOf(table, name, columns));
+      if (draw !== undefined) draws.set(`${table.key}.${name}`, draw);
+    }
+    keys.set(
+      table,
+      table.row.map(({ name }) => keyColumn(table, name, columnOf(table, name, columns))),
+    );
+  }
+  return {
+    fieldOf: (oid, number) => fields.get(`${oid}:${number}`),
+    drawOf: (table, column) => draws.get(`${table.key}.${column}`),
+    rowColumns: (table) => keys.get(table) ?? [],
+  };
+}
+
+type CatalogRow = readonly (string | null)[];
+
+function columnOf(table: TableDefinition, name: string, columns: ReadonlyMap<string, CatalogRow>): CatalogRow {
+  const row = columns.get(name);
+  if (row === undefined) throw new TypeError(`${quoted(table.schema, table.table)} has no column ${quoted(name)}`);
+  return row;
+}
+
+function drawOf([, , , , , identity, , expression, sequence]: CatalogRow): Draw | undefined {
+  if (identity && sequence)
+    return { expression: `nextval('${sequence.replaceAll("'", "''")}')`, always: identity === 'a' };
+  return expression ? { expression, always: false } : undefined;
+}
+
+/** §2.4: the text of a key must be the stored one. */
+function keyColumn(table: TableDefinition, name: string, row: CatalogRow): RowColumn {
+  const [type, deterministic] = [types[row[6] as string], row[9] !== 'f'];
+  if (type !== undefined && (type !== 'text' || deterministic)) return { name, type };
+  throw new TypeError(
+    `${table.key}.${name} cannot bind cells: a key must be an integer, a uuid, or text or varchar with a deterministic collation`,
+  );
+}

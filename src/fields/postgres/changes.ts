@@ -1,0 +1,121 @@
+/** Parameters and literals of a statement that become other parameters: numbered at the end, when all uses are known. */
+
+import type { Field } from '../define.ts';
+import type { Slot } from '../indexes.ts';
+import { indexColumn } from '../search.ts';
+import type { Item } from './nodes.ts';
+import type { DrawStep, RowSource, SealStep, SearchGroup, SearchStep, Source } from './plan.ts';
+import { refusal } from './plan.ts';
+import { quoted, type SqlText } from './sql-text.ts';
+
+type Value = Extract<Item, { kind: 'param' | 'constant' }>;
+
+/** A value without a cast: with one, the server would read the bytes of a record as something else. */
+export function plainValue(item: Item, field: Field): Value {
+  if (item.kind !== 'param' && item.kind !== 'constant') throw new TypeError('no value');
+  if (item.cast) throw refusal('a cast stands beside a value of an encrypted column', 'Leave the cast out', field);
+  return item;
+}
+
+/** A value as its source. */
+export function sourceOf(item: Value): Source {
+  return item.kind === 'param' ? { kind: 'param', number: item.number } : { kind: 'constant', value: item.value };
+}
+
+interface Search {
+  readonly field: Field;
+  readonly slots: readonly Slot[];
+  readonly values: readonly Value[];
+  readonly isArray: boolean;
+  readonly group: SearchGroup | undefined;
+  /** Where the column stands, and where the comparison begins and ends. */
+  readonly column: { readonly start: number; readonly end: number; readonly alias: string };
+  readonly end: number;
+}
+
+/** See the head of this file. */
+export class Changes {
+  readonly #text: SqlText;
+  readonly #uses = new Map<number, number>();
+  readonly #seals: { readonly step: Omit<SealStep, 'param'>; readonly item: Value }[] = [];
+  readonly #searches: Search[] = [];
+  readonly #draws: {
+    readonly step: Omit<DrawStep, 'params'>;
+    readonly places: readonly ((param: string) => void)[];
+  }[] = [];
+  #last = 0;
+
+  constructor(text: SqlText) {
+    this.#text = text;
+  }
+
+  /** Is told of every use of a parameter. */
+  uses(number: number): void {
+    this.#uses.set(number, (this.#uses.get(number) ?? 0) + 1);
+    this.#last = Math.max(this.#last, number);
+  }
+
+  seal(field: Field, item: Item, place: RowSource, others: ReadonlyMap<string, Source>): void {
+    const value = plainValue(item, field);
+    this.#seals.push({ step: { field, source: sourceOf(value), place, others }, item: value });
+  }
+
+  search(search: Search): void {
+    this.#searches.push(search);
+  }
+
+  draw(step: Omit<DrawStep, 'params'>, places: readonly ((param: string) => void)[]): void {
+    this.#draws.push({ step, places });
+  }
+
+  /** Writes the parameters into the text. */
+  finish(): { readonly seals: SealStep[]; readonly searches: SearchStep[]; readonly draws: DrawStep[] } {
+    for (const { item } of this.#seals) this.#consume(item);
+    for (const { values } of this.#searches) for (const value of values) this.#consume(value);
+    const seals = this.#seals.map(({ step, item }) => {
+      const param = this.#number(item);
+      this.#text.replace(item.at, this.#text.literalEnd(item.at), `$${param}`);
+      return { ...step, param };
+    });
+    const searches = this.#searches.flatMap((search) => this.#writeSearch(search));
+    const draws = this.#draws.map(({ step, places }) => ({
+      ...step,
+      params: places.map((write) => {
+        const param = ++this.#last;
+        write(`$${param}`);
+        return param;
+      }),
+    }));
+    return { seals, searches, draws };
+  }
+
+  #writeSearch({ field, slots, values, isArray, group, column, end }: Search): SearchStep[] {
+    const steps = values.map((value) => {
+      const numbers = slots.map((_, i) => (i === 0 ? this.#number(value) : ++this.#last));
+      this.#text.replace(value.at, this.#text.literalEnd(value.at), `$${numbers[0]}`);
+      return { field, slots, source: sourceOf(value), isArray, params: numbers, group };
+    });
+    const name = (slot: Slot) => quoted(column.alias, indexColumn(field, slot));
+    const [first, ...more] = slots as [Slot, ...Slot[]];
+    this.#text.replace(column.start, column.end, `${more.length > 0 ? '(' : ''}${name(first)}`);
+    const alternatives = more.map((slot, i) => {
+      const numbers = steps.map(({ params }) => `$${params[i + 1]}`);
+      return ` OR ${name(slot)} ${isArray ? `= ANY(${numbers[0]})` : `IN (${numbers.join(', ')})`}`;
+    });
+    if (alternatives.length > 0) this.#text.replace(end, end, `${alternatives.join('')})`);
+    return steps;
+  }
+
+  #consume(item: Value): void {
+    if (item.kind === 'param') this.#uses.set(item.number, (this.#uses.get(item.number) ?? 1) - 1);
+  }
+
+  /** The old number where nothing else uses it, since a parameter without a use has no type; a new one otherwise. */
+  #number(item: Value): number {
+    if (item.kind === 'param' && this.#uses.get(item.number) === 0) {
+      this.#uses.set(item.number, -1);
+      return item.number;
+    }
+    return ++this.#last;
+  }
+}

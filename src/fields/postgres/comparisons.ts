@@ -1,0 +1,117 @@
+/** Comparisons of encrypted columns with values, which become comparisons of their index columns. */
+
+import type { Slot } from '../indexes.ts';
+import { versionsToAsk } from '../search.ts';
+import type { Changes } from './changes.ts';
+import { asKind, type Inside, type Item, itemOf, list, locationOf, type Node, namesIn } from './nodes.ts';
+import { refusal, type SearchGroup } from './plan.ts';
+import { type Origin, type Resolved, resolve, type Scope } from './scope.ts';
+import type { SqlText } from './sql-text.ts';
+
+/** A statement that is about to be changed. */
+export interface Statement {
+  readonly text: SqlText;
+  readonly changes: Changes;
+}
+
+/** A column that a reference means. */
+export type ResolvedColumn = Extract<Resolved, { kind: 'column' }>;
+
+/** The encrypted column that is compared with something, or `undefined`. */
+export function comparedColumn(node: Node, scope: Scope): ResolvedColumn | undefined {
+  const expression = asKind(node, 'A_Expr');
+  if (expression === undefined) return undefined;
+  for (const side of [expression['lexpr'], expression['rexpr']]) {
+    const reference = asKind(side, 'ColumnRef');
+    const found = reference && resolve(reference, scope);
+    if (found?.kind === 'column' && found.origin.field !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** `column = $1`, `column IN ($1, …)`, `column = ANY ($1)`. */
+export function compare(
+  { text, changes }: Statement,
+  inside: Inside,
+  scope: Scope,
+  group: SearchGroup | undefined,
+): void {
+  const { kind, lexpr, rexpr } = inside;
+  const [column, other] = isField(lexpr, scope) ? [lexpr, rexpr] : [rexpr, lexpr];
+  const reference = asKind(column, 'ColumnRef') ?? {};
+  const found = resolve(reference, scope) as ResolvedColumn;
+  const { field } = found.origin;
+  if (field === undefined) return;
+  const isEqual = namesIn(inside['name']).join() === '=';
+  const isIn = kind === 'AEXPR_IN' && isEqual;
+  const isAny = kind === 'AEXPR_OP_ANY' && isEqual;
+  if (!isEqual || !(isIn || isAny || kind === 'AEXPR_OP')) {
+    throw refusal(
+      'only =, IN and = ANY can search by it',
+      'For beginnings use a prefixIndex and index(); for ranges, compare after opening',
+      field,
+    );
+  }
+  if (found.relation.table === undefined)
+    throw refusal(
+      'it is compared outside of the subquery that reads it',
+      'Move the comparison into the subquery',
+      field,
+    );
+  const slots = searchable(versionsOf(field, field.definition.schemas));
+  if (slots.length === 0) throw refusal('it has no blindIndex', 'Give it one, or search by another column', field);
+  const items = isIn ? list(asKind(other, 'List')?.['items']).map(itemOf) : [itemOf(other)];
+  const values = items.map((item) => {
+    if (item === undefined || item.kind === 'null' || item.kind === 'default')
+      throw refusal(
+        'it is compared with something else than a value',
+        'Give the value as a parameter; ask for NULL by IS NULL',
+        field,
+      );
+    if (item.cast) throw refusal('a cast stands beside a value of an encrypted column', 'Leave the cast out', field);
+    if (item.kind === 'param') changes.uses(item.number);
+    return item;
+  });
+  if (isAny && values[0]?.kind !== 'param')
+    throw refusal('ANY needs a parameter', 'Give the array as a parameter', field);
+  const start = locationOf(reference);
+  const end = text.nameEnd(start);
+  changes.search({
+    field,
+    slots,
+    values,
+    isArray: isAny,
+    group,
+    column: { start, end, alias: found.relation.alias },
+    end: comparisonEnd({ text }, inside, end, values.at(-1)),
+  });
+}
+
+function comparisonEnd(
+  { text }: Pick<Statement, 'text'>,
+  inside: Inside,
+  columnEnd: number,
+  last: Item | undefined,
+): number {
+  const at = last?.kind === 'param' || last?.kind === 'constant' ? text.literalEnd(last.at) : columnEnd;
+  const isCall = inside['kind'] === 'AEXPR_IN' || inside['kind'] === 'AEXPR_OP_ANY';
+  return isCall ? text.closing(at) + 1 : Math.max(at, columnEnd);
+}
+
+function isField(node: unknown, scope: Scope): boolean {
+  const found = resolve(asKind(node, 'ColumnRef') ?? {}, scope);
+  return found.kind === 'column' && found.origin.field !== undefined;
+}
+
+function searchable(slots: readonly Slot[]): readonly Slot[] {
+  return slots.filter(({ kind, of }) => kind === 'equal' && of === undefined);
+}
+
+function versionsOf(
+  field: NonNullable<Origin['field']>,
+  schemas: ReadonlyMap<number, readonly Slot[]>,
+): readonly Slot[] {
+  const equal = searchable([...schemas.values()].flat());
+  const name = equal[0]?.index;
+  return name === undefined ? [] : versionsToAsk(field, name);
+}

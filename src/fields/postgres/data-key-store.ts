@@ -1,0 +1,162 @@
+/** Data keys in PostgreSQL, `docs/fields.md` §4.1 and §4.6: each call is a transaction of its own, on a connection that is nobody else's. */
+
+import { copy } from '../../lib/bytes.ts';
+import type {
+  DataKeyRow,
+  DataKeySlot,
+  DataKeyStore,
+  DataKeyStoreOptions,
+  StoredDefinition,
+} from '../data-key-store.ts';
+
+/** What is used of a pool of `pg`. */
+export interface DataKeyPool extends Queryable {
+  connect(): Promise<Queryable & { release(error?: boolean): void }>;
+}
+
+/** Runs statements. */
+export interface Queryable {
+  query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly Record<string, unknown>[] }>;
+}
+
+const columns = 'id, tenant, subject, purpose, field, version, created, state, wrapped';
+const selected =
+  'k.id, k.tenant, k.subject, k.purpose, k.field, k.version, k.created::text AS created, k.state, k.wrapped';
+const slotsSql = `SELECT DISTINCT ${selected} FROM bulla_data_keys k
+JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[]) AS s (tenant, subject, purpose, field, version) ON k.tenant = s.tenant
+WHERE (k.state = 'active' AND k.subject IS NOT DISTINCT FROM s.subject AND k.purpose = s.purpose AND k.field IS NOT DISTINCT FROM s.field AND k.version = s.version)
+  OR (k.state = 'shredded' AND k.subject = s.subject)`;
+
+/**
+ * A store in the tables `bulla_data_keys` and `bulla_field_schemas`, which {@link fieldsSql} makes. Give it a pool of its own, of two connections for example, that leads to the primary server and
+ * is not encrypted itself: a data key is committed before it is used, whatever becomes of the transaction of the application.
+ */
+export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
+  const query = async (text: string, values: unknown[], { signal }: DataKeyStoreOptions = {}) => {
+    signal?.throwIfAborted();
+    const { rows } = await pool.query(text, values);
+    signal?.throwIfAborted();
+    return rows;
+  };
+  const bySlot = async (slots: readonly DataKeySlot[], options?: DataKeyStoreOptions) =>
+    (await query(slotsSql, slotArrays(slots), options)).map(rowOf);
+  return {
+    byId: async (ids, options) =>
+      (
+        await query(`SELECT ${selected} FROM bulla_data_keys k WHERE id = ANY($1::bytea[])`, [ids.map(buffer)], options)
+      ).map(rowOf),
+    bySlot,
+    async add(rows, retire, { signal } = {}) {
+      signal?.throwIfAborted();
+      const values = [
+        ...slotArrays(rows),
+        rows.map(({ id }) => buffer(id)),
+        rows.map(({ created }) => created),
+        rows.map(({ wrapped }) => buffer(wrapped ?? new Uint8Array())),
+      ];
+      await locked(pool, rows, async (client) => {
+        if (retire.length > 0) await client.query(retireSql, [retire.map(buffer)]);
+        await client.query(addSql, values);
+      });
+      return bySlot(rows, { signal });
+    },
+    async shred(marker, { signal } = {}) {
+      signal?.throwIfAborted();
+      const { id, tenant, subject, created } = marker;
+      const { rows } = await locked(pool, [marker], (client) =>
+        client.query(shredSql, [tenant, subject, buffer(id), created]),
+      );
+      return rows.map(rowOf).filter(({ state }) => state !== 'shredded');
+    },
+    async define(definitions, options) {
+      const values = [
+        definitions.map(({ field }) => field),
+        definitions.map(({ version }) => version),
+        definitions.map(({ definition }) => definition),
+      ];
+      const read = async () => (await query(definedSql, values.slice(0, 2), options)) as unknown as StoredDefinition[];
+      const known = await read();
+      if (known.length === definitions.length) return known;
+      await query(defineSql, values, options);
+      return read();
+    },
+  };
+}
+
+/**
+ * Works in a transaction that holds the locks of all subjects, so that none gets a key while it is shredded. The locks are taken by a statement of their own: what comes after sees what
+ * was committed before.
+ */
+async function locked<Result>(
+  pool: DataKeyPool,
+  rows: readonly DataKeySlot[],
+  work: (client: Queryable) => Promise<Result>,
+): Promise<Result> {
+  const client = await pool.connect();
+  let broken = true;
+  try {
+    await client.query('BEGIN ISOLATION LEVEL READ COMMITTED');
+    const subjects = rows.filter(({ subject }) => subject !== null);
+    await client.query(lockSql, [subjects.map(({ tenant }) => tenant), subjects.map(({ subject }) => subject)]);
+    const result = await work(client);
+    await client.query('COMMIT');
+    broken = false;
+    return result;
+  } finally {
+    // A connection in the middle of something is closed, and its transaction with it.
+    client.release(broken);
+  }
+}
+
+const lockSql = `SELECT pg_advisory_xact_lock(key) FROM (
+  SELECT DISTINCT hashtextextended(tenant || chr(31) || subject, 7045) AS key
+  FROM unnest($1::text[], $2::text[]) AS s (tenant, subject) ORDER BY 1) AS keys`;
+
+const retireSql = `UPDATE bulla_data_keys SET state = 'retired' WHERE id = ANY($1::bytea[]) AND state = 'active'`;
+
+const addSql = `WITH given AS (
+  SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[], $6::bytea[], $7::bigint[], $8::bytea[])
+    AS g (tenant, subject, purpose, field, version, id, created, wrapped)
+)
+INSERT INTO bulla_data_keys (${columns})
+SELECT id, tenant, subject, purpose, field, version, created, 'active', wrapped
+FROM given
+WHERE NOT EXISTS (
+  SELECT FROM bulla_data_keys k WHERE k.tenant = given.tenant AND k.subject = given.subject AND k.state = 'shredded')
+ON CONFLICT DO NOTHING`;
+
+const shredSql = `WITH before AS MATERIALIZED (
+  SELECT ${selected} FROM bulla_data_keys k WHERE k.tenant = $1 AND k.subject = $2
+), marked AS (
+  UPDATE bulla_data_keys k SET state = 'shredded', wrapped = NULL FROM before WHERE k.id = before.id
+), added AS (
+  INSERT INTO bulla_data_keys (${columns})
+  SELECT $3::bytea, $1, $2, 'data', NULL, 0, $4::bigint, 'shredded', NULL WHERE NOT EXISTS (SELECT FROM before)
+)
+SELECT * FROM before`;
+
+const definedSql = `SELECT field, version, definition FROM bulla_field_schemas
+WHERE (field, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))`;
+const defineSql = `INSERT INTO bulla_field_schemas (field, version, definition)
+SELECT * FROM unnest($1::text[], $2::int[], $3::text[]) ON CONFLICT DO NOTHING`;
+
+function slotArrays(slots: readonly DataKeySlot[]): unknown[] {
+  const names = ['tenant', 'subject', 'purpose', 'field', 'version'] as const;
+  return names.map((name) => slots.map((slot) => slot[name]));
+}
+
+function rowOf(row: Record<string, unknown>): DataKeyRow {
+  const { id, wrapped, created } = row;
+  return {
+    ...(row as unknown as DataKeyRow),
+    id: copy(id as Uint8Array),
+    created: Number(created),
+    wrapped: wrapped === null ? null : copy(wrapped as Uint8Array),
+  };
+}
+
+/** `pg` sends a `Buffer` as bytea. */
+function buffer(bytes: Uint8Array): Uint8Array {
+  const { buffer: memory, byteOffset, byteLength } = bytes;
+  return globalThis.Buffer.from(memory, byteOffset, byteLength);
+}

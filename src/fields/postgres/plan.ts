@@ -1,0 +1,84 @@
+/** What has to be done for a statement, found once for its text. */
+
+import { FieldError } from '../../errors.ts';
+import type { Field, TableDefinition } from '../define.ts';
+import type { Slot } from '../indexes.ts';
+
+/** Where a value comes from when a statement runs. */
+export type Source =
+  | { readonly kind: 'param'; readonly number: number }
+  | { readonly kind: 'constant'; readonly value: unknown }
+  /** The `index`-th value that was drawn from the default of a column. */
+  | { readonly kind: 'drawn'; readonly column: string; readonly index: number };
+
+/** What a cell is bound to. */
+export interface RowSource {
+  readonly table: TableDefinition;
+  readonly row: readonly Source[];
+  readonly tenant: Source | undefined;
+  readonly subject: Source | undefined;
+}
+
+/** A value that is sealed into a parameter. */
+export interface SealStep {
+  readonly field: Field;
+  readonly source: Source;
+  readonly place: RowSource;
+  /** The values of other encrypted columns of the row, by property. */
+  readonly others: ReadonlyMap<string, Source>;
+  readonly param: number;
+}
+
+/** A value that becomes tags in parameters, one for each slot. */
+export interface SearchStep {
+  readonly field: Field;
+  readonly slots: readonly Slot[];
+  readonly source: Source;
+  readonly isArray: boolean;
+  readonly params: readonly number[];
+  /** Steps of one group are alternatives. `undefined` where nothing that was opened can be compared. */
+  readonly group: SearchGroup | undefined;
+}
+
+/** Searches of which a row must fit one. */
+export interface SearchGroup {
+  readonly source: object;
+}
+
+/** Values that the database makes, drawn before a row is sealed. */
+export interface DrawStep {
+  readonly table: TableDefinition;
+  readonly column: string;
+  readonly expression: string;
+  /** The parameter that each of them becomes. */
+  readonly params: readonly number[];
+}
+
+/** A column that was added at the end of a result. */
+export interface HiddenColumn {
+  readonly source: object;
+  readonly column: string;
+}
+
+/** See the head of this file. */
+export interface Plan {
+  readonly text: string;
+  /** Whether an encrypted table is in it. */
+  readonly touched: boolean;
+  readonly draws: readonly DrawStep[];
+  readonly seals: readonly SealStep[];
+  readonly searches: readonly SearchStep[];
+  readonly hidden: readonly HiddenColumn[];
+  /** Which use of a table each result column is of; `undefined` where each table is used once. */
+  readonly outputs: readonly (object | undefined)[] | undefined;
+  /** The one use of each table. */
+  readonly uses: ReadonlyMap<TableDefinition, object>;
+}
+
+/** An `ERR_FIELD_QUERY`: what cannot be answered, and what to do instead. */
+export function refusal(what: string, instead: string, field?: Field): FieldError {
+  return new FieldError('ERR_FIELD_QUERY', `${field === undefined ? '' : `${field.id}: `}${what}. ${instead}`, {
+    table: field?.table.key,
+    column: field?.key,
+  });
+}

@@ -1,0 +1,194 @@
+/** The rows of a result: encrypted columns opened by what the server says of each column, hidden columns taken out. */
+
+import { FieldError } from '../../errors.ts';
+import type { Field, TableDefinition } from '../define.ts';
+import { type CellToOpen, type ExpectedTag, openCells } from '../open-cells.ts';
+import { isRecord } from '../record.ts';
+import type { CellContext } from '../seal-cells.ts';
+import { type Asked, identityOf, nameOf, type Run, tenantOf } from './parameters.ts';
+import type { HiddenColumn, SearchStep } from './plan.ts';
+import { refusal } from './plan.ts';
+
+/** A column of a result, as `pg` has it. */
+export interface ResultField {
+  readonly name: string;
+  readonly tableID: number;
+  readonly columnID: number;
+  dataTypeID: number;
+}
+
+/** Texts of a row's columns, as the server sent them. */
+export type RawRow = (string | null)[];
+
+/** The type that a driver is told of an opened column, so that it makes of the text what it would without encryption. */
+const oids: Readonly<Record<string, number>> = {
+  ...{ string: 25, bytes: 17, boolean: 16, number: 701, bigint: 20, decimal: 1700, json: 114 },
+  ...{ timestamptz: 1184, timestamp: 1114, date: 1082 },
+};
+
+/** Opens the rows of a result in their place, and gives the columns that the caller sees. */
+export async function openResult(
+  run: Run,
+  fields: readonly ResultField[],
+  rows: readonly RawRow[],
+  asked: Asked,
+  context: CellContext,
+): Promise<readonly ResultField[]> {
+  const { plan, catalog } = run;
+  const visible = fields.length - plan.hidden.length;
+  const cells: CellToOpen[] = [];
+  const targets: { readonly row: RawRow; readonly column: number }[] = [];
+  const encrypted = fields.map(({ tableID, columnID }) => catalog.fieldOf(tableID, columnID));
+  for (const [column, field] of encrypted.entries()) {
+    if (field === undefined || column >= visible) continue;
+    const source = plan.outputs === undefined ? plan.uses.get(field.table) : plan.outputs[column];
+    for (const row of rows) {
+      const text = row[column] as string | null;
+      if (text === null) continue;
+      if (source === undefined) throw opaque(field.id);
+      const cell = takeCell(run, field, source, row, text, visible);
+      if (cell === undefined) continue;
+      cells.push(cell);
+      targets.push({ row, column });
+    }
+  }
+  const found = checks(run, rows, asked, visible);
+  const values = await openCells([...cells, ...found], context);
+  for (const [i, { row, column }] of targets.entries()) row[column] = textOf((cells[i] as CellToOpen).field, values[i]);
+  for (const row of rows) {
+    row.length = visible;
+    assertNoRecord(row, encrypted, fields);
+  }
+  return fields.slice(0, visible).map((field, i) => {
+    const own = encrypted[i];
+    return own === undefined
+      ? field
+      : Object.assign(Object.create(Object.getPrototypeOf(field)), field, { dataTypeID: oidOf(own) });
+  });
+}
+
+function takeCell(
+  run: Run,
+  field: Field,
+  source: object,
+  row: RawRow,
+  text: string,
+  visible: number,
+): CellToOpen | undefined {
+  const cell = bytesOf(text);
+  if (isRecord(cell)) return { ...identityIn(run, field.table, source, row, visible), field, cell };
+  const { engine } = run;
+  if (engine.settings.mode === 'migrating') {
+    engine.tellPlaintext(field, identityIn(run, field.table, source, row, visible).row);
+    return undefined;
+  }
+  throw new FieldError('ERR_FIELD_PLAINTEXT', `${field.id}: the cell is not encrypted`, {
+    table: field.table.key,
+    column: field.key,
+  });
+}
+
+function hiddenAt({ hidden }: Run['plan'], source: object, column: string): number {
+  return hidden.findIndex((one: HiddenColumn) => one.source === source && one.column === column);
+}
+
+function identityIn(
+  { plan, catalog, tenant }: Run,
+  table: TableDefinition,
+  source: object,
+  row: RawRow,
+  visible: number,
+) {
+  const get = (name: string): string | null | undefined => {
+    const i = hiddenAt(plan, source, name);
+    return i < 0 ? undefined : row[visible + i];
+  };
+  return {
+    tenant: tenantOf({ tenant }, table, table.tenant === undefined ? undefined : (get(table.tenant) ?? '')),
+    subject: table.subject === undefined ? null : nameOf(table, table.subject, get(table.subject)),
+    row: identityOf(table, catalog.rowColumns(table), get),
+  };
+}
+
+/** The records by which rows were found, with the tags that were asked for (§5.8). */
+function checks(run: Run, rows: readonly RawRow[], asked: Asked, visible: number): CellToOpen[] {
+  const steps = run.plan.searches.filter(({ group }) => group !== undefined);
+  const groups = new Map<object, SearchStep[]>();
+  for (const step of steps) groups.set(step.group as object, [...(groups.get(step.group as object) ?? []), step]);
+  const cells: CellToOpen[] = [];
+  for (const [group, alternatives] of groups) {
+    const { source } = group as { readonly source: object };
+    for (const row of rows) cells.push(...checkOf(run, row, source, alternatives, asked, visible));
+  }
+  return cells;
+}
+
+/** Of several alternatives, the one whose tag the record says that it holds; where none does, the first, which then fails. */
+function checkOf(
+  run: Run,
+  row: RawRow,
+  source: object,
+  steps: readonly SearchStep[],
+  asked: Asked,
+  visible: number,
+): CellToOpen[] {
+  const byField = new Map<Field, Uint8Array<ArrayBuffer>[]>();
+  for (const step of steps) byField.set(step.field, [...(byField.get(step.field) ?? []), ...(asked.get(step) ?? [])]);
+  const candidates = [...byField].flatMap(([field, tags]) => {
+    const text = row[visible + hiddenAt(run.plan, source, field.column)];
+    if (text === null || text === undefined) return [];
+    const expected: ExpectedTag = { index: steps.find((step) => step.field === field)?.slots[0]?.index ?? '', tags };
+    return [{ ...identityIn(run, field.table, source, row, visible), field, cell: bytesOf(text), expected }];
+  });
+  const fitting = candidates.find(({ cell, expected: { tags } }) => tags.some((tag) => holds(cell, tag)));
+  const chosen = fitting ?? candidates[0];
+  // A right or full join has rows that no condition was asked of.
+  return chosen === undefined ? [] : [chosen];
+}
+
+function holds(cell: Uint8Array, tag: Uint8Array): boolean {
+  return [3, 15, 27].some((at) => tag.every((byte, i) => cell[at + i] === byte));
+}
+
+const records = /(?:\\x|^)f9[0-7][0-9a-f](?:[0-9a-f]{116,}|$)|\\xf980[0-9a-f]{2}/i;
+
+/** §6.3: what is left must hold no record. */
+function assertNoRecord(row: RawRow, encrypted: readonly (Field | undefined)[], fields: readonly ResultField[]): void {
+  for (const [i, text] of row.entries()) {
+    if (text === null || encrypted[i] !== undefined || text.length < 6 || !text.includes('xf9')) continue;
+    if (records.test(text)) throw opaque(fields[i]?.name ?? '');
+  }
+}
+
+function opaque(name: string): FieldError {
+  return new FieldError(
+    'ERR_FIELD_OPAQUE',
+    `The result column ${name} holds a record, and it is not known of which row: select the encrypted column by itself`,
+  );
+}
+
+function oidOf({ definition: { type, as } }: Field): number {
+  return oids[type === 'date' ? as : type] as number;
+}
+
+/** A value in the text that PostgreSQL would print for its type. */
+function textOf({ definition: { type, as } }: Field, value: unknown): string {
+  if (type === 'boolean') return value === true ? 't' : 'f';
+  if (type === 'bytes')
+    return `\\x${Array.from(value as Uint8Array, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  if (type === 'json') return JSON.stringify(value);
+  if (type !== 'date') return String(value);
+  const iso = (value as Date).toISOString();
+  if (as === 'date') return iso.slice(0, 10);
+  return `${iso
+    .replace('T', ' ')
+    .replace('Z', '')
+    .replace(/\.?0+$/, '')}${as === 'timestamptz' ? '+00' : ''}`;
+}
+
+function bytesOf(text: string): Uint8Array<ArrayBuffer> {
+  if (!text.startsWith('\\x')) throw refusal('bytea_output is not hex', 'Set bytea_output = hex');
+  const bytes = new Uint8Array((text.length - 2) / 2);
+  for (let i = 0; i < bytes.byteLength; i++) bytes[i] = Number.parseInt(text.slice(2 + 2 * i, 4 + 2 * i), 16);
+  return bytes;
+}

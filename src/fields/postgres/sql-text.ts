@@ -1,0 +1,115 @@
+/** The text of a statement: its tokens, and edits by the byte offsets that PostgreSQL's parser gives. */
+
+/** A token, as PostgreSQL's scanner sees it. Offsets count bytes of UTF-8. */
+export interface Token {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+}
+
+interface Edit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
+  readonly order: number;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A statement that is about to be changed. */
+export class SqlText {
+  readonly #bytes: Uint8Array;
+  readonly #tokens: readonly Token[];
+  readonly #edits: Edit[] = [];
+
+  constructor(text: string, tokens: readonly Token[]) {
+    this.#bytes = encoder.encode(text);
+    this.#tokens = tokens;
+  }
+
+  /** Where the text ends that has meaning: before a semicolon or a comment at the end. */
+  get end(): number {
+    const last = this.#tokens.filter(({ text }) => text !== ';').at(-1);
+    return last?.end ?? this.#bytes.byteLength;
+  }
+
+  /** The end of a name such as `"p"."email"` that begins somewhere. */
+  nameEnd(start: number): number {
+    let i = this.#at(start);
+    while (this.#tokens[i + 1]?.text === '.') i += 2;
+    return (this.#tokens[i] as Token).end;
+  }
+
+  /** The end of a parameter or a literal that begins somewhere. */
+  literalEnd(start: number): number {
+    const i = this.#at(start);
+    const token = this.#tokens[i] as Token;
+    return token.text === '-' || token.text === '+' ? (this.#tokens[i + 1] ?? token).end : token.end;
+  }
+
+  /** The start of the `FROM` of a select list that begins somewhere, or `undefined`. */
+  fromStart(start: number): number | undefined {
+    let depth = 0;
+    for (let i = this.#at(start); i < this.#tokens.length; i++) {
+      const { text, start: at } = this.#tokens[i] as Token;
+      if (text === '(' || text === '[') depth++;
+      else if (text === ')' || text === ']') depth--;
+      if (depth < 0) return undefined;
+      // `a IS DISTINCT FROM b` is an expression.
+      if (depth === 0 && /^from$/i.test(text) && !/^distinct$/i.test(this.#tokens[i - 1]?.text ?? '')) return at;
+    }
+    return undefined;
+  }
+
+  /** The start of the first closing bracket from somewhere on, at the same depth. */
+  closing(start: number): number {
+    let depth = 0;
+    for (let i = this.#at(start); i < this.#tokens.length; i++) {
+      const { text, start: at } = this.#tokens[i] as Token;
+      if (text === ')' && depth-- === 0) return at;
+      if (text === '(') depth++;
+    }
+    throw new RangeError('a bracket is not closed');
+  }
+
+  /** The start of the last keyword before a place. */
+  keywordBefore(keyword: string, before: number): number {
+    const found = this.#tokens.filter(({ text, end }) => end <= before && text.toLowerCase() === keyword).at(-1);
+    if (found === undefined) throw new RangeError(`${keyword} does not stand there`);
+    return found.start;
+  }
+
+  /** The start of the first keyword after a place, or `undefined`. */
+  keywordAfter(keyword: string, after: number): number | undefined {
+    return this.#tokens.find(({ text, start }) => start >= after && text.toLowerCase() === keyword)?.start;
+  }
+
+  /** Replaces a part; what is inserted at one place stands in the order of the calls. */
+  replace(start: number, end: number, text: string): void {
+    this.#edits.push({ start, end, text, order: this.#edits.length });
+  }
+
+  /** The text with its edits. */
+  toString(): string {
+    const edits = [...this.#edits].sort((a, b) => a.start - b.start || a.end - b.end || a.order - b.order);
+    let result = '';
+    let at = 0;
+    for (const { start, end, text } of edits) {
+      result += decoder.decode(this.#bytes.subarray(at, start)) + text;
+      at = end;
+    }
+    return result + decoder.decode(this.#bytes.subarray(at));
+  }
+
+  #at(start: number): number {
+    const i = this.#tokens.findIndex((token) => token.start >= start);
+    if (i < 0) throw new RangeError('no token stands there');
+    return i;
+  }
+}
+
+/** A name as SQL takes it, whatever is in it. */
+export function quoted(...names: readonly string[]): string {
+  return names.map((name) => `"${name.replaceAll('"', '""')}"`).join('.');
+}

@@ -1,0 +1,340 @@
+// Hand-written statements on both databases: right, or refused. A third outcome fails.
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type Clinic, openClinic } from './clinic.ts';
+
+let on: Clinic;
+beforeAll(async () => {
+  on = await openClinic();
+});
+afterAll(() => on?.close());
+
+const people = [
+  [1, 'Alice', 'alice@example', 'pollen', 7n],
+  [2, 'Bob', 'bob@example', null, 7n],
+  [3, 'Eve', null, 'nuts', -1n],
+  [4, 'Zoë', 'zoë@example', 'it’s \\ "quoted"', null],
+] as const;
+const insert = 'insert into patient (id, name, email, note, visits) values ($1, $2, $3, $4, $5)';
+
+beforeEach(async () => {
+  for (const pool of [on.sealed, on.plain]) {
+    await pool.query('truncate patient, visit restart identity');
+    for (const person of people) await pool.query(insert, [...person]);
+    await pool.query(`select setval(pg_get_serial_sequence('patient', 'id'), 4)`);
+    await pool.query(
+      "insert into visit (id, clinic, patient, day, diagnosis) values ('0190a3c2-7f6e-7cc3-98c4-dc0c0c07398f', 'north', 1, '2026-01-02', 'hay fever')",
+    );
+  }
+});
+
+/** `*` stands for index columns as well, which the twin has not. */
+const isIndex = (name: string) => name.endsWith('_idx');
+const withoutIndexes = (row: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(row).filter(([name]) => !isIndex(name)));
+
+async function same(text: string, values: readonly unknown[] = []): Promise<void> {
+  const [sealed, plain] = [await on.sealed.query(text, [...values]), await on.plain.query(text, [...values])];
+  expect(sealed.rows.map(withoutIndexes)).toEqual(plain.rows);
+  expect([sealed.rowCount, sealed.command]).toEqual([plain.rowCount, plain.command]);
+  const seen = sealed.fields.filter(({ name }) => !isIndex(name));
+  expect(seen.map(({ name, dataTypeID }) => [name, dataTypeID])).toEqual(
+    plain.fields.map(({ name, dataTypeID }) => [name, dataTypeID]),
+  );
+}
+
+/** All rows, as both see them. */
+async function sameAfter(): Promise<void> {
+  await same('select id, name, email, note, born, visits, weight, active, price from patient order by id');
+}
+
+describe('§6.4 §5.8 reading', () => {
+  test.each([
+    ['select * from patient order by id'],
+    ['select id, email from patient order by id'],
+    ['select email from patient order by id'],
+    ['select email as e, note as "n n" from public.patient order by name'],
+    ['select p.*, p.email as again from patient p order by p.id'],
+    ['select "p"."email" from "public"."patient" as "p" where "p"."id" = $1', [1]],
+    ['select id from patient where email = $1', ['alice@example']],
+    ['select id from patient where $1 = email', ['alice@example']],
+    ['select id, note from patient where email = $1 and name = $2', ['alice@example', 'Alice']],
+    ['select id from patient where email = $1', ['nobody@example']],
+    ['select id from patient where email = $1', [null]],
+    ["select id, email from patient where email = 'zoë@example'"],
+    ["select id, 'é' as é from patient where name = 'Zoë' and email = 'zoë@example'"],
+    ['select id from patient where email in ($1, $2) order by id', ['alice@example', 'bob@example']],
+    ["select id from patient where email in ('alice@example', $1) order by id", ['bob@example']],
+    ['select id from patient where email = any($1) order by id', [['alice@example', 'bob@example', 'x']]],
+    ['select id from patient where email = any($1)', [[]]],
+    ['select id from patient where visits = $1 order by id', [7]],
+    ['select id from patient where visits = 7 order by id'],
+    ['select id from patient where visits = -1'],
+    ['select id from patient where email = $1 or email = $2 order by id', ['alice@example', 'bob@example']],
+    ['select id from patient where (email = $1 or visits = $2) and id > $3 order by id', ['alice@example', '7', 0]],
+    ['select id from patient where email is null'],
+    ['select id from patient where note is not null and email is not null order by id'],
+    ['select count(email), count(*), count(p.note) as n from patient p'],
+    ['select count(*) from patient where email = $1', ['alice@example']],
+    ['select count(*) from patient where visits = $1 group by name order by name', ['7']],
+    ['select upper(name), id from patient where email = $1', ['alice@example']],
+    ['select name, row_number() over (order by id) from patient where email = $1', ['alice@example']],
+    ['select id, email from patient order by 1 desc limit $1 offset $2', [2, 1]],
+    ['select distinct name from patient where visits = $1 order by name', ['7']],
+    ['select p.email, v.day from patient p join visit v on v.patient = p.id'],
+    ['select p.email, v.day from patient p left join visit v on v.patient = p.id order by p.id'],
+    ['select v.day, p.email from visit v right join patient p on v.patient = p.id order by p.id'],
+    ['select p.email, v.day from patient p join visit v on v.patient = p.id and p.email = $1', ['alice@example']],
+    ['select a.email, b.email as other from patient a, patient b where a.id = 1 and b.id = 2'],
+    ['select a.id from patient a join patient b on a.id = b.id where a.email = $1 and b.email = $1', ['bob@example']],
+    ['select x.email, x.id from (select id, email from patient where name = $1) x', ['Bob']],
+    ['select e from (select id, email as e from patient) x order by id'],
+    ['with x as (select * from patient where email = $1) select id, email from x', ['bob@example']],
+    ['with x as (select id, name, email from patient) select x.email from x where x.name = $1', ['Bob']],
+    ['select name from patient p where exists (select from visit v where v.patient = p.id)'],
+    ['select day from visit where patient in (select id from patient where email = $1)', ['alice@example']],
+    [
+      'select id, is_it.* from patient, lateral (select name = $1 as yes) is_it where email = $2',
+      ['Bob', 'bob@example'],
+    ],
+    ['select id is distinct from 1 as other, email from patient where id = 2'],
+    ['select id, email from patient for update'],
+    ['select diagnosis from visit where diagnosis = $1', ['hay fever']],
+    ['select 1 as one'],
+    ['select $1::int + 1 as two', [1]],
+    ['select name from patient order by name'],
+    ['show server_version_num'],
+  ] as [string, unknown[]?][])('%s', (text, values) => same(text, values));
+});
+
+describe('§6.6 writing', () => {
+  test.each([
+    ['insert into patient (id, email) values ($1, $2)', [9, 'x@y']],
+    ['insert into patient (name, email) values ($1, $2) returning id, email', ['New', 'x@y']],
+    [
+      'insert into patient (name, email) values ($1, $2), ($3, $4), ($5, null) returning *',
+      ['A', 'a@b', 'B', 'b@b', 'C'],
+    ],
+    [
+      'insert into patient (id, name, email) values (default, $1, $2), (default, $3, $4) returning id',
+      ['A', 'a@b', 'B', 'b@b'],
+    ],
+    ['insert into patient (id, email, note) values (9, $1, $1) returning email, note', ['same']],
+    ["insert into patient (id, email, note) values (9, 'it''s', 'lit') returning email"],
+    ['insert into patient (id, name) values ($1, $2) returning email', [9, 'x']],
+    ['insert into patient (name) select name from patient where id = 1 returning name'],
+    ['insert into patient default values returning id'],
+    ['insert into patient (id, email) values ($1, $2) on conflict do nothing returning id', [1, 'x']],
+    [
+      'insert into patient (id, email) values ($1, $2) on conflict (id) do update set email = excluded.email returning id, email',
+      [1, 'x'],
+    ],
+    [
+      'insert into patient (id, email) values ($1, $2) on conflict (id) do update set email = $2, name = $3 returning *',
+      [1, 'x', 'n'],
+    ],
+    ['update patient set email = $1 where id = $2 returning email', ['new@example', 1]],
+    ["update patient set note = 'literal', name = $1 where id in ($2)", ['Al', 1]],
+    ['update patient set note = null, email = null where name <> $1', ['Bob']],
+    ['update patient set name = $1 where email = $2 returning id', ['Found', 'bob@example']],
+    ['update patient p set note = $1 from visit v where p.id = 1 and v.patient = p.id returning p.note, v.day', ['n']],
+    ['delete from patient where email = $1 returning name, email', ['bob@example']],
+    ['delete from patient where visits = $1', ['7']],
+    ['with gone as (delete from patient where id = 2 returning id, email) select email from gone'],
+  ] as [string, unknown[]?][])('%s', async (text, values) => {
+    for (const pool of [on.sealed, on.plain]) await pool.query('delete from visit where patient <> 1');
+    if (/^(delete|with)/.test(text)) for (const pool of [on.sealed, on.plain]) await pool.query('delete from visit');
+    await same(text, values);
+    await sameAfter();
+  });
+
+  test('§3.1 every type, from what drivers send, comes back as from a plain column', async () => {
+    const text =
+      'insert into patient (id, born, visits, weight, active, record, picture, price) values ($1, $2, $3, $4, $5, $6, $7, $8) returning *';
+    const rows = [
+      [10, new Date('2026-01-02T03:04:05.678Z'), 5, 1.5, true, { a: [1, null] }, Buffer.from([0xf9, 0x80, 1]), '1.50'],
+      [11, '2026-01-02 03:04:05+00', '5', '1.5', 'false', '{"a":1}', Buffer.alloc(0), 2],
+      [12, '2026-01-02', 5n, -0.1, 'f', 'null', '\\xff00', '-0.10'],
+      [13, null, null, null, null, null, null, null],
+    ] as unknown[][];
+    for (const pool of [on.sealed, on.plain]) await pool.query(`set timezone to 'UTC'`);
+    for (const row of rows) {
+      const [sealed, plain] = [await on.sealed.query(text, row), await on.plain.query(text, row)];
+      // The JSON value null is NULL in JavaScript.
+      expect(sealed.rows.map(withoutIndexes)).toEqual(plain.rows);
+    }
+    const array = {
+      text: 'select id, born, visits, weight, active, record, picture, price from patient where id >= 10 order by id',
+      rowMode: 'array' as const,
+    };
+    expect((await on.sealed.query(array)).rows).toEqual((await on.plain.query(array)).rows);
+  });
+
+  test('a duplicate is refused by the unique index', async () => {
+    await expect(
+      on.sealed.query('insert into patient (id, email) values (9, $1)', ['bob@example']),
+    ).rejects.toMatchObject({ code: '23505' });
+  });
+
+  test('prepared statements by name, callbacks, transactions', async () => {
+    const client = await on.sealed.connect();
+    try {
+      const query = { name: 'by-email', text: 'select id from patient where email = $1' };
+      for (const email of ['alice@example', 'bob@example']) {
+        expect((await client.query({ ...query, values: [email] })).rows).toHaveLength(1);
+      }
+      await client.query('begin');
+      const all = [
+        client.query('update patient set note = $1 where id = 1', ['changed']),
+        client.query('select note from patient where id = 1'),
+        client.query('rollback'),
+      ] as const;
+      expect((await all[1]).rows).toEqual([{ note: 'changed' }]);
+      await all[2];
+      const rows = await new Promise((resolve, reject) => {
+        client.query('select note from patient where id = $1', [1], (error, result) =>
+          error ? reject(error) : resolve(result.rows),
+        );
+      });
+      expect(rows).toEqual([{ note: 'pollen' }]);
+    } finally {
+      client.release();
+    }
+  });
+});
+
+describe('§6.5 refusing', () => {
+  test.each([
+    ['select id from patient where email like $1', ['a%']],
+    ['select id from patient where email <> $1', ['a']],
+    ['select id from patient where not (email = $1)', ['a']],
+    ['select id from patient where email not in ($1)', ['a']],
+    ['select id from patient where email > $1', ['a']],
+    ['select id from patient where email between $1 and $2', ['a', 'b']],
+    ['select id from patient where lower(email) = $1', ['a']],
+    ['select id from patient where email = lower($1)', ['a']],
+    ['select id from patient where email = $1::text', ['a']],
+    ['select id from patient where email = name'],
+    ['select id from patient where note = $1', ['a']],
+    ['select id from patient where email = $1 or name = $2', ['a', 'b']],
+    ['select id from patient where (email, name) = ($1, $2)', ['a', 'b']],
+    ['select id from patient where case when email = $1 then true end', ['a']],
+    ['select id, email = $1 as is_it from patient', ['a']],
+    ['select id from patient order by email'],
+    ['select email from patient group by email'],
+    ['select distinct email from patient'],
+    ['select count(distinct email) from patient'],
+    ['select max(email) from patient'],
+    ['select lower(email) from patient'],
+    ['select email || name from patient'],
+    ['select coalesce(email, note) from patient'],
+    ['select email::text from patient'],
+    ["select encode(email, 'base64') from patient"],
+    ['select row_to_json(p) from patient p'],
+    ['select p from patient p'],
+    ['select to_json(patient) from patient'],
+    ['select json_agg(email) from patient'],
+    ['select (select email from patient where id = 1)'],
+    ['select array(select email from patient)'],
+    ['select email from patient union select email from patient'],
+    ['select * from patient union all select * from patient'],
+    ['select x.email from (select email from patient) x'],
+    ['select id from (select id, email as e from patient) x where e = $1', ['a']],
+    ['with x as (select id, email from patient) select id from x where x.email = $1', ['a']],
+    ['with x (a, b) as (select id, email from patient) select b from x'],
+    ['select id from patient p (a, b, c) where c = $1', ['a']],
+    ['select a.id from patient a join patient b on a.email = b.email'],
+    ['select a.id from patient a join patient b using (email)'],
+    ['select a.id from patient a natural join visit b'],
+    ['select * from patient a, patient b'],
+    ['insert into patient values ($1, $2)', [9, 'x']],
+    ['insert into patient (id, email) select id + 10, email from patient'],
+    ['insert into visit (diagnosis) select note from patient'],
+    ['insert into patient (id, email) values ($1, lower($2))', [9, 'x']],
+    ['insert into patient (id, email) values ($1, $2::text)', [9, 'x']],
+    ['insert into patient (id, email) values (1 + 1, $1)', ['x']],
+    ['insert into patient (email) values ($1) on conflict (email) do nothing', ['x']],
+    [
+      'insert into patient (email, note) values ($1, $2) on conflict (email_idx) do update set note = excluded.note',
+      ['bob@example', 'x'],
+    ],
+    ['insert into patient (id, email) values ($1, $2) on conflict (id) do update set email = excluded.note', [1, 'x']],
+    ['update patient set email = $1', ['x']],
+    ['update patient set note = $1 where email = $2', ['x', 'bob@example']],
+    ['update patient set note = $1 where id in ($2, $3)', ['x', 1, 2]],
+    ['update patient set note = name where id = 1'],
+    ['update patient set note = email where id = 1'],
+    ['update patient set id = $1 where id = 1', [8]],
+    ['update patient set (note, name) = (select $1, $2) where id = 1', ['a', 'b']],
+    ['copy patient (email) to stdout'],
+    ['create table other as select * from patient'],
+    ['declare c cursor for select * from patient'],
+    ['prepare x as select * from patient'],
+    ['select id from patient; select email from patient'],
+    ['merge into patient p using visit v on v.patient = p.id when matched then update set note = $1', ['x']],
+  ] as [string, unknown[]?][])('%s', async (text, values = []) => {
+    await expect(on.sealed.query(text, [...values])).rejects.toMatchObject({
+      name: 'FieldError',
+      code: 'ERR_FIELD_QUERY',
+    });
+    await sameAfter();
+  });
+
+  test('§6.3 a record that comes through a view, a function or JSON is not handed out', async () => {
+    await on.raw.query('create or replace view patients as select * from patient');
+    for (const text of [
+      'select * from patients',
+      'select to_json(p) from patients p',
+      'select string_agg(p.email::text, $$,$$) from patients p',
+    ]) {
+      await expect(on.sealed.query(text)).rejects.toMatchObject({ code: 'ERR_FIELD_OPAQUE' });
+    }
+    await on.raw.query('drop view patients');
+  });
+
+  test('a cursor over an encrypted table', async () => {
+    const client = await on.sealed.connect();
+    const cursor = { text: 'select * from patient', submit: () => undefined };
+    expect(() => client.query(cursor as never)).toThrow(expect.objectContaining({ code: 'ERR_FIELD_QUERY' }));
+    client.release();
+  });
+});
+
+describe('what the database sees', () => {
+  test('§5.7 records, and generated columns of their tags; no plaintext gets in by another connection', async () => {
+    const { rows } = await on.raw.query('select email, email_idx, note from patient order by id');
+    expect(rows[0].email[0]).toBe(0xf9);
+    expect(rows[0].email_idx).toEqual(rows[0].email.subarray(3, 15));
+    expect([rows[2].email, rows[2].email_idx, rows[1].note]).toEqual([null, null, null]);
+    for (const cell of ['alice@example', '', '\\xf9', '\\xf98001ff', `\\xf90001${'00'.repeat(56)}`]) {
+      const write = on.raw.query('update patient set note = $1::bytea where id = 1', [
+        cell.startsWith('\\') ? cell : Buffer.from(cell),
+      ]);
+      await expect(write).rejects.toMatchObject({ code: expect.stringMatching(/23514|2202E/) });
+    }
+    await on.raw.query(`update patient set email = '\\xf98001' where id = 1`);
+    expect((await on.raw.query('select email_idx from patient where id = 1')).rows).toEqual([{ email_idx: null }]);
+  });
+
+  test('§5.8 a faked index column answers no search', async () => {
+    await on.raw.query('alter table patient alter column email_idx drop expression');
+    try {
+      const { rows } = await on.raw.query('select email_idx from patient where id = 1');
+      await on.raw.query('update patient set email_idx = null where id = 1');
+      await on.raw.query('update patient set email_idx = $1 where id = 2', [rows[0].email_idx]);
+      const search = on.sealed.query('select id, name from patient where email = $1', ['alice@example']);
+      await expect(search).rejects.toMatchObject({ code: 'ERR_FIELD_TAG', row: ['2'] });
+    } finally {
+      await on.raw.query('alter table patient drop column email_idx');
+      const { fieldsSql } = await import('../../src/fields/postgres.ts');
+      const { clinic } = await import('./clinic.ts');
+      for (const statement of fieldsSql(clinic)) if (statement.includes('"email_idx"')) await on.raw.query(statement);
+    }
+  });
+
+  test('§1.6 a record that was copied to another row is refused', async () => {
+    await on.raw.query('update patient set note = (select note from patient where id = 3) where id = 1');
+    const read = on.sealed.query('select note from patient order by id');
+    await expect(read).rejects.toMatchObject({ code: 'ERR_FIELD_OPEN', row: ['1'] });
+  });
+});

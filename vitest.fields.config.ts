@@ -1,0 +1,13 @@
+// The tests of encrypted columns on PostgreSQL: `npm run test:fields`.
+
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  ssr: { resolve: { conditions: ['bulla-source'] } },
+  test: {
+    include: ['test/postgres/**/*.test.ts'],
+    globalSetup: './test/postgres/server.ts',
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+  },
+});
