@@ -9,12 +9,28 @@ const unseen = /(?!\p{Variation_Selector})[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Defa
 /** Where Unicode puts what is written from right to left, assigned already or not (DerivedBidiClass.txt, the defaults of R and AL). */
 const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]/u;
 
+/** Before and after a joiner that people see: parts of one emoji, or letters of a script that is written with joiners. */
+const seenJoiners: readonly (readonly [before: RegExp, after: RegExp])[] = [
+  [/\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?\u200d$/u, /^\p{Extended_Pictographic}/u],
+  ...[
+    'Arabic|Syriac|Nko|Mongolian',
+    'Devanagari|Bengali|Gurmukhi|Gujarati|Oriya|Tamil|Telugu|Kannada|Malayalam|Sinhala|Khmer|Myanmar',
+  ].map((scripts) => {
+    const letter = `(?=[\\p{L}\\p{M}])[${scripts.replace(/\w+/g, '\\p{Script=$&}').replaceAll('|', '')}]`;
+    return [new RegExp(`${letter}[\\u200c\\u200d]$`, 'u'), new RegExp(`^${letter}`, 'u')] as const;
+  }),
+];
+
 /**
- * A text that cannot reorder, hide or imitate what stands around it. What nobody would see becomes visible, as in `[U+202E]`. The joiners of emoji and of Indic and
- * Arabic scripts go the same way: a name that looks strange is better than one that lies.
+ * A text that cannot reorder, hide or imitate what stands around it. What nobody would see becomes visible, as in `[U+202E]`. A joiner stays inside an emoji and between
+ * letters of the scripts that are written with joiners, such as Persian and Hindi; anywhere else it becomes visible, too.
  */
 export function visible(text: string): string {
-  return text.replace(unseen, (character) => {
+  return text.replace(unseen, (character, at: number) => {
+    const end = at + character.length;
+    // The longest thing before a joiner is an emoji of two code units with a modifier of two.
+    const [before, after] = [text.slice(Math.max(0, at - 4), end), text.slice(end, end + 2)];
+    if (seenJoiners.some(([left, right]) => left.test(before) && right.test(after))) return character;
     const number = (character.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, '0');
     return `[U+${number}]`;
   });

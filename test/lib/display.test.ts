@@ -13,6 +13,11 @@ describe('a text from elsewhere', () => {
     ['half \ud800 of a pair', 'half [U+D800] of a pair'],
     ['tag \u{e0041}', 'tag [U+E0041]'],
     ['filler \u3164', 'filler [U+3164]'],
+    ['a\u200db\u200cc', 'a[U+200D]b[U+200C]c'],
+    ['\u{1f469}\u200d', '\u{1f469}[U+200D]'],
+    ['\u{1f469}\u200cx', '\u{1f469}[U+200C]x'],
+    ['\u0915\u200c\u200c\u0937', '\u0915[U+200C][U+200C]\u0937'],
+    ['\u0915\u200ca', '\u0915[U+200C]a'],
   ])('%j shows what is unseen', (text, shown) => {
     expect(visible(text)).toBe(shown);
     expect(isolated(text)).toBe(shown);
@@ -21,6 +26,15 @@ describe('a text from elsewhere', () => {
   test.each(['holiday.png', 'Grüße aus 東京 😀.txt', 'e\u0301', '\u2764\ufe0f', ''])('%j stays as it is', (text) => {
     expect(visible(text)).toBe(text);
     expect(isolated(text)).toBe(text);
+  });
+
+  test.each([
+    ['a family', '\u{1f469}\u200d\u{1f469}\u200d\u{1f467}.png'],
+    ['an emoji with a modifier and a variant', '\u{1f468}\u{1f3fd}\u200d\u2764\ufe0f\u200d\u{1f468}'],
+    ['Persian', '\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645'],
+    ['Hindi', '\u0915\u094d\u200d\u0937'],
+  ])('joiners of %s stay', (_, text) => {
+    expect(visible(text)).toBe(text);
   });
 
   test('what is written from right to left is isolated where there is no markup', () => {
