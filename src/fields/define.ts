@@ -1,7 +1,7 @@
 /** The encrypted tables of an application, checked and frozen. */
 
 import { assert } from '../lib/assert.ts';
-import { optional, takeOptions, takeString } from '../lib/options.ts';
+import { optional, recordOf, takeOptions, takeString } from '../lib/options.ts';
 import { ColumnDefinition, type EncryptedColumn } from './columns.ts';
 import type { RowColumn, RowColumnType } from './rows.ts';
 
@@ -90,8 +90,8 @@ export type ValueOf<Column> = Column extends EncryptedColumn<infer Value> ? Valu
  * });
  */
 export function defineFields<const Tables extends TablesOptions>(options: Tables): Fields<Tables> {
-  assert(typeof options === 'object' && options !== null, 'fields', 'an object of tables');
-  const checked = new Map(Object.entries(options).map(([key, table]) => [key, checkTable(key, table)]));
+  const taken = recordOf((table) => table)(options, 'fields');
+  const checked = new Map(Object.entries(taken).map(([key, table]) => [key, checkTable(key, table)]));
   assert(checked.size > 0, 'fields', 'at least one table');
   const all = [...checked.values()].flatMap(({ fields }) => [...fields.values()]);
   assertUnique(all.map(({ id }) => id));
@@ -167,13 +167,14 @@ function takeRow(given: unknown, name: string): readonly RowColumn[] {
 }
 
 function takeColumns(given: unknown, name: string): Readonly<Record<string, ColumnDefinition>> {
-  assert(typeof given === 'object' && given !== null, name, 'an object of columns');
-  const columns = Object.entries(given);
-  assert(columns.length > 0, name, 'at least one column');
-  for (const [key, column] of columns) {
-    assert(column instanceof ColumnDefinition, `${name}.${key}`, 'made by encrypted.string and its like');
-  }
-  return Object.fromEntries(columns);
+  const columns = recordOf(takeColumn)(given, name);
+  assert(Object.keys(columns).length > 0, name, 'at least one column');
+  return columns;
+}
+
+function takeColumn(column: unknown, name: string): ColumnDefinition {
+  assert(column instanceof ColumnDefinition, name, 'made by encrypted.string and its like');
+  return column;
 }
 
 function assertIdentifier(text: string, name: string): void {

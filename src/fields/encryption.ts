@@ -15,6 +15,7 @@ import {
   optional,
   type Reader,
   type ReadersOf,
+  recordOf,
   takeOptions,
   takeSignal,
   takeString,
@@ -132,14 +133,7 @@ const takeDate: Reader<number> = (value, name) => {
   assert(!Number.isNaN(time), name, 'a valid Date');
   return time;
 };
-const takePins: Reader<Readonly<Record<string, readonly string[]>>> = (value, name) => {
-  assert(typeof value === 'object' && value !== null, name, 'an object of tenants');
-  const entries = Object.entries(value).map(([tenant, ids]) => [
-    tenant,
-    arrayOf(takeString, 1)(ids, `${name}.${tenant}`),
-  ]);
-  return Object.freeze(Object.fromEntries(entries));
-};
+const takePins = recordOf(arrayOf(takeString, 1));
 const takeObject =
   <Type extends object>(methods: readonly (keyof Type & string)[], must: string): Reader<Type> =>
   (value, name) => {
@@ -167,14 +161,13 @@ const openCall = {
   ...call,
   foundBy: optional((value: unknown) => value as FieldTags),
 } satisfies ReadersOf<OpenFieldsOptions>;
-const takeParts: Reader<Readonly<Record<string, unknown>>> = (value, name) => {
-  assert(typeof value === 'object' && value !== null, name, 'an object of values');
-  return { ...value };
-};
 const searchCall = {
   ...call,
   index: optional(takeString),
-  with: optional(takeParts, {} as Readonly<Record<string, unknown>>),
+  with: optional(
+    recordOf((value) => value),
+    {} as Readonly<Record<string, unknown>>,
+  ),
 } satisfies ReadersOf<SearchOptions>;
 const shredCall = { tenant: takeName, subject: takeName, signal: optional(takeSignal) };
 

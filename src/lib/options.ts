@@ -100,12 +100,18 @@ export function integer(least: number, most: number): Reader<number> {
   };
 }
 
-/** A copy of a plain object of JSON. Members that are `undefined` are left out, as `JSON.stringify` does. */
-export const takeJsonObject = (value: unknown, name: string): Record<string, unknown> => {
-  const given = plainObject(value, name, 'a plain object');
-  const members = ownNames(given, name).map((member) => [member, takeJson(given[member], `${name}.${member}`)]);
-  return Object.freeze(Object.fromEntries(members.filter(([, taken]) => taken !== undefined)));
-};
+/** A plain object, each member of which `read` takes. */
+export function recordOf<Value>(read: Reader<Value>): Reader<Readonly<Record<string, Value>>> {
+  return (value, name) => {
+    const given = plainObject(value, name, 'a plain object');
+    const taken = ownNames(given, name).map((member) => [member, read(given[member], `${name}.${member}`)]);
+    return Object.freeze(Object.fromEntries(taken) as Record<string, Value>);
+  };
+}
+
+/** A copy of a plain object of JSON. */
+export const takeJsonObject: Reader<Readonly<Record<string, unknown>>> = (value, name) =>
+  recordOf(takeJson)(value, name);
 
 function takeJson(value: unknown, name: string): unknown {
   if (Array.isArray(value)) return arrayOf(takeJson)(value, name);

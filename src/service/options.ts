@@ -129,6 +129,7 @@ function takeKeyPair(value: unknown, name: string): CryptoKeyPair | Promise<Cryp
   assert(typeof value === 'object' && value !== null, name, 'a key pair or a promise of one');
   if (typeof (value as Promise<CryptoKeyPair>).then === 'function') return value as Promise<CryptoKeyPair>;
   const { publicKey, privateKey } = value as CryptoKeyPair;
+  assert(typeof publicKey === 'object' && typeof privateKey === 'object', name, 'a key pair or a promise of one');
   return { publicKey, privateKey };
 }
 
