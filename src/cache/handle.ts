@@ -27,8 +27,8 @@ export function cacheHandle(options: DataKeyCacheOptions): DataKeyCache {
 }
 
 /** Whether a cache was given, and not options for one. */
-export function isCacheHandle(value: object): value is DataKeyCache {
-  return store in value;
+export function isCacheHandle(value: unknown): value is DataKeyCache {
+  return typeof value === 'object' && value !== null && store in value;
 }
 
 /** The store behind a cache. */

@@ -155,7 +155,7 @@ const item = () => ({
   method: 'service',
   wrappedKey: new Uint8Array(81),
 });
-const changes = ['approveDeletion', 'cancelDeletion', 'describe', 'deleteAlias'];
+const changes = ['cancelDeletion', 'describe', 'deleteAlias'];
 const management: Entry['methods'] = {
   ...Object.fromEntries(changes.map((name) => [name, methodCall(name, onSignal, 'key-a')])),
   ...Object.fromEntries(
@@ -164,6 +164,7 @@ const management: Entry['methods'] = {
       methodCall(name, () => ({ signal, revision: 1 }), 'key-a', 1),
     ]),
   ),
+  approveDeletion: methodCall('approveDeletion', onSignal, 'key-a', { version: 1, days: 7 }),
   scheduleDeletion: methodCall('scheduleDeletion', () => ({ signal, revision: 1 }), 'key-a', 7, 1),
   setRotationPolicy: methodCall('setRotationPolicy', () => ({ signal, revision: 1 }), 'key-a', { max_uses: 5 }),
   setAlias: methodCall('setAlias', onSignal, 'name', 'key-a'),
@@ -234,7 +235,7 @@ const returning: Readonly<Record<string, Pick<Entry, 'returns' | 'methods'>>> = 
     ...{ byId: 'none', bySlot: 'none', add: 'none', shred: 'none', define: 'none' },
   }),
   fileSource: made(() => api['fileSource'](file('plain')), {
-    ...{ read: 'none', readInto: 'none', assertUnchanged: 'none', lastLook: 'none', close: 'none' },
+    ...{ read: 'none', close: 'none' },
   }),
 };
 
@@ -340,7 +341,7 @@ const taking: Readonly<Record<string, Entry>> = {
     options: () => ({ maxAge: 1_000, maxMessages: 5, maxEntries: 5, refreshAhead: false, now }),
     call: (given) => api['createDataKeyCache'](given),
     ...made(() => api['createDataKeyCache'](), {
-      ...Object.fromEntries(['invalidate', 'bypass', 'fail', 'use', 'counters'].map((name) => [name, 'none'])),
+      ...Object.fromEntries(['invalidate', 'counters'].map((name) => [name, 'none'])),
     }),
   },
   cachingKeyring: keyringEntry(
