@@ -1,37 +1,39 @@
-/** A stream as a blob: browsers keep large ones on disk. */
+/** A stream as a blob that the browser has shown it can read: browsers keep large ones on disk. */
 
 /** What every blob of this package is said to be. A blob URL of somebody's HTML, opened in a tab, would otherwise be a page of this origin. */
 const type = 'application/octet-stream';
 
-/** Bytes that are kept in memory until they become a blob. */
-const flushLength = 2 ** 24;
-
-/** Collects chunks; what was collected is a blob. */
-export class BlobCollector {
-  readonly #blobs: Blob[] = [];
-  #parts: Uint8Array<ArrayBuffer>[] = [];
-  #length = 0;
-
-  /** Takes a chunk, which must not change afterwards. */
-  push(chunk: Uint8Array<ArrayBuffer>): void {
-    this.#parts.push(chunk);
-    this.#length += chunk.byteLength;
-    if (this.#length < flushLength) return;
-    this.#blobs.push(new Blob(this.#parts));
-    this.#parts = [];
-    this.#length = 0;
-  }
-
-  /** All of it. */
-  finish(): Blob {
-    return new Blob([...this.#blobs, ...this.#parts], { type });
-  }
-}
-
-/** Reads a stream to its end. Rejects with what it errors with. (`new Response(stream).blob()` is no faster, and in Chromium rejects with an error of its own.) */
+/**
+ * Reads a stream to its end. Rejects with what it errors with, and with what the browser says where it has no room: a blob is there when its first and last byte can be read.
+ *
+ * The browser makes the blob itself, of a body, and waits until each piece is stored. Of pieces in memory it makes one at once, whose bytes may never arrive: a Chromium that has just started
+ * has room for about 500 MB.
+ */
 export async function blobOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<Blob> {
-  const collector = new BlobCollector();
+  let failure: { readonly error: unknown } | undefined;
   const reader = stream.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) collector.push(part.value);
-  return collector.finish();
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = await reader.read();
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          // Browsers reject with errors of their own.
+          failure = { error };
+          controller.error(error);
+        }
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+  try {
+    const blob = (await new Response(body).blob()).slice(undefined, undefined, type);
+    await Promise.all([blob.slice(0, 1).arrayBuffer(), blob.slice(-1).arrayBuffer()]);
+    return blob;
+  } catch (error) {
+    throw failure === undefined ? error : failure.error;
+  }
 }

@@ -2,7 +2,7 @@
 
 import { copy } from '../lib/bytes.ts';
 import { optional, type ReadersOf, takeBoolean, takeOptions, takeText } from '../lib/options.ts';
-import { BlobCollector } from './collect.ts';
+import { blobOf } from './collect.ts';
 
 /** Options of {@link openFileToSave}. */
 export interface SaveOptions {
@@ -44,12 +44,18 @@ export async function openFileToSave(options: SaveOptions): Promise<WritableStre
 }
 
 function downloadOnClose(name: string): WritableStream<Uint8Array> {
-  const collector = new BlobCollector();
+  const { readable, writable } = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>();
+  const writer = writable.getWriter();
+  const collected = blobOf(readable);
+  // Whoever writes or closes meets it.
+  collected.catch(() => {});
   return new WritableStream<Uint8Array>({
     // Whoever wrote it may use it again.
-    write: (chunk) => collector.push(copy(chunk)),
-    close() {
-      const url = URL.createObjectURL(collector.finish());
+    write: (chunk) => writer.write(copy(chunk)),
+    abort: (reason) => writer.abort(reason),
+    async close() {
+      await writer.close();
+      const url = URL.createObjectURL(await collected);
       const link = Object.assign(document.createElement('a'), { href: url, download: name });
       link.click();
       // The browser reads the blob after the click; a minute is more than it waits before it begins.

@@ -191,3 +191,19 @@ describe('the limits of the format', () => {
     expect([limits.maxSegments, limits.maxPlaintextLength]).toEqual([2 ** 32 - 1, 2 ** 46]);
   });
 });
+
+test('the public entries export no classes but errors: what applications keep is made of closures', async () => {
+  const entries = Object.values(manifest.exports).flatMap((target) =>
+    typeof target === 'string' ? [] : (target['bulla-source'] ?? []),
+  );
+  const classes: string[] = [];
+  for (const entry of entries.filter((path) => !path.endsWith('segment-worker.ts'))) {
+    const module = (await import(/* @vite-ignore */ `../../${entry}`)) as Record<string, unknown>;
+    for (const [name, value] of Object.entries(module)) {
+      if (/^class\b/.test(String(value)) && !((value as { prototype?: unknown }).prototype instanceof Error))
+        classes.push(`${entry}: ${name}`);
+    }
+  }
+  expect(entries.length).toBeGreaterThan(10);
+  expect(classes).toEqual([]);
+});
