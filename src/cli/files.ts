@@ -107,13 +107,17 @@ export async function readBeginning(
 ): Promise<{ beginning: Bytes; rest: ReadableStream<Bytes> }> {
   const reader = stream.getReader();
   try {
-    let beginning: Bytes = new Uint8Array(0);
-    while (!holdsEnvelope(beginning)) {
+    // Grown by doubling: an envelope of 1 MiB may come byte by byte.
+    let memory: Bytes = new Uint8Array(beginningLength);
+    let length = 0;
+    while (!holdsEnvelope(memory.subarray(0, length))) {
       const { done, value } = await reader.read();
       if (done) break;
-      beginning = concat(beginning, value);
+      if (length + value.byteLength > memory.byteLength) memory = grown(memory, length + value.byteLength);
+      memory.set(value, length);
+      length += value.byteLength;
     }
-    return { beginning, rest: stream };
+    return { beginning: memory.subarray(0, length), rest: stream };
   } catch (error) {
     // Of what is no message, the file is closed as well.
     await reader.cancel(error).catch(() => {});
@@ -121,6 +125,13 @@ export async function readBeginning(
   } finally {
     reader.releaseLock();
   }
+}
+
+/** The bytes in memory of at least twice their length and `more`. */
+function grown(bytes: Bytes, more: number): Bytes {
+  const memory = new Uint8Array(bytes.byteLength + Math.max(bytes.byteLength, more));
+  memory.set(bytes);
+  return memory;
 }
 
 function holdsEnvelope(bytes: Bytes): boolean {

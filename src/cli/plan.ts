@@ -172,7 +172,9 @@ function outputOf(input: PlainPath, folder: string | undefined, beside: (input: 
     if (folder !== undefined) throw new UsageError('Standard input has no name to write it to --output-folder by');
     return pipe;
   }
-  return folder === undefined ? beside(input) : pathIn(folder, nameOf(beside(input)));
+  const output = folder === undefined ? beside(input) : pathIn(folder, nameOf(beside(input)));
+  // A file of that name: `./-.bulla` is decrypted to it, and not to standard output.
+  return output === pipe ? `./${pipe}` : output;
 }
 
 /** `report.pdf.bulla` is `report.pdf`. Throws a {@link UsageError} for other names. */

@@ -31,10 +31,11 @@ export function findGeometry(bodyLength: number, segmentSize: number): Geometry 
   return { segmentSize, count, plaintextLength: bodyLength - count * tagLength, bodyLength };
 }
 
-/** The same. Throws `ERR_DECRYPTION_FAILED` when no body has this length. */
+/** The same. Throws `ERR_DECRYPTION_FAILED` when no body has this length, and `ERR_LIMIT_EXCEEDED` (§2.4). */
 export function geometryOfBody(bodyLength: number, segmentSize: number): Geometry {
   const geometry = findGeometry(bodyLength, segmentSize);
   if (geometry === undefined) throw new DecryptionError();
+  if (geometry.plaintextLength > maxPlaintextLength) throw tooLong();
   return geometry;
 }
 

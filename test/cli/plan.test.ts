@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseArguments } from '../../src/cli/arguments.ts';
 import { encryptCommand } from '../../src/cli/encrypt.ts';
-import { type Job, planJobs } from '../../src/cli/plan.ts';
+import { readBeginning } from '../../src/cli/files.ts';
+import { type Job, planJobs, withoutExtension } from '../../src/cli/plan.ts';
 import { rewrapCommand } from '../../src/cli/rewrap.ts';
 import { pathIn, shownPath } from '../../src/node/paths.ts';
 import { Workplace } from './command.ts';
@@ -135,4 +136,22 @@ describe('names that are not UTF-8', () => {
       place.remove();
     }
   });
+});
+
+test('the file `./-.bulla` is decrypted to the file `./-`, not to standard output', async () => {
+  expect((await plan(['./-.bulla'], withoutExtension as never)).map(({ output }) => output)).toEqual(['./-']);
+});
+
+test('an envelope that comes byte by byte is read once', async () => {
+  const bytes = Uint8Array.from([...new TextEncoder().encode('bulla'), 1, 0, 1, 0, 0, ...new Uint8Array(2 ** 16 + 1)]);
+  let at = 0;
+  const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    pull(controller) {
+      controller.enqueue(bytes.slice(at, ++at));
+      if (at === bytes.byteLength) controller.close();
+    },
+  });
+  const { beginning } = await readBeginning(stream);
+  expect(beginning).toEqual(bytes);
+  expect(beginning.buffer.byteLength).toBeLessThan(4 * bytes.byteLength);
 });

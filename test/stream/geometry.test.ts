@@ -41,6 +41,7 @@ describe('geometry', () => {
     expect(() => geometryOfPlaintext((2 ** 32 - 1) * s, s)).toThrow(limit);
     expect(geometryOfPlaintext(2 ** 46, 2 ** 22).plaintextLength).toBe(2 ** 46);
     expect(() => geometryOfPlaintext(2 ** 46 + 1, 2 ** 22)).toThrow(limit);
+    expect(() => geometryOfBody(2 ** 46 + 2 ** 30, 2 ** 22)).toThrow(limit);
     expect(() => assertIndex(2 ** 32 - 2, s)).not.toThrow();
     expect(() => assertIndex(2 ** 32 - 1, s)).toThrow(limit);
     expect(() => assertIndex(2 ** 24 + 1, 2 ** 22)).toThrow(limit);
