@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { blindIndex, createFieldEncryption, defineFields, encrypted, memoryDataKeyStore } from '../../src/fields.ts';
 import { decrypt, encrypt, type Message } from '../../src/index.ts';
+import type { Keyring } from '../../src/keyrings/custom.ts';
 import { exportEcdhPrivateKey, generateEcdhKey } from '../../src/keyrings/ecdh.ts';
 import { generateRsaKey } from '../../src/keyrings/rsa.ts';
 import { serviceKeyring } from '../../src/keyrings/service.ts';
@@ -180,6 +181,14 @@ const management: Entry['methods'] = {
     signal,
   })),
 };
+/** A keyring that takes what it is given: what stands in front of it must not. */
+const lenient = Object.fromEntries(
+  Object.keys(keyringMethods).map((name) => [
+    name,
+    async () =>
+      ({ generateDataKey: await keyring.generateDataKey(), wrapDataKey: [], ownKeys: [] })[name as string] ?? null,
+  ]),
+) as unknown as Keyring;
 /** Answers whatever is asked for with a key. */
 const anyClient = {
   request: async ({ body }: { body?: object }) => JSON.parse(JSON.stringify({ newest_version: 1, keys: [], body })),
@@ -224,11 +233,8 @@ const none = [
 ];
 /** What takes no options itself, and returns what has methods that do. */
 const returning: Readonly<Record<string, Pick<Entry, 'returns' | 'methods'>>> = {
-  anyOf: made(() => api['anyOf'](keyring, serviceKeyring({ client, keyId: lyingKeyId })), keyringMethods),
-  observedKeyring: made(
-    () => api['observedKeyring'](serviceKeyring({ client, keyId: lyingKeyId }), () => {}),
-    keyringMethods,
-  ),
+  anyOf: made(() => api['anyOf'](lenient, lenient), keyringMethods),
+  observedKeyring: made(() => api['observedKeyring'](lenient, () => {}), keyringMethods),
   keyManagement: made(() => api['keyManagement'](anyClient), management),
   // They take options to pass on to a database, which this one does not have.
   memoryDataKeyStore: made(() => memoryDataKeyStore(), {
