@@ -186,7 +186,13 @@ const lenient = Object.fromEntries(
   Object.keys(keyringMethods).map((name) => [
     name,
     async () =>
-      ({ generateDataKey: await keyring.generateDataKey(), wrapDataKey: [], ownKeys: [] })[name as string] ?? null,
+      name === 'generateDataKey'
+        ? keyring.generateDataKey()
+        : ['wrapDataKey', 'ownKeys'].includes(name)
+          ? []
+          : name === 'cacheScope'
+            ? undefined
+            : null,
   ]),
 ) as unknown as Keyring;
 /** Answers whatever is asked for with a key. */
@@ -229,8 +235,14 @@ const none = [
     'importEcdhPublicKey',
   ],
   ...['exportRsaPublicJwk', 'importRsaPublicKey', 'developmentToken', 'generateProofKey', 'proofKeyThumbprint'],
+  ...['encryptedPg', 'encryptedPool', 'withTenant', 'fieldsSql', 'postgresDataKeyStore'],
   ...['refreshingToken', 'memoryDataKeyStore', 'displayName', 'fileSource', 'keyManagement', 'defineFields'],
 ];
+/** A database that has nothing. */
+const pool = {
+  query: async () => ({ rows: [] }),
+  connect: async () => ({ query: async () => ({ rows: [] }), release: () => {} }),
+};
 /** What takes no options itself, and returns what has methods that do. */
 const returning: Readonly<Record<string, Pick<Entry, 'returns' | 'methods'>>> = {
   anyOf: made(() => api['anyOf'](lenient, lenient), keyringMethods),
@@ -239,6 +251,18 @@ const returning: Readonly<Record<string, Pick<Entry, 'returns' | 'methods'>>> = 
   // They take options to pass on to a database, which this one does not have.
   memoryDataKeyStore: made(() => memoryDataKeyStore(), {
     ...{ byId: 'none', bySlot: 'none', add: 'none', shred: 'none', define: 'none' },
+  }),
+  postgresDataKeyStore: made(() => api['postgresDataKeyStore'](pool), {
+    byId: methodCall('byId', onSignal, () => []),
+    bySlot: methodCall('bySlot', onSignal, () => []),
+    add: methodCall(
+      'add',
+      onSignal,
+      () => [],
+      () => [],
+    ),
+    shred: methodCall('shred', onSignal, () => ({ id: new Uint8Array(16), tenant: 't', subject: 's', created: 1 })),
+    define: methodCall('define', onSignal, () => []),
   }),
   fileSource: made(() => api['fileSource'](file('plain')), {
     ...{ read: 'none', close: 'none' },

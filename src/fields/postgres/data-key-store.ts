@@ -1,6 +1,7 @@
 /** Data keys in PostgreSQL, `docs/fields.md` §4.1 and §4.6: each call is a transaction of its own, on a connection that is nobody else's. */
 
 import { copy } from '../../lib/bytes.ts';
+import { optional, type ReadersOf, takeOptions, takeSignal } from '../../lib/options.ts';
 import type {
   DataKeyRow,
   DataKeySlot,
@@ -27,26 +28,30 @@ JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[]) AS s (ten
 WHERE (k.state = 'active' AND k.subject IS NOT DISTINCT FROM s.subject AND k.purpose = s.purpose AND k.field IS NOT DISTINCT FROM s.field AND k.version = s.version)
   OR (k.state = 'shredded' AND k.subject = s.subject)`;
 
+const readers = { signal: optional(takeSignal) } satisfies ReadersOf<DataKeyStoreOptions>;
+const signalOf = (options: DataKeyStoreOptions = {}) => takeOptions(options, readers).signal;
+
 /**
  * A store in the tables `bulla_data_keys` and `bulla_field_schemas`, which {@link fieldsSql} makes. Give it a pool of its own, of two connections for example, that leads to the primary server and
  * is not encrypted itself: a data key is committed before it is used, whatever becomes of the transaction of the application.
  */
 export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
-  const query = async (text: string, values: unknown[], { signal }: DataKeyStoreOptions = {}) => {
+  const query = async (text: string, values: unknown[], signal: AbortSignal | undefined) => {
     signal?.throwIfAborted();
     const { rows } = await pool.query(text, values);
     signal?.throwIfAborted();
     return rows;
   };
-  const bySlot = async (slots: readonly DataKeySlot[], options?: DataKeyStoreOptions) =>
-    (await query(slotsSql, slotArrays(slots), options)).map(rowOf);
+  const inSlots = async (slots: readonly DataKeySlot[], signal: AbortSignal | undefined) =>
+    (await query(slotsSql, slotArrays(slots), signal)).map(rowOf);
   return {
-    byId: async (ids, options) =>
-      (
-        await query(`SELECT ${selected} FROM bulla_data_keys k WHERE id = ANY($1::bytea[])`, [ids.map(buffer)], options)
-      ).map(rowOf),
-    bySlot,
-    async add(rows, retire, { signal } = {}) {
+    async byId(ids, options) {
+      const text = `SELECT ${selected} FROM bulla_data_keys k WHERE id = ANY($1::bytea[])`;
+      return (await query(text, [ids.map(buffer)], signalOf(options))).map(rowOf);
+    },
+    bySlot: async (slots, options) => inSlots(slots, signalOf(options)),
+    async add(rows, retire, options) {
+      const signal = signalOf(options);
       signal?.throwIfAborted();
       const values = [
         ...slotArrays(rows),
@@ -58,9 +63,10 @@ export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
         if (retire.length > 0) await client.query(retireSql, [retire.map(buffer)]);
         await client.query(addSql, values);
       });
-      return bySlot(rows, { signal });
+      return inSlots(rows, signal);
     },
-    async shred(marker, { signal } = {}) {
+    async shred(marker, options) {
+      const signal = signalOf(options);
       signal?.throwIfAborted();
       const { id, tenant, subject, created } = marker;
       const { rows } = await locked(pool, [marker], (client) =>
@@ -69,15 +75,16 @@ export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
       return rows.map(rowOf).filter(({ state }) => state !== 'shredded');
     },
     async define(definitions, options) {
+      const signal = signalOf(options);
       const values = [
         definitions.map(({ field }) => field),
         definitions.map(({ version }) => version),
         definitions.map(({ definition }) => definition),
       ];
-      const read = async () => (await query(definedSql, values.slice(0, 2), options)) as unknown as StoredDefinition[];
+      const read = async () => (await query(definedSql, values.slice(0, 2), signal)) as unknown as StoredDefinition[];
       const known = await read();
       if (known.length === definitions.length) return known;
-      await query(defineSql, values, options);
+      await query(defineSql, values, signal);
       return read();
     },
   };
