@@ -182,17 +182,14 @@ const management: Entry['methods'] = {
   })),
 };
 /** A keyring that takes what it is given: what stands in front of it must not. */
+const answers: Readonly<Record<string, unknown>> = { wrapDataKey: [], ownKeys: [], cacheScope: undefined };
 const lenient = Object.fromEntries(
   Object.keys(keyringMethods).map((name) => [
     name,
-    async () =>
-      name === 'generateDataKey'
-        ? keyring.generateDataKey()
-        : ['wrapDataKey', 'ownKeys'].includes(name)
-          ? []
-          : name === 'cacheScope'
-            ? undefined
-            : null,
+    async () => {
+      if (name === 'generateDataKey') return keyring.generateDataKey();
+      return Object.hasOwn(answers, name) ? answers[name] : null;
+    },
   ]),
 ) as unknown as Keyring;
 /** Answers whatever is asked for with a key. */
