@@ -11,7 +11,7 @@ const rightToLeft = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufeff\u{10800}-\u{10fff}
 
 /** Before and after a joiner that people see: parts of one emoji, or letters of a script that is written with joiners. */
 const seenJoiners: readonly (readonly [before: RegExp, after: RegExp])[] = [
-  [/\p{Extended_Pictographic}[\ufe0f\p{Emoji_Modifier}]?\u200d$/u, /^\p{Extended_Pictographic}/u],
+  [/\p{Extended_Pictographic}(?:\ufe0f|\p{Emoji_Modifier})?\u200d$/u, /^\p{Extended_Pictographic}/u],
   ...[
     'Arabic|Syriac|Nko|Mongolian',
     'Devanagari|Bengali|Gurmukhi|Gujarati|Oriya|Tamil|Telugu|Kannada|Malayalam|Sinhala|Khmer|Myanmar',

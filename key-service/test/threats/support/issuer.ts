@@ -33,7 +33,9 @@ export class Issuer {
     const [sub, tenant] = user.split('@');
     const now = Math.floor(Date.now() / 1000);
     const roles =
-      { alice: 'user', admin: 'admin', approver: 'approver', recoverer: 'recoverer' }[sub ?? ''] ?? 'nothing';
+      { alice: 'user', admin: 'admin', approver: 'approver', recoverer: 'recoverer', importer: 'importer' }[
+        sub ?? ''
+      ] ?? 'nothing';
     const times = { iat: now, exp: now + 600, jti: b64(randomBytes(16)) };
     return { iss: this.name, aud: audience, sub, tenant, groups: [roles], ...times, cnf: jkt && { jkt }, ...claims };
   }

@@ -32,6 +32,7 @@ const roles = [
   { claim: 'groups', value: 'admin', roles: ['key-administrator', 'auditor', 'metrics-reader'] },
   { claim: 'groups', value: 'approver', roles: ['deletion-approver'] },
   { claim: 'groups', value: 'recoverer', roles: ['recoverer'] },
+  { claim: 'groups', value: 'importer', roles: ['key-importer'] },
 ];
 
 /** How an issuer stands in a configuration. */
