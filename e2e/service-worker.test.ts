@@ -181,7 +181,7 @@ test('a picture shows; HTML and SVG never run; a wrong or missing message is an 
     [200, null, 'application/octet-stream'],
     [422, 'ERR_DECRYPTION_FAILED', 'application/problem+json'],
     [422, 'ERR_DECRYPTION_FAILED', 'application/problem+json'],
-    [502, 'ERR_SOURCE_UNREADABLE', 'application/problem+json'],
+    [404, 'ERR_SOURCE_NOT_FOUND', 'application/problem+json'],
   ]);
   expect(await controlled.title()).toBe('test');
 });

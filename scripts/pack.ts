@@ -19,6 +19,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, extname, join, resolve } from 'node:path';
 import { chromium } from 'playwright';
+import { publint } from 'publint';
 import { build, createServer as createDevelopmentServer } from 'vite';
 import { findBrowsers } from './browsers.ts';
 
@@ -56,8 +57,7 @@ try {
   // `prepack` would build once more.
   const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder];
   const tarball = join(folder, run('npm', pack, root).trim());
-  run('npx', ['publint', '--strict', tarball], root);
-  console.log('publint: clean');
+  await lint(tarball);
   run(
     'npx',
     // The first two are for <script> and `new Worker`, not for import.
@@ -116,6 +116,21 @@ try {
   }
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+/**
+ * publint's rules, warnings included. One does not hold: Node reads `imports` of the package.json nearest to a file, a
+ * nested one too, as test/runtimes/instances.cjs shows in every supported version.
+ */
+async function lint(tarball: string): Promise<void> {
+  const { buffer, byteOffset, byteLength } = readFileSync(tarball);
+  const { messages } = await publint({
+    pack: { tarball: buffer.slice(byteOffset, byteOffset + byteLength) },
+    strict: true,
+  });
+  const wrong = messages.filter(({ code }) => code !== 'NESTED_PACKAGE_JSON_FIELD_IGNORED');
+  if (wrong.length > 0) throw new Error(`publint: ${JSON.stringify(wrong, null, 2)}`);
+  console.log('publint: clean');
 }
 
 /** Every relative link of the packed pages leads to a file of the package. Pictures are for who reads the repository, and stay out of it. */

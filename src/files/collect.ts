@@ -20,20 +20,17 @@ export async function blobOf(stream: ReadableStream<Uint8Array<ArrayBuffer>>): P
           if (done) controller.close();
           else controller.enqueue(value);
         } catch (error) {
-          // Browsers reject with errors of their own.
+          // Told below: of a body that errors, browsers make errors of their own, and Firefox one that nobody can catch.
           failure = { error };
-          controller.error(error);
+          controller.close();
         }
       },
       cancel: (reason) => reader.cancel(reason),
     },
     { highWaterMark: 0 },
   );
-  try {
-    const blob = (await new Response(body).blob()).slice(undefined, undefined, type);
-    await Promise.all([blob.slice(0, 1).arrayBuffer(), blob.slice(-1).arrayBuffer()]);
-    return blob;
-  } catch (error) {
-    throw failure === undefined ? error : failure.error;
-  }
+  const blob = (await new Response(body).blob()).slice(undefined, undefined, type);
+  if (failure !== undefined) throw failure.error;
+  await Promise.all([blob.slice(0, 1).arrayBuffer(), blob.slice(-1).arrayBuffer()]);
+  return blob;
 }
