@@ -12,10 +12,13 @@ export interface Suite {
 }
 
 const protobufjs = ['reader', 'writer', 'util/minimal'].map((part) => `protobufjs/src/${part}.js`);
+/** What test/matrix and test/runtimes installed. */
+const installed = '**/node_modules/**';
 const timeouts = { testTimeout: 120_000, hookTimeout: 120_000 };
 
 /** Node, and Node without its own WebCrypto. */
-export function nodeProjects({ include, exclude = [], nodeOnly = [] }: Suite): TestProjectInlineConfiguration[] {
+export function nodeProjects({ include, exclude: more = [], nodeOnly = [] }: Suite): TestProjectInlineConfiguration[] {
+  const exclude = [installed, ...more];
   const ssr = { resolve: { conditions: ['bulla-source', 'node', 'import'] } };
   return [
     { extends: true, ssr, test: { ...timeouts, include, exclude, name: 'node' } },
@@ -36,9 +39,10 @@ export function nodeProjects({ include, exclude = [], nodeOnly = [] }: Suite): T
 /** Chromium and Firefox, found or installed. Throws where one is missing: nothing is skipped in silence. */
 export async function browserProjects({
   include,
-  exclude = [],
+  exclude: more = [],
   nodeOnly = [],
 }: Suite): Promise<TestProjectInlineConfiguration[]> {
+  const exclude = [installed, ...more];
   const { chromium, firefox } = await findBrowsers();
   const browsers = [
     { browser: 'chromium' as const, launchOptions: chromium },
