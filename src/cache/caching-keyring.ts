@@ -56,10 +56,12 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
     generateDataKey: (generateOptions) => generate(cached, generateOptions),
     unwrapDataKey: (wrappedKeys, unwrapOptions) => unwrap(cached, wrappedKeys, unwrapOptions),
     async rejectDataKey(wrappedKey) {
-      // Where it is not known who asks (there is no token), there is no entry that could be used either.
-      const scope = await scopeOf(keyring, {}).catch(() => undefined);
-      if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
-      await keyring.rejectDataKey?.(wrappedKey);
+      const forget = async () => {
+        // Where it is not known who asks (there is no token), there is no entry that could be used either.
+        const scope = await scopeOf(keyring, {}).catch(() => undefined);
+        if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
+      };
+      await Promise.all([forget(), keyring.rejectDataKey?.(wrappedKey)]);
     },
   });
   return { ...inFront, cache: handle };
