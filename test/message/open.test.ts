@@ -328,17 +328,26 @@ describe('open by URL', () => {
   });
 
   test('a connection that breaks off in the middle: what came is kept, and the rest asked for', async () => {
+    /** Asks the server to cut an answer off once ten bytes of it are here: Chromium drops what it has not handed out by then. */
+    const cutOff = async (input: string, init: RequestInit) => {
+      const response = await fetch(input, init);
+      const tap = new TransformStream<Uint8Array, Uint8Array>({
+        transform(chunk, controller) {
+          controller.enqueue(chunk);
+          if (chunk.byteLength === 10) void fetch(`${input}/cut`);
+        },
+      });
+      return new Response(response.body?.pipeThrough(tap), response);
+    };
     const { url, log } = await put('breaks-off=5');
-    const message = await open(url, { keyring });
+    const message = await open(await urlSource(url, { retry: { delay: 0 }, fetch: cutOff }), { keyring });
     const before = (await log()).length;
     expect(before).toBe(4);
     expect(await codeOf(message.read(0, 9))).toBe('ERR_SOURCE_UNAVAILABLE');
     const starts = (await log()).slice(before).map(({ range }) => Number(/=(\d+)/.exec(range)?.[1]));
-    const offsets = starts.map((start) => start - (starts[0] as number));
-    // Chromium may report that a connection broke off before it hands out what came.
-    expect(offsets).toEqual(isBrowser ? offsets.toSorted((a, b) => a - b) : [0, 10, 20, 30]);
-    expect(offsets.at(-1)).toBeGreaterThan(0);
-    const source = await urlSource((await put('breaks-off=3')).url, { retry: { limit: 9, delay: 0 } });
+    expect(starts.map((start) => start - (starts[0] as number))).toEqual([0, 10, 20, 30]);
+    const other = await put('breaks-off=3');
+    const source = await urlSource(other.url, { retry: { limit: 9, delay: 0 }, fetch: cutOff });
     expect(await source.read(10, 85)).toEqual((await sealed).slice(10, 95));
   });
 

@@ -27,6 +27,8 @@ interface Stored {
   faults: readonly string[];
   /** The ranges that were asked for. */
   log: Seen[];
+  /** Answers that have begun and are cut off by a request for `…/cut`. */
+  readonly begun: ServerResponse[];
 }
 
 interface Asked {
@@ -79,11 +81,15 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const faults = String(request.headers['x-fault'] ?? '').split(' ');
-    files.set(path, { bytes: Buffer.concat(chunks), etag: `"${Math.random()}"`, faults, log: [] });
+    files.set(path, { bytes: Buffer.concat(chunks), etag: `"${Math.random()}"`, faults, log: [], begun: [] });
     return void response.writeHead(204, { ...headers, 'Set-Cookie': 'signed=yes' }).end();
   }
-  const file = files.get(path.replace(/\/log$/, ''));
+  const file = files.get(path.replace(/\/(log|cut)$/, ''));
   if (file === undefined) return void response.writeHead(404, headers).end();
+  if (path.endsWith('/cut')) {
+    for (const begun of file.begun.splice(0)) begun.socket?.end();
+    return void response.writeHead(204, headers).end();
+  }
   if (path.endsWith('/log')) return void response.writeHead(200, headers).end(JSON.stringify(file.log));
   sendRange(file, request, response);
 }
@@ -144,11 +150,12 @@ const faults: Record<string, (file: Stored, asked: Asked, argument: string) => b
     response.destroy();
     return true;
   },
-  /** `breaks-off=5`: from that request on, an answer ends after ten bytes more than the last time. */
+  /** `breaks-off=5`: from that request on, an answer stops after ten bytes, and its connection ends by `…/cut`. */
   'breaks-off': (file, asked, from) => {
     if (asked.turn < Number(from) || asked.end - asked.first <= 10) return false;
     asked.response.writeHead(206, { ...rangeHeaders(file, asked), 'Content-Length': asked.end - asked.first });
-    asked.response.write(file.bytes.subarray(asked.first, asked.first + 10), () => asked.response.socket?.end());
+    file.begun.push(asked.response);
+    asked.response.write(file.bytes.subarray(asked.first, asked.first + 10));
     return true;
   },
   /** `stalls=3`: that answer begins and does not go on. */
