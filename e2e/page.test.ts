@@ -54,7 +54,7 @@ test.describe('page and command line agree', () => {
     await app.passphrase.fill(passphrase);
     await app.addContext('record', '4711');
     await app.addContext('tenant', 'Zürich');
-    await expect(app.page.locator('#summary')).toHaveText('Files are encrypted for whoever knows the passphrase.');
+    await expect(app.page.locator('#summary')).toHaveText('Files are encrypted for anyone who knows the passphrase.');
     const context = ['--context', 'record=4711', '--context', 'tenant=Zürich'];
 
     const message = await app.save(await app.choose(file));

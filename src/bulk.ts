@@ -1,4 +1,4 @@
-/** Many messages at once: re-wrapped after a rotation, or encrypted anew. */
+/** Many messages at once: re-wrapped after a rotation, or re-encrypted. */
 
 export type { BulkFailure, BulkItem, BulkOptions, BulkProgress, BulkReport } from './message/bulk-options.ts';
 export {

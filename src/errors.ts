@@ -78,7 +78,7 @@ export type KeyErrorCode =
   | 'ERR_NO_MATCHING_KEY'
   /** a key that was given is not of the required kind, size or form */
   | 'ERR_INVALID_KEY'
-  /** the data key is shared by several messages, and a new recipient would open all of them: encrypt anew instead (§7.7) */
+  /** the data key is shared by several messages, and a new recipient would open all of them: re-encrypt instead (§7.7) */
   | 'ERR_SHARED_DATA_KEY'
   /** the keyring that was given cannot do what it was asked for, for example encrypt with a private key only */
   | 'ERR_KEYRING_CANNOT';

@@ -1,5 +1,5 @@
 /**
- * The script that the workers of `bulla/workers` run. Built, it is one file without imports: it can be served from anywhere, and handed to `new Worker` by whoever makes workers himself.
+ * The script that the workers of `bulla/workers` run. Built, it is one file without imports: it can be served from anywhere, and handed to `new Worker` by applications that create their own workers.
  */
 
 import { convertBatch } from './workers/convert.ts';

@@ -53,12 +53,12 @@ export type Awaitable<Value> = Value | Promise<Value>;
 export type Context = Readonly<Record<string, string>>;
 
 /**
- * A coarser map (tenant, purpose, ...) bound to a wrapped key; it stands in clear in the message and a key service decides by it. At most 64
+ * A coarser map (tenant, purpose, ...) bound to a wrapped key; it is not encrypted, and a key service uses it to decide. At most 64
  * pairs, values of at most 1,024 bytes of UTF-8 (`docs/format.md` §2.4, §7.3).
  */
 export type KeyContext = Readonly<Record<string, string>>;
 
-/** Names and values in clear, authenticated, readable by anyone who holds the message. Limits as for a {@link Context}. */
+/** Names and values, authenticated but readable by anyone who holds the message. Limits as for a {@link Context}. */
 export type Metadata = Readonly<Record<string, string>>;
 
 /** Whether a data key opens one message or may open several (`docs/format.md` §3.5). */
@@ -81,7 +81,7 @@ export interface MessageHeader {
   readonly contextNames: readonly string[];
   /** The media type of the plaintext, where the writer gave one. */
   readonly contentType: string | undefined;
-  /** The writer's metadata, in clear. */
+  /** The writer's metadata, not encrypted. */
   readonly metadata: Metadata;
 }
 

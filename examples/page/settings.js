@@ -50,7 +50,7 @@ export function summary() {
   const parts = [
     self.checked ? 'you' : '',
     count > 0 ? `${count} other public key${count === 1 ? '' : 's'}` : '',
-    passphrase.value !== '' ? 'whoever knows the passphrase' : '',
+    passphrase.value !== '' ? 'anyone who knows the passphrase' : '',
   ].filter(Boolean);
   return parts.length === 0 ? 'Files would be encrypted for nobody.' : `Files are encrypted for ${parts.join(', ')}.`;
 }

@@ -106,7 +106,7 @@ export class JobView {
     this.#state.textContent = title;
   }
 
-  /** Shows controls; whoever had the focus on the old ones has it on the first of the new. */
+  /** Shows controls; the focus moves from the old ones to the first of the new. */
   #show(...controls) {
     const focused = this.#actions.contains(document.activeElement);
     this.#actions.replaceChildren(...controls);

@@ -131,7 +131,7 @@ function failureOf(error: unknown): Failure {
   if (error instanceof FileError) return failure(error.code, error.message, exitCodes.file, error.hint);
   if (error instanceof DropError) return failure(error.code, error.message, exitCodes.key);
   if (isBullaError(error)) {
-    // The words of a source of ours, which are for whoever wrote the configuration.
+    // The words of a source of ours, which are for the author of the configuration.
     if (error.cause instanceof FileError) return failure(error.code, error.cause.message, exitCodes.service);
     return failure(error.code, error.message, bullaExitCodes[error.name] ?? exitCodes.unexpected);
   }

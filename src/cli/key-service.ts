@@ -73,7 +73,7 @@ async function open(args: Arguments): Promise<ServiceAccess> {
     createKeyServiceClient({
       url,
       pin,
-      // Whoever signs in as a development user talks to a service on loopback; the client refuses any other without a pin.
+      // A development user's service is on loopback. The client refuses any other without a pin.
       ...(development && pin === undefined && { unsafeUnpinned: true }),
       ...fetch,
       tokenSource: tokenSource(token, jwk, path),

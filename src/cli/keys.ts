@@ -83,7 +83,7 @@ async function serviceKeyrings(args: Arguments): Promise<Keyring[]> {
     if (without !== undefined) throw new UsageError(`--${without} goes with --key-service`);
     return [];
   }
-  // jose and ky are loaded by whoever needs them.
+  // jose and ky are loaded only when needed.
   const { openKeyService } = await import('./key-service.ts');
   return [(await openKeyService(args)).keyring()];
 }

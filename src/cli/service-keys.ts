@@ -54,7 +54,7 @@ export const keysCommand: Command = {
       throw new UsageError(`There is no action ${JSON.stringify(action)}: the actions are ${all}`);
     if (names.length !== perform.names) throw new UsageError(`bulla keys ${action} takes ${takes[perform.names]}`);
     if (args.get('key-service') === undefined) throw new UsageError('Say which key service with --key-service');
-    // jose and ky are loaded by whoever needs them.
+    // jose and ky are loaded only when needed.
     const [{ openKeyService }, { keyManagement }] = await Promise.all([
       import('./key-service.ts'),
       import('../service/management.ts'),

@@ -39,7 +39,7 @@ export interface WrappedKey extends KeyIdentity {
   readonly wrapping: Wrapping;
 }
 
-/** A wrapped key that remembers its bytes, as they came: re-wrapping carries along what it does not know. Whoever changes one in a copy has the copy encoded anew. */
+/** A wrapped key that remembers its received bytes, so re-wrapping keeps unknown fields. A changed copy is encoded again. */
 class EncodedKey implements WrappedKey {
   readonly keyId: string;
   readonly version: number;

@@ -9,7 +9,7 @@ import type { RowColumn, RowColumnType } from './rows.ts';
 export interface TableOptions {
   /**
    * The primary key, which every cell is bound to: the name of its column, several in their order, or names with their types, which allows every spelling of a `uuid`.
-   * `false` binds cells to no row: whoever writes the database can then move them between rows of a tenant.
+   * `false` binds cells to no row: anyone who can write to the database can then move them between rows of a tenant.
    */
   readonly row: string | readonly string[] | Readonly<Record<string, RowColumnType>> | false;
   /** The column that says whose row it is. Default: none; each call says it. */

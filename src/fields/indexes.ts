@@ -93,7 +93,7 @@ const common = {
 const computed = { ...common, of: optional(func<(value: never) => ComputedPart>(), undefined) };
 
 /**
- * An index by which equal values are found: rows of one tenant with equal values have equal tags, which whoever reads the table can see.
+ * An index by which equal values are found: rows of one tenant with equal values have equal tags, which any reader of the table can see.
  *
  * Throws a `TypeError` that names a wrong option.
  */

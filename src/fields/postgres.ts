@@ -28,7 +28,7 @@ function seamOf(encryption: unknown): Seam {
  * The module `pg` with a `Client` and a `Pool` whose statements go through the seam: parameters of encrypted columns are sealed, equality with them becomes equality with their blind index, and
  * results are opened. What cannot be answered rejects with `ERR_FIELD_QUERY`, which says what to do instead, and is not sent. Needs the package `libpg-query`.
  *
- * Whoever reaches the database by another way reads records, and is stopped by the checks of {@link fieldsSql} from writing plaintext.
+ * A program that reaches the database another way reads records. The checks of {@link fieldsSql} stop it from writing plaintext.
  *
  * @example
  * const { Pool } = encryptedPg(pg, encryption);

@@ -6,7 +6,7 @@ import { concat, copy, lengthPrefixed, readU32 } from '../lib/bytes.ts';
 import { fieldsUse, maxWrappedKeyLength, maxWrappedKeys } from '../lib/limits.ts';
 import type { Bytes } from '../types.ts';
 
-/** Methods that need a secret to wrap. By others, whoever writes the database could plant keys. */
+/** Methods that need a secret to wrap. With others, anyone who can write to the database could plant keys. */
 const methods: readonly string[] = ['service', 'aes'];
 
 /** The column's bytes. Throws `ERR_KEYRING_CANNOT` for wrapped keys that must not stand in it, and says what the keyring lacks. */

@@ -47,10 +47,10 @@ function downloadOnClose(name: string): WritableStream<Uint8Array> {
   const { readable, writable } = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>();
   const writer = writable.getWriter();
   const collected = blobOf(readable);
-  // Whoever writes or closes meets it.
+  // The next write or close reports it.
   collected.catch(() => {});
   return new WritableStream<Uint8Array>({
-    // Whoever wrote it may use it again.
+    // The writer may reuse it.
     write: (chunk) => writer.write(copy(chunk)),
     abort: (reason) => writer.abort(reason),
     async close() {

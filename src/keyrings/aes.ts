@@ -25,7 +25,7 @@ const saltLength = 32;
 
 /** Options of {@link aesKeyring}. */
 export interface AesKeyringOptions extends LocalKeyOptions {
-  /** What wrapped keys name the key by, 1 to 256 bytes of UTF-8. It stands in clear in every message. */
+  /** The name of the key in wrapped keys, 1 to 256 bytes of UTF-8. It is not encrypted. */
   readonly keyId: string;
   /**
    * The key encryption key: 32 bytes of a random generator (copied; overwrite yours), or a `CryptoKey` for HKDF with the usage `deriveKey`, which can be kept

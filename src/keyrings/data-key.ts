@@ -1,4 +1,4 @@
-/** Data keys where they exist as bytes: made here, or about to be wrapped anew; overwritten as soon as that is done. */
+/** Data keys where they exist as bytes: made here, or about to be re-wrapped, and overwritten right afterwards. */
 
 import { importSecret } from '../crypto/hkdf.ts';
 import { randomBytes } from '../crypto/random.ts';

@@ -38,7 +38,7 @@ export {
 
 /** Options of {@link ecdhKeyring}. */
 export interface EcdhKeyringOptions extends LocalKeyOptions {
-  /** Who will be able to decrypt: 1 to 64 public keys. Whoever wants to read what they wrote adds a key of their own. Default: none, for a keyring that only decrypts. */
+  /** Who will be able to decrypt: 1 to 64 public keys. To read your own messages, add a key of your own. Default: none, for a keyring that only decrypts. */
   readonly recipients?: readonly EcdhPublicKey[] | undefined;
   /** What this keyring decrypts with. Default: none, for a keyring that only encrypts. */
   readonly privateKeys?: readonly EcdhPrivateKey[] | undefined;

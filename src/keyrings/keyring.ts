@@ -99,7 +99,7 @@ export interface Keyring {
   /** Unwraps the first that it can, straight into a handle. */
   unwrapDataKey(wrappedKeys: readonly WrappedKey[], options?: KeyringOptions): Promise<Unwrapped<DataKey> | null>;
 
-  /** The same, to 32 bytes that are about to be wrapped anew: the caller overwrites them. */
+  /** The same, to 32 bytes that are about to be re-wrapped; the caller overwrites them. */
   unwrapDataKeyBytes(wrappedKeys: readonly WrappedKey[], options?: KeyringOptions): Promise<Unwrapped<Bytes> | null>;
 
   /**

@@ -16,7 +16,7 @@ import { generateAndWrap } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
 import { type DataKey, type Keyring, type KeyringOptions, keyringReaders, type Unwrapped } from './keyring.ts';
 
-/** The two ways to unwrap: into a handle, or to bytes that are about to be wrapped anew. */
+/** The two ways to unwrap: into a handle, or to bytes that are about to be re-wrapped. */
 export interface Opener {
   asHandle(): Promise<DataKey>;
   asBytes(): Promise<Bytes>;
@@ -39,7 +39,7 @@ let keyrings = 0;
 
 /** A keyring of local keys. */
 export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
-  // Whoever has the object has its keys: a cache serves the object and no other.
+  // Holding the object means having its keys: a cache serves the object and no other.
   const scope = { id: `local ${++keyrings}` };
   const wrapTaken = async (dataKey: Bytes, options: KeyringOptions) => {
     options.signal?.throwIfAborted();

@@ -1,4 +1,4 @@
-/** What happens, for whoever operates an application: no secrets, no plaintext, no values of contexts. */
+/** Events for operators of an application: no secrets, no plaintext, no values of contexts. */
 
 import { tell } from './callbacks.ts';
 

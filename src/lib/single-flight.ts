@@ -8,7 +8,7 @@ interface Flight<Result> {
   waiting: number;
 }
 
-/** Runs at most one piece of work at a time; whoever comes while it runs gets its result. Nothing is kept afterwards, failures least of all. */
+/** Runs at most one piece of work at a time; callers that come while it runs share its result. Nothing is kept afterwards, failures least of all. */
 export class SingleFlight<Result> {
   #flight: Flight<Result> | undefined;
 

@@ -32,9 +32,9 @@ export interface EncryptionOptions {
   readonly keyring: Keyring;
   /** What must be given again to decrypt. Bound, never stored; its names are. Default: empty. */
   readonly context?: Context | undefined;
-  /** The media type of the plaintext, in clear and authenticated; at most 256 bytes. Default: none. */
+  /** The media type of the plaintext, authenticated but not encrypted; at most 256 bytes. Default: none. */
   readonly contentType?: string | undefined;
-  /** Names and values in clear and authenticated. Default: none. */
+  /** Names and values, authenticated but not encrypted. Default: none. */
   readonly metadata?: Metadata | undefined;
   /** Plaintext bytes in a segment: a power of two from 4,096 to 4,194,304. Smaller ones cost speed, larger ones memory. Default: 262,144. */
   readonly segmentSize?: number | undefined;

@@ -19,7 +19,7 @@ export interface DetachedMessage<Envelope = Bytes> {
   readonly body: Bytes;
 }
 
-/** A message wherever one is taken: bytes, the text form (`bulla1.…`), or detached halves. A string is never a URL. */
+/** A message, wherever one is expected: bytes, the text form (`bulla1.…`), or detached halves. A string is never a URL. */
 export type Message = Uint8Array | string | DetachedMessage<Uint8Array | string>;
 
 /** A message taken apart. */

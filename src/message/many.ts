@@ -49,7 +49,7 @@ const maxBytes = 2 ** 30;
 const maxUnwrapped = 1_000;
 
 /**
- * Encrypts many small messages, in the order of the items. **They share a data key** (each has a message key of its own all the same) and are marked SHARED: whoever may open one of
+ * Encrypts many small messages, in the order of the items. **They share a data key** (each has a message key of its own all the same) and are marked SHARED: anyone who may open one of
  * them could open all, if given their contexts. Items and options are taken when it is called. After 10,000 messages or 1 GiB another data key is made. A keyring that shares data keys itself, such as one with a cache, goes by its own limits.
  *
  * Rejects with what {@link encrypt} rejects with, as soon as one item fails, and with a `TypeError` that names a wrong option.

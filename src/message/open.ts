@@ -45,7 +45,7 @@ export interface OpenedMessage {
   readonly header: MessageHeader;
   /** The plaintext from `start` to before `end`, in memory. Up to 1 MiB of what was read last is at hand and not read again. Rejects with `ERR_DECRYPTION_FAILED` or a {@link SourceError}. */
   read(start?: number, end?: number): Promise<Bytes>;
-  /** The same as a stream that reads anew, and ahead no more than one batch of a few segments. */
+  /** The same as a stream, which reads again and no more than one batch of a few segments ahead. */
   stream(range?: ByteRange): ReadableStream<Bytes>;
 }
 
@@ -212,7 +212,7 @@ function streamOf(
       async pull(controller) {
         try {
           const { done, value } = await parts.next();
-          // Whoever is given a part of a segment must not find the rest of it behind.
+          // A caller that gets part of a segment must not find the rest behind it.
           if (!done) return controller.enqueue(ownMemory(value));
           release();
           controller.close();

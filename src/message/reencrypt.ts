@@ -1,4 +1,4 @@
-/** Re-encryption: the same plaintext under a new data key, for when whoever had the old one must be locked out. */
+/** Re-encryption: the same plaintext under a new data key, to lock out everyone who had the old one. */
 
 import { toText } from '../envelope/framing.ts';
 import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
@@ -59,7 +59,7 @@ const readers = {
 type TakenReencryption = Taken<typeof readers>;
 
 /**
- * Encrypts a message anew, under a data key that `to` makes, and gives back the form it was given; of a stream it gives a stream. Content type, metadata
+ * Encrypts a message again, under a data key that `to` makes. The result has the form of the message; for a stream, a stream. Content type, metadata
  * and segment size stay, the time of creation is now.
  *
  * Rejects, or the stream errors, with what {@link decrypt} and {@link encrypt} reject with. A stream that errors has emitted a message without its end,

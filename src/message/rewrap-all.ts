@@ -84,7 +84,7 @@ export async function rewrapAll<Item extends MessageItem>(
 }
 
 /**
- * Encrypts many messages anew by {@link reencrypt}, under new data keys: for messages that share a data key, and when a version is compromised. The report and the token are as in {@link rewrapAll};
+ * Encrypts many messages again with {@link reencrypt}, under new data keys: for messages that share a data key, and when a version is compromised. The report and the token are as in {@link rewrapAll};
  * whole messages are in memory, `concurrency` of them (default: 8).
  */
 export async function reencryptAll<Item extends MessageItem>(

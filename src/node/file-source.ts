@@ -113,7 +113,7 @@ export class PinnedFile {
     return bytes;
   }
 
-  /** Fills a buffer from an offset on; whoever reads many times calls {@link assertUnchanged} at the end. */
+  /** Fills a buffer from an offset on; after many reads, call {@link assertUnchanged} at the end. */
   readInto(buffer: Bytes, offset: number): Promise<void> {
     return readFully(this.#handle, buffer, offset);
   }

@@ -8,7 +8,7 @@ type Transferable = ArrayBuffer & { transfer?: (length: number) => ArrayBuffer }
 const closedPort = createClosedPort();
 
 /**
- * Gives memory back at once that whoever calls this owns alone: the arrays and all others on their buffers are empty afterwards. Results of SubtleCrypto are fresh
+ * Frees memory at once that the caller alone owns: the arrays and all others on their buffers are empty afterwards. Results of SubtleCrypto are fresh
  * memory; left to the garbage collector they double the peak, and touching new pages costs more than AES.
  */
 export function release(arrays: readonly Bytes[]): void {

@@ -36,7 +36,7 @@ export interface TlsFetch {
 
 const readers = {
   ca: optional((value, name) => (Array.isArray(value) ? arrayOf(takePem, 1) : takePem)(value, name)),
-  // No pins at all would be a mistake of whoever built the list, and must not mean that any key will do.
+  // No pins at all would be a mistake in building the list, and must not mean that any key will do.
   pins: optional(arrayOf(takePin, 1)),
   minVersion: optional(oneOf('TLSv1.2', 'TLSv1.3'), 'TLSv1.3'),
   clientCertificate: optional(nested({ cert: takePem, key: takePem })),

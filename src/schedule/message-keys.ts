@@ -44,7 +44,7 @@ export async function deriveMessageKeys(
   return { messageKey: await messageKey, commitment: await commitment };
 }
 
-/** The commitment alone, for whoever checks a data key without opening the message. */
+/** The commitment alone, to check a data key without opening the message. */
 export async function deriveCommitment(
   dataKey: SecretKey,
   { suite, salt, header, context }: Transcript,

@@ -41,7 +41,7 @@ export interface DecryptingHandlerOptions {
   readonly allowedContentTypes?: readonly string[] | undefined;
   /** Opened messages to keep, 0 to 1,000; each holds a message key. Default: 16. */
   readonly maxOpened?: number | undefined;
-  /** Milliseconds after which an opened message is opened anew, and its data key asked for again. Default: 300,000. */
+  /** Milliseconds after which an opened message is opened again, and its data key asked for again. Default: 300,000. */
   readonly maxAge?: number | undefined;
   /** Is told what a request failed with, which the page is not. What it throws or rejects with is ignored. */
   readonly onError?: ((error: unknown, request: Request) => void) | undefined;
@@ -170,7 +170,7 @@ async function representationResponse(
 const fixedHeaders = {
   'Accept-Ranges': 'bytes',
   'Cache-Control': 'no-store',
-  // For whoever opens the URL as a page: no script, and an origin of its own. Browsers style their pages for single pictures inline.
+  // For a URL opened as a page: no script, and an origin of its own. Browsers style their pages for single pictures inline.
   'Content-Security-Policy':
     "default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox",
   'Cross-Origin-Resource-Policy': 'same-origin',

@@ -55,7 +55,7 @@ export class OpenedMessages {
       entry.representation = await entry.flight.join((shared) => openResource(resource, shared, entry.end), signal);
       return entry.representation;
     } catch (error) {
-      // Whoever still waits for the same flight keeps it.
+      // Others that wait for the same flight keep it.
       if (!signal.aborted || entry.end.signal.aborted) this.#drop(url, entry);
       throw error;
     }

@@ -49,7 +49,7 @@ export function takeResource(resource: unknown): TakenResource {
   return takeOptions(resource, readers, 'the resource');
 }
 
-/** Bytes and URLs are copied; what else there is cannot be changed, or is asked anew each time. */
+/** Bytes and URLs are copied; everything else is immutable or asked each time. */
 function takeSource(value: unknown, name: string): SourceInput {
   if (isUrl(value)) return new URL(value.href);
   return isBytes(value) ? takeBytes(value, name) : (value as SourceInput);

@@ -71,7 +71,7 @@ export class Batches<Item, Result> {
   #schedule(): void {
     if (this.#scheduled || this.#waiting.size === 0 || this.#inFlight >= maxInFlight) return;
     this.#scheduled = true;
-    // A task, not a microtask: whoever asks for many keys at once has some asynchronous steps before it.
+    // A task, not a microtask: a caller that asks for many keys at once has asynchronous steps before it.
     setTimeout(() => {
       this.#scheduled = false;
       while (this.#waiting.size > 0 && this.#inFlight < maxInFlight) void this.#send(this.#take());

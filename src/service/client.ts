@@ -70,7 +70,7 @@ export interface KeyServiceClient {
   /** Who the current access token says it is for: claims that this client does not verify. Asks the source of tokens, not the service. */
   caller(options?: CallOptions): Promise<Caller>;
   /**
-   * Forgets the token of a `tokenSource` and the documents of keys, when the user signs out. Calls that are under way may still be repeated, with the token of whoever signs in next: abort them, or make a client
+   * Forgets the token of a `tokenSource` and the documents of keys, when the user signs out. Calls that are under way may still be repeated, with the next user's token: abort them, or make a client
    * for each user. A cache keeps the data keys of who signed out, for them alone, until they expire: `invalidate()` it to drop them at once.
    */
   forgetToken(): void;
@@ -82,7 +82,7 @@ export interface KeyServiceClient {
   wrapDataKey(dataKey: Uint8Array, target: WrapTarget, options?: CallOptions): Promise<ServiceWrappedKey>;
   /** Unwraps straight into a handle. */
   unwrapDataKey(item: WrappedItem, options?: CallOptions): Promise<SecretKey>;
-  /** Unwraps to 32 bytes that are about to be wrapped anew; the caller overwrites them. */
+  /** Unwraps to 32 bytes that are about to be re-wrapped; the caller overwrites them. */
   unwrapDataKeyBytes(item: WrappedItem, options?: CallOptions): Promise<Bytes>;
   /**
    * Re-wraps to the newest version of a key; the data key stays in the service. Default of `target`: the key and key context of the source. Another target

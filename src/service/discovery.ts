@@ -9,7 +9,7 @@ import { assertIdentity, keyThumbprint, type ServiceDocument, untrusted, verifyS
 import type { Settings } from './options.ts';
 import { unauthenticatedError } from './problem.ts';
 
-/** Seconds before its end at which a document is fetched anew. */
+/** Seconds before its end at which a document is fetched again. */
 const renewBefore = 60;
 /** Bytes of the answer of §2.2. */
 const maxBytes = 65_536;

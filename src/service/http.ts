@@ -1,4 +1,4 @@
-/** HTTP by ky: what it repeats is signed anew, redirects are not followed, answers are bounded before anything reads them. */
+/** HTTP with ky: each retry is signed afresh, redirects are not followed, and answers are bounded before anything reads them. */
 
 import ky from 'ky';
 import { type AnyBullaError, isBullaError, KeyServiceError } from '../errors.ts';
@@ -35,7 +35,7 @@ export interface HttpExchange<Result> {
   readonly method: string;
   readonly url: string;
   /**
-   * Makes what is sent, for each attempt anew: proofs and ids are used once. It may wait for what the time of an attempt does not count, such as an access token; it repeats
+   * Builds the request for each attempt: proofs and ids are used once. It may wait for what the time of an attempt does not count, such as an access token; it repeats
    * what it asks for by itself, and what it rejects with is not repeated again.
    */
   readonly prepare: () => Promise<Prepared>;

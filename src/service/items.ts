@@ -74,7 +74,7 @@ export function assertSameVersion({ keyId, version }: KeyVersion, item: WrappedI
   if (keyId !== item.keyId || version !== item.version) throw badAnswer('a result is about another key or version');
 }
 
-/** Opens `sealed_key` of the result at an index (§4.4): into a handle, or to 32 bytes that are about to be wrapped anew. */
+/** Opens `sealed_key` of the result at an index (§4.4): into a handle, or to 32 bytes that are about to be re-wrapped. */
 export async function openSealedKey<Form extends 'handle' | 'bytes'>(
   form: Form,
   sealKey: AeadKey,

@@ -46,7 +46,7 @@ export interface KeyDocumentOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Seconds before its end at which a document is fetched anew. */
+/** Seconds before its end at which a document is fetched again. */
 const renewBefore = 300;
 const maxDocuments = 1_000;
 

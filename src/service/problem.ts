@@ -71,7 +71,7 @@ export function answerError({ status, headers, body }: HttpAnswer, requestId: st
 }
 
 /**
- * The error of an answer without a MAC, whoever it is from. Its status says what kind of failure it is, and its body can only make that more exact: which part of a request was
+ * The error of an answer without a MAC, from anyone. Its status says what kind of failure it is, and its body can only make that more exact: which part of a request was
  * refused with 401. No refusal of a key, no failed decryption and no word of the body comes from it.
  */
 export function unauthenticatedError({ status, headers, body }: HttpAnswer, requestId?: string): KeyServiceError {
@@ -95,7 +95,7 @@ function checkOf(document: JsonObject): string | undefined {
   return check !== undefined && /^(token|proof|transport)-[a-z]{1,20}$/.test(check) ? check : undefined;
 }
 
-/** The JSON object that a body is, or an empty one: a proxy may have answered in the place of whoever was asked. */
+/** The JSON object that a body is, or an empty one: a proxy may have answered instead of the service. */
 export function objectOf(body: Bytes): JsonObject {
   try {
     return parseObject(body);

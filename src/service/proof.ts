@@ -39,7 +39,7 @@ const coordinates: Readonly<Record<ProofAlgorithm, number>> = { ES256: 32, ES384
 
 /**
  * Generates a proof key whose private half cannot be exported. A client makes one for itself where it is given none; make one to share it between clients, or to hand its
- * thumbprint to whoever issues tokens.
+ * thumbprint to the token issuer.
  */
 export async function generateProofKey(algorithm: ProofAlgorithm = 'ES256'): Promise<CryptoKeyPair> {
   assert(algorithm === 'ES256' || algorithm === 'ES384', 'algorithm', 'ES256 or ES384');

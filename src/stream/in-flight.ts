@@ -27,7 +27,7 @@ export class InFlight<Result> {
     const consumed = this.#last.then(() => result).then(this.#consume);
     this.#last = consumed;
     this.#pending.push(consumed);
-    // After a failure the queue stays as it is: whoever adds or drains meets the failure.
+    // After a failure the queue stays as it is: the next add or drain throws the failure.
     consumed.then(() => this.#pending.shift(), this.#onFailure);
   }
 

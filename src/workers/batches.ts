@@ -19,7 +19,7 @@ export interface BatchConverter {
   convert(batch: SegmentBatch): Promise<ConvertedBatch>;
 }
 
-/** Whoever converts is trusted with the key, and may still be an older script that a cache kept: what it leaves out must not make a message, or a plaintext, that looks whole (§6.5). */
+/** The converter is trusted with the key, but may be an older script that a cache kept: what it leaves out must not make a message, or a plaintext, that looks whole (§6.5). */
 function assertWhole(batch: SegmentBatch, { results, complete }: ConvertedBatch): void {
   const count = segmentsOf(batch);
   const { direction, pieceLength, length } = batch;

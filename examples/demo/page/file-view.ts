@@ -248,7 +248,7 @@ function isOf({ tenant }: Account, { inspection }: StoredFile): boolean {
   return inspection.wrappedKeys.some(({ keyContext }) => keyContext['tenant'] === tenant);
 }
 
-/** How a browser shows a type, by what the envelope says; the service worker decides anew by what is authenticated. */
+/** How a browser shows a type, by what the envelope says; the service worker decides again, from what is authenticated. */
 function mediaKind(contentType = ''): 'img' | 'audio' | 'video' | undefined {
   if (contentType.startsWith('audio/')) return 'audio';
   if (contentType.startsWith('video/')) return 'video';

@@ -97,7 +97,7 @@ async function leave(): Promise<void> {
   showSignIn();
 }
 
-/** Lists the store anew. Names are opened together: that is one call for all of them. */
+/** Lists the store again. Names are opened together: that is one call for all of them. */
 async function refresh(): Promise<readonly StoredFile[]> {
   const signed = current;
   if (signed === undefined) return [];

@@ -1,4 +1,4 @@
-// A new version of the key, and every message of the tenant wrapped anew under it.
+// A new version of the key, and every message of the tenant re-wrapped under it.
 
 import { inspect, isBullaError } from 'bulla';
 import { rewrapAll } from 'bulla/bulk';

@@ -1,4 +1,4 @@
-// Who is signed in, in IndexedDB: the page and its service worker, which may be started anew at any time, both read it there. No key and no token is in it.
+// Who is signed in, in IndexedDB: the page and its service worker, which may be restarted at any time, both read it there. No key and no token is in it.
 
 const database = 'bulla-demo';
 const table = 'session';

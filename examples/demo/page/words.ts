@@ -11,7 +11,7 @@ const words: Record<string, string> = {
   ERR_SERVICE_TIMEOUT: 'The key service does not answer.',
   ERR_SERVICE_UNAVAILABLE: 'The key service cannot work at the moment. Try again.',
   ERR_SERVICE_IDENTITY:
-    'This is not the key service that this page was told to trust. Load the page again if it was set up anew.',
+    'This is not the key service that this page was told to trust. Reload the page if the service was set up again.',
   ERR_SERVICE_CONFLICT: 'Somebody else changed the key at the same time. Try again.',
   ERR_THROTTLED: 'The key service is asked too often. Wait a little.',
   ERR_KEY_DISABLED: 'The key is disabled.',

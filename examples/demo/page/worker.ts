@@ -19,7 +19,7 @@ const worker = globalThis as unknown as {
 
 let account: Promise<Account> | undefined;
 
-/** The account of whoever is signed in; the same object as long as it is the same user, so that opened messages are used again. */
+/** The signed-in user's account; the same object as long as it is the same user, so that opened messages are used again. */
 async function currentAccount(): Promise<Account | undefined> {
   const user = await signedIn();
   if (user === undefined) return undefined;

@@ -162,7 +162,7 @@ function sendJson(response: ServerResponse, content: object): void {
 }
 
 function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  // Whoever left early (a player that seeks does) needs no answer.
+  // A client that left early (a player that seeks does) needs no answer.
   if (response.headersSent || request.destroyed) return void response.destroy();
   const status = error instanceof StoreError ? error.status : 500;
   const words = error instanceof StoreError ? error.message : 'that did not work';

@@ -1,5 +1,5 @@
 // The ciphertext store of the demonstration: a folder for each file, with what stands in front of the segments apart from them, so that re-wrapping writes a few hundred bytes.
-// It holds no keys and asks nobody who they are: whoever reads it has ciphertext.
+// It holds no keys and asks nobody who they are: anyone who reads it has ciphertext.
 
 import { createWriteStream } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';

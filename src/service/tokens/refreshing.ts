@@ -4,7 +4,7 @@ import { assert } from '../../lib/assert.ts';
 import { type AccessToken, readToken, TokenCache, type TokenRequest, type TokenSource } from '../token.ts';
 
 /**
- * A source that keeps the token of another until 30 s before it expires or until it is refused; whoever asks meanwhile waits for the same request. A client does this for its own source already:
+ * A source that keeps the token of another until 30 s before it expires or until it is refused; callers meanwhile wait for the same request. A client does this for its own source already:
  * use it where several clients share one source and one proof key.
  */
 export function refreshingToken(source: TokenSource): TokenSource {
