@@ -3,8 +3,9 @@
 import { assert } from '../lib/assert.ts';
 import { type Fields, tablesOf } from './define.ts';
 import { engineOf, type FieldEncryption } from './encryption.ts';
-import { encryptedClientClass, type PgClientClass, runWithTenant, Seam } from './postgres/client.ts';
+import { encryptedClientClass, type PgClientClass } from './postgres/client.ts';
 import { dataKeyTables, tableSql } from './postgres/ddl.ts';
+import { runWithTenant, Seam } from './postgres/seam.ts';
 
 export { type DataKeyPool, postgresDataKeyStore } from './postgres/data-key-store.ts';
 
@@ -12,7 +13,6 @@ export { type DataKeyPool, postgresDataKeyStore } from './postgres/data-key-stor
 export interface PgModule {
   readonly Client: PgClientClass;
   readonly Pool: new (...args: readonly never[]) => object;
-  readonly types: { getTypeParser(oid: number, format?: never): (text: string) => unknown };
 }
 
 const seams = new WeakMap<object, Seam>();
@@ -38,9 +38,9 @@ export function encryptedPg<Module extends PgModule, Of extends Fields>(
   pg: Module,
   encryption: FieldEncryption<Of>,
 ): Module {
-  const { Client: Plain, Pool: PlainPool, types } = pg;
+  const { Client: Plain, Pool: PlainPool } = pg;
   assert(typeof Plain === 'function' && typeof PlainPool === 'function', 'pg', 'the module pg');
-  const Client = encryptedClientClass(Plain, seamOf(encryption), types as never);
+  const Client = encryptedClientClass(Plain, seamOf(encryption));
   const Pool = class extends (PlainPool as new (options: object) => object) {
     constructor(options: object) {
       super({ ...options, Client });
@@ -58,17 +58,16 @@ export interface PgPool {
  * The same for a pool that is there: the connections that it opens from now on go through the seam. It must not have opened any. Throws a `TypeError` otherwise.
  *
  * @example
- * const pool = encryptedPool(new pg.Pool({ connectionString }), pg, encryption);
+ * const pool = encryptedPool(new pg.Pool({ connectionString }), encryption);
  */
 export function encryptedPool<Pool extends PgPool, Of extends Fields>(
   pool: Pool,
-  pg: PgModule,
   encryption: FieldEncryption<Of>,
 ): Pool {
   assert(pool.totalCount === 0, 'pool', 'one that has opened no connection yet');
   const own = pool as { Client?: PgClientClass };
   assert(typeof own.Client === 'function', 'pool', 'a Pool of pg');
-  own.Client = encryptedClientClass(own.Client, seamOf(encryption), pg.types as never);
+  own.Client = encryptedClientClass(own.Client, seamOf(encryption));
   return pool;
 }
 

@@ -53,7 +53,7 @@ export async function openClinic() {
     dataKeys: postgresDataKeyStore(raw),
     tenant: 'north',
   });
-  const sealed = encryptedPool(new pg.Pool({ connectionString: database.url, max: 3 }), pg, encryption);
+  const sealed = encryptedPool(new pg.Pool({ connectionString: database.url, max: 3 }), encryption);
   return {
     encryption,
     url: database.url,

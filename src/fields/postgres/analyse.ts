@@ -3,10 +3,12 @@
 import type { TableDefinition } from '../define.ts';
 import type { Catalog } from './catalog.ts';
 import { asKind, kindOf, list, locationOf, type Node } from './nodes.ts';
-import type { Parse } from './parser.ts';
+import type { Parsed } from './parser.ts';
 import { type HiddenColumn, type Plan, refusal, type SearchStep } from './plan.ts';
 import { Queries, type Selected } from './queries.ts';
+import { mentions } from './refusals.ts';
 import { identityColumns, TableNames } from './scope.ts';
+import type { Shadows } from './shadows.ts';
 import { quoted, SqlText } from './sql-text.ts';
 import { analyseWrite } from './writes.ts';
 
@@ -16,25 +18,29 @@ const harmless =
 /** Of those, some that do. */
 const harmful = /^(CreateTableAs|DeclareCursor|Copy|Prepare|Execute|Merge|View|Rule)/;
 
+/** What a statement is analysed with. */
+export interface Known {
+  readonly tables: Iterable<TableDefinition>;
+  readonly catalog: Catalog;
+  readonly shadows: Shadows;
+}
+
 /** Analyses a text. Throws `ERR_FIELD_QUERY` for what cannot be answered. */
-export function analyse(text: string, parse: Parse, tables: Iterable<TableDefinition>, catalog: Catalog): Plan {
-  const { statements, tokens } = parse(text);
-  const names = new TableNames(tables);
-  const plans = statements.map((node) => planOf(node, new SqlText(text, tokens), names, catalog));
-  const untouched: Plan = {
-    text,
-    touched: false,
-    draws: [],
-    seals: [],
-    searches: [],
-    hidden: [],
-    outputs: undefined,
-    uses: new Map(),
-  };
-  if (plans.length <= 1) return plans[0] ?? untouched;
+export function analyse(text: string, { statements, tokens }: Parsed, known: Known): Plan {
+  const names = new TableNames(known.tables, known.shadows);
+  const plans = statements.map((node) => planOf(node, new SqlText(text, tokens), names, known.catalog));
+  if (plans.length <= 1) return plans[0] ?? untouched(text);
   if (plans.some(({ touched }) => touched))
     throw refusal('several statements in one text, and encrypted columns in them', 'Send them one by one');
-  return untouched;
+  return untouched(text);
+}
+
+/** The plan of a text with which there is nothing to do. */
+function untouched(text: string): Plan {
+  return {
+    ...{ text, touched: false, isStar: false, hasLiterals: false, expand: undefined, outputs: undefined },
+    ...{ draws: [], seals: [], searches: [], hidden: [], uses: new Map() },
+  };
 }
 
 function planOf(node: Node, text: SqlText, names: TableNames, catalog: Catalog): Plan {
@@ -53,29 +59,13 @@ function planOf(node: Node, text: SqlText, names: TableNames, catalog: Catalog):
   if (kind === 'SelectStmt')
     return finish(queries, queries.select(node[kind] ?? {}, undefined, new Map(), true), node[kind] ?? {}, 'select');
   if (kind === 'InsertStmt' || kind === 'UpdateStmt' || kind === 'DeleteStmt') {
+    queries.top = node[kind];
     return finish(queries, analyseWrite(queries, node, new Map()), node[kind] ?? {}, 'returning');
   }
   if ((!harmless.test(kind) || harmful.test(kind)) && mentions(node, names)) {
     throw refusal(`${kind.replace('Stmt', '')} with an encrypted table`, 'Use SELECT, INSERT, UPDATE and DELETE');
   }
-  return {
-    text: text.toString(),
-    touched: false,
-    draws: [],
-    seals: [],
-    searches: [],
-    hidden: [],
-    outputs: undefined,
-    uses: new Map(),
-  };
-}
-
-/** Whether an encrypted table stands anywhere in a node. */
-function mentions(node: unknown, names: TableNames): boolean {
-  if (typeof node !== 'object' || node === null) return false;
-  const range = asKind(node, 'RangeVar') ?? ('relname' in node ? (node as Record<string, unknown>) : undefined);
-  if (range !== undefined && names.find(range) !== undefined) return true;
-  return Object.values(node).some((value) => mentions(value, names));
+  return untouched(text.toString());
 }
 
 function finish(
@@ -97,7 +87,7 @@ function finish(
     added.push(`, ${nameIn(selected, source, column)} AS ${quoted(name)}`);
   };
   for (const { origin } of opened) for (const column of identityColumns(origin.table)) add(origin.source, column);
-  const { seals, searches, draws } = changes.finish();
+  const { seals, searches, draws, expand } = changes.finish();
   for (const { field, group } of searches) {
     if (group === undefined || !groups.includes(group)) continue;
     for (const column of [...identityColumns(field.table), field.column]) add(group.source, column);
@@ -110,6 +100,9 @@ function finish(
     seals,
     searches: searches.map((step) => checked(step, groups)),
     hidden,
+    isStar: selected.targets.includes('star'),
+    hasLiterals: [...seals, ...searches].some(({ source }) => source.kind === 'constant'),
+    expand,
     ...outputsOf(selected, queries),
   };
 }

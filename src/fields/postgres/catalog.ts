@@ -2,7 +2,9 @@
 
 import type { Field, TableDefinition } from '../define.ts';
 import type { RowColumn } from '../rows.ts';
+import { indexColumn } from '../search.ts';
 import { identityColumns } from './scope.ts';
+import type { RunSql } from './shadows.ts';
 import { quoted } from './sql-text.ts';
 
 /** How a value is drawn that the database makes. */
@@ -19,12 +21,11 @@ export interface Catalog {
   fieldOf(tableOid: number, columnNumber: number): Field | undefined;
   /** How a column's value is drawn, where the database makes it. */
   drawOf(table: TableDefinition, column: string): Draw | undefined;
+  /** Whether a result's column is a generated column of tags. */
+  isIndex(tableOid: number, columnNumber: number): boolean;
   /** The columns of a table's primary key with their types. */
   rowColumns(table: TableDefinition): readonly RowColumn[];
 }
-
-/** Runs a statement and gives its rows as arrays of text. */
-export type RunSql = (text: string, values: readonly unknown[]) => Promise<readonly (readonly (string | null)[])[]>;
 
 const sql = `select n.nspname, c.relname, c.oid, a.attname, a.attnum, a.attidentity, t.typname,
   pg_get_expr(d.adbin, d.adrelid), pg_get_serial_sequence(quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname),
@@ -43,6 +44,7 @@ export async function readCatalog(tables: Iterable<TableDefinition>, run: RunSql
   const all = [...tables];
   const rows = await run(sql, [all.map(({ schema, table }) => `${schema}.${table}`)]);
   const fields = new Map<string, Field>();
+  const indexes = new Set<string>();
   const draws = new Map<string, Draw>();
   const keys = new Map<TableDefinition, readonly RowColumn[]>();
   for (const table of all) {
@@ -52,6 +54,10 @@ export async function readCatalog(tables: Iterable<TableDefinition>, run: RunSql
       const [, , oid, , number, , type] = columnOf(table, field.column, columns);
       if (type !== 'bytea') throw new TypeError(`${table.key}.${field.column} must be of type bytea in the database`);
       fields.set(`${oid}:${number}`, field);
+      for (const slot of [...field.definition.schemas.values()].flat()) {
+        const row = columns.get(indexColumn(field, slot));
+        if (row !== undefined) indexes.add(`${row[2]}:${row[4]}`);
+      }
     }
     for (const name of identityColumns(table)) {
       const draw = drawOf(columnOf(table, name, columns));
@@ -64,6 +70,7 @@ export async function readCatalog(tables: Iterable<TableDefinition>, run: RunSql
   }
   return {
     fieldOf: (oid, number) => fields.get(`${oid}:${number}`),
+    isIndex: (oid, number) => indexes.has(`${oid}:${number}`),
     drawOf: (table, column) => draws.get(`${table.key}.${column}`),
     rowColumns: (table) => keys.get(table) ?? [],
   };

@@ -1,10 +1,10 @@
 /** Parameters and literals of a statement that become other parameters: numbered at the end, when all uses are known. */
 
-import type { Field } from '../define.ts';
+import type { Field, TableDefinition } from '../define.ts';
 import type { Slot } from '../indexes.ts';
 import { indexColumn } from '../search.ts';
 import type { Item } from './nodes.ts';
-import type { DrawStep, RowSource, SealStep, SearchGroup, SearchStep, Source } from './plan.ts';
+import type { DrawStep, Expansion, RowSource, SealStep, SearchGroup, SearchStep, Source } from './plan.ts';
 import { refusal } from './plan.ts';
 import { quoted, type SqlText } from './sql-text.ts';
 
@@ -33,6 +33,9 @@ interface Search {
   readonly end: number;
 }
 
+/** Writes the parameters of keys into the text. */
+type WriteKeys = (params: readonly string[]) => void;
+
 /** See the head of this file. */
 export class Changes {
   readonly #text: SqlText;
@@ -43,6 +46,19 @@ export class Changes {
     readonly step: Omit<DrawStep, 'params'>;
     readonly places: readonly ((param: string) => void)[];
   }[] = [];
+  readonly #spreads: {
+    readonly step: Pick<SealStep, 'field' | 'source' | 'others'>;
+    readonly item: Value;
+    readonly write: (param: string) => string;
+  }[] = [];
+  #expansion:
+    | {
+        readonly table: TableDefinition;
+        readonly select: readonly (string | number)[];
+        readonly keys: number;
+        readonly write: WriteKeys;
+      }
+    | undefined;
   #last = 0;
 
   constructor(text: SqlText) {
@@ -60,6 +76,18 @@ export class Changes {
     this.#seals.push({ step: { field, source: sourceOf(value), place, others }, item: value });
   }
 
+  /** A value of which each of several rows gets a record of its own. */
+  spread(field: Field, item: Item, others: ReadonlyMap<string, Source>, write: (param: string) => string): void {
+    const value = plainValue(item, field);
+    if (value.kind === 'param') this.uses(value.number);
+    this.#spreads.push({ step: { field, source: sourceOf(value), others }, item: value, write });
+  }
+
+  /** Says how the keys of those rows are selected, and where they are written. */
+  expandBy(table: TableDefinition, select: readonly (string | number)[], keys: number, write: WriteKeys): void {
+    this.#expansion = { table, select, keys, write };
+  }
+
   search(search: Search): void {
     this.#searches.push(search);
   }
@@ -69,8 +97,13 @@ export class Changes {
   }
 
   /** Writes the parameters into the text. */
-  finish(): { readonly seals: SealStep[]; readonly searches: SearchStep[]; readonly draws: DrawStep[] } {
-    for (const { item } of this.#seals) this.#consume(item);
+  finish(): {
+    readonly seals: SealStep[];
+    readonly searches: SearchStep[];
+    readonly draws: DrawStep[];
+    readonly expand: Expansion | undefined;
+  } {
+    for (const { item } of [...this.#seals, ...this.#spreads]) this.#consume(item);
     for (const { values } of this.#searches) for (const value of values) this.#consume(value);
     const seals = this.#seals.map(({ step, item }) => {
       const param = this.#number(item);
@@ -86,7 +119,20 @@ export class Changes {
         return param;
       }),
     }));
-    return { seals, searches, draws };
+    return { seals, searches, draws, expand: this.#finishExpansion() };
+  }
+
+  #finishExpansion(): Expansion | undefined {
+    if (this.#expansion === undefined) return undefined;
+    const { table, select, keys: count, write } = this.#expansion;
+    const seals = this.#spreads.map(({ step, item, write: spread }) => {
+      const param = this.#number(item);
+      this.#text.replace(item.at, this.#text.literalEnd(item.at), spread(`$${param}`));
+      return { ...step, param };
+    });
+    const keys = Array.from({ length: count }, () => ++this.#last);
+    write(keys.map((param) => `$${param}`));
+    return { table, ...renumbered(select), seals, keys };
   }
 
   #writeSearch({ field, slots, values, isArray, group, column, end }: Search): SearchStep[] {
@@ -118,4 +164,11 @@ export class Changes {
     }
     return ++this.#last;
   }
+}
+
+/** A text whose parameters are numbered without gaps, since the server asks for the type of each; and which they were. */
+function renumbered(pieces: readonly (string | number)[]): Pick<Expansion, 'select' | 'params'> {
+  const params = [...new Set(pieces.filter((piece) => typeof piece === 'number'))];
+  const select = pieces.map((piece) => (typeof piece === 'number' ? `$${params.indexOf(piece) + 1}` : piece)).join('');
+  return { select, params };
 }

@@ -1,15 +1,9 @@
-/** The seam in `pg`: a client that seals parameters and opens results. */
+/** A client of `pg` whose statements go through the seam. */
 
-import { AsyncLocalStorage } from 'node:async_hooks';
-import { FieldError } from '../../errors.ts';
-import { BoundedMap } from '../../lib/bounded-map.ts';
-import type { Engine } from '../engine.ts';
-import { analyse } from './analyse.ts';
-import { type Catalog, readCatalog } from './catalog.ts';
-import { takeParameters } from './parameters.ts';
-import { loadParser, type Parse } from './parser.ts';
-import { type Plan, refusal } from './plan.ts';
-import { openResult, type RawRow, type ResultField } from './results.ts';
+import { copy, isBytes } from '../../lib/bytes.ts';
+import { refusal } from './plan.ts';
+import { type GetTypeParser, type PgResult, type QueryConfig, runStatement } from './run.ts';
+import type { Seam } from './seam.ts';
 
 /** What is used of a client of `pg`. */
 export interface PgClient {
@@ -19,195 +13,78 @@ export interface PgClient {
 /** The class of such a client. */
 export type PgClientClass = new (...args: readonly never[]) => PgClient;
 
-interface PgResult {
-  fields: readonly ResultField[];
-  rows: unknown[];
-}
-
-type GetTypeParser = (oid: number, format?: string) => (text: string) => unknown;
-
-interface QueryConfig {
-  readonly text: string;
-  readonly values?: readonly unknown[];
-  readonly name?: string;
-  readonly rowMode?: string;
-  readonly binary?: boolean;
-  readonly types?: { readonly getTypeParser: GetTypeParser };
-}
-
 type Callback = (error: unknown, result?: unknown) => void;
-
-const maxPlans = 10_000;
-const tenants = new AsyncLocalStorage<string>();
-
-/** Runs a function for a tenant: its statements, and those of what it calls, seal, open and search that tenant's cells. */
-export function runWithTenant<Result>(tenant: string, work: () => Result): Result {
-  return tenants.run(tenant, work);
-}
-
-/** What all clients of one field encryption share: plans by the text of their statement, and the catalog. */
-export class Seam {
-  readonly engine: Engine;
-  readonly #plans = new BoundedMap<string, Plan | FieldError>(maxPlans);
-  #ready: Promise<{ parse: Parse; catalog: Catalog }> | undefined;
-
-  constructor(engine: Engine) {
-    this.engine = engine;
-  }
-
-  /** The plan of a statement; analysed once. */
-  async plan(
-    text: string,
-    run: (text: string, values: readonly unknown[]) => Promise<RawRow[]>,
-  ): Promise<{ plan: Plan; catalog: Catalog }> {
-    const { parse, catalog } = await this.#prepare(run);
-    const known = this.#plans.get(text) ?? this.#analyse(text, parse, catalog);
-    this.#plans.set(text, known);
-    if ('code' in known) throw new FieldError(known.code, known.message, known);
-    return { plan: known, catalog };
-  }
-
-  #analyse(text: string, parse: Parse, catalog: Catalog): Plan | FieldError {
-    try {
-      return analyse(text, parse, this.engine.settings.tables.values(), catalog);
-    } catch (error) {
-      if (error instanceof FieldError) return error;
-      // No SQL that the parser knows: the server says what is wrong with it, or it is refused there as well.
-      if ((error as { sqlDetails?: unknown }).sqlDetails === undefined) throw error;
-      return refusal('the statement cannot be parsed', (error as Error).message);
-    }
-  }
-
-  #prepare(run: (text: string, values: readonly unknown[]) => Promise<RawRow[]>) {
-    this.#ready ??= (async () => {
-      const parse = await loadParser();
-      return { parse, catalog: await readCatalog(this.engine.settings.tables.values(), run) };
-    })().catch((error: unknown) => {
-      this.#ready = undefined;
-      throw error;
-    });
-    return this.#ready;
-  }
-}
-
-const raw: { readonly getTypeParser: GetTypeParser } = { getTypeParser: () => (text) => text };
+type GivenConfig = QueryConfig & { readonly values?: readonly unknown[]; readonly callback?: Callback };
 
 /** A class of clients whose statements go through the seam. */
-export function encryptedClientClass<Class extends PgClientClass>(
-  Client: Class,
-  seam: Seam,
-  defaults: { readonly getTypeParser: GetTypeParser },
-): Class {
+export function encryptedClientClass<Class extends PgClientClass>(Client: Class, seam: Seam): Class {
   class EncryptedClient extends (Client as PgClientClass) {
+    /** What `pg` reads of a client with `binary: true`. */
+    declare readonly binary?: boolean;
+    /** The parsers of this client. */
+    declare readonly getTypeParser: GetTypeParser;
     /** Statements are sent in the order of the calls, although what is done before takes its time. */
     #last: Promise<unknown> = Promise.resolve();
 
     override query(...args: readonly unknown[]): unknown {
       const [first] = args;
-      const callback = args.find((arg) => typeof arg === 'function') as Callback | undefined;
-      const isSubmittable = typeof (first as { submit?: unknown } | undefined)?.submit === 'function';
-      if (isSubmittable) return this.#submit(args);
-      const config = { ...(typeof first === 'string' ? { text: first } : (first as QueryConfig)) };
-      const given = Array.isArray(args[1]) ? args[1] : config.values;
-      const taken = given === undefined ? undefined : [...given];
-      const tenant = tenants.getStore() ?? seam.engine.settings.tenant;
+      if (first === null || first === undefined) throw new TypeError('query must be a string or an object');
+      if (typeof (first as { submit?: unknown }).submit === 'function') return this.#submit(args);
+      const { values, callback, ...config } = (
+        typeof first === 'string' ? { text: first } : { ...(first as GivenConfig) }
+      ) as GivenConfig;
+      if (typeof config.text !== 'string') throw new TypeError('query.text must be a string');
+      const given = Array.isArray(args[1]) ? args[1] : values;
+      const taken = given?.map(takeParameter);
+      const { tenant } = seam;
       const result = this.#last.then(() => this.#run(config, taken, tenant));
       this.#last = result.catch(() => undefined);
-      if (callback === undefined) return result;
+      const told = (args.find((arg) => typeof arg === 'function') as Callback | undefined) ?? callback;
+      if (told === undefined) return result;
       result.then(
-        (value) => callback(null, value),
-        (error: unknown) => callback(error),
+        (value) => told(null, value),
+        (error: unknown) => told(error),
       );
       return undefined;
     }
 
-    /** Cursors and streams read rows by themselves: they are for statements without encrypted columns. */
+    /** Cursors and streams read rows by themselves: they are for statements without encrypted tables. */
     #submit(args: readonly unknown[]): unknown {
       const { text } = args[0] as { text?: unknown };
-      const mentioned = [...seam.engine.settings.tables.values()].some(
-        ({ table }) => typeof text !== 'string' || text.includes(table),
-      );
-      if (mentioned)
+      if (typeof text !== 'string' || mayMention(text, seam)) {
         throw refusal('a cursor or stream over an encrypted table', 'Read pages by the primary key with query()');
+      }
       return super.query(...(args as never[]));
     }
 
     #run(config: QueryConfig, values: readonly unknown[] | undefined, tenant: string | undefined): Promise<unknown> {
-      return runStatement(
-        { seam, defaults, send: (query) => super.query(query as never) as Promise<PgResult> },
-        config,
-        values,
-        tenant,
-      );
+      const send = (query: object) => super.query(query as never) as Promise<PgResult>;
+      const types = { getTypeParser: (oid: number, format?: string) => this.getTypeParser(oid, format) };
+      const binary = config.binary ?? this.binary;
+      return runStatement({ seam, types, send }, { ...config, binary }, values, tenant);
     }
   }
   return EncryptedClient as unknown as Class;
 }
 
-interface Connection {
-  readonly seam: Seam;
-  readonly defaults: { readonly getTypeParser: GetTypeParser };
-  readonly send: (query: object) => Promise<PgResult | PgResult[]>;
-}
-
-async function runStatement(
-  { seam, defaults, send }: Connection,
-  config: QueryConfig,
-  values: readonly unknown[] | undefined,
-  tenant: string | undefined,
-): Promise<unknown> {
-  const run = async (text: string, more: readonly unknown[]) => {
-    const result = await send({ text, values: more, rowMode: 'array', types: raw });
-    return (result as PgResult).rows as RawRow[];
-  };
-  const { plan, catalog } = await seam.plan(config.text, run);
-  if (config.binary === true) {
-    if (plan.touched) throw refusal('binary results of an encrypted table', 'Leave binary out');
-    return send({ ...config, values });
+/** A parameter, copied when it is given: the caller may change it while the statement waits for its turn. */
+function takeParameter(value: unknown): unknown {
+  if (isBytes(value)) return copy(value);
+  if (Array.isArray(value)) return value.map(takeParameter);
+  if (value instanceof Date) return new Date(value);
+  const prototype: unknown = typeof value === 'object' && value !== null ? Object.getPrototypeOf(value) : undefined;
+  if (prototype !== Object.prototype && prototype !== null) return value;
+  try {
+    return JSON.parse(JSON.stringify(value));
+  } catch {
+    // What has no JSON text is refused when it is sent or sealed.
+    return value;
   }
-  const current = { engine: seam.engine, catalog, plan, values: values ?? [], drawn: await draw(plan, run), tenant };
-  const seal = takeParameters(current);
-  const context = await seam.engine.begin(undefined);
-  const sent = await seal(context);
-  const name = config.name === undefined || plan.text === config.text ? config.name : rewrittenName(config.name);
-  const all = values === undefined && sent.values.length === 0 ? undefined : sent.values;
-  const result = await send({ ...config, text: plan.text, name, values: all, rowMode: 'array', types: raw });
-  for (const one of Array.isArray(result) ? result : [result]) {
-    one.fields = await openResult(current, one.fields, one.rows as RawRow[], sent.asked, context);
-    one.rows = readRows(one, config, defaults);
-  }
-  return result;
 }
 
-/** Values that the database makes, as text. */
-async function draw({ draws }: Plan, run: (text: string, values: readonly unknown[]) => Promise<RawRow[]>) {
-  const drawn = new Map<string, string[]>();
-  for (const { column, expression, params } of draws) {
-    const rows = await run(`SELECT (${expression})::text FROM generate_series(1, $1::int)`, [params.length]);
-    drawn.set(
-      column,
-      rows.map(([value]) => value as string),
-    );
-  }
-  return drawn;
-}
-
-/** A name stands for one text: PgBouncer and the server keep what was prepared under it. */
-function rewrittenName(name: string): string {
-  return `bulla ${name}`.slice(0, 63);
-}
-
-/** Rows as the caller asked for them, by the caller's parsers. */
-function readRows(
-  { fields, rows }: PgResult,
-  { rowMode, types }: QueryConfig,
-  defaults: { readonly getTypeParser: GetTypeParser },
-): unknown[] {
-  const source = types ?? defaults;
-  const parsers = fields.map(({ dataTypeID }) => source.getTypeParser(dataTypeID, 'text'));
-  const read = (row: RawRow) => row.map((text, i) => (text === null ? null : parsers[i]?.(text)));
-  if (rowMode === 'array') return (rows as RawRow[]).map(read);
-  return (rows as RawRow[]).map((row) =>
-    Object.fromEntries(read(row).map((value, i) => [fields[i]?.name ?? '', value])),
-  );
+/** Whether a text may name an encrypted table, in whatever case or escape. */
+function mayMention(text: string, { engine }: Seam): boolean {
+  const lower = text.toLowerCase();
+  if (lower.includes('u&"')) return true;
+  return [...engine.settings.tables.values()].some(({ table }) => lower.includes(table.toLowerCase()));
 }

@@ -39,9 +39,9 @@ export class InsertedRow {
     const { row, tenant, subject } = this.#table;
     return {
       table: this.#table,
-      row: row.map(({ name }) => this.#source(name, true) as Source),
-      tenant: tenant === undefined ? undefined : this.#source(tenant, false),
-      subject: subject === undefined ? undefined : this.#source(subject, true),
+      row: row.map(({ name }) => this.#source(name)),
+      tenant: tenant === undefined ? undefined : this.#source(tenant),
+      subject: subject === undefined ? undefined : this.#source(subject),
     };
   }
 
@@ -55,13 +55,12 @@ export class InsertedRow {
     return sources;
   }
 
-  #source(column: string, isNeeded: boolean): Source | undefined {
+  #source(column: string): Source {
     const item = this.item(column);
     if (item?.kind === 'param' || item?.kind === 'constant') return sourceOf(item);
     if (item?.kind !== 'default')
       throw refusal(`${this.#table.key}.${column} is no value, and cells are bound to it`, 'Give it as a parameter');
     if (this.#queries.catalog.drawOf(this.#table, column) === undefined) {
-      if (!isNeeded) return undefined;
       throw refusal(
         `${this.#table.key}.${column} is not given, and cells are bound to it`,
         'Give it, or give the column a default',

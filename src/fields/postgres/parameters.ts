@@ -9,7 +9,9 @@ import { type CellContext, type Place, sealCells, takeValue, type ValueToSeal } 
 import { searchFor, takeSearch } from '../search.ts';
 import type { ValueType } from '../values.ts';
 import type { Catalog } from './catalog.ts';
-import type { Plan, RowSource, SearchStep, Source } from './plan.ts';
+import { keySeparator } from './expansion.ts';
+import { type Plan, type RowSource, refusal, type SearchStep, type Source } from './plan.ts';
+import { identityColumns } from './scope.ts';
 
 /** The tags that a search asked for, to be compared with what is found. */
 export type Asked = ReadonlyMap<SearchStep, readonly Uint8Array<ArrayBuffer>[]>;
@@ -23,6 +25,8 @@ export interface Run {
   /** What was drawn, by column. */
   readonly drawn: ReadonlyMap<string, readonly string[]>;
   readonly tenant: string | undefined;
+  /** The rows that an expansion found, as texts of the columns that cells are bound to. */
+  readonly found: readonly (readonly (string | null)[])[];
 }
 
 /** Takes values now, and gives a function that replaces them by what is sent. */
@@ -37,25 +41,63 @@ export function takeParameters(run: Run): (context: CellContext) => Promise<{ va
       values[param - 1] = null;
       continue;
     }
-    const other = (name: string): unknown => {
-      const part = others.get(name);
-      const of = field.table.fields.get(name);
-      return part === undefined || of === undefined ? undefined : toValue(of, resolve(run, part));
-    };
+    const other = (name: string): unknown => otherOf(run, field, others, name);
     seals.push(takeValue(placeOf(run, place, field), value, other));
     targets.push(param);
   }
+  const spread = takeSpread(run);
   const searches = plan.searches.map((step) => ({ step, asked: takeSearchValues(run, step) }));
   for (const { params, column } of plan.draws) {
     for (const [i, param] of params.entries()) values[param - 1] = run.drawn.get(column)?.[i];
   }
   return async (context) => {
     const records = await sealCells(seals, context);
+    await spread(values, context);
     for (const [i, record] of records.entries()) values[(targets[i] as number) - 1] = buffer(record);
     const asked = new Map<SearchStep, Uint8Array<ArrayBuffer>[]>();
     for (const { step, asked: given } of searches) asked.set(step, await writeTags(run, step, given, values, context));
     return { values, asked };
   };
+}
+
+/** The records of an expansion: for each value a JSON object in which each row has its own, by its key. */
+function takeSpread(run: Run): (values: unknown[], context: CellContext) => Promise<void> {
+  const { expand } = run.plan;
+  if (expand === undefined) return async () => {};
+  const found = run.found.map((texts) => foundRow(run, expand.table, texts));
+  // A join finds a row several times.
+  const rows = [...new Map(found.map((row) => [row.key, row])).values()];
+  const taken = expand.seals.map(({ field, source, others, param }) => {
+    const value = toValue(field, resolve(run, source));
+    const other = (name: string): unknown => otherOf(run, field, others, name);
+    const seals = value === null ? [] : rows.map(({ place }) => takeValue({ ...place, field }, value, other));
+    return { param, seals };
+  });
+  return async (values, context) => {
+    for (const { param, seals } of taken) {
+      const records = await sealCells(seals, context);
+      const byKey = rows.map(({ key }, i) => [key, records[i] === undefined ? null : hexOf(records[i])]);
+      values[param - 1] = JSON.stringify(Object.fromEntries(byKey));
+    }
+    for (const [i, param] of expand.keys.entries()) values[param - 1] = rows.map(({ place }) => place.row[i]);
+  };
+}
+
+function foundRow(run: Run, table: TableDefinition, texts: readonly (string | null)[]) {
+  const columns = identityColumns(table);
+  if (texts.length > 1 && texts.some((text) => text?.includes(keySeparator)))
+    throw refusal(`a key of ${table.key} holds U+001F`, 'Update each row by its primary key');
+  const get = (name: string) => texts[columns.indexOf(name)];
+  const place = {
+    tenant: tenantOf(run, table, table.tenant === undefined ? undefined : (get(table.tenant) ?? '')),
+    subject: table.subject === undefined ? null : nameOf(table, table.subject, get(table.subject)),
+    row: identify(table.key, run.catalog.rowColumns(table), get),
+  };
+  return { key: texts.join(keySeparator), place };
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** `pg` sends a `Buffer` as bytea; a plain array of bytes it would send as JSON. */
@@ -67,6 +109,12 @@ function buffer(bytes: Uint8Array): Uint8Array {
       bytes.byteLength,
     ) ?? bytes
   );
+}
+
+function otherOf(run: Run, { table }: Field, others: ReadonlyMap<string, Source>, name: string): unknown {
+  const part = others.get(name);
+  const of = table.fields.get(name);
+  return part === undefined || of === undefined ? undefined : toValue(of, resolve(run, part));
 }
 
 function resolve({ values, drawn }: Run, source: Source): unknown {

@@ -60,6 +60,19 @@ export interface HiddenColumn {
   readonly column: string;
 }
 
+/** An `UPDATE` of several rows: their keys are selected first, and each row gets a record of its own. */
+export interface Expansion {
+  readonly table: TableDefinition;
+  /** Selects the columns that cells are bound to, as `identityColumns` names them. */
+  readonly select: string;
+  /** Which parameters of the statement the selection has, in its order. */
+  readonly params: readonly number[];
+  /** The values: records of all rows go into one parameter, by the row. */
+  readonly seals: readonly Omit<SealStep, 'place'>[];
+  /** Keys of the rows, a parameter for each column of the primary key. */
+  readonly keys: readonly number[];
+}
+
 /** See the head of this file. */
 export interface Plan {
   readonly text: string;
@@ -69,6 +82,12 @@ export interface Plan {
   readonly seals: readonly SealStep[];
   readonly searches: readonly SearchStep[];
   readonly hidden: readonly HiddenColumn[];
+  /** Whether a `*` stands in the select list: then columns of tags are taken out, which the caller does not know. */
+  readonly isStar: boolean;
+  /** Whether values stood in the text itself, which then is not kept. */
+  readonly hasLiterals: boolean;
+  /** What is done for an `UPDATE` that does not say which rows its values are bound to. */
+  readonly expand: Expansion | undefined;
   /** Which use of a table each result column is of; `undefined` where each table is used once. */
   readonly outputs: readonly (object | undefined)[] | undefined;
   /** The one use of each table. */

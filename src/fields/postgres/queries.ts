@@ -5,7 +5,7 @@ import { Changes } from './changes.ts';
 import { compare, comparedColumn } from './comparisons.ts';
 import { asKind, type Inside, kindOf, list, type Node, namesIn } from './nodes.ts';
 import { refusal, type SearchGroup } from './plan.ts';
-import { alternatives, assertNone, isAllowed, refuseColumn, wholeRow } from './refusals.ts';
+import { alternatives, assertNone, intoRefused, isAllowed, mentions, refuseColumn, wholeRow } from './refusals.ts';
 import {
   aliasOf,
   conjuncts,
@@ -50,6 +50,8 @@ export class Queries {
   readonly changes: Changes;
   /** Every use of an encrypted table, as a source of columns. */
   readonly sources: Relation[] = [];
+  /** The statement itself, where it writes. */
+  top: Inside | undefined;
   #write: AnalyseWrite | undefined;
 
   constructor(names: TableNames, catalog: Catalog, text: SqlText) {
@@ -88,6 +90,7 @@ export class Queries {
 
   /** A `SELECT`. */
   select(inside: Inside, outer: Scope | undefined, given: Ctes, isTop = false): Selected {
+    if (inside['intoClause'] !== undefined && mentions(inside, this.names)) throw intoRefused();
     const ctes = this.ctes(inside['withClause'], given);
     if (inside['op'] !== undefined && inside['op'] !== 'SETOP_NONE') return this.#setOperation(inside, outer, ctes);
     const relations: Relation[] = [];
@@ -170,7 +173,10 @@ export class Queries {
     const table = this.names.find(inside);
     if (table === 'ambiguous')
       throw refusal(`several schemas have an encrypted table ${inside['relname']}`, 'Write the schema as well');
-    if (table === undefined) return { alias, table: undefined, columns: new Map() };
+    if (table === undefined) {
+      this.names.shadows.assertNone(String(inside['relname']), inside['schemaname'] as string | undefined);
+      return { alias, table: undefined, columns: new Map() };
+    }
     if (renamed.length > 0)
       throw refusal(`${table.key}: its columns are renamed where it is used`, 'Leave the names of the columns out');
     const relation: Relation = { alias, table, columns: tableColumns(table, {}) };
@@ -242,6 +248,7 @@ export class Queries {
     const inside = asKind(node, kind) ?? {};
     if (kind === 'ParamRef') this.changes.uses(Number(inside['number']));
     else if (kind === 'ColumnRef') refuseColumn(resolve(inside, scope), where);
+    else if (kind === 'RangeVar') this.#unread(inside, scope);
     else if (kind === 'SelectStmt') this.select(inside, scope, scope.ctes);
     else if (kind === 'SubLink') this.#subquery(inside, scope);
     else if (kind === 'A_Expr' && comparedColumn(node as Node, scope) !== undefined) {
@@ -250,9 +257,17 @@ export class Queries {
       if (group) groups?.push(group);
       compare(this, inside, scope, group);
     } else if (!isAllowed(kind, inside, scope)) {
+      if (kind === 'FuncCall') this.names.shadows.assertNone(namesIn(inside['funcname']).at(-1) ?? '', undefined);
       // Lists and parts of nodes as well: all that is in them is looked at.
       for (const value of Object.values(node)) this.walk(value, scope, false, where);
     }
+  }
+
+  /** A relation where none is read by the rules above: in `TABLESAMPLE`, for example. */
+  #unread(inside: Inside, { ctes }: Scope): void {
+    const { table } = this.relation(inside, ctes);
+    if (table === undefined) return;
+    throw refusal(`${table.key} stands where its columns cannot be followed`, 'Read it by FROM or JOIN alone');
   }
 
   #subquery(inside: Inside, scope: Scope): void {

@@ -2,7 +2,7 @@
 
 import { asKind, type Inside, list, type Node, namesIn } from './nodes.ts';
 import { refusal } from './plan.ts';
-import { hasFields, type Origin, type Relation, type Resolved, resolve, type Scope } from './scope.ts';
+import { hasFields, type Origin, type Relation, type Resolved, resolve, type Scope, type TableNames } from './scope.ts';
 
 /** The arguments of an `OR`, whatever brackets stand between; the node itself where there is none. */
 export function alternatives(node: Node): readonly Node[] {
@@ -61,4 +61,17 @@ export function refuseColumn(found: Resolved, where: string): void {
 export function isAllowed(kind: string, inside: Inside, scope: Scope): boolean {
   if (kind === 'NullTest') return isDirect(inside['arg'], scope);
   return kind === 'FuncCall' && isCount(inside) && list(inside['args']).every((arg) => isDirect(arg, scope));
+}
+
+/** Whether an encrypted table stands anywhere in a node. */
+export function mentions(node: unknown, names: TableNames): boolean {
+  if (typeof node !== 'object' || node === null) return false;
+  const range = asKind(node, 'RangeVar') ?? ('relname' in node ? (node as Record<string, unknown>) : undefined);
+  if (range !== undefined && names.find(range) !== undefined) return true;
+  return Object.values(node).some((value) => mentions(value, names));
+}
+
+/** The refusal of `SELECT … INTO`. */
+export function intoRefused(): Error {
+  return refusal('SELECT … INTO would copy records out of their rows', 'Use SELECT, INSERT, UPDATE and DELETE');
 }

@@ -59,12 +59,18 @@ export async function openResult(
     row.length = visible;
     assertNoRecord(row, encrypted, fields);
   }
-  return fields.slice(0, visible).map((field, i) => {
-    const own = encrypted[i];
-    return own === undefined
-      ? field
-      : Object.assign(Object.create(Object.getPrototypeOf(field)), field, { dataTypeID: oidOf(own) });
-  });
+  const seen = fields.slice(0, visible).map((field, i) => asOpened(field, encrypted[i]));
+  if (!plan.isStar) return seen;
+  const isOwn = ({ tableID, columnID }: ResultField) => !catalog.isIndex(tableID, columnID);
+  if (seen.every(isOwn)) return seen;
+  for (const row of rows) row.splice(0, row.length, ...row.filter((_, i) => isOwn(seen[i] as ResultField)));
+  return seen.filter(isOwn);
+}
+
+/** A column as it would be without encryption. */
+function asOpened(field: ResultField, own: Field | undefined): ResultField {
+  if (own === undefined) return field;
+  return Object.assign(Object.create(Object.getPrototypeOf(field)), field, { dataTypeID: oidOf(own) });
 }
 
 function takeCell(

@@ -2,6 +2,7 @@
 
 import type { Field, TableDefinition } from '../define.ts';
 import { asKind, type Inside, list, type Node, namesIn } from './nodes.ts';
+import type { Shadows } from './shadows.ts';
 
 /** A table, or a subquery that hands columns of tables through. */
 export interface Relation {
@@ -33,8 +34,10 @@ export interface Scope {
 /** Finds encrypted tables by their names in a statement. */
 export class TableNames {
   readonly #byName = new Map<string, TableDefinition[]>();
+  readonly shadows: Shadows;
 
-  constructor(tables: Iterable<TableDefinition>) {
+  constructor(tables: Iterable<TableDefinition>, shadows: Shadows) {
+    this.shadows = shadows;
     for (const table of tables) this.#byName.set(table.table, [...(this.#byName.get(table.table) ?? []), table]);
   }
 

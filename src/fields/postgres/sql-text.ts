@@ -14,6 +14,24 @@ interface Edit {
   readonly order: number;
 }
 
+/** A part of the text. */
+export interface Part {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** See {@link SqlText.updateClauses}. */
+export interface UpdateClauses {
+  readonly table: Part;
+  readonly from: Part | undefined;
+  readonly where: Part | undefined;
+  /** Where a `WHERE` may be put. */
+  readonly end: number;
+}
+
+/** In the order in which they stand. */
+const clauseWords = ['update', 'set', 'from', 'where', 'returning'];
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -83,6 +101,50 @@ export class SqlText {
   /** The start of the first keyword after a place, or `undefined`. */
   keywordAfter(keyword: string, after: number): number | undefined {
     return this.#tokens.find(({ text, start }) => start >= after && text.toLowerCase() === keyword)?.start;
+  }
+
+  /** Where the parts of an `UPDATE` stand that select its rows. */
+  updateClauses(): UpdateClauses {
+    const starts = new Map<string, number>();
+    let depth = 0;
+    for (const [i, { text }] of this.#tokens.entries()) {
+      if (text === '(' || text === '[') depth++;
+      else if (text === ')' || text === ']') depth--;
+      const word = text.toLowerCase();
+      if (depth > 0 || starts.has(word) || !clauseWords.includes(word)) continue;
+      // `SET` is a name elsewhere, and `a IS DISTINCT FROM b` is an expression.
+      const isClause =
+        word === 'update' || (starts.has('update') && !/^distinct$/i.test(this.#tokens[i - 1]?.text ?? ''));
+      if (isClause && (word === 'set' || word === 'update' || starts.has('set'))) starts.set(word, i);
+    }
+    const end = this.end;
+    const order = clauseWords.filter((word) => starts.has(word));
+    const partOf = (word: string): Part | undefined => {
+      const at = starts.get(word);
+      if (at === undefined) return undefined;
+      const next = order[order.indexOf(word) + 1];
+      const last = next === undefined ? undefined : this.#tokens[(starts.get(next) as number) - 1];
+      return { start: (this.#tokens[at + 1] as Token).start, end: last?.end ?? end };
+    };
+    const returning = starts.get('returning');
+    return {
+      table: partOf('update') as Part,
+      from: partOf('from'),
+      where: partOf('where'),
+      end: returning === undefined ? end : (this.#tokens[returning] as Token).start,
+    };
+  }
+
+  /** A part of the text before it is changed, with the numbers of its parameters by themselves. */
+  between({ start, end }: Part): readonly (string | number)[] {
+    const pieces: (string | number)[] = [];
+    let at = start;
+    for (const token of this.#tokens) {
+      if (token.start < start || token.end > end || !/^\$\d+$/.test(token.text)) continue;
+      pieces.push(decoder.decode(this.#bytes.subarray(at, token.start)), Number(token.text.slice(1)));
+      at = token.end;
+    }
+    return [...pieces, decoder.decode(this.#bytes.subarray(at, end))];
   }
 
   /** Replaces a part; what is inserted at one place stands in the order of the calls. */

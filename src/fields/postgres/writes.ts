@@ -3,6 +3,7 @@
 import type { Field, TableDefinition } from '../define.ts';
 import { sourceOf } from './changes.ts';
 import { movesRow, onConflict } from './conflicts.ts';
+import { expand, isAlone, type ValueToSpread } from './expansion.ts';
 import { InsertedRow } from './inserted-row.ts';
 import { asKind, type Inside, type Item, itemOf, kindOf, list, locationOf, type Node, namesIn } from './nodes.ts';
 import { type RowSource, refusal, type SearchGroup, type Source } from './plan.ts';
@@ -155,26 +156,43 @@ function update(queries: Queries, inside: Inside, relation: Relation, scope: Sco
   const { table } = relation;
   const fields = fieldsByColumn(table);
   const set = list(inside['targetList']).map((node) => asKind(node, 'ResTarget') ?? {});
-  const pins = pinned(inside['whereClause'], relation, scope);
+  const others = othersOf(set, fields);
+  const spread: ValueToSpread[] = [];
+  const isNamed = table === undefined || namesRow(table, pinned(inside['whereClause'], relation, scope));
+  for (const { name, val } of set) {
+    const field = fields.get(String(name));
+    if (field === undefined) {
+      if (table !== undefined && identityColumns(table).includes(String(name))) throw movesRow(table, String(name));
+      queries.walk(val, scope, false, 'SET');
+    } else if (isNamed || !isAlone(queries, inside) || !isValue(val)) {
+      const pins = pinned(inside['whereClause'], relation, scope);
+      sealItem(queries, field, val as Node, () => ({ place: () => updatedRow(field, pins), others: () => others }));
+    } else spread.push({ field, val: val as Node, others });
+  }
+  if (spread.length > 0) expand(queries, inside, relation, spread);
+}
+
+function isValue(node: unknown): boolean {
+  const item = itemOf(node);
+  return item?.kind === 'param' || item?.kind === 'constant';
+}
+
+/** The values of encrypted columns in a `SET`, by property. */
+function othersOf(set: readonly Inside[], fields: ReadonlyMap<string, Field>): ReadonlyMap<string, Source> {
   const others = new Map<string, Source>();
   for (const { name, val } of set) {
     const field = fields.get(String(name));
-    const item = itemOf(val);
     if (field === undefined) continue;
-    others.set(
-      field.key,
-      item?.kind === 'param' || item?.kind === 'constant' ? sourceOf(item) : { kind: 'constant', value: null },
-    );
+    const item = itemOf(val);
+    const isGiven = item?.kind === 'param' || item?.kind === 'constant';
+    others.set(field.key, isGiven ? sourceOf(item) : { kind: 'constant', value: null });
   }
-  for (const { name, val } of set) {
-    const field = fields.get(String(name));
-    if (field !== undefined)
-      sealItem(queries, field, val as Node, () => ({ place: () => updatedRow(field, pins), others: () => others }));
-    else {
-      if (table !== undefined && identityColumns(table).includes(String(name))) throw movesRow(table, String(name));
-      queries.walk(val, scope, false, 'SET');
-    }
-  }
+  return others;
+}
+
+/** Whether a condition says all that the cells of a row are bound to: the row that has this key may be of another tenant or subject. */
+function namesRow(table: TableDefinition, pins: ReadonlyMap<string, Source>): boolean {
+  return identityColumns(table).every((column) => pins.has(column));
 }
 
 function updatedRow({ table, id }: Field, pins: ReadonlyMap<string, Source>): RowSource {
@@ -189,7 +207,7 @@ function updatedRow({ table, id }: Field, pins: ReadonlyMap<string, Source>): Ro
   return {
     table,
     row: table.row.map(({ name }) => pin(name)),
-    tenant: table.tenant === undefined ? undefined : pins.get(table.tenant),
+    tenant: table.tenant === undefined ? undefined : pin(table.tenant),
     subject: table.subject === undefined ? undefined : pin(table.subject),
   };
 }

@@ -1,0 +1,80 @@
+/** What all clients of one field encryption share: plans by the text of their statement, and the catalog. */
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { FieldError } from '../../errors.ts';
+import { BoundedMap } from '../../lib/bounded-map.ts';
+import type { Engine } from '../engine.ts';
+import { analyse } from './analyse.ts';
+import { type Catalog, readCatalog } from './catalog.ts';
+import { loadParser, type Parse } from './parser.ts';
+import { type Plan, refusal } from './plan.ts';
+import { type RunSql, Shadows } from './shadows.ts';
+
+/** Plans that are kept, and the length of the longest text of which one is: at most about 160 MB together. */
+const maxPlans = 10_000;
+const maxText = 16_384;
+const tenants = new AsyncLocalStorage<string>();
+
+/** Runs a function for a tenant: its statements, and those of what it calls, seal, open and search that tenant's cells. */
+export function runWithTenant<Result>(tenant: string, work: () => Result): Result {
+  return tenants.run(tenant, work);
+}
+
+interface Ready {
+  readonly parse: Parse;
+  readonly catalog: Catalog;
+}
+
+/** See the head of this file. */
+export class Seam {
+  readonly engine: Engine;
+  readonly #plans = new BoundedMap<string, Plan | FieldError>(maxPlans);
+  readonly #shadows: Shadows;
+  #ready: Promise<Ready> | undefined;
+
+  constructor(engine: Engine) {
+    this.engine = engine;
+    this.#shadows = new Shadows(engine.settings.tables.values());
+  }
+
+  /** The tenant of a call that begins now. */
+  get tenant(): string | undefined {
+    return tenants.getStore() ?? this.engine.settings.tenant;
+  }
+
+  /** The plan of a statement; analysed once. */
+  async plan(text: string, run: RunSql): Promise<{ readonly plan: Plan; readonly catalog: Catalog }> {
+    const ready = await this.#prepare(run);
+    const known = this.#plans.get(text) ?? (await this.#analyse(text, ready, run));
+    // A text with values in it does not come again, and is no text to keep.
+    if (text.length <= maxText && !('hasLiterals' in known && known.hasLiterals)) this.#plans.set(text, known);
+    if ('code' in known) throw new FieldError(known.code, known.message, known);
+    return { plan: known, catalog: ready.catalog };
+  }
+
+  async #analyse(text: string, { parse, catalog }: Ready, run: RunSql): Promise<Plan | FieldError> {
+    try {
+      const parsed = parse(text);
+      await this.#shadows.learn(parsed.statements, run);
+      return analyse(text, parsed, { tables: this.engine.settings.tables.values(), catalog, shadows: this.#shadows });
+    } catch (error) {
+      if (error instanceof FieldError) return error;
+      const details = (error as { sqlDetails?: { cursorPosition?: number } }).sqlDetails;
+      if (details === undefined) throw error;
+      // The parser's message quotes the text, in which values may stand.
+      const at = `near character ${(details.cursorPosition ?? 0) + 1}`;
+      return refusal(`the statement cannot be parsed ${at}`, 'Write it as PostgreSQL 18 takes it');
+    }
+  }
+
+  #prepare(run: RunSql): Promise<Ready> {
+    this.#ready ??= (async () => {
+      const parse = await loadParser();
+      return { parse, catalog: await readCatalog(this.engine.settings.tables.values(), run) };
+    })().catch((error: unknown) => {
+      this.#ready = undefined;
+      throw error;
+    });
+    return this.#ready;
+  }
+}
