@@ -19,6 +19,7 @@ const suites = [
   'test:rewrap:short',
   'test:e2e',
   'test:runtimes',
+  'test:matrix:short',
   'test:package',
   'test:docs',
   'test:service',

@@ -1,6 +1,6 @@
 // The matrix: packs the package, installs the tarball into throwaway projects, and runs the portable suite in every
 // environment of `table.ts`: `npm run test:matrix`, after a build. With names as arguments, only environments whose name
-// contains one of them. `--docs` writes the table into docs/runtimes.md and runs nothing.
+// contains one of them; with `--short`, those of `npm test`. `--docs` writes the table of docs/runtimes.md and runs nothing.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,57 +8,40 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createKeyServiceClient, developmentToken, keyManagement } from '../../src/service.ts';
 import { startService } from '../support/key-service.ts';
-import { type Result, runIn, writePrograms } from './run.ts';
-import { type Environment, environments, type Lacks, markdown } from './table.ts';
+import { type Setting, writePrograms } from './programs.ts';
+import { type Outcome, type Result, runIn } from './run.ts';
+import { type Environment, environments, type Lacks, markdown, ruled } from './table.ts';
 import { compileEverywhere } from './types.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const npm = (args: string[], cwd: string) =>
-  execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+const isShort = process.argv.includes('--short');
+const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const isChosen = (name: string) => wanted.length === 0 || wanted.some((part) => name.includes(part));
 
-const page = join(root, 'docs/runtimes.md');
-const text = readFileSync(page, 'utf8');
-const current = text.replace(/\| tested [\s\S]*?\n(?!\|)/, `${markdown()}\n`);
-if (process.argv.includes('--docs')) {
-  writeFileSync(page, current);
-  process.exit();
-}
-if (current !== text)
-  throw new Error('the table of docs/runtimes.md is not that of table.ts: npm run test:matrix -- --docs');
-
-for (const folder of [import.meta.dirname, join(import.meta.dirname, '../runtimes/nodes')]) {
-  if (existsSync(join(folder, 'node_modules'))) continue;
-  console.log('installing runtimes, bundlers and test runners');
-  npm(['ci', '--no-audit', '--no-fund', '--silent'], folder);
+/** A row of the table that is printed at the end. */
+interface Row {
+  readonly name: string;
+  readonly version: string;
+  readonly passed: string;
+  readonly asserted: string;
+  readonly problems: readonly string[];
 }
 
-const wanted = process.argv.slice(2);
-const chosen = environments.filter(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
+checkDocs();
+const chosen = environments.filter((environment) => isChosen(environment.name) && (!isShort || environment.isShort));
 const folder = mkdtempSync(join(tmpdir(), 'bulla-matrix-'));
+const rows: Row[] = [];
+installTools();
 const { child, url, pin } = await startService(join(folder, 'service'));
-let failed = 0;
-let compiled = 0;
 try {
   const admin = createKeyServiceClient({ url, pin, tokenSource: developmentToken('admin@north') });
   const { key_id: keyId } = await keyManagement(admin).create();
-  const project = join(folder, 'project');
-  mkdirSync(project);
-  writeFileSync(join(project, 'package.json'), '{ "name": "project", "private": true }');
-  const tarball = npm(['pack', '--silent', '--ignore-scripts', '--pack-destination', folder], root).trim();
-  npm(['install', '--silent', '--no-audit', '--no-fund', join(folder, tarball)], project);
-  const setting = { project, service: { url, pin, keyId } };
+  const setting = { project: installPackage(), service: { url, pin, keyId } };
   await writePrograms(setting);
-  for (const environment of chosen) {
-    const problems = await problemsOf(environment, setting);
-    failed += problems.length === 0 ? 0 : 1;
-    for (const problem of problems) console.log(`    ${problem}`);
-  }
-  if (wanted.length === 0 || wanted.includes('TypeScript')) {
-    for (const { name, errors } of await compileEverywhere(project)) {
-      compiled++;
-      failed += errors.length === 0 ? 0 : 1;
-      console.log(`${errors.length === 0 ? 'passed' : 'FAILED'}  ${name}`);
-      for (const error of errors) console.log(`    ${error}`);
+  for (const environment of chosen) say(await rowOf(environment, setting));
+  if (isChosen('TypeScript')) {
+    for (const { name, version, errors } of await compileEverywhere(setting.project, isShort)) {
+      say({ name, version, passed: 'compiles', asserted: '', problems: errors });
     }
   }
 } finally {
@@ -66,34 +49,82 @@ try {
   await new Promise((done) => child.once('exit', done));
   rmSync(folder, { recursive: true });
 }
-const total = chosen.length + compiled;
-console.log(`${total - failed} environments passed, ${failed} failed`);
-process.exitCode = failed === 0 && total > 0 ? 0 : 1;
+const cells = rows.map(({ name, version, passed, asserted }) => [name, version, passed, asserted]);
+console.log(`\n${ruled(['environment', 'version', 'cases passed', 'refusals asserted'], cells)}\n`);
+const failed = rows.filter(({ problems }) => problems.length > 0).length;
+console.log(`${rows.length - failed} environments passed, ${failed} failed`);
+process.exitCode = failed === 0 && rows.length > 0 ? 0 : 1;
 
-/** What an environment did otherwise than the table says, after its line was printed. */
-async function problemsOf(environment: Environment, setting: Parameters<typeof runIn>[1]): Promise<readonly string[]> {
-  const { name, lacks = {} } = environment;
-  try {
-    const results = await runIn(environment, setting);
-    const problems = compare(results, lacks);
-    const passed = results.filter(({ error }) => error === undefined).length;
-    const asserted = Object.keys(lacks).length;
-    console.log(`${problems.length === 0 ? 'passed' : 'FAILED'}  ${name}: ${passed} cases, ${asserted} refusals`);
-    return results.length < 40 ? [...problems, `only ${results.length} cases ran`] : problems;
-  } catch (error) {
-    console.log(`FAILED  ${name}`);
-    return [error instanceof Error ? String((error as { stderr?: string }).stderr || error.stack) : String(error)];
+/** The table of docs/runtimes.md is that of `table.ts`; with `--docs` it becomes so, and that is all. */
+function checkDocs(): void {
+  const page = join(root, 'docs/runtimes.md');
+  const text = readFileSync(page, 'utf8');
+  const current = text.replace(/\| tested [\s\S]*?\n(?!\|)/, `${markdown()}\n`);
+  if (process.argv.includes('--docs')) {
+    writeFileSync(page, current);
+    process.exit();
+  }
+  if (current === text) return;
+  throw new Error('the table of docs/runtimes.md is not that of table.ts: npm run test:matrix -- --docs');
+}
+
+function npm(args: string[], cwd: string): string {
+  return execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+/** What the chosen environments need, as pinned in lockfiles of its own. */
+function installTools(): void {
+  const needsBundlers =
+    !isShort && chosen.some(({ kind, bundler }) => /vitest|next/.test(kind) || bundler !== undefined);
+  for (const tools of ['.', '../runtimes/nodes', ...(needsBundlers ? ['bundlers'] : [])]) {
+    const path = join(import.meta.dirname, tools);
+    if (existsSync(join(path, 'node_modules'))) continue;
+    console.log(`installing ${JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')).description}`);
+    npm(['ci', '--no-audit', '--no-fund', '--silent'], path);
   }
 }
 
-function compare(results: readonly Result[], lacks: Lacks): readonly string[] {
+/** A new project into which the packed package was installed. */
+function installPackage(): string {
+  const project = join(folder, 'project');
+  mkdirSync(project);
+  writeFileSync(join(project, 'package.json'), '{ "name": "project", "private": true }');
+  const tarball = npm(['pack', '--silent', '--ignore-scripts', '--pack-destination', folder], root).trim();
+  npm(['install', '--silent', '--no-audit', '--no-fund', join(folder, tarball)], project);
+  return project;
+}
+
+function say(row: Row): void {
+  rows.push(row);
+  console.log(`${row.problems.length === 0 ? 'passed' : 'FAILED'}  ${row.name}`);
+  for (const problem of row.problems) console.log(`    ${problem}`);
+}
+
+async function rowOf(environment: Environment, setting: Setting): Promise<Row> {
+  const { name, lacks = {} } = environment;
+  try {
+    const { version, results } = await runIn(environment, setting);
+    const passed = results.filter(({ error }) => error === undefined).length;
+    const asserted = String(Object.keys(lacks).length);
+    return { name, version, passed: `${passed} of ${results.length}`, asserted, problems: compare(results, lacks) };
+  } catch (error) {
+    const { stderr, stdout, stack } = error as { stderr?: string; stdout?: string; stack?: string };
+    return { name, version: '', passed: 'none', asserted: '', problems: [stderr || stdout || stack || String(error)] };
+  }
+}
+
+/** What an environment did otherwise than the table says. */
+function compare(results: Outcome['results'], lacks: Lacks): readonly string[] {
   const missing = Object.keys(lacks).filter((name) => !results.some((result) => result.name === name));
-  const wrong = results.filter(({ name, error }) => {
+  const isWrong = ({ name, error }: Result) => {
     const expected = lacks[name];
     return expected === undefined ? error !== undefined : error?.includes(expected) !== true;
-  });
+  };
   return [
+    ...(results.length < 40 ? [`only ${results.length} cases ran`] : []),
     ...missing.map((name) => `${name}: did not run`),
-    ...wrong.map(({ name, error }) => `${name}: ${error ?? 'works, although the table says that it does not'}`),
+    ...results
+      .filter(isWrong)
+      .map(({ name, error }) => `${name}: ${error ?? 'works, although the table says that it does not'}`),
   ];
 }

@@ -1,15 +1,14 @@
 // Runs the portable suite in one environment, in a throwaway project into which the packed package was installed.
 
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { extname, join } from 'node:path';
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
-import { chromium, firefox } from 'playwright';
-import { findBrowsers } from '../../scripts/browsers.ts';
-import { subpaths } from './suite.js';
+import { bundle } from './bundlers.ts';
+import { inNext } from './next.ts';
+import { type BrowserName, inPageOf } from './pages.ts';
+import type { Setting } from './programs.ts';
 import type { Environment } from './table.ts';
 
 /** What a case came to: no error where it passed. */
@@ -18,78 +17,60 @@ export interface Result {
   readonly error?: string | undefined;
 }
 
-/** What a run needs besides the environment. */
-export interface Setting {
-  /** A project whose `node_modules` holds the package, as installed. */
-  readonly project: string;
-  /** The development service that the suite asks. */
-  readonly service: { readonly url: string; readonly pin: string; readonly keyId: string };
+/** What ran, and what it did. */
+export interface Outcome {
+  readonly version: string;
+  readonly results: readonly Result[];
 }
 
 const here = import.meta.dirname;
-const tools = join(here, 'node_modules');
 const run = promisify(execFile);
 
+/** The folder of a package that `npm run test:matrix` installed. */
+export function toolOf(name: string, folder = '.'): string {
+  return join(here, folder, 'node_modules', name);
+}
+
+/** The version of a package in a folder. */
+export function packageVersion(folder: string): string {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')).version;
+}
+
 /** The executable of a version of Node. */
-function nodeOf(version: string | undefined): string {
-  return version === 'node24'
-    ? process.execPath
-    : join(here, '../runtimes/nodes/node_modules', `${version}`, 'bin/node');
+export function nodeOf(version = 'node24'): string {
+  return version === 'node24' ? process.execPath : toolOf(`${version}/bin/node`, '../runtimes/nodes');
 }
 
 /** Runs the suite. Rejects where the environment itself could not be started. */
-export async function runIn({ kind, version, flags = [] }: Environment, setting: Setting): Promise<readonly Result[]> {
-  const { project } = setting;
-  const command = (program: string, ...args: string[]) => printed(program, args, project);
+export async function runIn(environment: Environment, { project }: Setting): Promise<Outcome> {
+  const { kind, version, bundler = 'esbuild', flags = [] } = environment;
+  const command = async (program: string, ...args: string[]): Promise<Outcome> => {
+    const { stdout } = await run(program, [kind === 'deno' ? '-V' : '--version']);
+    return { version: /[\d.]+/.exec(stdout)?.[0] ?? '', results: await printed(program, args, project) };
+  };
   switch (kind) {
     case 'node':
       return command(nodeOf(version), ...flags, 'import.mjs');
     case 'node-require':
       return command(nodeOf(version), ...flags, 'require.cjs');
+    case 'node-bundle':
+      return command(nodeOf(version), join(await bundle(project, bundler), flags[0] as string));
     case 'bun':
-      return command(join(tools, 'bun/bin/bun.exe'), 'import.mjs');
+      return command(toolOf('bun/bin/bun.exe'), 'import.mjs');
     case 'deno':
-      return command(join(tools, 'deno/deno'), 'run', '--quiet', '--no-lock', '--allow-all', 'import.mjs');
+      return command(toolOf('deno/deno'), 'run', '--quiet', '--no-lock', '--allow-all', 'import.mjs');
     case 'jest':
-      return inJest(nodeOf(version), setting);
+    case 'jest-esm':
+      return inJest(environment, project);
+    case 'vitest':
+      return inVitest(environment, project);
     case 'workerd':
-      return inWorkerd(version as string, flags, setting);
-    case 'browser':
-      return inBrowser(version as 'chromium' | 'firefox', setting);
+      return inWorkerd(version as string, flags, project);
+    case 'next':
+      return inNext(environment, project);
+    case 'page':
+      return inPageOf(await bundle(project, bundler), version as BrowserName);
   }
-}
-
-/** Writes the programs that the environments run into a project. */
-export async function writePrograms({ project, service }: Setting): Promise<void> {
-  const write = (name: string, text: string) => writeFileSync(join(project, name), text);
-  const name = (subpath: string) => `bulla${subpath.slice(1)}`;
-  const modules = (load: (subpath: string) => string) =>
-    `const modules = {\n${subpaths.map((subpath) => `  '${subpath}': () => ${load(name(subpath))},`).join('\n')}\n};\n`;
-  const print = 'console.log(JSON.stringify(results));\n';
-  const environment = JSON.stringify({ service });
-
-  cpSync(join(here, 'suite.js'), join(project, 'suite.js'));
-  await build({ entryPoints: [join(here, 'suite.js')], outfile: join(project, 'suite.cjs'), format: 'cjs' });
-  write('package.json', '{ "name": "project", "private": true, "type": "module" }');
-  const imports = modules((path) => `import('${path}')`);
-  const requires = modules((path) => `require('${path}')`);
-  const runs = `(subpath) => modules[subpath](), ${environment}`;
-  write('all.js', `import { runSuite } from './suite.js';\n${imports}export const run = () => runSuite(${runs});\n`);
-  write('import.mjs', `import { run } from './all.js';\nconst results = await run();\n${print}`);
-  const required = `const { runSuite } = require('./suite.cjs');\n${requires}`;
-  write('require.cjs', `${required}runSuite(${runs}).then((results) => {\n${print}});\n`);
-  write('page.js', "import { run } from './all.js';\nglobalThis.results = run();\n");
-  write(
-    'worker.js',
-    "import { run } from './all.js';\nexport default { fetch: async () => Response.json(await run()) };\n",
-  );
-  mkdirSync(join(project, 'jest'), { recursive: true });
-  write('jest/package.json', '{ "type": "commonjs" }');
-  const saved = "require('node:fs').writeFileSync(process.env.RESULTS, JSON.stringify(results));\n";
-  write(
-    'jest/suite.test.js',
-    `${required.replace('./suite.cjs', '../suite.cjs')}test('suite', async () => {\nconst results = await runSuite(${runs});\n${saved}}, 300_000);\n`,
-  );
 }
 
 /** The results that a program prints as its last line. */
@@ -98,17 +79,28 @@ async function printed(program: string, args: string[], cwd: string): Promise<re
   return JSON.parse(stdout.trim().split('\n').at(-1) as string);
 }
 
-async function inJest(node: string, { project }: Setting): Promise<readonly Result[]> {
-  const file = join(project, 'jest-results.json');
-  const jest = join(tools, 'jest/bin/jest.js');
-  await run(node, [jest, '--rootDir', join(project, 'jest'), '--silent'], {
-    cwd: join(project, 'jest'),
-    env: { ...process.env, RESULTS: file },
-  });
+/** The results that a test runner's only test writes into a file. */
+async function written(program: string, args: string[], cwd: string): Promise<readonly Result[]> {
+  const file = join(cwd, 'results.json');
+  rmSync(file, { force: true });
+  await run(program, args, { cwd, env: { ...process.env, RESULTS: file }, maxBuffer: 2 ** 26 });
   return JSON.parse(readFileSync(file, 'utf8'));
 }
 
-async function inWorkerd(date: string, flags: readonly string[], { project }: Setting): Promise<readonly Result[]> {
+async function inJest({ kind, version, flags = [] }: Environment, project: string): Promise<Outcome> {
+  const modules = kind === 'jest-esm' ? ['--experimental-vm-modules'] : [];
+  const args = [...modules, toolOf('jest/bin/jest.js'), '--rootDir', '.', '--silent', ...flags];
+  const results = await written(nodeOf(version), args, join(project, kind));
+  return { version: packageVersion(toolOf('jest')), results };
+}
+
+async function inVitest({ version = 'node' }: Environment, project: string): Promise<Outcome> {
+  const args = ['run', '--globals', '--silent', '--environment', version, '--root', '.', 'vitest/suite'];
+  const results = await written(process.execPath, [toolOf('vitest/vitest.mjs', 'bundlers'), ...args], project);
+  return { version: packageVersion(toolOf('vitest', 'bundlers')), results };
+}
+
+async function inWorkerd(date: string, flags: readonly string[], project: string): Promise<Outcome> {
   const { outputFiles } = await build({
     entryPoints: [join(project, 'worker.js')],
     write: false,
@@ -117,7 +109,7 @@ async function inWorkerd(date: string, flags: readonly string[], { project }: Se
     conditions: ['workerd', 'worker', 'browser'],
     logLevel: 'error',
   });
-  const { Miniflare } = await import(join(tools, 'miniflare/dist/src/index.js'));
+  const { Miniflare } = await import(toolOf('miniflare/dist/src/index.js'));
   const miniflare = new Miniflare({
     modules: true,
     script: outputFiles[0]?.text as string,
@@ -127,48 +119,8 @@ async function inWorkerd(date: string, flags: readonly string[], { project }: Se
   });
   try {
     const response = await miniflare.dispatchFetch('http://127.0.0.1/');
-    return (await response.json()) as Result[];
+    return { version: packageVersion(toolOf('workerd')), results: (await response.json()) as Result[] };
   } finally {
     await miniflare.dispose();
-  }
-}
-
-async function inBrowser(name: 'chromium' | 'firefox', { project }: Setting): Promise<readonly Result[]> {
-  const site = join(project, `site-${name}`);
-  await build({
-    entryPoints: [join(project, 'page.js')],
-    outdir: site,
-    bundle: true,
-    format: 'esm',
-    logLevel: 'error',
-  });
-  cpSync(join(project, 'node_modules/bulla/dist/segment-worker.js'), join(site, 'segment-worker.js'));
-  writeFileSync(join(site, 'index.html'), '<!doctype html><script type="module" src="page.js"></script>');
-  return inPage(name, site);
-}
-
-/** Serves a folder and returns what its page puts into `globalThis.results`. */
-async function inPage(name: 'chromium' | 'firefox', site: string): Promise<readonly Result[]> {
-  const types: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript' };
-  const server = createServer(({ url = '/' }, response) => {
-    const path = join(site, url === '/' ? 'index.html' : url);
-    try {
-      const content = readFileSync(path);
-      response.writeHead(200, { 'Content-Type': types[extname(path)] ?? 'text/plain' }).end(content);
-    } catch {
-      response.writeHead(404).end();
-    }
-  });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const browser = await { chromium, firefox }[name].launch((await findBrowsers())[name]);
-  try {
-    const page = await browser.newPage();
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-    await page.waitForFunction(() => 'results' in globalThis);
-    return await page.evaluate(() => (globalThis as unknown as { results: Promise<Result[]> }).results);
-  } finally {
-    await browser.close();
-    server.close();
-    server.closeAllConnections();
   }
 }

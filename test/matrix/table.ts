@@ -1,6 +1,8 @@
 // What each environment cannot do, and how the portable suite sees that. What is not named here must work. The table
 // of docs/runtimes.md is made of it.
 
+import type { Bundler } from './bundlers.ts';
+
 /** The error code, or part of the message, by case of the suite. */
 export type Lacks = Readonly<Record<string, string>>;
 
@@ -8,11 +10,26 @@ export type Lacks = Readonly<Record<string, string>>;
 export interface Environment {
   readonly name: string;
   /** How it is run; see `run.ts`. */
-  readonly kind: 'node' | 'node-require' | 'bun' | 'deno' | 'workerd' | 'browser' | 'jest';
+  readonly kind:
+    | 'node'
+    | 'node-require'
+    | 'node-bundle'
+    | 'bun'
+    | 'deno'
+    | 'workerd'
+    | 'jest'
+    | 'jest-esm'
+    | 'vitest'
+    | 'page'
+    | 'next';
   /** Which one of its kind: a package of test/runtimes/nodes, a browser, a compatibility date. */
   readonly version?: string;
+  /** Default: esbuild. */
+  readonly bundler?: Bundler;
   readonly flags?: readonly string[];
   readonly lacks?: Lacks;
+  /** Whether it is one of those that `npm test` runs. */
+  readonly isShort?: boolean;
 }
 
 /** Streams need no workers where AES does not block the thread, and cannot have them where there are none. */
@@ -28,31 +45,83 @@ const nodes = [
   ['Node 26', 'node26'],
 ] as const;
 
-/** The environments that `npm test` runs. */
+const lacks = noWorkers;
+
+/** All environments, in the order of the table. */
 export const environments: readonly Environment[] = [
-  ...nodes.map(([name, version]) => ({ name, kind: 'node' as const, version, lacks: noWorkers })),
+  ...nodes.map(([name, version]) => ({ name, kind: 'node' as const, version, lacks, isShort: version === 'node26' })),
   ...nodes.map(([name, version]) => ({
     name: `${name}, require`,
     kind: 'node-require' as const,
     version,
-    lacks: noWorkers,
+    lacks,
+    isShort: version === 'node20-0',
   })),
-  { name: 'Bun', kind: 'bun', lacks: noWorkers },
-  { name: 'Deno', kind: 'deno', lacks: noWorkers },
-  { name: 'workerd, 2026-05-01', kind: 'workerd', version: '2026-05-01', lacks: noWorkers },
-  { name: 'workerd, 2024-09-23', kind: 'workerd', version: '2024-09-23', lacks: noWorkers },
+  { name: 'Bun', kind: 'bun', lacks, isShort: true },
+  { name: 'Deno', kind: 'deno', lacks, isShort: true },
+  { name: 'workerd, 2026-05-01', kind: 'workerd', version: '2026-05-01', lacks },
   {
     name: 'workerd, 2026-05-01, nodejs_compat',
     kind: 'workerd',
     version: '2026-05-01',
     flags: ['nodejs_compat'],
-    lacks: noWorkers,
+    lacks,
   },
-  { name: 'Chromium', kind: 'browser', version: 'chromium' },
-  { name: 'Firefox', kind: 'browser', version: 'firefox' },
-  { name: 'Jest, CommonJS, Node 20.0', kind: 'jest', version: 'node20-0', lacks: noWorkers },
-  { name: 'Jest, CommonJS, Node 22.11', kind: 'jest', version: 'node22-11', lacks: noWorkers },
-  { name: 'Jest, CommonJS, Node 24', kind: 'jest', version: 'node24', lacks: noWorkers },
+  { name: 'workerd, 2024-09-23', kind: 'workerd', version: '2024-09-23', lacks, isShort: true },
+  {
+    name: 'workerd, 2024-09-23, nodejs_compat',
+    kind: 'workerd',
+    version: '2024-09-23',
+    flags: ['nodejs_compat'],
+    lacks,
+  },
+  { name: 'Chromium', kind: 'page', version: 'chromium', isShort: true },
+  { name: 'Firefox', kind: 'page', version: 'firefox', isShort: true },
+  { name: 'WebKitGTK', kind: 'page', version: 'webkit' },
+  { name: 'Chromium, webpack', kind: 'page', version: 'chromium', bundler: 'webpack' },
+  { name: 'Chromium, rspack', kind: 'page', version: 'chromium', bundler: 'rspack' },
+  { name: 'Chromium, Rollup', kind: 'page', version: 'chromium', bundler: 'Rollup' },
+  { name: 'Chromium, Vite', kind: 'page', version: 'chromium', bundler: 'Vite' },
+  { name: 'Chromium, Parcel', kind: 'page', version: 'chromium', bundler: 'Parcel' },
+  { name: 'Chromium, Bun', kind: 'page', version: 'chromium', bundler: 'Bun' },
+  { name: 'Next, page', kind: 'next', version: 'chromium' },
+  { name: 'Next, route in Node', kind: 'next', version: 'nodejs', lacks },
+  { name: 'Next, route in the edge runtime', kind: 'next', version: 'edge', lacks },
+  { name: 'Next with webpack, page', kind: 'next', version: 'chromium', flags: ['--webpack'] },
+  { name: 'Next with webpack, route in Node', kind: 'next', version: 'nodejs', flags: ['--webpack'], lacks },
+  { name: 'Next with webpack, route in the edge runtime', kind: 'next', version: 'edge', flags: ['--webpack'], lacks },
+  {
+    name: 'Node 24, esbuild',
+    kind: 'node-bundle',
+    version: 'node24',
+    bundler: 'esbuild, for Node',
+    flags: ['main.mjs'],
+    lacks,
+  },
+  {
+    name: 'Node 20.18, esbuild, CommonJS',
+    kind: 'node-bundle',
+    version: 'node20-18',
+    bundler: 'esbuild, for Node, CommonJS',
+    flags: ['main.cjs'],
+    lacks,
+  },
+  { name: 'Metro', kind: 'node-bundle', bundler: 'Metro', flags: ['main.cjs'], lacks },
+  {
+    name: 'Metro, no conditions',
+    kind: 'node-bundle',
+    bundler: 'Metro, without conditions',
+    flags: ['main.cjs'],
+    lacks,
+  },
+  { name: 'Jest, CommonJS, Node 20.0', kind: 'jest', version: 'node20-0', lacks },
+  { name: 'Jest, CommonJS, Node 22.11', kind: 'jest', version: 'node22-11', lacks, isShort: true },
+  { name: 'Jest, CommonJS, Node 24', kind: 'jest', version: 'node24', lacks },
+  { name: 'Jest, ES modules, Node 20.18', kind: 'jest-esm', version: 'node20-18', lacks },
+  { name: 'Jest, ES modules, Node 24', kind: 'jest-esm', version: 'node24', lacks },
+  { name: 'Vitest', kind: 'vitest', lacks },
+  { name: 'Vitest, jsdom', kind: 'vitest', version: 'jsdom', lacks },
+  { name: 'Vitest, happy-dom', kind: 'vitest', version: 'happy-dom', lacks },
 ];
 
 /** The table of docs/runtimes.md. */
@@ -61,8 +130,13 @@ export function markdown(): string {
     const refusals = Object.entries(lacks).map(([what, error]) => `${what}: \`${error}\``);
     return [name, refusals.length === 0 ? 'nothing' : refusals.join('; ')];
   });
-  const widths = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  return ruled(['tested', 'what does not work there, and its error'], rows);
+}
+
+/** A table in Markdown. */
+export function ruled(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((_, column) => Math.max(...[header, ...rows].map((row) => row[column]?.length ?? 0)));
   const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join(' | ')} |`;
   const rule = line(widths.map((width) => '-'.repeat(width)));
-  return [line(['tested', 'what does not work there, and its error']), rule, ...rows.map(line)].join('\n');
+  return [line(header), rule, ...rows.map(line)].join('\n');
 }

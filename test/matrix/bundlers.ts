@@ -1,0 +1,121 @@
+// Bundles the portable suite as an application of its own would be bundled, with no more settings than the docs name.
+
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import * as esbuild from 'esbuild';
+import { toolOf } from './run.ts';
+
+const run = promisify(execFile);
+type Bundle = (project: string, site: string) => Promise<unknown>;
+
+/** Bundles into a new folder, which it returns: with an `index.html` for pages, with a `main.mjs` or `main.cjs` for Node. */
+export async function bundle(project: string, name: Bundler): Promise<string> {
+  const site = join(project, `built by ${name}`);
+  mkdirSync(site, { recursive: true });
+  writeFileSync(join(site, 'index.html'), '<!doctype html><script type="module" src="page.js"></script>');
+  await bundlers[name](project, site);
+  return site;
+}
+
+/** A tool and what it builds for. */
+export type Bundler = keyof typeof bundlers;
+
+const bundlers = {
+  esbuild: async (project, site) => {
+    await esbuild.build({ ...quiet, entryPoints: [join(project, 'page.js')], outdir: site, format: 'esm' });
+    copyWorker(project, site);
+  },
+  'esbuild, for Node': (project, site) =>
+    esbuild.build({
+      ...quiet,
+      entryPoints: [join(project, 'import.mjs')],
+      outfile: join(site, 'main.mjs'),
+      platform: 'node',
+      format: 'esm',
+    }),
+  'esbuild, for Node, CommonJS': (project, site) =>
+    esbuild.build({
+      ...quiet,
+      entryPoints: [join(project, 'require.cjs')],
+      outfile: join(site, 'main.cjs'),
+      platform: 'node',
+    }),
+  webpack: async (project, site) => {
+    const { default: webpack } = await import(toolOf('webpack/lib/index.js', 'bundlers'));
+    await compiled(webpack, project, site);
+  },
+  rspack: async (project, site) => {
+    const { rspack } = await import(toolOf('@rspack/core/dist/index.js', 'bundlers'));
+    await compiled(rspack, project, site);
+  },
+  Rollup: async (project, site) => {
+    const { rollup } = await import(toolOf('rollup/dist/es/rollup.js', 'bundlers'));
+    const { default: nodeResolve } = await import(toolOf('@rollup/plugin-node-resolve/dist/es/index.js', 'bundlers'));
+    const built = await rollup({ input: join(project, 'page.js'), plugins: [nodeResolve({ browser: true })] });
+    await built.write({ dir: site });
+    await built.close();
+    copyWorker(project, site);
+  },
+  Vite: async (project, site) => {
+    const { build } = await import(toolOf('vite/dist/node/index.js', 'bundlers'));
+    writeFileSync(join(project, 'index.html'), '<!doctype html><script type="module" src="/page.js"></script>');
+    await build({ root: project, logLevel: 'error', build: { outDir: site, emptyOutDir: true, target: 'es2022' } });
+  },
+  /** Needs `"@parcel/resolver-default": { "packageExports": true }` in the application's package.json. */
+  Parcel: async (project, site) => {
+    writeFileSync(join(project, 'index.html'), '<!doctype html><script type="module" src="page.js"></script>');
+    const args = ['build', 'index.html', '--dist-dir', site, '--no-cache', '--no-source-maps', '--log-level', 'error'];
+    await run(process.execPath, [toolOf('parcel/lib/bin.js', 'bundlers'), ...args], { cwd: project });
+  },
+  Metro: (project, site) => metro(project, site, ['react-native']),
+  'Metro, without conditions': (project, site) => metro(project, site, []),
+  Bun: async (project, site) => {
+    const args = ['build', 'page.js', '--outdir', site, '--target', 'browser'];
+    await run(toolOf('bun/bin/bun.exe'), args, { cwd: project });
+    copyWorker(project, site);
+  },
+} satisfies Record<string, Bundle>;
+
+const quiet = { bundle: true, logLevel: 'error' } as const;
+
+/** What the docs say of bundlers that do not find the worker's script. */
+function copyWorker(project: string, site: string): void {
+  cpSync(join(project, 'node_modules/bulla/dist/segment-worker.js'), join(site, 'segment-worker.js'));
+}
+
+/** What webpack and rspack have in common. */
+// biome-ignore lint/suspicious/noExplicitAny: neither is a dependency of the project, so there are no types.
+async function compiled(compile: any, project: string, site: string): Promise<void> {
+  const compiler = compile({
+    context: project,
+    entry: './page.js',
+    mode: 'production',
+    output: { path: site, filename: 'page.js' },
+    performance: { hints: false },
+  });
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
+  const stats = await promisify<any>(compiler.run.bind(compiler))();
+  await promisify(compiler.close.bind(compiler))();
+  if (stats.hasErrors()) throw new Error(stats.toString({ all: false, errors: true }));
+}
+
+/** Metro's bundle for React Native, which Node runs as a script. */
+async function metro(project: string, site: string, conditions: readonly string[]): Promise<void> {
+  const { default: Metro } = await import(toolOf('metro/src/index.js', 'bundlers'));
+  const config = await Metro.loadConfig(
+    { cwd: project },
+    {
+      projectRoot: project,
+      resolver: { unstable_conditionNames: conditions, unstable_enablePackageExports: true, useWatchman: false },
+      transformer: { getTransformOptions: async () => ({ transform: { experimentalImportSupport: true } }) },
+      reporter: { update() {} },
+      resetCache: true,
+      maxWorkers: 1,
+    },
+  );
+  await Metro.runBuild(config, { entry: 'page.cjs', out: join(site, 'bundle.js'), dev: false, minify: false });
+  const print = 'globalThis.results.then((results) => console.log(JSON.stringify(results)));';
+  writeFileSync(join(site, 'main.cjs'), `require('./bundle.js');\n${print}\n`);
+}
