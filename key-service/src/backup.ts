@@ -10,6 +10,7 @@ import { decodeBase64url, encodeBase64url, encodeUtf8 } from './lib/bytes.ts';
 import { writeNewFile } from './lib/files.ts';
 import type { RootKey } from './root-key/root-key.ts';
 import { sealedSecretOf } from './root-key/sealed-rows.ts';
+import { openerOf } from './root-key/secrets.ts';
 import { softwareRootKey } from './root-key/software.ts';
 import { StoreError } from './store/errors.ts';
 import type { Store, TableRow } from './store/store.ts';
@@ -101,7 +102,7 @@ async function loadBackup(store: Store, rootKey: RootKey, options: RestoreOption
     }
   };
   // One transaction: a backup that is cut or changed at its end leaves nothing behind.
-  await store.load(rows());
+  await store.load(rows(), openerOf(rootKey));
   return info;
 }
 

@@ -158,6 +158,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       await stop();
       await queue.drained();
       await changes.export().catch((error) => logger.error({ err: error }, 'checkpoint not written'));
+      changes.close();
       await store.close();
     },
   };

@@ -29,6 +29,11 @@ export class CheckpointedChanges {
     if (this.#file) await this.#log.export(this.#file);
   }
 
+  /** Leaves nothing beside the checkpoint. */
+  close(): void {
+    this.#file?.close();
+  }
+
   /** That the log continues the checkpoint in the file. Throws `OperatorError`. */
   async assertContinued(): Promise<void> {
     const note = this.#file?.read();

@@ -8,7 +8,7 @@ import type { BackupInfo } from '../backup.ts';
 import { type Config, readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
-import { openSecrets } from '../root-key/secrets.ts';
+import { openerOf, openSecrets } from '../root-key/secrets.ts';
 import { readOptions } from './options.ts';
 import { checkpointFile, fingerprint, operatorEntry, withStore } from './with-store.ts';
 
@@ -76,7 +76,7 @@ async function restore(config: Config, { file, key, note, rollback }: Restore): 
     }
   };
   try {
-    await store.migrate();
+    await store.migrate(openerOf(rootKey));
     await readBackup(store, rootKey, { file, key, check });
     const log = new AuditLog(store, await openSecrets(store, rootKey), config.service_id);
     await store.verifyKeys();
@@ -85,6 +85,7 @@ async function restore(config: Config, { file, key, note, rollback }: Restore): 
     await store.change(async (transaction) => transaction.append(operatorEntry('', 'restore', change)));
     const checkpoint = checkpointFile(config);
     if (rollback && checkpoint) await log.export(checkpoint, { rollback });
+    checkpoint?.close();
     return size;
   } finally {
     await store.close();

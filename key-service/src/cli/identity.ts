@@ -33,6 +33,8 @@ async function rotate(opened: OpenedStore): Promise<string> {
     change.append(operatorEntry('', 'rotate-identity', { from: await thumbprintOf(opened), log: verifierKey }));
   });
   const renewed = await openSecrets(store, rootKey);
-  await new CheckpointedChanges(store, new AuditLog(store, renewed, config.service_id), file).export();
+  const changes = new CheckpointedChanges(store, new AuditLog(store, renewed, config.service_id), file);
+  await changes.export();
+  changes.close();
   return thumbprintOf({ secrets: renewed });
 }

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
-import { createSecrets, openSecrets } from '../root-key/secrets.ts';
+import { createSecrets, openerOf, openSecrets } from '../root-key/secrets.ts';
 import { createRootKeyFile } from '../root-key/sources.ts';
 import { createIdentity } from '../transport/identity.ts';
 import { readOptions } from './options.ts';
@@ -20,7 +20,7 @@ export async function initCommand(args: string[]): Promise<void> {
   const rootKey = openRootKey(config);
   const store = openStore(config);
   try {
-    await store.migrate();
+    await store.migrate(openerOf(rootKey));
     await createSecrets(store, rootKey);
     const { identity } = await openSecrets(store, rootKey);
     process.stdout.write(`identity ${(await createIdentity(identity)).thumbprint}\n`);
@@ -31,9 +31,11 @@ export async function initCommand(args: string[]): Promise<void> {
 
 export async function migrateCommand(args: string[]): Promise<void> {
   const { values } = readOptions(args, { config: { type: 'string' } }, ['config']);
-  const store = openStore(readConfig(values.config ?? ''));
+  const config = readConfig(values.config ?? '');
+  const rootKey = openRootKey(config);
+  const store = openStore(config);
   try {
-    await store.migrate();
+    await store.migrate(openerOf(rootKey));
     process.stdout.write('the schema is up to date\n');
   } finally {
     await store.close();

@@ -4,6 +4,7 @@ import { readConfig } from '../config.ts';
 import { createApp } from '../http/app.ts';
 import { createLogger } from '../logger.ts';
 import { openRootKey, openStore } from '../open-store.ts';
+import { openerOf } from '../root-key/secrets.ts';
 import { startServer } from '../server.ts';
 import { createService } from '../service.ts';
 import { readOptions } from './options.ts';
@@ -16,7 +17,7 @@ export async function serveCommand(args: string[]): Promise<void> {
   const rootKey = openRootKey(config);
   const store = openStore(config);
   try {
-    await store.migrate();
+    await store.migrate(openerOf(rootKey));
     const service = await createService({ config, store, rootKey, logger });
     const server = await startServer(createApp(service), config.listen, {
       maxSockets: config.limits.sockets,

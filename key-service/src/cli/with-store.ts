@@ -31,14 +31,16 @@ export async function withStore<T>(configFile: string, work: (opened: OpenedStor
   const config = readConfig(configFile);
   const rootKey = openRootKey(config);
   const store = openStore(config);
+  const file = checkpointFile(config);
   try {
     await store.assertMigrated();
     const secrets = await openSecrets(store, rootKey);
     const log = new AuditLog(store, secrets, config.service_id);
-    const changes = new CheckpointedChanges(store, log, checkpointFile(config));
+    const changes = new CheckpointedChanges(store, log, file);
     await changes.assertContinued();
     return await work({ config, store, rootKey, secrets, log, changes });
   } finally {
+    file?.close();
     await store.close();
   }
 }

@@ -7,7 +7,7 @@ import { OperatorError } from '../errors.ts';
 import { createApp } from '../http/app.ts';
 import { createLogger } from '../logger.ts';
 import { openRootKey, openStore } from '../open-store.ts';
-import { createSecrets } from '../root-key/secrets.ts';
+import { createSecrets, openerOf } from '../root-key/secrets.ts';
 import { createRootKeyFile } from '../root-key/sources.ts';
 import { type RunningServer, startServer } from '../server.ts';
 import { createService, type Service } from '../service.ts';
@@ -73,7 +73,7 @@ async function openDevService(config: Config): Promise<Service> {
   const store = openStore(config);
   try {
     const rootKey = openRootKey(config);
-    await store.migrate();
+    await store.migrate(openerOf(rootKey));
     await createSecrets(store, rootKey);
     return await createService({ config, store, rootKey, logger: createLogger(config.log_level), devUsers });
   } catch (error) {

@@ -4,7 +4,7 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } fr
 import { sha256 } from '../crypto/digest.ts';
 import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, decodeUtf8, encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
-import type { SecretRow, Store } from '../store/store.ts';
+import type { OpenSecret, SecretRow, Store } from '../store/store.ts';
 import type { RootKey, SecretName } from './root-key.ts';
 
 /** All secrets but the KEKs and the transport keys. */
@@ -81,6 +81,11 @@ export async function replacementSecrets(
     return { ...names[member], sealed: await rootKey.seal(names[member], secret) };
   });
   return { rows: await Promise.all(rows), rowMac: next };
+}
+
+/** Opens sealed secrets for the store, which knows no root key. */
+export function openerOf(rootKey: RootKey): OpenSecret {
+  return ({ kind, name, sealed }) => rootKey.open({ kind, name } as SecretName, sealed);
 }
 
 /** Opens the secrets, and unlocks the store with one of them. */

@@ -4,7 +4,8 @@ import { sql } from 'kysely';
 import { OperatorError } from '../errors.ts';
 import { type Bytes, encodeUtf8 } from '../lib/bytes.ts';
 import type { Queries } from './engine.ts';
-import { type SealedSecret, type TableRow, transportSecretName } from './store.ts';
+import { renewFirstSchema } from './first-schema.ts';
+import { type OpenSecret, type SealedSecret, type TableRow, transportSecretName } from './store.ts';
 import { backedUpTables, primaryKeys } from './tables.ts';
 
 const pageSize = 1000;
@@ -24,8 +25,12 @@ export async function dumpPage(
   return rows.map((row) => ({ table, row: plain(row) }));
 }
 
-/** Writes rows to an empty, migrated database. */
-export async function loadRows(tx: Queries, rows: AsyncIterable<TableRow>): Promise<void> {
+/** Writes rows to an empty, migrated database. Keys of schema 1 get MACs of today. */
+export async function loadRows(
+  tx: Queries,
+  rows: AsyncIterable<TableRow>,
+  open: OpenSecret | undefined,
+): Promise<void> {
   const { total } = await tx.selectFrom('keys').select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow();
   const { secrets } = await tx
     .selectFrom('secrets')
@@ -34,13 +39,16 @@ export async function loadRows(tx: Queries, rows: AsyncIterable<TableRow>): Prom
   if (Number(total) + Number(secrets) > 0)
     throw new OperatorError('The database is not empty: a restore needs a new one');
   await tx.deleteFrom('state').execute();
+  let first = false;
   for await (const { table, row } of rows) {
     if (!(backedUpTables as readonly string[]).includes(table))
       throw new OperatorError('The backup has an unknown table');
+    if (table === 'keys' && !('origin' in row)) first = true;
     const columns = Object.keys(row).map((name) => sql.ref(name));
     const values = Object.values(row).map((value) => sql`${value}`);
     await sql`insert into ${sql.table(table)} (${sql.join(columns)}) values (${sql.join(values)})`.execute(tx);
   }
+  if (first) await renewFirstSchema(tx, open);
 }
 
 /** Passes every sealed secret through `work`, and gives their number. */

@@ -18,6 +18,8 @@ export interface KeyReading {
   readonly known: Known;
   /** `true`: what is read is committed, and remembered. */
   readonly committed: boolean;
+  /** The MACs that rows carry. Default: those of this version of the service. */
+  readonly macOf?: (macKey: Bytes, key: KeyRecord) => string;
 }
 
 const aliasPrefix = 'alias:';
@@ -93,13 +95,18 @@ export async function sumRevisions(db: Queries, reading: KeyReading): Promise<nu
   return sum;
 }
 
-/** Checks the MAC of every key under one key and writes it under another; gives the sum of revisions. */
-export async function renewKeyMacs(tx: Queries, reading: KeyReading, to: Bytes): Promise<number> {
+/** Checks the MAC of every key under one key and writes its row, with what `work` made of it, under another; gives the sum of revisions. */
+export async function renewKeyMacs(
+  tx: Queries,
+  reading: KeyReading,
+  to: Bytes,
+  work: (key: KeyRecord) => KeyRecord = (key) => key,
+): Promise<number> {
   let sum = 0;
   for await (const key of everyKey(tx, reading)) {
     await tx
       .updateTable('keys')
-      .set({ mac: rowOf(to, key).mac })
+      .set(rowOf(to, work(key)))
       .where('id', '=', key.id)
       .execute();
     sum += key.revision;
@@ -169,7 +176,7 @@ async function* everyKey(db: Queries, reading: KeyReading): AsyncGenerator<KeyRe
 /** Keys of these rows, in two queries for all of them. With `each`, rows that are not to be trusted are passed over, and otherwise they throw. */
 async function complete(
   db: Queries,
-  { macKey, acknowledged, known, committed }: KeyReading,
+  { macKey, acknowledged, known, committed, macOf }: KeyReading,
   rows: readonly KeyRow[],
   each?: (key: KeyRecord) => void,
 ): Promise<KeyRecord[]> {
@@ -179,7 +186,7 @@ async function complete(
   const aliases = groups(await db.selectFrom('aliases').selectAll().where('key_id', 'in', ids).execute());
   return rows.flatMap((row) => {
     try {
-      const key = keyWith(macKey, row, versions.get(row.id) ?? [], aliases.get(row.id) ?? []);
+      const key = keyWith(macKey, row, versions.get(row.id) ?? [], aliases.get(row.id) ?? [], macOf);
       acknowledged.assertKey(row, known);
       if (committed) acknowledged.see(row);
       each?.(key);
@@ -196,14 +203,11 @@ function keyWith(
   row: KeyRow,
   versions: readonly VersionRow[],
   aliases: readonly Tables['aliases'][],
+  macOf: KeyReading['macOf'],
 ): KeyRecord {
   if (aliases.some(({ tenant }) => tenant !== row.tenant)) throw new IntegrityError('An alias is not of its tenant');
-  return keyOf(
-    macKey,
-    row,
-    versions,
-    aliases.map(({ name }) => name),
-  );
+  const names = aliases.map(({ name }) => name);
+  return keyOf(macKey, row, versions, names, macOf);
 }
 
 function groups<T extends { readonly key_id: string }>(rows: readonly T[]): Map<string, T[]> {

@@ -2,6 +2,8 @@
 
 import { type Kysely, sql } from 'kysely';
 import { OperatorError } from '../errors.ts';
+import { renewFirstSchema } from './first-schema.ts';
+import type { OpenSecret } from './store.ts';
 import type { Tables } from './tables.ts';
 
 /** How a dialect writes what they differ in. */
@@ -38,20 +40,39 @@ const migrations: readonly ((types: Dialect) => string[])[] = [
   ],
 ];
 
+/** What the rows themselves need after the statements of a migration, by its number. */
+const rowChanges: ReadonlyMap<number, (tx: Kysely<Tables>, open: OpenSecret | undefined) => Promise<void>> = new Map([
+  [2, renewFirstSchema],
+]);
+
 /** The schema that this version of the service works with. */
 export const schemaVersion = migrations.length;
 
+/** Options of {@link runMigrations}. */
+export interface MigrationOptions {
+  /** Opens secrets, where rows need it. */
+  readonly open?: OpenSecret | undefined;
+  /** The last migration to run. Default: all. */
+  readonly until?: number;
+}
+
 /** Runs what is missing, inside a transaction that excludes all others. */
-export async function runMigrations(tx: Kysely<Tables>, dialect: Dialect): Promise<void> {
+export async function runMigrations(
+  tx: Kysely<Tables>,
+  dialect: Dialect,
+  { open, until = schemaVersion }: MigrationOptions = {},
+): Promise<void> {
   await sql`create table if not exists migrations (version integer primary key)`.execute(tx);
   const current = await currentVersion(tx);
   if (current > schemaVersion) {
     throw new OperatorError(`The database has schema ${current}; this version of the service knows ${schemaVersion}`);
   }
-  for (const [index, migration] of migrations.entries()) {
-    if (index < current) continue;
+  for (const [index, migration] of migrations.slice(0, until).entries()) {
+    const version = index + 1;
+    if (version <= current) continue;
     for (const statement of migration(dialect)) await sql.raw(statement).execute(tx);
-    await sql`insert into migrations values (${index + 1})`.execute(tx);
+    await rowChanges.get(version)?.(tx, open);
+    await sql`insert into migrations values (${version})`.execute(tx);
   }
 }
 

@@ -21,6 +21,7 @@ export function keyOf(
   row: KeyRow,
   versions: readonly VersionRow[],
   aliases: readonly string[],
+  macOf: (macKey: Bytes, key: KeyRecord) => string = keyMac,
 ): KeyRecord {
   const key: KeyRecord = {
     id: row.id,
@@ -39,7 +40,7 @@ export function keyOf(
     aliases: [...aliases].sort(),
     versions: [...versions].sort((a, b) => a.version - b.version).map(versionRecord),
   };
-  if (!fits(row.mac, keyMac(macKey, key))) throw new IntegrityError('A key was changed in the store by somebody else');
+  if (!fits(row.mac, macOf(macKey, key))) throw new IntegrityError('A key was changed in the store by somebody else');
   return key;
 }
 
@@ -107,42 +108,31 @@ function versionRecord(row: VersionRow): VersionRecord {
 
 // Everything but the use counts, which change without a change of the key, and the root key's sealing, which has its own AEAD.
 function keyMac(macKey: Bytes, key: KeyRecord): string {
-  const { versions, deletion, ...members } = key;
-  const versionFields = versions.map((v) => [
-    v.version,
-    v.state,
-    v.priorState,
-    v.created,
-    v.material !== null,
-    encodeBase64url(sha256(v.point)),
-  ]);
-  const deletionFields = deletion && [
-    deletion.version,
-    deletion.days,
-    deletion.requestedBy,
-    deletion.requested,
-    deletion.approvedBy,
-    deletion.destroyAt,
-    deletion.requestedIdentity,
-  ];
-  const { id, tenant, description, disabled, newest, floor, created, revision, maxAgeDays, maxUses, aliases } = members;
-  const { origin, importedBy } = members;
-  const head = [
-    id,
-    tenant,
-    description,
-    disabled,
-    newest,
-    floor,
-    created,
-    revision,
-    maxAgeDays,
-    maxUses,
-    aliases,
-    origin,
-    importedBy,
-  ];
-  return mac(macKey, ['key', ...head, deletionFields, versionFields]);
+  const { origin, importedBy, deletion } = key;
+  const deletionFields = deletion && [...firstDeletionFields(deletion), deletion.requestedIdentity];
+  return mac(macKey, ['key', ...firstFields(key), origin, importedBy, deletionFields, versionFields(key)]);
+}
+
+/** The MAC of a key in a database of schema 1, for renewing it. */
+export function firstKeyMac(macKey: Bytes, key: KeyRecord): string {
+  const deletionFields = key.deletion && firstDeletionFields(key.deletion);
+  return mac(macKey, ['key', ...firstFields(key), deletionFields, versionFields(key)]);
+}
+
+function firstFields(key: KeyRecord): unknown[] {
+  const { id, tenant, description, disabled, newest, floor, created, revision, maxAgeDays, maxUses, aliases } = key;
+  return [id, tenant, description, disabled, newest, floor, created, revision, maxAgeDays, maxUses, aliases];
+}
+
+function firstDeletionFields(deletion: DeletionRecord): unknown[] {
+  const { version, days, requestedBy, requested, approvedBy, destroyAt } = deletion;
+  return [version, days, requestedBy, requested, approvedBy, destroyAt];
+}
+
+function versionFields({ versions }: KeyRecord): unknown[][] {
+  return versions.map((v) => {
+    return [v.version, v.state, v.priorState, v.created, v.material !== null, encodeBase64url(sha256(v.point))];
+  });
 }
 
 function stateMac(macKey: Bytes, row: Omit<Tables['state'], 'id' | 'mac'>): string {

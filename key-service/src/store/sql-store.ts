@@ -21,6 +21,7 @@ import type {
   Commit,
   CommitResult,
   Head,
+  OpenSecret,
   SecretRow,
   Store,
   StoredEntry,
@@ -57,11 +58,12 @@ export class SqlStore implements Store {
     return this.#engine.connections;
   }
 
-  async migrate(): Promise<void> {
-    await this.#engine.write(async (tx) => {
+  async migrate(open?: OpenSecret): Promise<void> {
+    const work = async (tx: Queries): Promise<void> => {
       await this.#engine.lockMigrations(tx);
-      await runMigrations(tx, this.#engine.dialect);
-    });
+      await runMigrations(tx, this.#engine.dialect, { open });
+    };
+    await this.#engine.write(work, { long: true });
   }
 
   async assertMigrated(): Promise<void> {
@@ -188,8 +190,8 @@ export class SqlStore implements Store {
     );
   }
 
-  async load(rows: AsyncIterable<TableRow>): Promise<void> {
-    await this.#engine.write((tx) => loadRows(tx, rows), { long: true });
+  async load(rows: AsyncIterable<TableRow>, open?: OpenSecret): Promise<void> {
+    await this.#engine.write((tx) => loadRows(tx, rows, open), { long: true });
   }
 
   async ping(): Promise<void> {

@@ -150,13 +150,19 @@ export interface SealedSecret {
   readonly sealed: Bytes;
 }
 
+/** Opens a secret that the root key seals. Throws `OperatorError`. */
+export type OpenSecret = (secret: SealedSecret) => Promise<Bytes>;
+
 /** A database of the service. All methods throw `StoreError` where it cannot be reached or written. */
 export interface Store {
   readonly kind: 'sqlite' | 'postgres';
   /** Transactions that it runs at once. */
   readonly connections: number;
-  /** Brings the schema up to date; safe where several start at once. Throws `OperatorError` for a newer schema. */
-  migrate(): Promise<void>;
+  /**
+   * Brings the schema up to date; safe where several start at once. `open` opens a sealed secret, where keys need MACs anew (§12.1). Throws `OperatorError` for a
+   * newer schema, and for keys without `open`; `IntegrityError` for rows that do not fit.
+   */
+  migrate(open?: OpenSecret): Promise<void>;
   /** Whether the schema is that of this version. */
   assertMigrated(): Promise<void>;
   /** Gives the key of the MACs over rows; before that, only secrets can be read. */
@@ -186,8 +192,8 @@ export interface Store {
   expire(now: number): Promise<void>;
   /** Hands out every row of one state of the database, waiting for each to be taken. */
   dump(write: (row: TableRow) => Promise<void>): Promise<void>;
-  /** Fills an empty database. */
-  load(rows: AsyncIterable<TableRow>): Promise<void>;
+  /** Fills an empty database. `open` opens a sealed secret, where the rows are of an older schema. */
+  load(rows: AsyncIterable<TableRow>, open?: OpenSecret): Promise<void>;
   /** Milliseconds since 1970 by the clock of the database; `undefined` where it has none of its own. */
   time(): Promise<number | undefined>;
   /** From now on this process serves the database, and changes it only for as long as nobody retires it. `now` is in seconds. */

@@ -9,7 +9,7 @@ import { type Config, parseConfig } from '../../src/config.ts';
 import { createApp } from '../../src/http/app.ts';
 import { openStore } from '../../src/open-store.ts';
 import type { RootKey } from '../../src/root-key/root-key.ts';
-import { createSecrets } from '../../src/root-key/secrets.ts';
+import { createSecrets, openerOf } from '../../src/root-key/secrets.ts';
 import { softwareRootKey } from '../../src/root-key/software.ts';
 import { type RunningServer, startServer } from '../../src/server.ts';
 import { createService, type Service } from '../../src/service.ts';
@@ -104,7 +104,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   let server: RunningServer;
   let service: Service;
   try {
-    await store.migrate();
+    await store.migrate(openerOf(rootKey));
     await createSecrets(store, rootKey);
     const time = clock && new DatabaseTime(async () => undefined, { clock });
     service = await createService({ config, store, rootKey, logger, clock: options.localClock, time });

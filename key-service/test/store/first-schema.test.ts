@@ -1,0 +1,123 @@
+/** Databases and backups of schema 1, as that version of the service wrote them, on both stores; `docs/key-service.md` §12.1. */
+
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { IntegrityError, OperatorError } from '../../src/errors.ts';
+import { openStore } from '../../src/open-store.ts';
+import { openerOf, openSecrets } from '../../src/root-key/secrets.ts';
+import { softwareRootKey } from '../../src/root-key/software.ts';
+import type { Engine } from '../../src/store/engine.ts';
+import { runMigrations } from '../../src/store/migrations.ts';
+import { postgresEngine } from '../../src/store/postgres.ts';
+import { sqliteEngine } from '../../src/store/sqlite.ts';
+import type { Store, TableRow } from '../../src/store/store.ts';
+import { newDatabase, startHarness, storeKinds, type TestDatabase, userRoles } from '../support/harness.ts';
+import { withSql } from '../support/tamper.ts';
+
+interface Fixture {
+  readonly keys: { readonly [K in 'orders' | 'imported' | 'asked' | 'approved']: string };
+  readonly wrapped: { readonly wrapped_key: string };
+  readonly rows: readonly { readonly t: string; readonly r: Record<string, unknown> }[];
+}
+
+const file = new URL('fixtures/schema-1.json', import.meta.url);
+const { keys, wrapped, rows } = JSON.parse(readFileSync(file, 'utf8')) as Fixture;
+const rootKey = softwareRootKey(new Uint8Array(32).fill(7));
+const open = openerOf(rootKey);
+
+const tableRows = rows.map(({ t, r }): TableRow => {
+  const entries = Object.entries(r).map(([name, value]) => {
+    const bytes = (value as { b?: string } | null)?.b;
+    return [name, bytes === undefined ? value : Uint8Array.from(Buffer.from(bytes, 'base64url'))];
+  });
+  return { table: t, row: Object.fromEntries(entries) };
+});
+
+/** The database as the first version left it. */
+async function fill(database: TestDatabase): Promise<void> {
+  const { config } = database;
+  const engine: Engine = 'sqlite' in config ? sqliteEngine(config.sqlite) : postgresEngine(urlOf(config));
+  await engine.write((tx) => runMigrations(tx, engine.dialect, { until: 1 }));
+  await engine.close();
+  await withSql(database, async (sql) => {
+    await sql('delete from state');
+    for (const { table, row } of tableRows) {
+      const marks = Object.keys(row).map(() => '?');
+      await sql(`insert into ${table} (${Object.keys(row)}) values (${marks})`, ...Object.values(row));
+    }
+  });
+}
+
+const urlOf = (config: TestDatabase['config']): string => ('postgres' in config ? config.postgres : '');
+
+describe.each(storeKinds)('§12.1 a database of schema 1 on %s', (kind) => {
+  let database: TestDatabase;
+  let store: Store;
+
+  beforeEach(async () => {
+    database = await newDatabase(kind);
+    store = openStore({ store: database.config });
+  });
+  afterEach(async () => {
+    await store.close();
+    await database.remove();
+  });
+
+  const expectRenewed = async (): Promise<void> => {
+    await openSecrets(store, rootKey);
+    await store.verifyKeys();
+    const find = (id: string) => store.findKey('north', id);
+    expect(await find('alias:orders')).toMatchObject({ id: keys.orders, newest: 2, origin: 'generated' });
+    const importer = expect.stringContaining('|alice');
+    expect(await find('alias:brought')).toMatchObject({ id: keys.imported, origin: 'imported', importedBy: importer });
+    // Nobody had approved it, and who asked was a principal and no person.
+    expect((await find(keys.asked))?.deletion).toBeNull();
+    const { deletion, versions } = (await find(keys.approved)) ?? {};
+    expect(deletion).toMatchObject({ days: 30, approvedBy: expect.stringContaining('|bob') });
+    expect(versions?.[0]?.state).toBe('destroy-scheduled');
+  };
+
+  it('is taken along: keys verify, say where they come from, and unwrap', async () => {
+    await fill(database);
+    await store.migrate(open);
+    await expectRenewed();
+    const harness = await startHarness({ kind, database, rootKey });
+    const user = await harness.client(userRoles);
+    const item = { version: 1, key_context: { purpose: 'orders' }, wrapped_key: wrapped.wrapped_key };
+    const reply = await user.call('POST', `/v1/keys/${keys.orders}/unwrap`, { items: [item] });
+    expect(reply.body.results[0]).toMatchObject({ newest_version: 2, sealed_key: expect.any(String) });
+    await harness.stop();
+  });
+
+  it('stays as it is without the root key, and with another one', async () => {
+    await fill(database);
+    await expect(store.migrate()).rejects.toThrow(OperatorError);
+    const other = openerOf(softwareRootKey(new Uint8Array(32).fill(8)));
+    await expect(store.migrate(other)).rejects.toThrow(IntegrityError);
+    await expect(store.assertMigrated()).rejects.toThrow(/schema 1,/);
+    await store.migrate(open);
+    await expectRenewed();
+  });
+
+  it.each([
+    ['a key that somebody changed', `update keys set floor = 0 where id = '${keys.orders}'`],
+    ['a version that somebody revived', `update key_versions set state = 'active' where key_id = '${keys.approved}'`],
+    ['a state that somebody changed', 'update state set revisions = revisions + 1'],
+    ['a key that is gone', `delete from keys where id = '${keys.asked}'`],
+  ])('stays as it is with %s', async (_, statement) => {
+    await fill(database);
+    await withSql(database, async (sql) => void (await sql(statement)));
+    await expect(store.migrate(open)).rejects.toThrow(IntegrityError);
+    await expect(store.assertMigrated()).rejects.toThrow(/schema 1,/);
+  });
+
+  it('is restored from its backup', async () => {
+    await store.migrate(open);
+    const backup = async function* () {
+      yield* tableRows;
+    };
+    await expect(store.load(backup())).rejects.toThrow(OperatorError);
+    await store.load(backup(), open);
+    await expectRenewed();
+  });
+});
