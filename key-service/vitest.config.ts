@@ -6,6 +6,7 @@ import { defineConfig } from 'vitest/config';
 const onBothStores = [
   'test/threats/{canary,tokens,proofs,tenants,transport}.test.ts',
   'test/http/{limits,oddities,operation,threats}.test.ts',
+  'test/process/recovery.test.ts',
 ];
 
 // biome-ignore lint/style/noDefaultExport: Vitest takes the default export

@@ -2,31 +2,25 @@
 
 import { OperatorError } from '../errors.ts';
 import { StoreError } from '../store/errors.ts';
-import { auditCommand } from './audit.ts';
-import { backupCommand, restoreCommand } from './backup.ts';
-import { devCommand } from './dev.ts';
-import { identityCommand } from './identity.ts';
-import { initCommand, migrateCommand } from './init.ts';
-import { keysCommand } from './keys.ts';
 import { UsageError } from './options.ts';
-import { policiesCommand } from './policies.ts';
-import { rootKeyCommand } from './root-key.ts';
-import { serveCommand } from './serve.ts';
 import { usage } from './usage.ts';
 
-const commands: ReadonlyMap<string, (args: string[]) => Promise<void>> = new Map(
+type Command = (args: string[]) => Promise<void>;
+
+/** Each is loaded when it is called: HTTP and policies take most of the time of a start, and few commands need them. */
+const commands: ReadonlyMap<string, () => Promise<Command>> = new Map(
   Object.entries({
-    dev: devCommand,
-    serve: serveCommand,
-    init: initCommand,
-    migrate: migrateCommand,
-    keys: keysCommand,
-    backup: backupCommand,
-    restore: restoreCommand,
-    identity: identityCommand,
-    'root-key': rootKeyCommand,
-    audit: auditCommand,
-    policies: policiesCommand,
+    dev: async () => (await import('./dev.ts')).devCommand,
+    serve: async () => (await import('./serve.ts')).serveCommand,
+    init: async () => (await import('./init.ts')).initCommand,
+    migrate: async () => (await import('./init.ts')).migrateCommand,
+    keys: async () => (await import('./keys.ts')).keysCommand,
+    backup: async () => (await import('./backup.ts')).backupCommand,
+    restore: async () => (await import('./backup.ts')).restoreCommand,
+    identity: async () => (await import('./identity.ts')).identityCommand,
+    'root-key': async () => (await import('./root-key.ts')).rootKeyCommand,
+    audit: async () => (await import('./audit.ts')).auditCommand,
+    policies: async () => (await import('./policies.ts')).policiesCommand,
   }),
 );
 
@@ -34,8 +28,8 @@ const help = ['--help', '-h', 'help'];
 
 /** Runs a command. Sets the exit code: 0, 1 for what went wrong, 2 for a wrong use. */
 export async function main([name = '', ...args]: string[]): Promise<void> {
-  const command = commands.get(name);
-  if (!command) {
+  const load = commands.get(name);
+  if (!load) {
     const asked = help.includes(name);
     const fault = asked || name === '' ? '' : `Unknown command '${name}'\n\n`;
     (asked ? process.stdout : process.stderr).write(`${fault}${usage()}`);
@@ -47,6 +41,7 @@ export async function main([name = '', ...args]: string[]): Promise<void> {
     return;
   }
   try {
+    const command = await load();
     await command(args);
   } catch (error) {
     process.exitCode = report(name, error);

@@ -176,11 +176,11 @@ describe('a token for something else', () => {
   });
 
   it('expires while it is remembered', async () => {
-    // The service may allow its clock some skew: what counts is that the memory of a token does not outlive it.
-    const token = north({ exp: now() - 57 });
-    const first = await withToken(token);
-    expect(['200 ok', '401 token-expired']).toContain(first);
-    await new Promise((resolve) => setTimeout(resolve, 5000));
+    // 30 s of clock difference are allowed: what counts is that the memory of a token does not outlive it.
+    const exp = now() - 26;
+    const token = north({ exp });
+    expect(await withToken(token)).toBe('200 ok');
+    while (now() <= exp + 30) await new Promise((resolve) => setTimeout(resolve, 20));
     expect(await withToken(token)).toBe('401 token-expired');
   });
 
