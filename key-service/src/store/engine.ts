@@ -3,10 +3,15 @@
 import type { Kysely } from 'kysely';
 import { OperatorError, Problem } from '../errors.ts';
 import { StoreError } from './errors.ts';
-import type { Dialect } from './migrations.ts';
 import type { Tables } from './tables.ts';
 
 export type Queries = Kysely<Tables>;
+
+/** How a dialect writes what they differ in. */
+export interface Dialect {
+  readonly int: string;
+  readonly bytes: string;
+}
 
 /** How a transaction runs. */
 export interface TransactionOptions {

@@ -2,15 +2,10 @@
 
 import { type Kysely, sql } from 'kysely';
 import { OperatorError } from '../errors.ts';
+import type { Dialect } from './engine.ts';
 import { renewFirstSchema } from './first-schema.ts';
 import type { OpenSecret } from './store.ts';
 import type { Tables } from './tables.ts';
-
-/** How a dialect writes what they differ in. */
-export interface Dialect {
-  readonly int: string;
-  readonly bytes: string;
-}
 
 const migrations: readonly ((types: Dialect) => string[])[] = [
   ({ int, bytes }) => [
