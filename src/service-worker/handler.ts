@@ -13,6 +13,7 @@ import {
   takeOptions,
   takeString,
 } from '../lib/options.ts';
+import { untilAborted } from '../lib/single-flight.ts';
 import { beginBody } from './body.ts';
 import { isContentType, safeContentType } from './content-type.ts';
 import { failureResponse, notFound } from './failure.ts';
@@ -127,7 +128,7 @@ async function answer(
     tell(settings.onError, error, request);
   };
   try {
-    const given = await matched;
+    const given = await untilAborted(Promise.resolve(matched), request.signal);
     if (given === null || given === undefined) return notFound(request.method);
     const resource = takeResource(given);
     representation = await opened.get(url, resource, request.signal);

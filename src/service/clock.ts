@@ -1,5 +1,7 @@
 /** The time by the clock of the service, which differs from that of the device. */
 
+import { timeOf } from '../lib/callbacks.ts';
+
 /** Seconds below which a difference is none: `Date` has seconds, and answers take a while. */
 const tolerance = 2;
 
@@ -22,7 +24,7 @@ export class ServiceClock {
 
   /** Unix seconds by the device. */
   deviceTime(): number {
-    return Math.floor(this.#now() / 1000);
+    return Math.floor(timeOf(this.#now) / 1000);
   }
 
   /** Unix seconds by the service, for proofs and for tokens. */
@@ -48,7 +50,7 @@ export class ServiceClock {
   learn(date: string | null): void {
     const time = date === null ? Number.NaN : Date.parse(date) / 1000;
     if (Number.isNaN(time)) return;
-    const skew = Math.round(time - this.#now() / 1000);
+    const skew = Math.round(time - timeOf(this.#now) / 1000);
     this.#skew = Math.abs(skew) <= tolerance ? 0 : skew;
   }
 }

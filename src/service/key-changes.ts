@@ -38,6 +38,7 @@ export class KeyChanges {
   }
 
   #tell(change: KeyChange): void {
-    for (const listener of this.#listeners) tell(listener, change);
+    // Those who listen now: a listener that subscribes again would be told for ever.
+    for (const listener of [...this.#listeners]) tell(listener, change);
   }
 }

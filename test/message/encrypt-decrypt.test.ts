@@ -99,7 +99,7 @@ describe('encrypt and decrypt', () => {
     expect(await encrypt('x', options())).toEqual(await encrypt('x', options()));
     expect(await encrypt('x', { ...options(), random: seededRandom(8) })).not.toEqual(await encrypt('x', options()));
     await expect(encrypt('x', { keyring, random: () => new Uint8Array(31) })).rejects.toThrow(
-      /^random must give 32 bytes/,
+      /^random\(\) must return 32 bytes/,
     );
   });
 });
