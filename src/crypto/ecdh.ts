@@ -3,6 +3,7 @@
 import { native, webcrypto } from '#platform';
 import type { Bytes, CryptoKey, CryptoKeyPair, JsonWebKey } from '../types.ts';
 import { importAndErase, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
+import { failImport } from './refusal.ts';
 
 const curve = { name: 'ECDH', namedCurve: 'P-384' } as const;
 
@@ -48,11 +49,10 @@ export async function exportPoint(publicKey: CryptoKey): Promise<Bytes> {
   return new Uint8Array(await subtle.exportKey('raw', publicKey));
 }
 
-/** A private key from its JWK (RFC 7518 §6.2). Rejects, as the platform does, when the JWK is wrong. */
+/** A private key from the members of its JWK (RFC 7518 §6.2), which must be there. Throws `ERR_INVALID_KEY`. */
 export async function importPrivateJwk(jwk: JsonWebKey, extractable: boolean): Promise<CryptoKey> {
   const { subtle } = await webcrypto();
-  const { kty, crv, x, y, d } = jwk;
-  return subtle.importKey('jwk', { kty, crv, x, y, d } as JsonWebKey, curve, extractable, ['deriveKey', 'deriveBits']);
+  return subtle.importKey('jwk', jwk, curve, extractable, ['deriveKey', 'deriveBits']).catch(failImport);
 }
 
 /** The JWK of an extractable private key. */

@@ -18,5 +18,5 @@ export function randomize(memory: Bytes, source?: RandomSource): Awaitable<Bytes
   // Made into bytes without a look, a number or a string of digits would be as many zeros.
   const bytes = isBytes(answer) ? copy(answer) : undefined;
   if (bytes?.byteLength === length) return bytes;
-  throw wrongAnswer(answer, `random() must return ${length} bytes when asked for ${length}`);
+  throw wrongAnswer(answer, 'random', `${length} bytes`);
 }

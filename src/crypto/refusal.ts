@@ -1,9 +1,14 @@
-/** Which errors of a platform say that a ciphertext does not open, and which say that something else is wrong. */
+/** Which errors of a platform say that a ciphertext does not open or a key is none, and which say that something else is wrong. */
 
 import { isRefusal } from '#platform';
-import { DecryptionError } from '../errors.ts';
+import { DecryptionError, KeyError } from '../errors.ts';
 
 /** Throws `ERR_DECRYPTION_FAILED` for a platform's refusal of a ciphertext, and every other error as it is: a missing API or a detached buffer is no wrong tag. */
 export function failDecryption(error: unknown): never {
   throw isRefusal(error) ? new DecryptionError() : error;
+}
+
+/** Throws `ERR_INVALID_KEY` for a platform's refusal of the bytes of a key, and every other error as it is. */
+export function failImport(error: unknown): never {
+  throw isRefusal(error) ? new KeyError('ERR_INVALID_KEY', 'The key is not one of its type') : error;
 }

@@ -4,7 +4,7 @@ import { native, webcrypto } from '#platform';
 import { DecryptionError } from '../errors.ts';
 import type { Bytes, CryptoKey, CryptoKeyPair, JsonWebKey } from '../types.ts';
 import { importAndErase, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
-import { failDecryption } from './refusal.ts';
+import { failDecryption, failImport } from './refusal.ts';
 
 const importAlgorithm = { name: 'RSA-OAEP', hash: 'SHA-384' } as const;
 
@@ -18,13 +18,11 @@ export async function generateKeyPair(bits: number, extractable: boolean): Promi
   return subtle.generateKey(algorithm, extractable, ['encrypt', ...privateKeyUsages]);
 }
 
-/** A public or private key from its JWK (RFC 7518 §6.3). Rejects, as the platform does, when the JWK is wrong. */
+/** A public or private key from the members of its JWK (RFC 7518 §6.3), which must be there. Throws `ERR_INVALID_KEY`. */
 export async function importJwk(jwk: JsonWebKey, extractable: boolean): Promise<CryptoKey> {
   const { subtle } = await webcrypto();
-  const { kty, n, e, d, p, q, dp, dq, qi } = jwk;
-  if (d === undefined) return subtle.importKey('jwk', { kty, n, e } as JsonWebKey, importAlgorithm, true, ['encrypt']);
-  const key = { kty, n, e, d, p, q, dp, dq, qi } as JsonWebKey;
-  return subtle.importKey('jwk', key, importAlgorithm, extractable, privateKeyUsages);
+  const usages = jwk.d === undefined ? (['encrypt'] as const) : privateKeyUsages;
+  return subtle.importKey('jwk', jwk, importAlgorithm, extractable, usages).catch(failImport);
 }
 
 /** The JWK of a public or extractable key. */

@@ -2,7 +2,7 @@
 
 import { MessageFormatError } from '../errors.ts';
 import { decodeBase64url, encodeBase64url, unfold } from '../lib/base64url.ts';
-import { concat, copy, readU32, u32 } from '../lib/bytes.ts';
+import { asBytes, concat, copy, readU32, u32 } from '../lib/bytes.ts';
 import { maxEnvelopeLength } from '../lib/limits.ts';
 import type { Bytes } from '../types.ts';
 import { malformed } from './wire.ts';
@@ -87,7 +87,8 @@ export function truncated(): MessageFormatError {
 }
 
 /** The text form (§1.6) of a message or a detached envelope. Throws `ERR_NOT_A_MESSAGE` for anything else. */
-export function toText(bytes: Uint8Array): string {
+export function toText(message: Uint8Array): string {
+  const bytes = asBytes(message, 'message');
   const form = formOf(bytes);
   if (form === undefined || form === 'body') {
     throw new MessageFormatError('ERR_NOT_A_MESSAGE', 'Only a message or a detached envelope has a text form');

@@ -1,6 +1,6 @@
 /** The types of values and their one encoding, `docs/fields.md` §3. */
 
-import { copy, isBytes } from '../lib/bytes.ts';
+import { asBytes, copy, isBytes } from '../lib/bytes.ts';
 import { decodeUtf8 } from '../lib/utf8.ts';
 import type { Bytes } from '../types.ts';
 
@@ -57,7 +57,7 @@ const codecs: Readonly<Record<ValueType, Codec>> = {
   },
   bytes: {
     number: 2,
-    encode: (value) => (isBytes(value) ? typed(2, value) : undefined),
+    encode: (value) => (isBytes(value) ? typed(2, asBytes(value, 'a value')) : undefined),
     decode: copy,
   },
   boolean: {

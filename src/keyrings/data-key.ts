@@ -4,7 +4,7 @@ import { importSecret } from '../crypto/hkdf.ts';
 import { randomBytes } from '../crypto/random.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { KeyError } from '../errors.ts';
-import { asBytes, copy } from '../lib/bytes.ts';
+import { takeBytes } from '../lib/options.ts';
 import { dataKeyLength } from '../schedule/message-keys.ts';
 import type { Bytes } from '../types.ts';
 import type { DataKey, GeneratedDataKey, KeyringOptions } from './keyring.ts';
@@ -13,10 +13,14 @@ import type { DataKey, GeneratedDataKey, KeyringOptions } from './keyring.ts';
  * A handle on a data key of 32 bytes, for keyrings of your own. The bytes are copied: overwrite yours. Throws `ERR_INVALID_KEY` for another length.
  */
 export async function importDataKey(bytes: Uint8Array): Promise<DataKey> {
-  if (asBytes(bytes, 'dataKey').byteLength !== dataKeyLength) {
-    throw new KeyError('ERR_INVALID_KEY', `A data key must have ${dataKeyLength} bytes`);
-  }
-  return useAndErase(copy(bytes), importSecret);
+  return useAndErase(takeDataKey(bytes), importSecret);
+}
+
+/** A copy of a data key that a caller gave. Throws `ERR_INVALID_KEY` for another length, and a `TypeError` for what is no bytes. */
+export function takeDataKey(given: unknown): Bytes {
+  const bytes = takeBytes(given, 'dataKey');
+  if (bytes.byteLength === dataKeyLength) return bytes;
+  throw new KeyError('ERR_INVALID_KEY', `A data key must have ${dataKeyLength} bytes`);
 }
 
 /** Makes a data key, hands its bytes to `wrap`, and overwrites them whatever happens. */

@@ -14,11 +14,11 @@ import {
   isPoint,
 } from '../crypto/ecdh.ts';
 import { thumbprint } from '../crypto/thumbprint.ts';
-import { KeyError } from '../errors.ts';
 import { decodeBase64url, encodeBase64url, unfold } from '../lib/base64url.ts';
 import { concat } from '../lib/bytes.ts';
 import { optional, type ReadersOf, takeBoolean, takeOptions } from '../lib/options.ts';
 import type { Bytes, CryptoKey, JsonWebKey } from '../types.ts';
+import { invalidKey, takeJwk } from './jwk.ts';
 
 /** A recipient's public key. A plain object: it can be stored in IndexedDB and sent to a Worker as it is. */
 export interface EcdhPublicKey {
@@ -42,6 +42,7 @@ export interface ExtractableOption {
 
 const readers = { extractable: optional(takeBoolean, false) } satisfies ReadersOf<ExtractableOption>;
 
+const type = { kty: 'EC', crv: 'P-384' } as const;
 const publicPrefix = 'bullapk1.';
 const privatePrefix = 'bullask1.';
 
@@ -54,10 +55,9 @@ export async function generateEcdhKey(options: ExtractableOption = {}): Promise<
 
 /** A public key from its string (`bullapk1.…`; white space does not matter) or its JWK (RFC 7518 §6.2.1). Throws `ERR_INVALID_KEY`. */
 export async function importEcdhPublicKey(key: string | JsonWebKey): Promise<EcdhPublicKey> {
-  const point =
-    typeof key === 'string' ? decodeString(key, publicPrefix) : concat(Uint8Array.of(0x04), ...coordinates(key));
-  if (!isPoint(point)) throw invalid('not an uncompressed point on P-384');
-  return publicKeyOf(point);
+  return importPoint(
+    typeof key === 'string' ? decodeString(key, publicPrefix) : pointOf(takeJwk(key, type, ['x', 'y'])),
+  );
 }
 
 /** The string of a public key: `bullapk1.` and 130 characters. */
@@ -70,7 +70,7 @@ export function exportEcdhPublicJwk({
   point,
 }: EcdhPublicKey): JsonWebKey & { kty: string; crv: string; x: string; y: string } {
   const [x, y] = split(point.subarray(1));
-  return { kty: 'EC', crv: 'P-384', x: encodeBase64url(x), y: encodeBase64url(y) };
+  return { ...type, x: encodeBase64url(x), y: encodeBase64url(y) };
 }
 
 /** A private key from its string (`bullask1.…`) or its JWK (RFC 7518 §6.2.2). Throws `ERR_INVALID_KEY`. */
@@ -79,26 +79,29 @@ export async function importEcdhPrivateKey(
   options: ExtractableOption = {},
 ): Promise<EcdhPrivateKey> {
   const { extractable } = takeOptions(options, readers);
-  const jwk = typeof key === 'string' ? privateJwk(decodeString(key, privatePrefix)) : key;
-  const publicKey = await importEcdhPublicKey(jwk);
-  const privateKey = await importPrivateJwk(jwk, extractable).catch(() => {
-    throw invalid('not a P-384 private key');
-  });
-  return { publicKey, privateKey };
+  const jwk =
+    typeof key === 'string' ? privateJwk(decodeString(key, privatePrefix)) : takeJwk(key, type, ['x', 'y', 'd']);
+  decodeCoordinate(jwk.d);
+  return { publicKey: await importPoint(pointOf(jwk)), privateKey: await importPrivateJwk(jwk, extractable) };
 }
 
 /** The string of an extractable private key: `bullask1.` and 192 characters. **A secret.** Throws `ERR_INVALID_KEY` for a key that is not extractable. */
 export async function exportEcdhPrivateKey(key: EcdhPrivateKey): Promise<string> {
   const jwk = await exportEcdhPrivateJwk(key);
-  const bytes = concat(decodeCoordinate(jwk.d), ...coordinates(jwk));
+  const bytes = concat(decodeCoordinate(jwk.d), pointOf(jwk).subarray(1));
   return privatePrefix + encodeBase64url(bytes);
 }
 
 /** The JWK of an extractable private key. **A secret.** Throws `ERR_INVALID_KEY` for a key that is not extractable. */
 export async function exportEcdhPrivateJwk({ privateKey }: EcdhPrivateKey): Promise<JsonWebKey> {
-  if (!privateKey.extractable) throw invalid('not extractable');
+  if (!privateKey.extractable) throw invalidKey('not extractable');
   const { kty, crv, x, y, d } = await exportPrivateJwk(privateKey);
   return { kty, crv, x, y, d } as JsonWebKey;
+}
+
+async function importPoint(point: Bytes): Promise<EcdhPublicKey> {
+  if (!isPoint(point)) throw invalidKey('not an uncompressed point on P-384');
+  return publicKeyOf(point);
 }
 
 async function publicKeyOf(point: Bytes): Promise<EcdhPublicKey> {
@@ -108,35 +111,29 @@ async function publicKeyOf(point: Bytes): Promise<EcdhPublicKey> {
 }
 
 function privateJwk(bytes: Bytes): JsonWebKey {
-  if (bytes.byteLength !== 3 * coordinateLength) throw invalid('of the wrong length');
+  if (bytes.byteLength !== 3 * coordinateLength) throw invalidKey('of the wrong length');
   const d = bytes.subarray(0, coordinateLength);
   const [x, y] = split(bytes.subarray(coordinateLength));
-  return { kty: 'EC', crv: 'P-384', d: encodeBase64url(d), x: encodeBase64url(x), y: encodeBase64url(y) };
+  return { ...type, d: encodeBase64url(d), x: encodeBase64url(x), y: encodeBase64url(y) };
 }
 
 function split(coordinatePair: Bytes): [x: Bytes, y: Bytes] {
   return [coordinatePair.subarray(0, coordinateLength), coordinatePair.subarray(coordinateLength)];
 }
 
-function coordinates(jwk: JsonWebKey | null): [x: Bytes, y: Bytes] {
-  if (jwk?.kty !== 'EC' || jwk.crv !== 'P-384') throw invalid('no JWK of an EC key on P-384');
-  return [decodeCoordinate(jwk.x), decodeCoordinate(jwk.y)];
+function pointOf({ x, y }: JsonWebKey): Bytes {
+  return concat(Uint8Array.of(0x04), decodeCoordinate(x), decodeCoordinate(y));
 }
 
 function decodeCoordinate(text: unknown): Bytes {
   const bytes = typeof text === 'string' ? decodeBase64url(text) : undefined;
-  if (bytes?.byteLength !== coordinateLength) throw invalid('no JWK of a P-384 key');
+  if (bytes?.byteLength !== coordinateLength) throw invalidKey('no JWK of a P-384 key');
   return bytes;
 }
 
 function decodeString(folded: string, prefix: string): Bytes {
   const text = unfold(folded);
   const bytes = text.startsWith(prefix) ? decodeBase64url(text, prefix.length) : undefined;
-  if (bytes === undefined) throw invalid(`no string of the form ${prefix}…`);
+  if (bytes === undefined) throw invalidKey(`no string of the form ${prefix}…`);
   return bytes;
-}
-
-// Never names any part of the key: it may be a secret one that was passed by mistake.
-function invalid(what: string): KeyError {
-  return new KeyError('ERR_INVALID_KEY', `The key is ${what}`);
 }

@@ -12,7 +12,7 @@ import { encodeUtf8 } from '../lib/utf8.ts';
 import { sortPairs } from '../schedule/map.ts';
 import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Bytes, KeyContext } from '../types.ts';
-import { generateAndWrap } from './data-key.ts';
+import { generateAndWrap, takeDataKey, useAndErase } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
 import { type DataKey, type Keyring, type KeyringOptions, keyringReaders, type Unwrapped } from './keyring.ts';
 
@@ -63,7 +63,10 @@ export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
       const options = takeOptions(given, keyringReaders);
       return generateAndWrap((bytes) => wrapTaken(bytes, options), options);
     },
-    wrapDataKey: async (dataKey, options = {}) => wrapTaken(dataKey, takeOptions(options, keyringReaders)),
+    async wrapDataKey(dataKey, given = {}) {
+      const options = takeOptions(given, keyringReaders);
+      return useAndErase(takeDataKey(dataKey), (bytes) => wrapTaken(bytes, options));
+    },
     unwrapDataKey: (keys, options = {}) => unwrapFirst(keys, options, (opener) => opener.asHandle()),
     unwrapDataKeyBytes: (keys, options = {}) => unwrapFirst(keys, options, (opener) => opener.asBytes()),
     async cacheScope(options = {}) {

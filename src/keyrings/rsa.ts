@@ -3,13 +3,14 @@
 import { decrypt, decryptSecret, encrypt, exportJwk, generateKeyPair, importJwk } from '../crypto/rsa-oaep.ts';
 import { thumbprint } from '../crypto/thumbprint.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { DecryptionError, KeyError } from '../errors.ts';
+import { DecryptionError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { maxRsaBits, maxWrappedKeys, minRsaBits } from '../lib/limits.ts';
 import { arrayOf, integer, optional, type ReadersOf, takeBoolean, takeOptions } from '../lib/options.ts';
 import { dataKeyLength } from '../schedule/message-keys.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
 import type { CryptoKey, JsonWebKey } from '../types.ts';
+import { invalidKey, takeJwk } from './jwk.ts';
 import type { Keyring } from './keyring.ts';
 import {
   type HeldKey,
@@ -146,18 +147,20 @@ export async function generateRsaKey(
   return { publicKey: { keyId, publicKey }, privateKey: { keyId, privateKey } };
 }
 
+const publicMembers = ['n', 'e'];
+const privateMembers = [...publicMembers, 'd', 'p', 'q', 'dp', 'dq', 'qi'];
+
 /** A public key from its JWK (RFC 7518 §6.3.1). Throws `ERR_INVALID_KEY`. */
 export async function importRsaPublicKey(jwk: JsonWebKey): Promise<RsaPublicKey> {
-  const { kty, n, e } = jwk;
-  const publicKey = await importChecked({ kty, n, e } as JsonWebKey, true);
-  return { keyId: await keyIdOf(jwk), publicKey };
+  const taken = takeJwk(jwk, { kty: 'RSA' }, publicMembers);
+  return { publicKey: await importChecked(taken, true), keyId: await keyIdOf(taken) };
 }
 
 /** A private key from its JWK (RFC 7518 §6.3.2), not extractable unless asked. Throws `ERR_INVALID_KEY`. */
 export async function importRsaPrivateKey(jwk: JsonWebKey, options: RsaKeyOptions = {}): Promise<RsaPrivateKey> {
   const { extractable } = takeOptions(options, keyReaders);
-  if (typeof jwk.d !== 'string') throw new KeyError('ERR_INVALID_KEY', 'The key is no JWK of an RSA private key');
-  return { keyId: await keyIdOf(jwk), privateKey: await importChecked(jwk, extractable) };
+  const taken = takeJwk(jwk, { kty: 'RSA' }, privateMembers);
+  return { privateKey: await importChecked(taken, extractable), keyId: await keyIdOf(taken) };
 }
 
 /** The JWK of a public key. */
@@ -167,9 +170,7 @@ export async function exportRsaPublicJwk({ publicKey }: RsaPublicKey): Promise<J
 }
 
 async function importChecked(jwk: JsonWebKey, extractable: boolean): Promise<CryptoKey> {
-  const key = await importJwk(jwk, extractable).catch(() => {
-    throw new KeyError('ERR_INVALID_KEY', 'The key is no JWK of an RSA key');
-  });
+  const key = await importJwk(jwk, extractable);
   assertSize(key);
   return key;
 }
@@ -182,9 +183,8 @@ function assertSize(key: CryptoKey): void {
   const { name, modulusLength, hash, publicExponent } = key.algorithm as RsaHashedKeyAlgorithm;
   const isOaep = name === 'RSA-OAEP' && hash.name === 'SHA-384' && publicExponent.join() === '1,0,1';
   if (!isOaep || modulusLength < minRsaBits || modulusLength > maxRsaBits) {
-    throw new KeyError(
-      'ERR_INVALID_KEY',
-      `The key must be for RSA-OAEP with SHA-384 and have ${minRsaBits} to ${maxRsaBits} bits and the public exponent 65,537`,
+    throw invalidKey(
+      `not for RSA-OAEP with SHA-384, of ${minRsaBits} to ${maxRsaBits} bits and with the public exponent 65,537`,
     );
   }
 }

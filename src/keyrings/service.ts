@@ -18,7 +18,7 @@ import {
 } from '../service/items.ts';
 import { type SignedKeyDocument, takeSignedDocument, type VerifiedKeyDocument } from '../service/key-documents.ts';
 import type { Bytes, KeyContext } from '../types.ts';
-import { generateAndWrap } from './data-key.ts';
+import { generateAndWrap, takeDataKey, useAndErase } from './data-key.ts';
 import { wrapTo } from './ecdh.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
 import { type CacheScope, type Keyring, type KeyringOptions, keyringReaders, rewrapDataKeyReaders } from './keyring.ts';
@@ -107,7 +107,10 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
       const made = await client.generateDataKey(target, { signal });
       return { dataKey: made.dataKey, wrappedKeys: [wrappedKeyOf(made, serviceId, keyContext)], keyUse: 'single' };
     },
-    wrapDataKey: async (dataKey, given = {}) => wrapTaken(dataKey, takeOptions(given, keyringReaders)),
+    async wrapDataKey(dataKey, given = {}) {
+      const options = takeOptions(given, keyringReaders);
+      return useAndErase(takeDataKey(dataKey), (bytes) => wrapTaken(bytes, options));
+    },
     unwrapDataKey: unwrapper((item, signal) => client.unwrapDataKey(item, { signal })),
     unwrapDataKeyBytes: unwrapper((item, signal) => client.unwrapDataKeyBytes(item, { signal })),
     async rewrapDataKey(wrappedKeys, from, given = {}) {

@@ -31,19 +31,19 @@ export function tellOr<Args extends readonly unknown[]>(
 
 /** The answer of a function that must say yes or no. Throws a `TypeError` for anything else: a promise, for example, would count as a yes. */
 export function yesOrNo(answer: unknown, name: string): boolean {
-  if (typeof answer !== 'boolean') throw wrongAnswer(answer, `${name}() must return true or false`);
+  if (typeof answer !== 'boolean') throw wrongAnswer(answer, name, 'true or false');
   return answer;
 }
 
 /** The time that a clock shows, in milliseconds. Throws a `TypeError` for what is no finite number. */
 export function timeOf(clock: () => number, name = 'now'): number {
   const time: unknown = clock();
-  if (!Number.isFinite(time)) throw wrongAnswer(time, `${name}() must return a finite number of milliseconds`);
+  if (!Number.isFinite(time)) throw wrongAnswer(time, name, 'a finite number of milliseconds');
   return time as number;
 }
 
 /** The error for an answer that is none. Where it is a promise, nobody waits for it, and its rejection is ignored. */
-export function wrongAnswer(answer: unknown, must: string): TypeError {
+export function wrongAnswer(answer: unknown, name: string, must: string): TypeError {
   tell(() => answer);
-  return new TypeError(must);
+  return new TypeError(`${name}() must return ${must}`);
 }
