@@ -10,5 +10,10 @@ export function failDecryption(error: unknown): never {
 
 /** Throws `ERR_INVALID_KEY` for a platform's refusal of the bytes of a key, and every other error as it is. */
 export function failImport(error: unknown): never {
-  throw isRefusal(error) ? new KeyError('ERR_INVALID_KEY', 'The key is not one of its type') : error;
+  throw isRefusal(error) ? invalidKey('refused by the platform') : error;
+}
+
+/** The error for a key that is none. Never names any part of it: it may be a secret one that was passed by mistake. */
+export function invalidKey(what: string): KeyError {
+  return new KeyError('ERR_INVALID_KEY', `The key is ${what}`);
 }

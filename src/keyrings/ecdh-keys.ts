@@ -13,12 +13,13 @@ import {
   importPrivateJwk,
   isPoint,
 } from '../crypto/ecdh.ts';
+import { invalidKey } from '../crypto/refusal.ts';
 import { thumbprint } from '../crypto/thumbprint.ts';
 import { decodeBase64url, encodeBase64url, unfold } from '../lib/base64url.ts';
 import { concat } from '../lib/bytes.ts';
 import { optional, type ReadersOf, takeBoolean, takeOptions } from '../lib/options.ts';
 import type { Bytes, CryptoKey, JsonWebKey } from '../types.ts';
-import { invalidKey, takeJwk } from './jwk.ts';
+import { takeJwk } from './jwk.ts';
 
 /** A recipient's public key. A plain object: it can be stored in IndexedDB and sent to a Worker as it is. */
 export interface EcdhPublicKey {
@@ -127,7 +128,7 @@ function pointOf({ x, y }: JsonWebKey): Bytes {
 
 function decodeCoordinate(text: unknown): Bytes {
   const bytes = typeof text === 'string' ? decodeBase64url(text) : undefined;
-  if (bytes?.byteLength !== coordinateLength) throw invalidKey('no JWK of a P-384 key');
+  if (bytes?.byteLength !== coordinateLength) throw invalidKey('no JWK of a key for EC P-384');
   return bytes;
 }
 

@@ -1,5 +1,6 @@
 /** The keyring of RSA key pairs: wraps and unwraps by RSA-OAEP with SHA-384, `docs/format.md` §8.4. */
 
+import { invalidKey } from '../crypto/refusal.ts';
 import { decrypt, decryptSecret, encrypt, exportJwk, generateKeyPair, importJwk } from '../crypto/rsa-oaep.ts';
 import { thumbprint } from '../crypto/thumbprint.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
@@ -10,7 +11,7 @@ import { arrayOf, integer, optional, type ReadersOf, takeBoolean, takeOptions } 
 import { dataKeyLength } from '../schedule/message-keys.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
 import type { CryptoKey, JsonWebKey } from '../types.ts';
-import { invalidKey, takeJwk } from './jwk.ts';
+import { takeJwk } from './jwk.ts';
 import type { Keyring } from './keyring.ts';
 import {
   type HeldKey,
