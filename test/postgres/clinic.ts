@@ -57,6 +57,7 @@ export async function openClinic() {
   return {
     encryption,
     url: database.url,
+    plainUrl: twin.url,
     /** Without the seam: what the database sees. */
     raw,
     /** Through the seam. */

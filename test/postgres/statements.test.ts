@@ -124,6 +124,12 @@ describe('§6.6 writing', () => {
     ['insert into patient (name) select name from patient where id = 1 returning name'],
     ['insert into patient default values returning id'],
     ['insert into patient (id, email) values ($1, $2) on conflict do nothing returning id', [1, 'x']],
+    ['insert into patient (email) values ($1) on conflict (email) do nothing returning email', ['bob@example']],
+    ['insert into patient (email, note) values ($1, $2) on conflict ("email") do nothing returning note', ['n@x', 'n']],
+    [
+      'insert into patient (email, name) values ($1, $2) on conflict (email) do update set name = excluded.name returning *',
+      ['bob@example', 'Robert'],
+    ],
     [
       'insert into patient (id, email) values ($1, $2) on conflict (id) do update set email = excluded.email returning id, email',
       [1, 'x'],
@@ -398,7 +404,8 @@ describe('§6.5 refusing', () => {
     ['insert into patient (id, email) values ($1, lower($2))', [9, 'x']],
     ['insert into patient (id, email) values ($1, $2::text)', [9, 'x']],
     ['insert into patient (id, email) values (1 + 1, $1)', ['x']],
-    ['insert into patient (email) values ($1) on conflict (email) do nothing', ['x']],
+    ['insert into visit (patient, diagnosis) values (1, $1) on conflict (diagnosis) do nothing', ['x']],
+    ['insert into patient (email) values ($1) on conflict (email) do update set email = excluded.email', ['x']],
     [
       'insert into patient (email, note) values ($1, $2) on conflict (email_idx) do update set note = excluded.note',
       ['bob@example', 'x'],

@@ -21,6 +21,7 @@ export function encryptedClientClass<Class extends PgClientClass>(Client: Class,
   class EncryptedClient extends (Client as PgClientClass) {
     /** What `pg` reads of a client with `binary: true`. */
     declare readonly binary?: boolean;
+    declare readonly connection: unknown;
     /** The parsers of this client. */
     declare readonly getTypeParser: GetTypeParser;
     /** Statements are sent in the order of the calls, although what is done before takes its time. */
@@ -50,11 +51,13 @@ export function encryptedClientClass<Class extends PgClientClass>(Client: Class,
 
     /** Cursors and streams read rows by themselves: they are for statements without encrypted tables. */
     #submit(args: readonly unknown[]): unknown {
-      const { text } = args[0] as { text?: unknown };
-      if (typeof text !== 'string' || mayMention(text, seam)) {
-        throw refusal('a cursor or stream over an encrypted table', 'Read pages by the primary key with query()');
-      }
-      return super.query(...(args as never[]));
+      const query = args[0] as { text?: unknown; handleError?: (error: unknown, connection: unknown) => void };
+      if (typeof query.text === 'string' && !mayMention(query.text, seam)) return super.query(...(args as never[]));
+      const error = refusal('a cursor or stream over an encrypted table', 'Read pages by the primary key with query()');
+      if (query.handleError === undefined) throw error;
+      // As `pg` refuses: those who read the stream hear of it there.
+      process.nextTick(() => query.handleError?.(error, this.connection));
+      return query;
     }
 
     #run(config: QueryConfig, values: readonly unknown[] | undefined, tenant: string | undefined): Promise<unknown> {

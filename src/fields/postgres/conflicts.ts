@@ -1,6 +1,7 @@
 /** `ON CONFLICT`: a value must not get into another row than the one that it was sealed for. */
 
-import type { TableDefinition } from '../define.ts';
+import type { Field, TableDefinition } from '../define.ts';
+import { indexColumn } from '../search.ts';
 import type { InsertedRow } from './inserted-row.ts';
 import { asKind, type Inside, itemOf, list, locationOf, type Node, namesIn } from './nodes.ts';
 import { refusal } from './plan.ts';
@@ -22,13 +23,10 @@ export function onConflict(
   const infer = conflict['infer'] as Inside | undefined;
   const target = list(infer?.['indexElems']).map((node) => String(asKind(node, 'IndexElem')?.['name'] ?? ''));
   const fields = fieldsByColumn(table);
-  const named = target.find((name) => fields.has(name));
-  if (named !== undefined)
-    throw refusal(
-      'ON CONFLICT names it, and no index is on it',
-      `Name the columns of the unique index: ${named}_idx with the tenant`,
-      fields.get(named),
-    );
+  for (const name of target) {
+    const field = fields.get(name);
+    if (field !== undefined) nameIndex(queries, conflict, field, target);
+  }
   queries.walk(infer?.['whereClause'], scope, false, 'ON CONFLICT');
   if (conflict['action'] !== 'ONCONFLICT_UPDATE') return;
   const excluded: Relation = { alias: 'excluded', table: undefined, columns: relation.columns };
@@ -68,6 +66,23 @@ export function onConflict(
   }
   queries.condition(conflict['whereClause'], both, undefined);
   if (sealed) guardConflict(queries, conflict, relation, target);
+}
+
+/** The target of a conflict is an encrypted column: its unique index is on the column of its tags. */
+function nameIndex({ text }: Queries, conflict: Inside, field: Field, target: readonly string[]): void {
+  const unique = [...field.definition.schemas.values()].flat().filter(({ unique }) => unique);
+  const columns = new Set(unique.filter(({ others }) => others.length === 0).map((slot) => indexColumn(field, slot)));
+  const [column] = columns;
+  if (column === undefined || columns.size > 1)
+    throw refusal(
+      'ON CONFLICT names it, and not one unique index is on it',
+      'Name the columns of a unique index',
+      field,
+    );
+  const { tenant } = field.table;
+  const names = tenant === undefined || target.includes(tenant) ? [column] : [tenant, column];
+  const at = text.nameAfter(field.column, locationOf(conflict));
+  text.replace(at.start, at.end, names.map((name) => quoted(name)).join(', '));
 }
 
 /** A row with the same key may be of another tenant or subject: it is left as it is, and nothing of ours is put into it. */

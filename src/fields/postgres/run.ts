@@ -13,6 +13,7 @@ import type { RunSql } from './shadows.ts';
 export interface PgResult {
   fields: readonly ResultField[];
   rows: unknown[];
+  rowAsArray?: boolean;
 }
 
 /** Gives what makes a value of a column's text. */
@@ -65,6 +66,7 @@ export async function runStatement(
   for (const one of Array.isArray(result) ? result : [result]) {
     one.fields = await openResult(current, one.fields, one.rows as RawRow[], sent.asked, context);
     one.rows = readRows(one, config, types);
+    one.rowAsArray = config.rowMode === 'array';
   }
   return result;
 }

@@ -147,6 +147,14 @@ export class SqlText {
     return [...pieces, decoder.decode(this.#bytes.subarray(at, end))];
   }
 
+  /** Where a name stands for the first time from a place on. */
+  nameAfter(name: string, after: number): Part {
+    const isName = (text: string) => text === quoted(name) || text.toLowerCase() === name;
+    const found = this.#tokens.find(({ text, start }) => start >= after && isName(text));
+    if (found === undefined) throw new RangeError(`${name} does not stand there`);
+    return found;
+  }
+
   /** Replaces a part; what is inserted at one place stands in the order of the calls. */
   replace(start: number, end: number, text: string): void {
     this.#edits.push({ start, end, text, order: this.#edits.length });
