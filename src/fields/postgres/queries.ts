@@ -5,10 +5,12 @@ import { Changes } from './changes.ts';
 import { compare, comparedColumn } from './comparisons.ts';
 import { asKind, type Inside, kindOf, list, type Node, namesIn } from './nodes.ts';
 import { refusal, type SearchGroup } from './plan.ts';
+import { assertNoneNamed } from './positions.ts';
 import { alternatives, assertNone, intoRefused, isAllowed, mentions, refuseColumn, wholeRow } from './refusals.ts';
 import {
   aliasOf,
   conjuncts,
+  hasFields,
   type Origin,
   type Relation,
   resolve,
@@ -101,6 +103,7 @@ export class Queries {
     for (const { node, inner } of joined) this.condition(node, scope, isTop && inner ? groups : undefined);
     const targets = list(inside['targetList']).map((node) => this.target(node, scope));
     const outputs = this.outputsOf(targets, scope);
+    assertNoneNamed(inside, targets, relations.some(hasFields));
     this.condition(inside['whereClause'], scope, isTop ? groups : undefined);
     const rest = [
       'distinctClause',
