@@ -93,6 +93,8 @@ const modules = ['./src/lib/platform.ts', './src/lib/platform-node.ts', ...sourc
 // too, so the CommonJS build contains them. Its package.json hides the package's own, so it repeats the seam.
 const commonJs = {
   name: 'common-js',
+  /** The worker's script is beside the page: there is no `import.meta`, and Metro bundles nothing that has it. */
+  resolveImportMeta: (property) => (property === 'url' ? 'document.baseURI' : null),
   writeBundle() {
     const imports = { '#platform': { node: './lib/platform-node.js', default: './lib/platform.js' } };
     writeFileSync('dist/cjs/package.json', `${JSON.stringify({ type: 'commonjs', imports }, null, 2)}\n`);
@@ -139,7 +141,7 @@ export default [
       nodeResolve({ extensions: ['.ts', '.js'] }),
       commonjs(),
       typescript(),
-      builtWorker('../segment-worker.js'),
+      builtWorker('./segment-worker.js'),
       commonJs,
     ],
     output: {

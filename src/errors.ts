@@ -262,12 +262,15 @@ export class FieldError extends BullaError<FieldErrorCode> {
   }
 }
 
-/** There is no WebCrypto here: a page outside a secure context, or a Node without it and without its fallback. */
+/**
+ * There is no WebCrypto here: a page outside a secure context, or a Node without it and without its fallback. Or it refuses what the format needs, and
+ * `cause` is what it said: Cloudflare Workers cap the iterations of PBKDF2.
+ */
 export class CryptoUnavailableError extends BullaError<'ERR_CRYPTO_UNAVAILABLE'> {
   override readonly name = 'CryptoUnavailableError';
 
-  constructor(message: string) {
-    super('ERR_CRYPTO_UNAVAILABLE', message);
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_CRYPTO_UNAVAILABLE', message, options);
   }
 }
 

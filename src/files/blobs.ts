@@ -1,7 +1,7 @@
 /** Blobs and files to blobs, and back. */
 
 import { assert } from '../lib/assert.ts';
-import { isBlob } from '../lib/blob.ts';
+import { isBlob, streamOfBlob } from '../lib/blob.ts';
 import { maxNameLength } from '../lib/limits.ts';
 import { optional, takeOptions } from '../lib/options.ts';
 import { beginEncryption, takeContentType } from '../message/begin-encryption.ts';
@@ -75,7 +75,7 @@ export async function decryptBlob(message: BlobSource, options: DecryptBlobOptio
 }
 
 function streamOf(source: BlobSource, name: string): ReadableStream<Uint8Array<ArrayBuffer>> {
-  if (isBlob(source)) return source.stream();
+  if (isBlob(source)) return streamOfBlob(source);
   assert(
     typeof (source as ReadableStream | null)?.pipeThrough === 'function',
     name,

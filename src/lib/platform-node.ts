@@ -6,14 +6,13 @@ import type { Bytes } from '../types.ts';
 import type { NativeCrypto } from './native.ts';
 import { nodeCrypto, takeTurns } from './native-node.ts';
 import { isRefusal as isRefusalOfSubtle } from './refusals.ts';
+import { builtInCrypto } from './webcrypto-node.ts';
 
 let fallback: Crypto | undefined;
 
 /** The runtime's WebCrypto. Throws `ERR_CRYPTO_UNAVAILABLE` where there is none and the fallback is not installed. */
 export function webcrypto(): Crypto | Promise<Crypto> {
-  const provider = globalThis.crypto as Crypto | undefined;
-  if (provider?.subtle !== undefined) return provider;
-  return fallback ?? loadFallback();
+  return builtInCrypto() ?? fallback ?? loadFallback();
 }
 
 async function loadFallback(): Promise<Crypto> {
@@ -23,7 +22,7 @@ async function loadFallback(): Promise<Crypto> {
     return fallback;
   } catch {
     throw new CryptoUnavailableError(
-      'This Node has no WebCrypto (globalThis.crypto.subtle); install the package @peculiar/webcrypto as its replacement',
+      'This Node has no WebCrypto (crypto.subtle); install the package @peculiar/webcrypto as its replacement',
     );
   }
 }
@@ -45,8 +44,7 @@ const refusals = [
 const refusalOfOpenssl = 'ERR_OSSL_RSA_DATA_TOO_LARGE_FOR_MODULUS';
 
 /** Faster primitives besides WebCrypto; where Node has no WebCrypto, its replacement does everything. */
-export const native: NativeCrypto | undefined =
-  (globalThis.crypto as Crypto | undefined)?.subtle === undefined ? undefined : nodeCrypto;
+export const native: NativeCrypto | undefined = builtInCrypto() === undefined ? undefined : nodeCrypto;
 
 /** Hands results on, now and then after a turn of the event loop: `@peculiar/webcrypto` works on the calling thread, as the primitives of `node:crypto` do. */
 export const inTurn = takeTurns;

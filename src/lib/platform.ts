@@ -35,9 +35,10 @@ export const native: NativeCrypto | undefined = undefined;
 export const inTurn = turnTaker({
   slice: 16,
   nextTurn(resume) {
-    // Not every runtime has channels; and a timer comes 4 ms late.
-    if (globalThis.MessageChannel === undefined) return void setTimeout(resume);
-    const { port1, port2 } = new MessageChannel();
+    const channel = newChannel();
+    // A timer comes 4 ms late.
+    if (channel === undefined) return void setTimeout(resume);
+    const { port1, port2 } = channel;
     // One that stays open would keep some runtimes alive.
     port1.onmessage = () => {
       port1.close();
@@ -46,6 +47,15 @@ export const inTurn = turnTaker({
     port2.postMessage(undefined);
   },
 });
+
+/** Found by trying: some runtimes have no channels, and Next's edge runtime has a class that throws. */
+function newChannel(): MessageChannel | undefined {
+  try {
+    return new MessageChannel();
+  } catch {
+    return undefined;
+  }
+}
 
 /** Memory that the caller fills to its last byte before anybody sees it. Browsers have none that is not filled with zeros. */
 export const uninitialized = (length: number): Bytes => new Uint8Array(length);

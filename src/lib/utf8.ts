@@ -22,7 +22,9 @@ export function encodeUtf8(text: string, name: string): Bytes {
   const ascii = encodeAscii(text);
   if (ascii !== undefined) return ascii;
   assertWellFormed(text, name);
-  return encoder.encode(text);
+  const bytes = encoder.encode(text);
+  // In jsdom the encoder is of another realm, whose bytes a check with `instanceof` refuses.
+  return bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes);
 }
 
 // Names and labels are short and mostly ASCII, for which a call out of the engine takes longer than the work.

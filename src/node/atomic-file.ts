@@ -1,6 +1,6 @@
 /** A file that appears under its name when it is complete, or never. */
 
-import { linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
+import { constants, linkSync, lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { integer, optional, type ReadersOf, takeBoolean } from '../lib/options.ts';
 import { type FilePath, folderOf, type PlainPath, plainPath } from './paths.ts';
@@ -13,7 +13,7 @@ export interface AtomicFileOptions {
   /** Whether a file of the same name is replaced. Default: `false`, which fails with `EEXIST`, also when the file appears meanwhile. */
   readonly overwrite?: boolean | undefined;
   /**
-   * Permission bits of the file, 0 to 0o777. Until it is complete it has 0o600. Default: those of the file it replaces, or of any new file (0o666 without the
+   * Permission bits of the file, 0 to 0o777. Until it is complete it has 0o600, except under Node's permission model. Default: those of the file it replaces, or of any new file (0o666 without the
    * bits of the umask).
    */
   readonly mode?: number | undefined;
@@ -28,7 +28,7 @@ export const atomicFileReaders = {
 /** What is known of a file when it has its name. */
 export interface WrittenFile {
   /**
-   * What could not be taken from the file that was replaced; empty for a new file. Access control lists and extended attributes are never taken: Node has no call for them.
+   * What could not be taken from the file that was replaced; empty for a new file, except for `mode` under Node's permission model. Access control lists and extended attributes are never taken: Node has no call for them.
    */
   readonly notKept: readonly NotKept[];
 }
@@ -68,8 +68,10 @@ export class AtomicFile implements WrittenFile {
     const name = plainPath(path, 'to');
     const target = await findTarget(name, overwrite);
     const temporary = temporaryBeside(target);
+    const { flags, firstMode } = isRestricted ? restricted(mode) : { flags: 'wx+', firstMode: 0o600 };
     try {
-      return new AtomicFile(await open(temporary, 'wx+', 0o600), { temporary, target, name }, { overwrite, mode });
+      const handle = await open(temporary, flags, firstMode);
+      return new AtomicFile(handle, { temporary, target, name }, { overwrite, mode });
     } catch (error) {
       forgetTemporary(temporary);
       throw aboutTarget(error, name);
@@ -80,7 +82,7 @@ export class AtomicFile implements WrittenFile {
   async complete(): Promise<void> {
     if (this.#closed) return;
     this.notKept = await takeOver(this.handle, this.#target, this.#mode);
-    await this.handle.sync();
+    if (!isRestricted) await this.handle.sync();
     this.#closed = true;
     await this.handle.close();
   }
@@ -146,6 +148,17 @@ export class AtomicFile implements WrittenFile {
     }
     bringBack?.done();
   }
+}
+
+/**
+ * Whether Node's permission model is on. It forbids calls about open files: to change their mode and, from Node 26, to wait until they are durable. So a
+ * file has its mode from the beginning, and each write is durable.
+ */
+const isRestricted = process.permission !== undefined;
+
+function restricted(mode = 0o600): { flags: number; firstMode: number } {
+  const { O_CREAT, O_EXCL, O_RDWR, O_SYNC } = constants;
+  return { flags: O_CREAT | O_EXCL | O_RDWR | O_SYNC, firstMode: mode };
 }
 
 /** Makes a file from what `write` puts in it, and removes it when that fails. */

@@ -7,9 +7,9 @@ import { ignoring, systemError } from './system-error.ts';
 
 /**
  * What a new file could not take from the one that it replaced. Without its owner's permission, `owner` is the one of this process. Where `group` cannot be given, no other
- * group gets its rights. `hard links` are other names of the old file, which still lead to its old content.
+ * group gets its rights. Without its `mode`, or that of any new file, it is readable by its owner alone: Node's permission model forbids to change it. `hard links` are other names of the old file, which still lead to its old content.
  */
-export type NotKept = 'owner' | 'group' | 'hard links';
+export type NotKept = 'owner' | 'group' | 'mode' | 'hard links';
 
 /**
  * The file that a new one shall have the place of. Links are followed, and stay. Rejects with `EEXIST` for any file unless `overwrite` is set, and in any case with
@@ -46,18 +46,31 @@ export function isSameFile<Number extends number | bigint>(
   return one.dev === other.dev && one.ino === other.ino;
 }
 
-/** Gives a new file what the one in its place has, or the mode of any new file. Tells what it could not give. */
+/**
+ * Gives a new file what the one in its place has, or the mode of any new file. Tells what it could not give; a `mode` that was asked for must be given.
+ */
 export async function takeOver(handle: FileHandle, target: PlainPath, mode: number | undefined): Promise<NotKept[]> {
   // Looked at now: what was tightened meanwhile must not be loosened again.
   const replaced = await stat(target).catch(ignoring('ENOENT'));
   if (replaced === undefined) {
-    await handle.chmod(mode ?? 0o666 & ~process.umask());
-    return [];
+    return giveMode(handle, 0o666 & ~process.umask(), mode);
   }
   const notKept = await giveOwner(handle, replaced);
-  const wanted = mode ?? replaced.mode & 0o777;
-  await handle.chmod(notKept.includes('group') ? withoutGroup(wanted) : wanted);
+  const forNewGroup = notKept.includes('group') ? withoutGroup : (wanted: number) => wanted;
+  notKept.push(...(await giveMode(handle, forNewGroup(replaced.mode & 0o777), mode && forNewGroup(mode))));
   return replaced.nlink > 1 ? [...notKept, 'hard links'] : notKept;
+}
+
+async function giveMode(handle: FileHandle, usual: number, asked: number | undefined): Promise<NotKept[]> {
+  const wanted = asked ?? usual;
+  if (((await handle.stat()).mode & 0o777) === wanted) return [];
+  try {
+    await handle.chmod(wanted);
+    return [];
+  } catch (error) {
+    if (asked !== undefined || (error as NodeJS.ErrnoException).code !== 'ERR_ACCESS_DENIED') throw error;
+    return ['mode'];
+  }
 }
 
 async function giveOwner(handle: FileHandle, { uid, gid }: Stats): Promise<NotKept[]> {

@@ -29,7 +29,7 @@ const layerOf = (path: string) => layers.findIndex((places) => places.includes(p
 /** What may know that it runs in Node. */
 const isNodeOnly = ({ path }: Source) =>
   /^(cli|node|fields\/postgres)[./]/.test(path) ||
-  ['node.ts', 'lib/platform-node.ts', 'lib/native-node.ts'].includes(path);
+  ['node.ts', 'lib/platform-node.ts', 'lib/native-node.ts', 'lib/webcrypto-node.ts'].includes(path);
 
 describe('layers', () => {
   test('every file stands in a layer', () => {
@@ -91,7 +91,9 @@ describe('entry points', () => {
     const path = subpath === '.' ? 'index' : subpath.slice(2);
     const modules = { types: `./dist/${path}.d.ts`, default: `./dist/${path}.js` };
     const commonJs = { types: `./dist/cjs/${path}.d.ts`, default: `./dist/cjs/${path}.js` };
-    const source = { 'bulla-source': `./src/${path}.ts` };
+    // Metro bundles nothing that has `import.meta`.
+    const native = subpath === './workers' ? { 'react-native': commonJs } : {};
+    const source = { 'bulla-source': `./src/${path}.ts`, ...native };
     expect(target).toEqual(
       // A script for `new Worker`, which nobody imports.
       subpath === './segment-worker'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { decryptBlob, encryptBlob } from '../../src/files.ts';
-import { decrypt, encrypt, inspect } from '../../src/index.ts';
+import { decrypt, encrypt, inspect, open } from '../../src/index.ts';
 import type { Bytes } from '../../src/types.ts';
 import { assertSameBytes, codeOf, fastKeyring, flipBit, pattern, rejection, s, streamOf } from '../support/data.ts';
 import { segmentWorkers } from '../support/workers.ts';
@@ -28,6 +28,19 @@ describe('blobs', () => {
     expect(await typeOf('image/png', 'text/plain')).toBe('text/plain');
     expect(await typeOf('')).toBeUndefined();
     expect(await typeOf(`a/${'b'.repeat(255)}`)).toBeUndefined();
+  });
+
+  test('a blob that cannot be streamed, as in jsdom, is read in pieces', async () => {
+    const unstreamable = (bytes: Bytes) =>
+      Object.defineProperty(new Blob([bytes], { type: 'image/png' }), 'stream', { value: undefined });
+    for (const size of [0, 1, s, 3 * s + 1]) {
+      const message = await bytesOf(await encryptBlob(unstreamable(pattern(size)), { keyring }));
+      expect(inspect(message).header.contentType).toBe('image/png');
+      const { plaintext } = await decryptBlob(unstreamable(message), { keyring });
+      assertSameBytes(await bytesOf(plaintext), pattern(size));
+      const opened = await open(unstreamable(message), { keyring });
+      assertSameBytes(await opened.read(), pattern(size));
+    }
   });
 
   test('what comes out is no page of this origin, whatever the writer says', async () => {

@@ -69,8 +69,8 @@ const bundlers = {
     const args = ['build', 'index.html', '--dist-dir', site, '--no-cache', '--no-source-maps', '--log-level', 'error'];
     await run(process.execPath, [toolOf('parcel/lib/bin.js', 'bundlers'), ...args], { cwd: project });
   },
-  Metro: (project, site) => metro(project, site, ['react-native']),
-  'Metro, without conditions': (project, site) => metro(project, site, []),
+  Metro: (project, site) => metro(project, site, 'static.js', ['react-native']),
+  'Metro, require': (project, site) => metro(project, site, 'page.cjs', []),
   Bun: async (project, site) => {
     const args = ['build', 'page.js', '--outdir', site, '--target', 'browser'];
     await run(toolOf('bun/bin/bun.exe'), args, { cwd: project });
@@ -102,20 +102,27 @@ async function compiled(compile: any, project: string, site: string): Promise<vo
 }
 
 /** Metro's bundle for React Native, which Node runs as a script. */
-async function metro(project: string, site: string, conditions: readonly string[]): Promise<void> {
+async function metro(project: string, site: string, entry: string, conditions: readonly string[]): Promise<void> {
   const { default: Metro } = await import(toolOf('metro/src/index.js', 'bundlers'));
+  const extraNodeModules = { 'metro-runtime': toolOf('metro-runtime', 'bundlers') };
   const config = await Metro.loadConfig(
     { cwd: project },
     {
       projectRoot: project,
-      resolver: { unstable_conditionNames: conditions, unstable_enablePackageExports: true, useWatchman: false },
+      watchFolders: Object.values(extraNodeModules),
+      resolver: {
+        unstable_conditionNames: conditions,
+        unstable_enablePackageExports: true,
+        useWatchman: false,
+        extraNodeModules,
+      },
       transformer: { getTransformOptions: async () => ({ transform: { experimentalImportSupport: true } }) },
       reporter: { update() {} },
       resetCache: true,
       maxWorkers: 1,
     },
   );
-  await Metro.runBuild(config, { entry: 'page.cjs', out: join(site, 'bundle.js'), dev: false, minify: false });
+  await Metro.runBuild(config, { entry, out: join(site, 'bundle.js'), dev: false, minify: false });
   const print = 'globalThis.results.then((results) => console.log(JSON.stringify(results)));';
   writeFileSync(join(site, 'main.cjs'), `require('./bundle.js');\n${print}\n`);
 }

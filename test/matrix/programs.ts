@@ -23,19 +23,33 @@ export async function writePrograms({ project, service }: Setting): Promise<void
   };
   cpSync(join(here, 'suite.js'), join(project, 'suite.js'));
   await build({ entryPoints: [join(here, 'suite.js')], outfile: join(project, 'suite.cjs'), format: 'cjs' });
-  write('package.json', '{ "name": "project", "private": true, "type": "module" }');
+  // Parcel reads `exports` only where it is told to.
+  const parcel = '"@parcel/resolver-default": { "packageExports": true }';
+  write('package.json', `{ "name": "project", "private": true, "type": "module", ${parcel} }`);
 
   const print = 'console.log(JSON.stringify(results));';
-  const runs = `runSuite((subpath) => modules[subpath](), ${JSON.stringify({ service })})`;
+  const runs = (more = '') =>
+    `runSuite((subpath) => modules[subpath](), { service: ${JSON.stringify(service)}${more} })`;
   const imports = modules((name) => `import('${name}')`);
   const requires = modules((name) => `require('${name}')`);
   const required = (suite: string) => [`const { runSuite } = require('${suite}');`, requires];
 
-  write('all.js', "import { runSuite } from './suite.js';", imports, `export const run = () => ${runs};`);
-  write('import.mjs', "import { run } from './all.js';", 'const results = await run();', print);
-  write('require.cjs', ...required('./suite.cjs'), `${runs}.then((results) => { ${print} });`);
+  write(
+    'all.js',
+    "import { runSuite } from './suite.js';",
+    imports,
+    `export const run = (more) => ${runs(', ...more')};`,
+  );
+  const node = (load: string) => `{ node: () => ${load}('bulla/node'), fs: () => ${load}('node:fs/promises') }`;
+  write('import.mjs', "import { run } from './all.js';", `const results = await run(${node('import')});`, print);
+  write('timed.mjs', "import { run } from './all.js';", 'const results = await run({ isTimed: true });', print);
+  const all = `${runs(`, ...${node('require')}`)}.then((results) => { ${print} });`;
+  write('require.cjs', ...required('./suite.cjs'), all);
   write('page.js', "import { run } from './all.js';", 'globalThis.results = run();');
-  write('page.cjs', ...required('./suite.cjs'), `globalThis.results = ${runs};`);
+  write('page.cjs', ...required('./suite.cjs'), `globalThis.results = ${runs()};`);
+  const names = subpaths.map((subpath, i) => `import * as m${i} from 'bulla${subpath.slice(1)}';`);
+  const known = `const modules = { ${subpaths.map((subpath, i) => `'${subpath}': () => m${i}`).join(', ')} };`;
+  write('static.js', "import { runSuite } from './suite.js';", ...names, known, `globalThis.results = ${runs()};`);
   write(
     'worker.js',
     "import { run } from './all.js';",
@@ -46,7 +60,12 @@ export async function writePrograms({ project, service }: Setting): Promise<void
   const test = (results: string) =>
     `test('suite', async () => { const results = await ${results}; ${save} }, 300_000);`;
   write('jest/package.json', '{ "type": "commonjs" }');
-  write('jest/suite.test.js', "const { writeFileSync } = require('node:fs');", ...required('../suite.cjs'), test(runs));
+  write(
+    'jest/suite.test.js',
+    "const { writeFileSync } = require('node:fs');",
+    ...required('../suite.cjs'),
+    test(runs()),
+  );
   const imported = ["import { writeFileSync } from 'node:fs';", "import { run } from '../all.js';", test('run()')];
   write('jest-esm/suite.test.js', ...imported);
   write('vitest/suite.test.js', ...imported);

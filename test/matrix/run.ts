@@ -58,7 +58,7 @@ export async function runIn(environment: Environment, { project }: Setting): Pro
     case 'bun':
       return command(toolOf('bun/bin/bun.exe'), 'import.mjs');
     case 'deno':
-      return command(toolOf('deno/deno'), 'run', '--quiet', '--no-lock', '--allow-all', 'import.mjs');
+      return command(toolOf('deno/deno'), 'run', '--quiet', '--no-lock', '--allow-all', ...flags);
     case 'jest':
     case 'jest-esm':
       return inJest(environment, project);

@@ -29,7 +29,12 @@ export const subpaths = [
  * passed, else the code or the text of what was thrown.
  *
  * @param {(subpath: string) => Promise<any>} load
- * @param {{ service?: { url: string, pin: string }, folder?: string, node?: boolean }} environment
+ * @param {{
+ *   service?: { url: string, pin: string, keyId: string },
+ *   node?: () => Promise<any>,
+ *   fs?: () => Promise<any>,
+ *   isTimed?: boolean,
+ * }} environment What a runtime has besides Web APIs: `bulla/node` with the files of `node:fs/promises`.
  */
 export async function runSuite(load, environment = {}) {
   const results = [];
@@ -46,6 +51,12 @@ export async function runSuite(load, environment = {}) {
     for (const [name, run] of Object.entries(serviceCases)) {
       results.push(await attempt(name, () => run(modules, environment.service)));
     }
+  }
+  for (const [name, run] of Object.entries(environment.node === undefined ? {} : fileCases)) {
+    results.push(await attempt(name, () => run(modules, environment)));
+  }
+  for (const [name, run] of Object.entries(environment.isTimed ? timedCases : {})) {
+    results.push(await attempt(name, () => run(modules)));
   }
   return results;
 }
@@ -362,6 +373,84 @@ const serviceCases = {
   async 'service: another identity than the pin'(bulla, service) {
     const keyring = serviceKeyring(bulla, { ...service, pin: 'A'.repeat(43) });
     await fails('ERR_SERVICE_IDENTITY', bulla.encrypt('x', { keyring }));
+  },
+};
+
+/** Cases of `bulla/node`, in the current folder. */
+const fileCases = {
+  async 'import ./node'(bulla, environment) {
+    Object.assign(bulla, await environment.node());
+  },
+  async 'files there and back'(bulla, environment) {
+    const fs = await environment.fs();
+    const keyring = aes(bulla);
+    await fs.writeFile('plain', pattern(3 * segment + 1));
+    await bulla.encryptFile('plain', 'sealed', { keyring, context, overwrite: true });
+    await bulla.decryptFile('sealed', 'opened', { keyring, context, overwrite: true });
+    sameBytes(await fs.readFile('opened'), pattern(3 * segment + 1));
+  },
+  async 'a file that was cut'(bulla, environment) {
+    const fs = await environment.fs();
+    const keyring = aes(bulla);
+    await fs.writeFile('cut', (await bulla.encrypt(pattern(2 * segment), { keyring })).subarray(0, -1));
+    await fails('ERR_DECRYPTION_FAILED', bulla.decryptFile('cut', 'never', { keyring }));
+    equal(await fs.access('never').catch(({ code }) => code), 'ENOENT');
+  },
+  async 're-wrapping a file'(bulla, environment) {
+    const fs = await environment.fs();
+    const [from, to] = [aes(bulla), aes(bulla, 'k', 1)];
+    await fs.writeFile('old', await bulla.encrypt('x', { keyring: from }));
+    await bulla.rewrapFile('old', 'new', { from, to, overwrite: true });
+    equal(text(await bulla.decrypt(await fs.readFile('new'), { keyring: to })), 'x');
+  },
+};
+
+/** Cases that compare the time of streams with that of SubtleCrypto alone, in the same run. The best of several rounds counts. */
+const timedCases = {
+  async 'streams of 64 MiB at 0.7 of SubtleCrypto'(bulla) {
+    const keyring = aes(bulla);
+    const bytes = pattern(2 ** 26);
+    const key = await crypto.subtle.importKey('raw', pattern(32), 'AES-GCM', false, ['encrypt', 'decrypt']);
+    const bare = async (verb, pieces) => {
+      const results = [];
+      for (const [i, piece] of pieces.entries()) {
+        const iv = new Uint8Array(new Uint32Array([i, 0, 0]).buffer);
+        results.push(new Uint8Array(await crypto.subtle[verb]({ name: 'AES-GCM', iv }, key, piece)));
+      }
+      return results;
+    };
+    const plain = Array.from({ length: 2 ** 26 / segment }, (_, i) => bytes.subarray(i * segment, (i + 1) * segment));
+    // What both get and give is alike: pieces, which nobody puts together.
+    const through = async (pieces, stream) => {
+      const reader = new ReadableStream({
+        start(controller) {
+          for (const piece of pieces) controller.enqueue(piece);
+          controller.close();
+        },
+      })
+        .pipeThrough(stream)
+        .getReader();
+      const results = [];
+      for (let next = await reader.read(); !next.done; next = await reader.read()) results.push(next.value);
+      return results;
+    };
+    const best = {};
+    const timed = async (name, work) => {
+      const begun = performance.now();
+      const result = await work();
+      best[name] = Math.min(best[name] ?? Infinity, performance.now() - begun);
+      return result;
+    };
+    for (let round = 0; round < 5; round++) {
+      const sealed = await timed('bare encrypt', () => bare('encrypt', plain));
+      await timed('bare decrypt', () => bare('decrypt', sealed));
+      const message = await timed('encrypt', () => through(plain, bulla.encryptStream({ keyring })));
+      await timed('decrypt', () => through(message, bulla.decryptStream({ keyring })));
+    }
+    for (const verb of ['encrypt', 'decrypt']) {
+      const ratio = best[`bare ${verb}`] / best[verb];
+      if (ratio < 0.7) throw new Error(`${verb}: ${ratio.toFixed(2)}`);
+    }
   },
 };
 

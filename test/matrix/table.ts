@@ -46,6 +46,7 @@ const nodes = [
 ] as const;
 
 const lacks = noWorkers;
+const permissions = ['--permission', '--allow-fs-read=*', '--allow-fs-write=.'];
 
 /** All environments, in the order of the table. */
 export const environments: readonly Environment[] = [
@@ -57,8 +58,11 @@ export const environments: readonly Environment[] = [
     lacks,
     isShort: version === 'node20-0',
   })),
+  { name: 'Node 24, --permission', kind: 'node', version: 'node24', flags: permissions, lacks },
+  { name: 'Node 26, --permission', kind: 'node', version: 'node26', flags: [...permissions, '--allow-net'], lacks },
   { name: 'Bun', kind: 'bun', lacks, isShort: true },
-  { name: 'Deno', kind: 'deno', lacks, isShort: true },
+  { name: 'Deno', kind: 'deno', flags: ['import.mjs'], lacks, isShort: true },
+  { name: 'Deno, timed', kind: 'deno', flags: ['timed.mjs'], lacks },
   { name: 'workerd, 2026-05-01', kind: 'workerd', version: '2026-05-01', lacks },
   {
     name: 'workerd, 2026-05-01, nodejs_compat',
@@ -108,9 +112,9 @@ export const environments: readonly Environment[] = [
   },
   { name: 'Metro', kind: 'node-bundle', bundler: 'Metro', flags: ['main.cjs'], lacks },
   {
-    name: 'Metro, no conditions',
+    name: 'Metro, require',
     kind: 'node-bundle',
-    bundler: 'Metro, without conditions',
+    bundler: 'Metro, require',
     flags: ['main.cjs'],
     lacks,
   },

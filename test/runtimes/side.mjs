@@ -3,11 +3,14 @@
 //   side.mjs decrypt FOLDER KEYS.json    decrypts them all and compares
 // With WITHOUT_WEBCRYPTO=1 it runs on @peculiar/webcrypto.
 
-import { createHash } from 'node:crypto';
+import { createHash, webcrypto } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-if (process.env.WITHOUT_WEBCRYPTO === '1') Reflect.deleteProperty(globalThis, 'crypto');
+if (process.env.WITHOUT_WEBCRYPTO === '1') {
+  Object.defineProperty(Object.getPrototypeOf(webcrypto), 'subtle', { value: undefined });
+  Reflect.deleteProperty(globalThis, 'crypto');
+}
 const { decrypt, encrypt } = await import('bulla');
 const { ecdhKeyring, importEcdhPrivateKey } = await import('bulla/keyrings/ecdh');
 const { aesKeyring } = await import('bulla/keyrings/aes');
