@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { Config } from '../src/config.ts';
-import { createRootKeyFile } from '../src/root-key/sources.ts';
+import { createRootKeyFile } from '../src/seals/sources.ts';
 import { createProofKey, TestClient } from '../test/support/client.ts';
 import {
   adminRoles,

@@ -4,9 +4,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { leafHash, verifyConsistency, verifyInclusion } from '../src/audit/merkle.ts';
 import { openCheckpoint } from '../src/audit/note.ts';
 import { startDev } from '../src/dev/dev-service.ts';
+import { leafHash, verifyConsistency, verifyInclusion } from '../src/model/merkle.ts';
 import { createProofKey, type Reply, TestClient } from '../test/support/client.ts';
 
 try {

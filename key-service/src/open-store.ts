@@ -2,9 +2,9 @@
 
 import { type Config, postgresPattern } from './config.ts';
 import { OperatorError } from './errors.ts';
-import type { RootKey } from './root-key/root-key.ts';
-import { softwareRootKey } from './root-key/software.ts';
-import { readRootKey } from './root-key/sources.ts';
+import type { RootKey } from './seals/root-key.ts';
+import { softwareRootKey } from './seals/software.ts';
+import { readRootKey } from './seals/sources.ts';
 import { postgresEngine } from './store/postgres.ts';
 import { SqlStore } from './store/sql-store.ts';
 import { sqliteEngine } from './store/sqlite.ts';

@@ -13,9 +13,6 @@ import { Nonces } from './auth/nonces.ts';
 import { ProofVerifier } from './auth/proofs.ts';
 import { TokenVerifier } from './auth/tokens.ts';
 import { audienceOf, type Config, type IssuerConfig } from './config.ts';
-import { Admission } from './http/admission.ts';
-import { KeyCache } from './keys/key-cache.ts';
-import { Materials } from './keys/materials.ts';
 import { type Clock, seconds } from './lib/clock.ts';
 import {
   maxBodyBytes,
@@ -26,17 +23,20 @@ import {
   proofSeconds,
 } from './lib/limits.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
+import { Admission } from './operations/admission.ts';
 import { Authorizer } from './policies/authorizer.ts';
 import { readPolicies, shippedRoles } from './policies/policy-set.ts';
-import type { RootKey } from './root-key/root-key.ts';
-import { openSecrets, type Secrets } from './root-key/secrets.ts';
+import type { RootKey } from './seals/root-key.ts';
+import { Materials } from './secrets/materials.ts';
+import { openSecrets, type Secrets } from './secrets/secrets.ts';
 import { CommitQueue } from './store/commit-queue.ts';
 import { DatabaseTime } from './store/database-time.ts';
+import { KeyCache } from './store/key-cache.ts';
 import type { Store } from './store/store.ts';
-import { startTimers } from './timers.ts';
 import { Discovery, type FixedClaims } from './transport/discovery.ts';
 import { createIdentity, type Identity } from './transport/identity.ts';
 import { TransportKeys } from './transport/transport-keys.ts';
+import { startTimers } from './upkeep/timers.ts';
 
 /** What a service is made of. */
 export interface ServiceOptions {

@@ -64,8 +64,57 @@ describe('layers', () => {
   });
 });
 
+/** Of the key service, likewise. */
+const floors = [
+  ['errors.ts'],
+  ['lib'],
+  ['crypto'],
+  ['model'],
+  ['seals'],
+  ['store'],
+  ['secrets'],
+  ['audit'],
+  ['auth'],
+  ['policies', 'transport'],
+  ['config.ts'],
+  ['logger.ts', 'metrics.ts'],
+  ['operations'],
+  ['upkeep'],
+  ['open-store.ts', 'service.ts'],
+  ['http'],
+  ['server.ts'],
+  ['dev'],
+  ['cli'],
+];
+const floorOf = (path: string) => floors.findIndex((places) => places.includes(placeOf(path)));
+
 describe('the key service', () => {
   const own = readSources('key-service/src');
+
+  test('every file stands on a floor, and imports point down, never up and never sideways', () => {
+    expect(own.filter(({ path }) => floorOf(path) < 0).map(({ path }) => path)).toEqual([]);
+    const wrong = own.flatMap(({ path, imports }) =>
+      imports
+        .filter((to) => placeOf(to) !== placeOf(path) && floorOf(to) >= floorOf(path))
+        .map((to) => `${path} -> ${to}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  test('what there is and how it changes is decided without a database, a network, files or a clock', () => {
+    const pure = own.filter(({ path }) => path.startsWith('model/'));
+    expect(pure.length).toBeGreaterThan(4);
+    expect(pure.flatMap(({ path, packages }) => packages.map((name) => `${path}: ${name}`))).toEqual([
+      'model/changes.ts: node:crypto',
+    ]);
+    expect(pure.filter(({ text }) => /Date\.now|performance\./.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  test('rules of the domain stand in operations/: nobody above decides on permissions or writes keys', () => {
+    const above = own.filter(({ path }) => floorOf(path) > floorOf('operations/x.ts'));
+    const deciding = /\.putKey\(|\.mayKey\(|\.allowsKey\(|\.allowsData\(|model\/changes\.ts/;
+    expect(above.filter(({ text }) => deciding.test(text)).map(({ path }) => path)).toEqual([]);
+  });
 
   test('no import cycles, types included, and nothing of src/ but by the names of the package', () => {
     expect(own.length).toBeGreaterThan(60);

@@ -5,10 +5,7 @@ import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { maxEntries } from '../lib/limits.ts';
 import { Mutex } from '../lib/mutex.ts';
-import type { PreviousLog, Secrets } from '../root-key/secrets.ts';
-import type { Store } from '../store/store.ts';
-import type { CheckpointFile } from './checkpoint-file.ts';
-import { tenantOfEntry } from './entry.ts';
+import { tenantOfEntry } from '../model/entry.ts';
 import {
   appendLeaf,
   consistencyProof,
@@ -20,7 +17,10 @@ import {
   rootOf,
   type StoredNode,
   verifyConsistency,
-} from './merkle.ts';
+} from '../model/merkle.ts';
+import type { PreviousLog, Secrets } from '../secrets/secrets.ts';
+import type { Store } from '../store/store.ts';
+import type { CheckpointFile } from './checkpoint-file.ts';
 import { type Checkpoint, isSignedBy, openCheckpoint, signCheckpoint, verifierKey } from './note.ts';
 
 export class AuditLog {

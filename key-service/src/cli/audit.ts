@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { readCheckpointFile } from '../audit/checkpoint-file.ts';
 import { OperatorError } from '../errors.ts';
-import { verifySecrets } from '../root-key/sealed-rows.ts';
+import { verifySecrets } from '../secrets/sealed-rows.ts';
 import { readOptions, UsageError } from './options.ts';
 import { withStore } from './with-store.ts';
 

@@ -1,16 +1,12 @@
 /** `backup` and `restore`. */
 
 import { readFileSync } from 'node:fs';
-import type { EcdhPrivateKey } from 'bulla/keyrings/ecdh';
-import { AuditLog } from '../audit/audit-log.ts';
 import { readCheckpointFile } from '../audit/checkpoint-file.ts';
-import type { BackupInfo } from '../backup.ts';
-import { type Config, readConfig } from '../config.ts';
+import { readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
-import { openerOf, openSecrets } from '../root-key/secrets.ts';
 import { readOptions } from './options.ts';
-import { checkpointFile, fingerprint, operatorEntry, withStore } from './with-store.ts';
+import { checkpointFile, operatorEntry, withStore } from './with-store.ts';
 
 export async function backupCommand(args: string[]): Promise<void> {
   const options = {
@@ -20,7 +16,7 @@ export async function backupCommand(args: string[]): Promise<void> {
   } as const;
   const { values } = readOptions(args, options, ['config', 'recipient', 'out']);
   // The SDK is loaded where it is used: the service itself runs without it.
-  const { writeBackup } = await import('../backup.ts');
+  const { writeBackup } = await import('../operations/backup.ts');
   const { importEcdhPublicKey } = await import('bulla/keyrings/ecdh');
   const keys = (values.recipient ?? []).map((text) => importEcdhPublicKey(text));
   const recipients = await Promise.all(keys).catch(() => {
@@ -43,6 +39,7 @@ export async function restoreCommand(args: string[]): Promise<void> {
     'accept-rollback': { type: 'boolean', default: false },
   } as const;
   const { values } = readOptions(args, options, ['config', 'in', 'key-file']);
+  const { restore } = await import('../operations/restore.ts');
   const { importEcdhPrivateKey } = await import('bulla/keyrings/ecdh');
   const config = readConfig(values.config ?? '');
   const key = await importEcdhPrivateKey(withoutComments(readText(values['key-file'] ?? ''))).catch(() => {
@@ -51,43 +48,15 @@ export async function restoreCommand(args: string[]): Promise<void> {
   const shown = values.checkpoint ?? config.checkpoint_file;
   const note = shown === undefined ? undefined : readCheckpointFile(shown);
   if (values.checkpoint !== undefined && note === undefined) throw new OperatorError('There is no such checkpoint');
-  const size = await restore(config, { file: values.in ?? '', key, note, rollback: values['accept-rollback'] });
-  process.stdout.write(`restored: ${size} entries of the log, keys verified\n`);
-}
-
-interface Restore {
-  readonly file: string;
-  readonly key: EcdhPrivateKey;
-  /** The newest checkpoint that is known outside. */
-  readonly note: string | undefined;
-  readonly rollback: boolean;
-}
-
-async function restore(config: Config, { file, key, note, rollback }: Restore): Promise<number> {
-  const { readBackup } = await import('../backup.ts');
-  const store = openStore(config);
-  const rootKey = openRootKey(config);
-  const check = ({ checkpoint, serviceId }: BackupInfo): void => {
-    if (serviceId !== config.service_id) throw new OperatorError(`The backup is of the service ${serviceId}`);
-    if (note !== undefined && !rollback && sizeOf(checkpoint) < sizeOf(note)) {
-      throw new OperatorError(
-        'The backup is older than the checkpoint: what was destroyed or marked since would come back',
-      );
-    }
-  };
+  const [store, file] = [openStore(config), checkpointFile(config)];
   try {
-    await store.migrate(openerOf(rootKey));
-    await readBackup(store, rootKey, { file, key, check });
-    const log = new AuditLog(store, await openSecrets(store, rootKey), config.service_id);
-    await store.verifyKeys();
-    const size = await log.verifyAll(note === undefined || rollback ? undefined : log.open(note));
-    const change = { backup: fingerprint(readFileSync(file)), accepted_rollback: rollback };
-    await store.change(async (transaction) => transaction.append(operatorEntry('', 'restore', change)));
-    const checkpoint = checkpointFile(config);
-    if (rollback && checkpoint) await log.export(checkpoint, { rollback });
-    checkpoint?.close();
-    return size;
+    const size = await restore(store, openRootKey(config), {
+      ...{ from: values.in ?? '', key, serviceId: config.service_id, note, rollback: values['accept-rollback'], file },
+      entry: (operation, change) => operatorEntry('', operation, change),
+    });
+    process.stdout.write(`restored: ${size} entries of the log, keys verified\n`);
   } finally {
+    file?.close();
     await store.close();
   }
 }
@@ -103,8 +72,4 @@ function readText(file: string): string {
 function withoutComments(text: string): string {
   const lines = text.split('\n').filter((line) => !line.startsWith('#'));
   return lines.join('\n').trim();
-}
-
-function sizeOf(note: string): number {
-  return Number(note.split('\n')[1] ?? Number.NaN);
 }

@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
-import { createSecrets, openerOf, openSecrets } from '../root-key/secrets.ts';
-import { createRootKeyFile } from '../root-key/sources.ts';
+import { createRootKeyFile } from '../seals/sources.ts';
+import { createSecrets, openerOf, openSecrets } from '../secrets/secrets.ts';
 import { createIdentity } from '../transport/identity.ts';
 import { readOptions } from './options.ts';
 

@@ -1,15 +1,20 @@
 /** `keys`: keys on the database itself, for who has the root key; each change is a leaf of the log. */
 
+import { userInfo } from 'node:os';
 import type { Config } from '../config.ts';
 import { OperatorError, Problem } from '../errors.ts';
-import { createKeyId, disable, enable, rotate } from '../keys/changes.ts';
-import { describeKey } from '../keys/describe.ts';
-import { Materials } from '../keys/materials.ts';
-import type { KeyRecord } from '../keys/model.ts';
-import { aliasNamePattern } from '../keys/references.ts';
-import type { Change } from '../store/store.ts';
+import { describeKey } from '../model/describe.ts';
+import type { KeyRecord } from '../model/keys.ts';
+import { aliasNamePattern } from '../model/references.ts';
+import { operatorActor } from '../operations/actor.ts';
+import { createKey } from '../operations/keys/create.ts';
+import { findKey, listKeys } from '../operations/keys/read.ts';
+import { rotateKey } from '../operations/keys/rotate.ts';
+import { disableKey, enableKey } from '../operations/keys/state.ts';
+import type { KeyWork } from '../operations/keys/target.ts';
+import { Materials } from '../secrets/materials.ts';
 import { readOptions, UsageError } from './options.ts';
-import { type OpenedStore, operatorEntry, withStore } from './with-store.ts';
+import { databaseSeconds, type OpenedStore, operatorEntry, withStore } from './with-store.ts';
 
 interface Values {
   readonly tenant: string;
@@ -24,21 +29,25 @@ const verbs: ReadonlyMap<string, Verb> = new Map(
     list: async ({ store, config }, { tenant }) => {
       assertTenant(config, tenant);
       const keys: KeyRecord[] = [];
-      for (;;) {
-        const page = await store.listKeys(tenant, keys.at(-1)?.id ?? '', 1000);
-        if (page.length === 0) return keys.map(describeKey);
-        keys.push(...page);
+      for (let after: string | null = ''; after !== null; ) {
+        const page = await listKeys(store, operator(tenant), { after, limit: 1000 });
+        keys.push(...page.keys);
+        after = page.next;
       }
+      return keys.map(describeKey);
     },
-    describe: async ({ store }, { tenant, key }) => describeKey(found(await store.findKey(tenant, key))),
-    create: createKey,
-    rotate: (opened, values) =>
-      changeKey(opened, values, 'rotate-key', async (key) => {
-        const next = await new Materials(opened.rootKey).create(key, key.newest + 1, now());
-        return rotate(key, key.newest, next);
-      }),
-    disable: (opened, values) => changeKey(opened, values, 'disable-key', async (key) => disable(key, undefined)),
-    enable: (opened, values) => changeKey(opened, values, 'enable-key', async (key) => enable(key, undefined)),
+    describe: async ({ store }, { tenant, key }) => describeKey(await findKey(store, operator(tenant), key)),
+    create: async (opened, values) => {
+      const { tenant, alias } = values;
+      assertTenant(opened.config, tenant);
+      if (alias !== undefined && !aliasNamePattern.test(alias)) {
+        throw new UsageError('--alias is a name of 1 to 63 characters a-z 0-9 . _ -');
+      }
+      return changeKey(opened, tenant, 'create-key', (work) => createKey(work, { alias }));
+    },
+    rotate: (opened, { tenant, key }) => changeKey(opened, tenant, 'rotate-key', (work) => rotateKey(work, key)),
+    disable: (opened, { tenant, key }) => changeKey(opened, tenant, 'disable-key', (work) => disableKey(work, key)),
+    enable: (opened, { tenant, key }) => changeKey(opened, tenant, 'enable-key', (work) => enableKey(work, key)),
   }),
 );
 
@@ -58,41 +67,23 @@ export async function keysCommand([verb = '', ...args]: string[]): Promise<void>
     const result = await withStore(config, (opened) => run(opened, { tenant, key, alias }));
     process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
   } catch (error) {
-    throw error instanceof Problem ? new OperatorError(error.message) : error;
+    throw error instanceof Problem ? new OperatorError(messageOf(error)) : error;
   }
-}
-
-async function createKey({ changes, rootKey, config }: OpenedStore, { tenant, alias }: Values) {
-  assertTenant(config, tenant);
-  if (alias !== undefined && !aliasNamePattern.test(alias)) {
-    throw new UsageError('--alias is a name of 1 to 63 characters a-z 0-9 . _ -');
-  }
-  const owner = { id: createKeyId(), tenant };
-  const first = await new Materials(rootKey).create(owner, 1, now());
-  return changes.run(async (change) => {
-    if (alias !== undefined && (await change.findKey(tenant, `alias:${alias}`))) throw new Problem('alias-taken');
-    const origin = { origin: 'generated', importedBy: null } as const;
-    const limits = { maxAgeDays: null, maxUses: null, deletion: null, disabled: false, ...origin };
-    const aliases = alias === undefined ? [] : [alias];
-    const key = { ...owner, ...limits, description: '', newest: 1, floor: 1, created: now(), revision: 0, aliases };
-    return saved(change, { ...key, versions: [first] }, 'create-key');
-  });
 }
 
 async function changeKey(
-  { changes }: OpenedStore,
-  { tenant, key: reference }: Values,
+  { changes, rootKey, store }: OpenedStore,
+  tenant: string,
   operation: string,
-  work: (key: KeyRecord) => Promise<KeyRecord>,
+  run: (work: KeyWork) => Promise<KeyRecord>,
 ) {
+  const materials = new Materials(rootKey);
+  const now = await databaseSeconds(store);
   return changes.run(async (change) => {
-    return saved(change, await work(found(await change.findKey(tenant, reference))), operation);
+    const key = await run({ change, actor: operator(tenant), materials, now });
+    change.append(operatorEntry(tenant, operation, { newest_version: key.newest }, key.id));
+    return describeKey(key);
   });
-}
-
-async function saved(change: Change, key: KeyRecord, operation: string) {
-  change.append(operatorEntry(key.tenant, operation, { newest_version: key.newest }, key.id));
-  return describeKey(await change.putKey(key));
 }
 
 function assertTenant({ issuers }: Config, tenant: string): void {
@@ -100,11 +91,9 @@ function assertTenant({ issuers }: Config, tenant: string): void {
   throw new OperatorError(`No issuer speaks for the tenant ${tenant}`);
 }
 
-function found(key: KeyRecord | undefined): KeyRecord {
-  if (!key) throw new OperatorError('There is no such key');
-  return key;
-}
+const operator = (tenant: string) => operatorActor(tenant, userInfo().username);
 
-function now(): number {
-  return Math.floor(Date.now() / 1000);
+// Whoever has the root key may do everything: what is refused is not there.
+function messageOf(problem: Problem): string {
+  return problem.code === 'not-allowed' ? 'There is no such key' : problem.message;
 }

@@ -4,7 +4,7 @@ import { readConfig } from '../config.ts';
 import { createApp } from '../http/app.ts';
 import { createLogger } from '../logger.ts';
 import { openRootKey, openStore } from '../open-store.ts';
-import { openerOf } from '../root-key/secrets.ts';
+import { openerOf } from '../secrets/secrets.ts';
 import { startServer } from '../server.ts';
 import { createService } from '../service.ts';
 import { readOptions } from './options.ts';

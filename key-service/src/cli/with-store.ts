@@ -1,16 +1,16 @@
 /** What most commands begin with: the configuration, its store, its root key. */
 
-import { createHash } from 'node:crypto';
 import { userInfo } from 'node:os';
 import { AuditLog } from '../audit/audit-log.ts';
 import { CheckpointFile } from '../audit/checkpoint-file.ts';
 import { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
-import { encodeEntry } from '../audit/entry.ts';
 import { type Config, readConfig } from '../config.ts';
+import type { LogEntry } from '../model/entry.ts';
+import { encodeEntry } from '../model/entry.ts';
 import { openRootKey, openStore } from '../open-store.ts';
-import type { RootKey } from '../root-key/root-key.ts';
-import { openSecrets, type Secrets } from '../root-key/secrets.ts';
-import type { LogEntry, Store } from '../store/store.ts';
+import type { RootKey } from '../seals/root-key.ts';
+import { openSecrets, type Secrets } from '../secrets/secrets.ts';
+import type { Store } from '../store/store.ts';
 
 /** An unlocked store with what belongs to it. */
 export interface OpenedStore {
@@ -21,6 +21,8 @@ export interface OpenedStore {
   readonly log: AuditLog;
   /** Changes, each with the checkpoint outside the database. */
   readonly changes: CheckpointedChanges;
+  /** The checkpoint outside the database, where one is configured. */
+  readonly file: CheckpointFile | undefined;
 }
 
 /**
@@ -38,7 +40,7 @@ export async function withStore<T>(configFile: string, work: (opened: OpenedStor
     const log = new AuditLog(store, secrets, config.service_id);
     const changes = new CheckpointedChanges(store, log, file);
     await changes.assertContinued();
-    return await work({ config, store, rootKey, secrets, log, changes });
+    return await work({ config, store, rootKey, secrets, log, changes, file });
   } finally {
     file?.close();
     await store.close();
@@ -50,6 +52,11 @@ export function checkpointFile({ checkpoint_file: file }: Config): CheckpointFil
   return file === undefined ? undefined : new CheckpointFile(file);
 }
 
+/** Unix seconds by the clock of the database, or of this machine where it has none. */
+export async function databaseSeconds(store: Store): Promise<number> {
+  return Math.floor(((await store.time()) ?? Date.now()) / 1000);
+}
+
 /** The leaf of what an operator does on the database itself. */
 export function operatorEntry(
   tenant: string,
@@ -59,9 +66,4 @@ export function operatorEntry(
 ): LogEntry {
   const principal = `operator|${userInfo().username}`;
   return encodeEntry({ time: Date.now(), tenant, principal, operation, status: 200, key, change });
-}
-
-/** A short name of a file's content, for the log. */
-export function fingerprint(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('base64url');
 }

@@ -1,11 +1,11 @@
 /** The endpoints of the data plane, `docs/key-service.md` §6. */
 
 import { z } from '@hono/zod-openapi';
-import { runBatch } from '../data-plane/batch.ts';
-import type { DataItem, DataOperation } from '../data-plane/requests.ts';
 import { Problem } from '../errors.ts';
-import { requestView } from '../keys/key-cache.ts';
 import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
+import { runBatch } from '../operations/data-keys/batch.ts';
+import type { DataItem, DataOperation } from '../operations/data-keys/requests.ts';
+import { requestView } from '../store/key-cache.ts';
 import { type Call, type Endpoint, endpoint, type Outcome } from './endpoint.ts';
 import { batch, batchResponse, itemShapes, keyReference, requestSalt } from './schemas.ts';
 

@@ -1,9 +1,10 @@
 /** What an endpoint is: its description, the schema of its body, and what it does; OpenAPI and routing come from the same definition. */
 
 import type * as z from 'zod';
-import type { ItemRecord } from '../audit/entry.ts';
 import type { Caller } from '../auth/caller.ts';
 import type { Proof } from '../auth/proofs.ts';
+import type { ItemRecord } from '../model/entry.ts';
+import type { Actor } from '../operations/actor.ts';
 import type { Service } from '../service.ts';
 import type { Commit, KeyRevision } from '../store/store.ts';
 import type { Session } from '../transport/session.ts';
@@ -12,6 +13,8 @@ import type { Session } from '../transport/session.ts';
 export interface Call<B = unknown> {
   readonly service: Service;
   readonly caller: Caller;
+  /** The caller with what policies let them do. */
+  readonly actor: Actor;
   readonly proof: Proof;
   readonly body: B;
   readonly bodyBytes: Uint8Array;

@@ -3,28 +3,20 @@
 import type * as z from 'zod';
 import { hmacSha256, sha384 } from '../crypto/digest.ts';
 import { Problem } from '../errors.ts';
-import {
-  approveDeletion,
-  assertRotatable,
-  cancelDeletion,
-  createKeyId,
-  disable,
-  enable,
-  markCompromised,
-  raiseFloor,
-  rotate,
-  scheduleDeletion,
-} from '../keys/changes.ts';
-import { describeKey } from '../keys/describe.ts';
-import type { KeyRecord } from '../keys/model.ts';
 import { type Bytes, concat, decodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
-import { seconds } from '../lib/clock.ts';
 import { encodeKeyContext } from '../lib/key-context.ts';
-import type { KeyAction } from '../policies/authorizer.ts';
-import type { Change } from '../store/store.ts';
+import { describeKey } from '../model/describe.ts';
+import type { KeyRecord } from '../model/keys.ts';
+import { assertMay } from '../operations/actor.ts';
+import { createKey } from '../operations/keys/create.ts';
+import { approveKeyDeletion, askForDeletion, cancelKeyDeletion } from '../operations/keys/deletion.ts';
+import { findKey, listKeys } from '../operations/keys/read.ts';
+import { compromiseVersion, rotateKey } from '../operations/keys/rotate.ts';
+import { disableKey, enableKey, raiseKeyFloor, setRotationPolicy } from '../operations/keys/state.ts';
+import type { KeyWork } from '../operations/keys/target.ts';
 import { validate } from './body.ts';
 import { type Call, type Endpoint, endpoint, type Outcome } from './endpoint.ts';
-import { keyForChange, recordedChange } from './recorded-change.ts';
+import { recordedChange } from './recorded-change.ts';
 import {
   approvalBody,
   createKeyBody,
@@ -66,7 +58,7 @@ const importKey = endpoint<z.infer<typeof importKeyBody>>({
   status: 201,
   needsTransport: true,
   run: async (call) => {
-    if (!call.service.authorizer.allowsService(call.caller, 'import-key')) throw new Problem('not-allowed');
+    assertMay(call.actor, 'import-key');
     const [salt, sealed] = [decodeBase64url(call.body.salt), decodeBase64url(call.body.sealed_key)];
     if (!salt || !sealed)
       throw new Problem('malformed-request', 'salt or sealed_key is not base64url in its canonical form');
@@ -85,11 +77,10 @@ const list = endpoint({
   response: keyListResponse,
   status: 200,
   reads: true,
-  async run({ service, caller, query }) {
-    if (!service.authorizer.allowsService(caller, 'list-keys')) throw new Problem('not-allowed');
-    const { after = '', limit = '100' } = validate(query, listQuery);
-    const keys = await service.store.listKeys(caller.tenant, after, Number(limit));
-    const next = keys.length === Number(limit) ? (keys.at(-1)?.id ?? null) : null;
+  async run({ service, actor, query }) {
+    assertMay(actor, 'list-keys');
+    const { after, limit = '100' } = validate(query, listQuery);
+    const { keys, next } = await listKeys(service.store, actor, { after, limit: Number(limit) });
     return { status: 200, body: { keys: keys.map(describeKey), next } };
   },
 });
@@ -102,52 +93,10 @@ const describe = endpoint({
   response: keyResponse,
   status: 200,
   reads: true,
-  async run({ service, caller, parameters }) {
-    const key = await service.store.findKey(caller.tenant, parameters['key'] ?? '');
-    if (!key || !service.authorizer.allowsKey(caller, 'describe-key', key)) throw new Problem('not-allowed');
+  async run({ service, actor, parameters }) {
+    const key = await findKey(service.store, actor, parameters['key'] ?? '');
     return { status: 200, body: describeKey(key), headers: { ETag: `"${key.revision}"` }, key: key.id };
   },
-});
-
-const rotateKey = endpoint<z.infer<typeof rotateBody>>({
-  ...change('rotate', 'rotate-key', 'Makes a new active version', rotateBody),
-  run: (call) =>
-    recordedChange(call, fields(call, 'rotate-key'), async (change) => {
-      const key = await keyForChange(call, change, 'rotate-key');
-      assertRotatable(key, call.body.from_version);
-      return change.putKey(await rotated(call, key));
-    }),
-});
-
-const compromise = endpoint<z.infer<typeof versionBody>>({
-  ...change('mark-compromised', 'mark-compromised', 'Ends the use of a version, except for rewrapping', versionBody),
-  run: (call) =>
-    recordedChange(call, fields(call, 'mark-compromised'), async (change) => {
-      const { version } = call.body;
-      const key = await keyForChange(call, change, 'mark-compromised');
-      const active = version === key.newest && key.versions[version - 1]?.state === 'active';
-      return change.putKey(markCompromised(active ? await rotated(call, key) : key, version));
-    }),
-});
-
-const schedule = endpoint<z.infer<typeof deletionBody>>({
-  ...change('schedule-deletion', 'schedule-deletion', 'Asks for a deletion', deletionBody),
-  run: (call) =>
-    recordedChange(call, fields(call, 'schedule-deletion'), async (change) => {
-      const key = await keyForChange(call, change, 'schedule-deletion');
-      const { version, days } = call.body;
-      const now = seconds(call.service.clock);
-      return change.putKey(scheduleDeletion(key, { version, days, by: call.caller, now }));
-    }),
-});
-
-const approve = endpoint<z.infer<typeof approvalBody>>({
-  ...change('approve-deletion', 'approve-deletion', 'Approves a deletion that another person asked for', approvalBody),
-  run: (call) =>
-    recordedChange(call, fields(call, 'approve-deletion'), async (change) => {
-      const key = await keyForChange(call, change, 'approve-deletion');
-      return change.putKey(approveDeletion(key, call.body, call.caller, seconds(call.service.clock)));
-    }),
 });
 
 /** All endpoints under `/v1/keys` but the data plane. `/v1/keys/import` stands before the paths with a key. */
@@ -156,31 +105,57 @@ export const keyEndpoints: readonly Endpoint[] = [
   importKey,
   list,
   describe,
-  rotateKey,
-  simple('disable', 'disable-key', 'Disables a key or a version', optionalVersionBody, (key, body) =>
-    disable(key, body.version),
+  change('rotate', 'rotate-key', 'Makes a new active version', rotateBody, (work, key, { from_version }) =>
+    rotateKey(work, key, from_version),
   ),
-  simple('enable', 'enable-key', 'Enables a key or a version', optionalVersionBody, (key, body) =>
-    enable(key, body.version),
+  change('disable', 'disable-key', 'Disables a key or a version', optionalVersionBody, (work, key, { version }) =>
+    disableKey(work, key, version),
   ),
-  compromise,
-  simple('raise-floor', 'raise-floor', 'Raises the lowest version that may unwrap', floorBody, (key, body) =>
-    raiseFloor(key, body.floor),
+  change('enable', 'enable-key', 'Enables a key or a version', optionalVersionBody, (work, key, { version }) =>
+    enableKey(work, key, version),
   ),
-  simple(
+  change(
+    'mark-compromised',
+    'mark-compromised',
+    'Ends the use of a version, except for rewrapping',
+    versionBody,
+    (work, key, { version }) => compromiseVersion(work, key, version),
+  ),
+  change('raise-floor', 'raise-floor', 'Raises the lowest version that may unwrap', floorBody, (work, key, { floor }) =>
+    raiseKeyFloor(work, key, floor),
+  ),
+  change(
     'rotation-policy',
     'set-rotation-policy',
     'Sets when the service rotates; a member that is absent becomes null, no limit',
     rotationPolicy,
-    withRotation,
+    (work, key, asked) => setRotationPolicy(work, key, limitsOf(asked)),
   ),
-  schedule,
-  approve,
-  simple('cancel-deletion', 'cancel-deletion', 'Takes a deletion back', emptyBody, (key) => cancelDeletion(key)),
+  change(
+    'schedule-deletion',
+    'schedule-deletion',
+    'Asks for a deletion',
+    deletionBody,
+    (work, key, { version, days }) => askForDeletion(work, key, { version, days }),
+  ),
+  change(
+    'approve-deletion',
+    'approve-deletion',
+    'Approves a deletion that another person asked for',
+    approvalBody,
+    approveKeyDeletion,
+  ),
+  change('cancel-deletion', 'cancel-deletion', 'Takes a deletion back', emptyBody, cancelKeyDeletion),
 ];
 
-function change<B>(verb: string, operation: string, summary: string, body: z.ZodType<B>) {
-  return {
+function change<B extends object>(
+  verb: string,
+  operation: string,
+  summary: string,
+  body: z.ZodType<B>,
+  work: (work: KeyWork, key: string, body: B) => Promise<KeyRecord>,
+): Endpoint {
+  return endpoint<B>({
     method: 'POST',
     path: `/v1/keys/{key}/${verb}`,
     operation,
@@ -189,22 +164,10 @@ function change<B>(verb: string, operation: string, summary: string, body: z.Zod
     headers: ['If-Match'],
     response: keyResponse,
     status: 200,
-  } as const;
-}
-
-function simple<B extends object>(
-  verb: string,
-  action: KeyAction,
-  summary: string,
-  schema: z.ZodType<B>,
-  work: (key: KeyRecord, body: B) => KeyRecord,
-): Endpoint {
-  return endpoint<B>({
-    ...change(verb, action, summary, schema),
-    run: (call) =>
-      recordedChange(call, fields(call, action), async (transaction) => {
-        return transaction.putKey(work(await keyForChange(call, transaction, action), call.body));
-      }),
+    run: (call) => {
+      const asked = { operation, change: call.body as Readonly<Record<string, unknown>> };
+      return recordedChange(call, asked, (keyWork) => work(keyWork, call.parameters['key'] ?? '', call.body));
+    },
   });
 }
 
@@ -213,34 +176,14 @@ async function runCreate(
   operation: 'create-key' | 'import-key',
   symmetric?: Bytes,
 ): Promise<Outcome> {
-  const { service, caller, body } = call;
-  if (!service.authorizer.allowsService(caller, operation)) throw new Problem('not-allowed');
-  const { alias, rotation } = body;
+  const { alias, description, rotation } = call.body;
+  assertMay(call.actor, operation);
   const asked = { alias: alias ?? null, rotation: rotation ?? null };
   const content = symmetric && importContent(call, symmetric);
   const fields = { operation, status: 201, change: asked, ...(content ? { content } : {}) };
-  return recordedChange(call, fields, async (change) => {
-    if (alias !== undefined) await assertFree(call, change, alias);
-    const now = seconds(service.clock);
-    const owner = { id: createKeyId(), tenant: caller.tenant };
-    const first = await service.materials.create(owner, 1, now, symmetric);
-    return change.putKey({
-      ...owner,
-      description: body.description ?? '',
-      disabled: false,
-      newest: 1,
-      floor: 1,
-      created: now,
-      revision: 0,
-      maxAgeDays: rotation?.max_age_days ?? null,
-      maxUses: rotation?.max_uses ?? null,
-      deletion: null,
-      origin: symmetric ? 'imported' : 'generated',
-      importedBy: symmetric ? caller.identity : null,
-      aliases: alias === undefined ? [] : [alias],
-      versions: [first],
-    });
-  });
+  return recordedChange(call, fields, (work) =>
+    createKey(work, { alias, description, ...limitsOf(rotation ?? {}), symmetric }),
+  );
 }
 
 // A retry seals the same material anew: what makes two imports the same is the material, known here by a MAC.
@@ -250,23 +193,6 @@ function importContent({ service, body }: Call<NewKey>, symmetric: Bytes): Bytes
   return concat(encodeUtf8(JSON.stringify([alias, description, rotation])), mac);
 }
 
-// A name that another key had before may be in programs: who gives it to a new key directs them there.
-async function assertFree({ service, caller }: Call, change: Change, alias: string): Promise<void> {
-  if (await change.findKey(caller.tenant, `alias:${alias}`)) throw new Problem('alias-taken');
-  const former = await change.formerHolder(caller.tenant, alias);
-  const holder = former && (await change.findKey(caller.tenant, former));
-  if (holder && !service.authorizer.allowsKey(caller, 'move-alias', holder)) throw new Problem('not-allowed');
-}
-
-async function rotated({ service }: Call, key: KeyRecord): Promise<KeyRecord> {
-  const next = await service.materials.create(key, key.newest + 1, seconds(service.clock));
-  return rotate(key, key.newest, next);
-}
-
-function withRotation(key: KeyRecord, body: z.infer<typeof rotationPolicy>): KeyRecord {
-  return { ...key, maxAgeDays: body.max_age_days ?? null, maxUses: body.max_uses ?? null };
-}
-
-function fields(call: Call, operation: string) {
-  return { operation, change: call.body as Readonly<Record<string, unknown>> };
+function limitsOf({ max_age_days: maxAgeDays = null, max_uses: maxUses = null }: z.infer<typeof rotationPolicy>) {
+  return { maxAgeDays, maxUses };
 }

@@ -1,16 +1,17 @@
 /** Aliases, published keys, the log, and who one is; `docs/key-service.md` §7.2, §7.5, §8 and §9.1. */
 
 import type * as z from 'zod';
-import { tenantOfEntry } from '../audit/entry.ts';
 import { Problem } from '../errors.ts';
-import { requestView } from '../keys/key-cache.ts';
-import { type KeyRecord, versionOf } from '../keys/model.ts';
 import { encodeBase64url } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
-import { maxEntries } from '../lib/limits.ts';
+import { assertMay } from '../operations/actor.ts';
+import { removeAlias, setAlias } from '../operations/keys/aliases.ts';
+import { publishedVersion } from '../operations/keys/read.ts';
+import { readEntries } from '../operations/read-log.ts';
+import { requestView } from '../store/key-cache.ts';
 import { validate } from './body.ts';
 import { type Call, type Endpoint, endpoint } from './endpoint.ts';
-import { allowedKey, keyForChange, recordedChange } from './recorded-change.ts';
+import { recordedChange } from './recorded-change.ts';
 import {
   aliasBody,
   aliasPath,
@@ -24,7 +25,7 @@ import {
 
 const documentSeconds = 24 * 3600;
 
-const setAlias = endpoint<z.infer<typeof aliasBody>>({
+const putAlias = endpoint<z.infer<typeof aliasBody>>({
   method: 'PUT',
   path: '/v1/aliases/{name}',
   operation: 'set-alias',
@@ -36,23 +37,12 @@ const setAlias = endpoint<z.infer<typeof aliasBody>>({
   run(call) {
     const name = aliasOf(call);
     const asked = { alias: name, key: call.body.key };
-    return recordedChange(call, { operation: 'set-alias', change: asked }, async (change) => {
-      const key = await keyForChange(call, change, 'set-alias', call.body.key);
-      const holder = await change.findKey(call.caller.tenant, `alias:${name}`);
-      if (holder?.id === key.id) return key;
-      const former = holder?.id ?? (await change.formerHolder(call.caller.tenant, name));
-      if (former !== undefined && former !== key.id) {
-        // Moved, even if somebody took it away first: programs that name it come to another key.
-        const from = await allowedKey(call, change, 'move-alias', former);
-        await allowedKey(call, change, 'move-alias', key.id);
-        if (holder) await takeAlias(change, from, name);
-      }
-      return change.putKey({ ...key, aliases: [...key.aliases, name].sort() });
-    });
+    const fields = { operation: 'set-alias', change: asked };
+    return recordedChange(call, fields, (work) => setAlias(work, name, call.body.key));
   },
 });
 
-const removeAlias = endpoint({
+const deleteAlias = endpoint({
   method: 'DELETE',
   path: '/v1/aliases/{name}',
   operation: 'remove-alias',
@@ -62,9 +52,8 @@ const removeAlias = endpoint({
   status: 200,
   run(call) {
     const name = aliasOf(call);
-    return recordedChange(call, { operation: 'remove-alias', change: { alias: name } }, async (change) => {
-      return takeAlias(change, await keyForChange(call, change, 'remove-alias', `alias:${name}`), name);
-    });
+    const fields = { operation: 'remove-alias', change: { alias: name } };
+    return recordedChange(call, fields, (work) => removeAlias(work, name));
   },
 });
 
@@ -75,13 +64,9 @@ const publicKey = endpoint({
   summary: 'The signed public key of the active version, for wrapping offline',
   response: documentResponse,
   status: 200,
-  async run({ service, caller, parameters }) {
+  async run({ service, actor, parameters }) {
     const view = requestView(await service.keys.view());
-    const key = await view.find(caller.tenant, parameters['key'] ?? '');
-    if (!key || !service.authorizer.allowsKey(caller, 'read-public-key', key)) throw new Problem('not-allowed');
-    if (key.disabled) throw new Problem('key-disabled');
-    const active = versionOf(key, key.newest);
-    if (active?.state !== 'active') throw new Problem('version-unavailable', undefined, { version: key.newest });
+    const { key, active } = await publishedVersion(view, actor, parameters['key'] ?? '');
     const iat = seconds(service.clock);
     const document = await service.identity.sign('bulla-key+jwt', {
       ...{ iss: service.config.external_url, iat, exp: iat + documentSeconds, serial: key.revision },
@@ -112,7 +97,7 @@ const checkpoint = endpoint({
   status: 200,
   reads: true,
   async run(call) {
-    assertAuditor(call);
+    assertMay(call.actor, 'read-audit');
     return { status: 200, body: { checkpoint: (await call.service.log.checkpoint()).note } };
   },
 });
@@ -126,17 +111,12 @@ const entries = endpoint({
   status: 200,
   reads: true,
   async run(call) {
-    assertAuditor(call);
-    const { service, caller: who } = call;
+    assertMay(call.actor, 'read-audit');
     const [from, to] = [number(call, 'from'), number(call, 'to')];
-    if (to < from || to - from > maxEntries)
-      throw new Problem('malformed-request', `A range has at most ${maxEntries} entries`);
-    const all = who.tenant === service.config.operator_tenant;
-    const found = await service.store.entries(from, to);
-    const body = found.map(({ index, hash, entry }) => {
-      // The column is for the database; what counts is what the leaf hash covers.
-      const shown = all || tenantOfEntry(entry) === who.tenant ? { entry: encodeBase64url(entry) } : {};
-      return { index, leaf_hash: encodeBase64url(hash), ...shown };
+    const { store, config } = call.service;
+    const shown = await readEntries(store, call.actor, { from, to, operatorTenant: config.operator_tenant });
+    const body = shown.map(({ index, hash, entry }) => {
+      return { index, leaf_hash: encodeBase64url(hash), ...(entry ? { entry: encodeBase64url(entry) } : {}) };
     });
     return { status: 200, body: { entries: body } };
   },
@@ -151,7 +131,7 @@ const inclusion = endpoint({
   status: 200,
   reads: true,
   async run(call) {
-    assertAuditor(call);
+    assertMay(call.actor, 'read-audit');
     const [index, size] = [number(call, 'index'), await treeSize(call, 'size')];
     if (index >= size) throw new Problem('malformed-request', 'The tree of this size has no such leaf');
     return proof(await call.service.log.inclusion(index, size));
@@ -167,7 +147,7 @@ const consistency = endpoint({
   status: 200,
   reads: true,
   async run(call) {
-    assertAuditor(call);
+    assertMay(call.actor, 'read-audit');
     const [from, to] = [number(call, 'from'), await treeSize(call, 'to')];
     if (from > to) throw new Problem('malformed-request', 'The first size is above the second');
     return proof(await call.service.log.consistency(from, to));
@@ -176,8 +156,8 @@ const consistency = endpoint({
 
 /** Endpoints of authenticated callers beside keys and data keys; `/metrics` is among the public ones, which decide for themselves. */
 export const otherEndpoints: readonly Endpoint[] = [
-  setAlias,
-  removeAlias,
+  putAlias,
+  deleteAlias,
   publicKey,
   caller,
   checkpoint,
@@ -188,16 +168,6 @@ export const otherEndpoints: readonly Endpoint[] = [
 
 function aliasOf({ parameters: { name } }: Call): string {
   return validate({ name }, aliasPath).name;
-}
-
-type Change = Parameters<Parameters<typeof recordedChange>[2]>[0];
-
-function takeAlias(change: Change, key: KeyRecord, name: string): Promise<KeyRecord> {
-  return change.putKey({ ...key, aliases: key.aliases.filter((alias) => alias !== name) });
-}
-
-function assertAuditor({ service, caller: who }: Call): void {
-  if (!service.authorizer.allowsService(who, 'read-audit')) throw new Problem('not-allowed');
 }
 
 function number({ parameters }: Call, name: string): number {

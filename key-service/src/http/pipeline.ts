@@ -1,16 +1,17 @@
 /** From a request to its answer: authenticate, decide, record, and only then release. */
 
-import { encodeEntry } from '../audit/entry.ts';
 import { type Authenticated, checkBody } from '../auth/authenticator.ts';
 import { IntegrityError, notAuthenticated, Problem } from '../errors.ts';
-import { isReference } from '../keys/references.ts';
 import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
 import { Abandoned } from '../lib/gate.ts';
+import { encodeEntry } from '../model/entry.ts';
+import { isReference } from '../model/references.ts';
+import { callerActor } from '../operations/actor.ts';
+import type { Admitted } from '../operations/admission.ts';
 import type { Service } from '../service.ts';
 import { StoreError, UnknownOutcome } from '../store/errors.ts';
 import type { Commit } from '../store/store.ts';
 import { Session } from '../transport/session.ts';
-import type { Admitted } from './admission.ts';
 import { assertNoBodyWithGet, assertNoQuery, parseBody, readBody, readQuery } from './body.ts';
 import type { Call, Endpoint, Outcome } from './endpoint.ts';
 import { rateLimited, windowUse } from './rates.ts';
@@ -200,7 +201,8 @@ async function decide(
     const query = endpoint.query ? readQuery(request) : {};
     weight = endpoint.weigh?.(body) ?? 1;
     const { signal } = origin;
-    const call: Call = { service, caller, proof, body, bodyBytes, parameters, query, headers, session, signal };
+    const actor = callerActor(caller, service.authorizer);
+    const call: Call = { service, caller, actor, proof, body, bodyBytes, parameters, query, headers, session, signal };
     const run = () => endpoint.run(call);
     return { outcome: await (endpoint.reads ? service.admission.read(caller.tenant, run, signal) : run()), weight };
   } catch (error) {

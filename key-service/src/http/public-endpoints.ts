@@ -1,7 +1,6 @@
 /** The endpoints that need no access token: discovery, health, metrics, token exchange, OpenAPI; `docs/key-service.md` §2.2 and §9. */
 
 import type * as z from 'zod';
-import { encodeEntry } from '../audit/entry.ts';
 import { checkBody } from '../auth/authenticator.ts';
 import type { Proof } from '../auth/proofs.ts';
 import { sha256 } from '../crypto/digest.ts';
@@ -9,6 +8,7 @@ import { notAuthenticated, Problem } from '../errors.ts';
 import { type Bytes, decodeUtf8, encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
 import { maxFormBytes, maxTokenSeconds } from '../lib/limits.ts';
+import { encodeEntry } from '../model/entry.ts';
 import type { Service } from '../service.ts';
 import type { ExchangedToken } from '../store/store.ts';
 import { parseBody, readBody, validate } from './body.ts';

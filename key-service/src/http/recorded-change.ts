@@ -1,13 +1,13 @@
 /** A change of keys with its leaf and its proof in one transaction, `docs/key-service.md` §11.3. */
 
-import { encodeEntry } from '../audit/entry.ts';
 import { sha256 } from '../crypto/digest.ts';
 import { notAuthenticated, Problem } from '../errors.ts';
-import { describeKey } from '../keys/describe.ts';
-import type { KeyRecord } from '../keys/model.ts';
 import { encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
-import type { KeyAction } from '../policies/authorizer.ts';
+import { describeKey } from '../model/describe.ts';
+import { encodeEntry } from '../model/entry.ts';
+import type { KeyRecord } from '../model/keys.ts';
+import type { KeyWork } from '../operations/keys/target.ts';
 import type { Change } from '../store/store.ts';
 import type { Call, Outcome } from './endpoint.ts';
 import { rateLimited, windowUse } from './rates.ts';
@@ -24,11 +24,11 @@ export interface ChangeFields {
 const answerSeconds = 86_400;
 const idempotencyPattern = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** Runs `work` under the lock, records it, and answers with the key that it gives. */
+/** Runs an operation under the lock, records it, and answers with the key that it gives. */
 export async function recordedChange(
   call: Call,
   { operation, status = 200, change: asked, content = call.bodyBytes }: ChangeFields,
-  work: (change: Change) => Promise<KeyRecord>,
+  work: (work: KeyWork) => Promise<KeyRecord>,
 ): Promise<Outcome> {
   const { service } = call;
   const idempotency = readIdempotencyKey(call, operation, content);
@@ -36,7 +36,7 @@ export async function recordedChange(
     if (!(await change.claim(call.proof.used))) throw replayed();
     if (!(await change.use(windowUse(service, call.caller.principal)))) throw rateLimited(service);
     const earlier = idempotency && (await findAnswer(change, idempotency));
-    const key = earlier ? undefined : await work(change);
+    const key = earlier ? undefined : await work(keyWork(call, change));
     const body = key ? describeKey(key) : (earlier?.body as Outcome['body'] & { key_id: string; revision: number });
     change.append(entry(call, operation, earlier?.status ?? status, body.key_id, asked));
     if (idempotency && !earlier) await saveAnswer(call, change, idempotency, status, body);
@@ -47,31 +47,18 @@ export async function recordedChange(
   return changed.finally(() => service.keys.reset());
 }
 
-/** The key as it is under the lock, where the caller may do this with it and `If-Match` fits. */
-export async function keyForChange(
-  call: Call,
-  change: Change,
-  action: KeyAction,
-  reference?: string,
-): Promise<KeyRecord> {
-  const key = await allowedKey(call, change, action, reference);
-  const expected = call.headers.get('if-match');
-  if (expected !== null && expected !== '*' && expected !== `"${key.revision}"`) {
-    throw new Problem('precondition-failed', `The revision is ${key.revision}`, { revision: key.revision });
-  }
-  return key;
-}
-
-/** The key as it is under the lock, where the caller may do this with it; `If-Match` is about another one. */
-export async function allowedKey(
-  { service, caller, parameters }: Call,
-  change: Change,
-  action: KeyAction,
-  reference?: string,
-): Promise<KeyRecord> {
-  const key = await change.findKey(caller.tenant, reference ?? parameters['key'] ?? '');
-  if (!key || !service.authorizer.allowsKey(caller, action, key)) throw new Problem('not-allowed');
-  return key;
+function keyWork({ service, actor, headers }: Call, change: Change): KeyWork {
+  const expected = headers.get('if-match');
+  return {
+    change,
+    actor,
+    materials: service.materials,
+    now: seconds(service.clock),
+    assertRevision: ({ revision }) => {
+      if (expected === null || expected === '*' || expected === `"${revision}"`) return;
+      throw new Problem('precondition-failed', `The revision is ${revision}`, { revision });
+    },
+  };
 }
 
 export function replayed(): Problem {

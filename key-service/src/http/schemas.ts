@@ -1,9 +1,9 @@
 /** The schemas of requests and responses, which validate and document; `docs/key-service.md` §6 and §7. */
 
 import { z } from '@hono/zod-openapi';
-import { aliasNamePattern, keyIdPattern, referencePattern } from '../keys/references.ts';
 import { keyContextFault } from '../lib/key-context.ts';
 import { maxItems } from '../lib/limits.ts';
+import { aliasNamePattern, keyIdPattern, referencePattern } from '../model/references.ts';
 
 const wellFormed = (text: string): boolean => text.isWellFormed();
 

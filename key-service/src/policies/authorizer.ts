@@ -4,9 +4,9 @@ import { randomUUID } from 'node:crypto';
 import { preparsePolicySet, preparseSchema, statefulIsAuthorized } from '@cedar-policy/cedar-wasm/nodejs';
 import type { Caller } from '../auth/caller.ts';
 import { OperatorError } from '../errors.ts';
-import type { KeyOrigin } from '../keys/model.ts';
 import type { KeyContext } from '../lib/key-context.ts';
 import { LruMap } from '../lib/lru.ts';
+import type { KeyOrigin } from '../model/keys.ts';
 import { loadPolicies, policySchema } from './policy-set.ts';
 
 /** What can be done with a key and a key context. */

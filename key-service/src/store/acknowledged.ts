@@ -1,11 +1,11 @@
 /** What this process knows to have been committed: a database that knows less has gone back, `docs/key-service.md` §11.7. */
 
 import { sql } from 'kysely';
-import { type Frontier, leafHash } from '../audit/merkle.ts';
 import { IntegrityError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { LruMap } from '../lib/lru.ts';
-import type { LogEntry } from './store.ts';
+import type { LogEntry } from '../model/entry.ts';
+import { type Frontier, leafHash } from '../model/merkle.ts';
 
 /** The state after a transaction that was acknowledged. */
 export interface AcknowledgedState {

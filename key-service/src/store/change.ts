@@ -1,8 +1,9 @@
 /** A transaction that changes keys, over the queries of the store. */
 
 import { IntegrityError } from '../errors.ts';
-import type { KeyRecord } from '../keys/model.ts';
 import type { Bytes } from '../lib/bytes.ts';
+import type { LogEntry } from '../model/entry.ts';
+import type { KeyRecord } from '../model/keys.ts';
 import { type Leaf, lastLeaf, type SeenKey } from './acknowledged.ts';
 import { addToWindows } from './commit.ts';
 import { resealAll } from './dump.ts';
@@ -11,16 +12,7 @@ import { type KeyReading, renewAnswerMacs, renewKeyMacs, selectKey, writeKey } f
 import { type SeenReplica, selectReplicas } from './replicas.ts';
 import { answerMac, assertAnswer, type StateRecord } from './rows.ts';
 import { appendEntries, writeState } from './state.ts';
-import type {
-  Change,
-  LogEntry,
-  SealedSecret,
-  SecretRow,
-  StoredAnswer,
-  TransportRow,
-  UsedProof,
-  WindowUse,
-} from './store.ts';
+import type { Change, SealedSecret, SecretRow, StoredAnswer, TransportRow, UsedProof, WindowUse } from './store.ts';
 
 /** What a change left, to be remembered once it is acknowledged. */
 export interface ChangeOutcome {

@@ -1,8 +1,8 @@
 /** Rows of schema 1, which said less about a key: what they say is checked under their own MACs and written under those of today. */
 
 import { IntegrityError, OperatorError } from '../errors.ts';
-import type { KeyRecord } from '../keys/model.ts';
 import { type Bytes, decodeUtf8 } from '../lib/bytes.ts';
+import type { KeyRecord } from '../model/keys.ts';
 import { Acknowledged } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import { type KeyReading, renewKeyMacs } from './key-queries.ts';

@@ -1,9 +1,9 @@
 /** Reading and writing keys with their versions and aliases. */
 
 import { IntegrityError } from '../errors.ts';
-import type { KeyRecord } from '../keys/model.ts';
-import { isReference } from '../keys/references.ts';
 import type { Bytes } from '../lib/bytes.ts';
+import type { KeyRecord } from '../model/keys.ts';
+import { isReference } from '../model/references.ts';
 import type { Acknowledged, Known } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import { answerMac, assertAnswer, keyOf, rowOf } from './rows.ts';

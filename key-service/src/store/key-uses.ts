@@ -1,7 +1,7 @@
 /** Which keys want something done, and which versions may be used: for the service's own work, without MACs, since it looks again before it acts. */
 
 import { sql } from 'kysely';
-import type { VersionUse } from '../keys/materials.ts';
+import type { VersionUse } from '../model/keys.ts';
 import type { Queries } from './engine.ts';
 
 const idsAtOnce = 5000;

@@ -1,10 +1,10 @@
 /** Between rows and records, and the MACs that rows carry, `docs/key-service.md` §11.2. */
 
-import type { Frontier } from '../audit/merkle.ts';
 import { hmacSha256, sha256 } from '../crypto/digest.ts';
 import { IntegrityError } from '../errors.ts';
-import type { DeletionRecord, KeyOrigin, KeyRecord, VersionRecord, VersionState } from '../keys/model.ts';
 import { type Bytes, decodeBase64url, encodeBase64url, encodeUtf8, equalBytes } from '../lib/bytes.ts';
+import type { DeletionRecord, KeyOrigin, KeyRecord, VersionRecord, VersionState } from '../model/keys.ts';
+import type { Frontier } from '../model/merkle.ts';
 import type { StoredAnswer } from './store.ts';
 import type { KeyRow, Tables, VersionRow } from './tables.ts';
 

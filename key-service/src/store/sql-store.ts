@@ -1,9 +1,8 @@
 /** The store over SQL: the same queries for both databases. */
 
 import { IntegrityError, OperatorError } from '../errors.ts';
-import type { VersionUse } from '../keys/materials.ts';
-import type { KeyRecord } from '../keys/model.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
+import type { KeyRecord, VersionUse } from '../model/keys.ts';
 import { Acknowledged, type AcknowledgedState, type Leaf, type SeenKey } from './acknowledged.ts';
 import { SqlChange } from './change.ts';
 import { commitBatch } from './commit.ts';

@@ -1,11 +1,11 @@
 /** The one row that all transactions lock: epoch, sum of revisions, head of the tree. */
 
-import { appendLeaf, leafHash, type StoredNode } from '../audit/merkle.ts';
 import type { Bytes } from '../lib/bytes.ts';
+import type { LogEntry } from '../model/entry.ts';
+import { appendLeaf, leafHash, type StoredNode } from '../model/merkle.ts';
 import { assertContinues, type Known, knownLeaf } from './acknowledged.ts';
 import type { Engine, Queries } from './engine.ts';
 import { type StateRecord, stateOf, stateRow } from './rows.ts';
-import type { LogEntry } from './store.ts';
 
 /** How a state is read. */
 export interface StateReading {

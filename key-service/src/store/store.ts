@@ -1,9 +1,9 @@
 /** What the service needs of a database. Two implementations, one conformance suite. */
 
-import type { Frontier } from '../audit/merkle.ts';
-import type { VersionUse } from '../keys/materials.ts';
-import type { KeyRecord } from '../keys/model.ts';
 import type { Bytes } from '../lib/bytes.ts';
+import type { LogEntry } from '../model/entry.ts';
+import type { KeyRecord, VersionUse } from '../model/keys.ts';
+import type { Frontier } from '../model/merkle.ts';
 import type { Replica, SeenReplica } from './replicas.ts';
 
 /** A sealed secret of §11.1. */
@@ -49,12 +49,6 @@ export interface WindowUse {
   readonly window: number;
   readonly items: number;
   readonly limit: number;
-}
-
-/** An entry of the log. */
-export interface LogEntry {
-  readonly tenant: string;
-  readonly bytes: Bytes;
 }
 
 /** A leaf with its entry. */

@@ -4,7 +4,7 @@ import { agree, generatePair, importPair, pointThumbprint } from '../crypto/p384
 import type { Bytes } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
 import { LruMap } from '../lib/lru.ts';
-import type { RootKey } from '../root-key/root-key.ts';
+import type { RootKey } from '../seals/root-key.ts';
 import type { DatabaseTime } from '../store/database-time.ts';
 import { StoreError } from '../store/errors.ts';
 import { type Change, type Store, type TransportRow, transportSecretName } from '../store/store.ts';

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { main } from '../../src/cli/main.ts';
-import { generateRootKey } from '../../src/root-key/sources.ts';
+import { generateRootKey } from '../../src/seals/sources.ts';
 import { newDatabase, type TestDatabase } from '../support/harness.ts';
 import { createTestIssuer, issuerConfig } from '../support/issuer.ts';
 

@@ -1,7 +1,7 @@
 // Replicas whose clock is wrong: they say so, are not ready, and destroy, publish and forget nothing.
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { runUpkeep } from '../../src/keys/upkeep.ts';
+import { maintainKeys } from '../../src/operations/keys/maintain.ts';
 import { DatabaseTime } from '../../src/store/database-time.ts';
 import { type Harness, newDatabase, startHarness } from '../support/harness.ts';
 import { adminRoles, userRoles } from '../support/issuer.ts';
@@ -37,7 +37,7 @@ describe('§11.9 a replica whose clock is wrong', () => {
     expect((await fetch(`${bad.url}/readyz`)).status).toBe(503);
     expect((await fetch(`${good.url}/readyz`)).status).toBe(200);
     expect(bad.logs.join('')).toMatch(/clock of this machine is \d+ s (ahead of|behind)/);
-    await expect(runUpkeep(bad.service)).rejects.toThrow(/clock/);
+    await expect(maintainKeys(bad.service)).rejects.toThrow(/clock/);
     await expect(bad.service.transport.renew()).rejects.toThrow(/clock/);
     expect((await fetch(`${bad.url}/.well-known/bulla-key-service`)).status).toBe(200);
     expect(await query(url, 'select count(*) as n, max(serial) as serial from transport_keys')).toEqual([before]);

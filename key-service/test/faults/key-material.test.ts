@@ -5,8 +5,8 @@ import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { Materials } from '../../src/keys/materials.ts';
-import { forgetUnusable } from '../../src/timers.ts';
+import { forgetUnusable } from '../../src/operations/forget-keys.ts';
+import { Materials } from '../../src/secrets/materials.ts';
 import { startHarness, storeKinds } from '../support/harness.ts';
 import { adminRoles, userRoles } from '../support/issuer.ts';
 
@@ -71,13 +71,13 @@ describe('§11.10 opened key material', () => {
       const items = ids.map((key) => ({ key }));
       await user.call('POST', '/v1/data-keys/generate-data-key', { items });
       expect(second.service.materials.openedKeys().sort()).toEqual([...ids].sort());
-      await forgetUnusable(second.service);
+      await forgetUnusable(second.service.store, second.service.materials);
       expect(second.service.materials.openedKeys()).toHaveLength(3);
       await admin.call('POST', `/v1/keys/${ids[0]}/disable`, {});
-      await forgetUnusable(second.service);
+      await forgetUnusable(second.service.store, second.service.materials);
       expect(second.service.materials.openedKeys().sort()).toEqual(ids.slice(1).sort());
       const store = { versionUses: () => Promise.reject(new Error('gone')) } as unknown as typeof second.store;
-      await expect(forgetUnusable({ store, materials: second.service.materials })).rejects.toThrow('gone');
+      await expect(forgetUnusable(store, second.service.materials)).rejects.toThrow('gone');
       expect(second.service.materials.openedKeys()).toEqual([]);
     } finally {
       await second.stop();

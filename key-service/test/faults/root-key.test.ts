@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createRootKeyFile } from '../../src/root-key/sources.ts';
+import { createRootKeyFile } from '../../src/seals/sources.ts';
 import { newDatabase, startHarness, storeKinds } from '../support/harness.ts';
 import { adminRoles, audience, createTestIssuer, issuerConfig } from '../support/issuer.ts';
 import { freePort } from '../support/postgres.ts';

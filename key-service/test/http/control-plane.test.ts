@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { runUpkeep } from '../../src/keys/upkeep.ts';
+import { maintainKeys } from '../../src/operations/keys/maintain.ts';
 import type { TestClient } from '../support/client.ts';
 import { adminRoles, type Harness, startHarness, storeKinds, userRoles } from '../support/harness.ts';
 import { withSql } from '../support/tamper.ts';
@@ -27,7 +27,7 @@ describe.each(storeKinds)('%s', (kind) => {
   }
   const post = (key: string, verb: string, body: object, client = admin) =>
     client.call('POST', `/v1/keys/${key}/${verb}`, body);
-  const upkeep = () => runUpkeep({ ...harness.service, clock: () => Date.now() + clockOffset });
+  const upkeep = () => maintainKeys({ ...harness.service, clock: () => Date.now() + clockOffset });
 
   it('§7.1 §7.4 creates and describes', async () => {
     const key = await newKey({ alias: 'first', description: 'd', rotation: { max_age_days: 90 } });
@@ -221,7 +221,7 @@ describe.each(storeKinds)('%s', (kind) => {
     const counts = await Promise.all([
       upkeep(),
       upkeep(),
-      ...replicas.map(({ service }) => runUpkeep({ ...service, clock: () => Date.now() + clockOffset })),
+      ...replicas.map(({ service }) => maintainKeys({ ...service, clock: () => Date.now() + clockOffset })),
     ]);
     clockOffset = 0;
     for (const replica of replicas) await replica.stop();

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exportEcdhPrivateKey, exportEcdhPublicKey, generateEcdhKey } from '../../../src/keyrings/ecdh.ts';
-import { generateRootKey } from '../../src/root-key/sources.ts';
+import { generateRootKey } from '../../src/seals/sources.ts';
 import { freePort } from '../support/postgres.ts';
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url));

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../src/open-store.ts';
-import { createRootKeyFile } from '../../src/root-key/sources.ts';
+import { createRootKeyFile } from '../../src/seals/sources.ts';
 import { createProofKey, TestClient } from '../support/client.ts';
 import { newDatabase, type TestDatabase } from '../support/harness.ts';
 import { adminRoles, audience, createTestIssuer, issuerConfig, type TestIssuer, userRoles } from '../support/issuer.ts';

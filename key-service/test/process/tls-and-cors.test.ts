@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { chromium } from 'playwright';
 import { describe, expect, it } from 'vitest';
-import { createRootKeyFile } from '../../src/root-key/sources.ts';
+import { createRootKeyFile } from '../../src/seals/sources.ts';
 import { findChromium } from '../support/chromium.ts';
 import { newDatabase } from '../support/harness.ts';
 import { audience, createTestIssuer, issuerConfig } from '../support/issuer.ts';

@@ -1,8 +1,8 @@
 /** The store: one suite for both databases, `docs/key-service.md` §11. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { rootOf } from '../../src/audit/merkle.ts';
-import type { KeyRecord } from '../../src/keys/model.ts';
+import type { KeyRecord } from '../../src/model/keys.ts';
+import { rootOf } from '../../src/model/merkle.ts';
 import { openStore } from '../../src/open-store.ts';
 import type { Commit, Store, TableRow } from '../../src/store/store.ts';
 import { newDatabase, storeKinds, type TestDatabase } from '../support/harness.ts';

@@ -4,12 +4,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AuditLog } from '../../src/audit/audit-log.ts';
-import { encodeEntry } from '../../src/audit/entry.ts';
-import { leafHash, nodeHash } from '../../src/audit/merkle.ts';
 import { IntegrityError } from '../../src/errors.ts';
+import { encodeEntry } from '../../src/model/entry.ts';
+import { leafHash, nodeHash } from '../../src/model/merkle.ts';
 import { openStore } from '../../src/open-store.ts';
-import { verifySecrets } from '../../src/root-key/sealed-rows.ts';
-import { openSecrets } from '../../src/root-key/secrets.ts';
+import { verifySecrets } from '../../src/secrets/sealed-rows.ts';
+import { openSecrets } from '../../src/secrets/secrets.ts';
 import {
   adminRoles,
   type Harness,

@@ -3,10 +3,10 @@
 import { createInterface } from 'node:readline';
 import { setTimeout } from 'node:timers/promises';
 import { generatePair } from '../../src/crypto/p384.ts';
-import { Materials } from '../../src/keys/materials.ts';
-import type { KeyRecord, VersionRecord } from '../../src/keys/model.ts';
-import { wrapDataKey } from '../../src/keys/wrapping.ts';
-import { softwareRootKey } from '../../src/root-key/software.ts';
+import type { KeyRecord, VersionRecord } from '../../src/model/keys.ts';
+import { softwareRootKey } from '../../src/seals/software.ts';
+import { Materials } from '../../src/secrets/materials.ts';
+import { wrapDataKey } from '../../src/secrets/wrapping.ts';
 
 const collect = (globalThis as unknown as { gc: () => void }).gc;
 const masked = (bytes: Uint8Array): string => Buffer.from(bytes.map((byte) => byte ^ 0x5a)).toString('hex');

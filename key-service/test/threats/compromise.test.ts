@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { signCheckpoint } from '../../src/audit/note.ts';
-import type { KeyRecord, VersionState } from '../../src/keys/model.ts';
+import type { KeyRecord, VersionState } from '../../src/model/keys.ts';
 import { rowOf } from '../../src/store/rows.ts';
 import type { KeyRow, VersionRow } from '../../src/store/tables.ts';
 import { isContinued, openCheckpoint } from '../reference-client/audit.ts';

@@ -1,11 +1,11 @@
 /** What a batch, and each of its items, is carried out with. */
 
-import type { Caller } from '../auth/caller.ts';
-import type { KeyView } from '../keys/key-cache.ts';
-import type { Materials } from '../keys/materials.ts';
-import type { Bytes } from '../lib/bytes.ts';
-import type { Authorizer } from '../policies/authorizer.ts';
-import type { Session } from '../transport/session.ts';
+import type { Caller } from '../../auth/caller.ts';
+import type { Bytes } from '../../lib/bytes.ts';
+import type { Authorizer } from '../../policies/authorizer.ts';
+import type { Materials } from '../../secrets/materials.ts';
+import type { KeyView } from '../../store/key-cache.ts';
+import type { Session } from '../../transport/session.ts';
 import type { ContextTable } from './contexts.ts';
 
 /** What a batch is carried out with. */

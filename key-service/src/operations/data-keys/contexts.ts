@@ -1,8 +1,8 @@
 /** The key contexts of a batch, encoded and hashed once each: most items of a batch share one. */
 
-import { hmacSha256, sha384 } from '../crypto/digest.ts';
-import { type Bytes, encodeBase64url } from '../lib/bytes.ts';
-import { encodeKeyContext, type KeyContext } from '../lib/key-context.ts';
+import { hmacSha256, sha384 } from '../../crypto/digest.ts';
+import { type Bytes, encodeBase64url } from '../../lib/bytes.ts';
+import { encodeKeyContext, type KeyContext } from '../../lib/key-context.ts';
 
 /** A key context with its bytes. */
 export interface BoundContext {

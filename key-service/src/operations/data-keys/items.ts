@@ -1,10 +1,10 @@
 /** Which key an item may use, and opening its wrapped key; `docs/key-service.md` §5.2 and §6.4. */
 
-import { Problem } from '../errors.ts';
-import { type KeyRecord, type VersionRecord, versionOf } from '../keys/model.ts';
-import { unwrapDataKey } from '../keys/wrapping.ts';
-import type { Bytes } from '../lib/bytes.ts';
-import type { DataAction } from '../policies/authorizer.ts';
+import { Problem } from '../../errors.ts';
+import type { Bytes } from '../../lib/bytes.ts';
+import { type KeyRecord, type VersionRecord, versionOf } from '../../model/keys.ts';
+import type { DataAction } from '../../policies/authorizer.ts';
+import { unwrapDataKey } from '../../secrets/wrapping.ts';
 import type { BoundContext } from './contexts.ts';
 import type { ItemParts } from './parts.ts';
 import type { UnwrapItem } from './requests.ts';

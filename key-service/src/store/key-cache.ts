@@ -1,9 +1,9 @@
 /** Keys as of one epoch. The commit tells when the epoch is over, `docs/key-service.md` §11.3. */
 
 import { LruMap } from '../lib/lru.ts';
-import type { KeyRevision, Store } from '../store/store.ts';
-import type { KeyRecord } from './model.ts';
-import { isReference } from './references.ts';
+import type { KeyRecord } from '../model/keys.ts';
+import { isReference } from '../model/references.ts';
+import type { KeyRevision, Store } from './store.ts';
 
 /** Runs a read of a tenant. */
 type Admit = <T>(tenant: string, work: () => Promise<T>) => Promise<T>;

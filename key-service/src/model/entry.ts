@@ -1,7 +1,12 @@
 /** The entries of the log, `docs/key-service.md` §8.2. */
 
-import { decodeUtf8, encodeUtf8 } from '../lib/bytes.ts';
-import type { LogEntry } from '../store/store.ts';
+import { type Bytes, decodeUtf8, encodeUtf8 } from '../lib/bytes.ts';
+
+/** An entry of the log. */
+export interface LogEntry {
+  readonly tenant: string;
+  readonly bytes: Bytes;
+}
 
 /** What an entry says of one item. */
 export interface ItemRecord {

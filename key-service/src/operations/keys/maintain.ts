@@ -1,16 +1,16 @@
 /** What the service does to keys by itself: rotation policies and due deletions, each once over all replicas. */
 
-import { encodeEntry } from '../audit/entry.ts';
-import { type Clock, seconds } from '../lib/clock.ts';
-import type { DatabaseTime } from '../store/database-time.ts';
-import type { Change, Store } from '../store/store.ts';
-import { destroyDue, isRotationDue, rotate } from './changes.ts';
-import type { KeyCache } from './key-cache.ts';
-import type { Materials } from './materials.ts';
-import type { KeyRecord } from './model.ts';
+import { type Clock, seconds } from '../../lib/clock.ts';
+import { destroyDue, isRotationDue, rotate } from '../../model/changes.ts';
+import { encodeEntry } from '../../model/entry.ts';
+import type { KeyRecord } from '../../model/keys.ts';
+import type { Materials } from '../../secrets/materials.ts';
+import type { DatabaseTime } from '../../store/database-time.ts';
+import type { KeyCache } from '../../store/key-cache.ts';
+import type { Change, Store } from '../../store/store.ts';
 
-/** What upkeep works with. */
-export interface UpkeepParts {
+/** What {@link maintainKeys} works with. */
+export interface MaintenanceParts {
   readonly store: Store;
   readonly keys: KeyCache;
   readonly materials: Materials;
@@ -20,7 +20,7 @@ export interface UpkeepParts {
 }
 
 /** Rotates and destroys what is due. The number of changes. Throws `ClockDoubt` where nothing may be destroyed, and then does nothing. */
-export async function runUpkeep(parts: UpkeepParts): Promise<number> {
+export async function maintainKeys(parts: MaintenanceParts): Promise<number> {
   parts.time.assertAgrees();
   let changes = 0;
   const failures: unknown[] = [];
@@ -44,7 +44,7 @@ function isDue(key: KeyRecord | undefined, now: number): boolean {
   return key !== undefined && (destroyDue(key, now) !== undefined || isRotationDue(key, now));
 }
 
-async function maintain(parts: UpkeepParts, change: Change, tenant: string, id: string): Promise<boolean> {
+async function maintain(parts: MaintenanceParts, change: Change, tenant: string, id: string): Promise<boolean> {
   const { materials, clock } = parts;
   const now = seconds(clock);
   const key = await change.findKey(tenant, id);
@@ -63,6 +63,11 @@ async function maintain(parts: UpkeepParts, change: Change, tenant: string, id: 
   return true;
 }
 
-function entry({ clock }: UpkeepParts, { tenant, id }: KeyRecord, operation: string, change: Record<string, unknown>) {
+function entry(
+  { clock }: MaintenanceParts,
+  { tenant, id }: KeyRecord,
+  operation: string,
+  change: Record<string, unknown>,
+) {
   return encodeEntry({ time: clock(), tenant, principal: 'service', operation, status: 200, key: id, change });
 }

@@ -1,6 +1,6 @@
 /** A key as callers see it, `docs/key-service.md` §7.1. */
 
-import type { KeyRecord } from './model.ts';
+import type { KeyRecord } from './keys.ts';
 
 export function describeKey(key: KeyRecord) {
   const { deletion } = key;

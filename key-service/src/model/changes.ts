@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { Problem } from '../errors.ts';
-import { type KeyRecord, type VersionRecord, type VersionState, versionOf } from './model.ts';
+import { type KeyRecord, type VersionRecord, type VersionState, versionOf } from './keys.ts';
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 const daySeconds = 86_400;
@@ -60,7 +60,7 @@ export function raiseFloor(key: KeyRecord, floor: number): KeyRecord {
 /** Asks for a deletion: of the key, or of one version. */
 export function scheduleDeletion(
   key: KeyRecord,
-  request: { readonly version: number | undefined; readonly days: number; readonly by: Actor; readonly now: number },
+  request: { readonly version: number | undefined; readonly days: number; readonly by: Person; readonly now: number },
 ): KeyRecord {
   const { version, days, by, now } = request;
   if (key.deletion) throw new Problem('state-conflict', 'A deletion was asked for already');
@@ -83,7 +83,7 @@ export function scheduleDeletion(
 }
 
 /** Who acts: as a principal of an issuer, and as a person. */
-export interface Actor {
+export interface Person {
   readonly principal: string;
   /** The same for one person with several principals, where issuers are configured so. */
   readonly identity: string;
@@ -97,7 +97,7 @@ export interface ApprovedDeletion {
 }
 
 /** Starts the days of exactly this deletion. The one who approves is not the one who asked. */
-export function approveDeletion(key: KeyRecord, approved: ApprovedDeletion, by: Actor, now: number): KeyRecord {
+export function approveDeletion(key: KeyRecord, approved: ApprovedDeletion, by: Person, now: number): KeyRecord {
   const { deletion } = key;
   if (!deletion) throw new Problem('state-conflict', 'No deletion was asked for');
   if (deletion.approvedBy !== null) throw new Problem('state-conflict', 'The deletion is approved already');

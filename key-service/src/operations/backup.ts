@@ -5,15 +5,15 @@ import { createReadStream } from 'node:fs';
 import { ReadableStream, TransformStream } from 'node:stream/web';
 import { decryptStream, encryptStream, isBullaError } from 'bulla';
 import { type EcdhPrivateKey, type EcdhPublicKey, ecdhKeyring } from 'bulla/keyrings/ecdh';
-import { OperatorError } from './errors.ts';
-import { decodeBase64url, encodeBase64url, encodeUtf8 } from './lib/bytes.ts';
-import { writeNewFile } from './lib/files.ts';
-import type { RootKey } from './root-key/root-key.ts';
-import { sealedSecretOf } from './root-key/sealed-rows.ts';
-import { openerOf } from './root-key/secrets.ts';
-import { softwareRootKey } from './root-key/software.ts';
-import { StoreError } from './store/errors.ts';
-import type { Store, TableRow } from './store/store.ts';
+import { OperatorError } from '../errors.ts';
+import { decodeBase64url, encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
+import { writeNewFile } from '../lib/files.ts';
+import type { RootKey } from '../seals/root-key.ts';
+import { softwareRootKey } from '../seals/software.ts';
+import { sealedSecretOf } from '../secrets/sealed-rows.ts';
+import { openerOf } from '../secrets/secrets.ts';
+import { StoreError } from '../store/errors.ts';
+import type { Store, TableRow } from '../store/store.ts';
 
 const format = 'bulla-key-service-backup/1';
 

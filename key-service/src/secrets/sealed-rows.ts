@@ -1,8 +1,8 @@
 /** The rows of a dump that hold a sealed secret. */
 
 import type { Bytes } from '../lib/bytes.ts';
+import type { RootKey, SecretName } from '../seals/root-key.ts';
 import type { Store, TableRow } from '../store/store.ts';
-import type { RootKey, SecretName } from './root-key.ts';
 
 /** A sealed secret in a row. */
 export interface SealedRow {

@@ -1,13 +1,14 @@
 /** What a replica does by itself: checkpoints, upkeep of keys, signs of life, and forgetting what has expired. */
 
 import type { Logger } from 'pino';
-import type { CheckpointedChanges } from './audit/checkpointed-changes.ts';
-import type { KeyCache } from './keys/key-cache.ts';
-import type { Materials } from './keys/materials.ts';
-import { runUpkeep } from './keys/upkeep.ts';
-import type { DatabaseTime } from './store/database-time.ts';
-import type { Store } from './store/store.ts';
-import type { TransportKeys } from './transport/transport-keys.ts';
+import type { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
+import { forgetUnusable } from '../operations/forget-keys.ts';
+import { maintainKeys } from '../operations/keys/maintain.ts';
+import type { Materials } from '../secrets/materials.ts';
+import type { DatabaseTime } from '../store/database-time.ts';
+import type { KeyCache } from '../store/key-cache.ts';
+import type { Store } from '../store/store.ts';
+import type { TransportKeys } from '../transport/transport-keys.ts';
 
 /** What the timers work with. */
 export interface TimerParts {
@@ -20,19 +21,9 @@ export interface TimerParts {
   readonly logger: Logger;
 }
 
-/** Forgets opened material of what was disabled or destroyed at any replica; everything, where nobody can be asked. */
-export async function forgetUnusable({ store, materials }: Pick<TimerParts, 'store' | 'materials'>): Promise<void> {
-  try {
-    materials.retain(await store.versionUses(materials.openedKeys()));
-  } catch (error) {
-    materials.forgetAll();
-    throw error;
-  }
-}
-
 /** Starts the timers. The result ends them, and waits for what is running. */
 export function startTimers(parts: TimerParts): () => Promise<void> {
-  const { store, changes, transport, time, logger } = parts;
+  const { store, changes, materials, transport, time, logger } = parts;
   const running = new Set<Promise<void>>();
   const every = (milliseconds: number, what: string, work: () => Promise<unknown>) => {
     let busy = false;
@@ -57,8 +48,8 @@ export function startTimers(parts: TimerParts): () => Promise<void> {
       await time.measure();
       await store.beat(Math.floor(time.now() / 1000));
     }),
-    every(5000, 'forgetting keys', () => forgetUnusable(parts)),
-    every(5000, 'upkeep', () => runUpkeep({ ...parts, clock: time.now })),
+    every(5000, 'forgetting keys', () => forgetUnusable(store, materials)),
+    every(5000, 'upkeep', () => maintainKeys({ ...parts, clock: time.now })),
     every(60_000, 'expiry', async () => {
       time.assertAgrees();
       transport.forget();

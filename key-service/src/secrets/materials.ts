@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto';
 import { generatePair, importPair, scalarLength } from '../crypto/p384.ts';
 import { type Bytes, concat } from '../lib/bytes.ts';
 import { LruMap } from '../lib/lru.ts';
-import type { RootKey, SecretName } from '../root-key/root-key.ts';
+import type { KeyRecord, VersionRecord, VersionUse } from '../model/keys.ts';
+import type { RootKey, SecretName } from '../seals/root-key.ts';
 import { StoreError } from '../store/errors.ts';
-import type { KeyRecord, VersionRecord } from './model.ts';
 
 /** What a version wraps and unwraps with. Both throw `StoreError` once it was erased: who holds it decides again. */
 export interface Material {
@@ -15,13 +15,6 @@ export interface Material {
   readonly point: Bytes;
   /** For data keys that were wrapped offline. */
   privateKey(): Promise<CryptoKey>;
-}
-
-/** A version, and whether material of it may stay in memory. */
-export interface VersionUse {
-  readonly keyId: string;
-  readonly version: number;
-  readonly usable: boolean;
 }
 
 const symmetricLength = 32;

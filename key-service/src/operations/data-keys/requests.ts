@@ -1,8 +1,8 @@
 /** The items of the data plane, decoded. */
 
-import type { WrappingMethod } from '../keys/wrapping.ts';
-import type { Bytes } from '../lib/bytes.ts';
-import type { KeyContext } from '../lib/key-context.ts';
+import type { Bytes } from '../../lib/bytes.ts';
+import type { KeyContext } from '../../lib/key-context.ts';
+import type { WrappingMethod } from '../../secrets/wrapping.ts';
 
 /** `POST /v1/keys/{key}/<operation>` */
 export type DataOperation = 'generate-data-key' | 'generate-data-key-without-plaintext' | 'wrap' | 'unwrap' | 'rewrap';

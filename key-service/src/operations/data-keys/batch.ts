@@ -1,12 +1,12 @@
 /** The operations of the data plane over a batch, `docs/key-service.md` §6. */
 
 import { randomBytes } from 'node:crypto';
-import type { ItemRecord } from '../audit/entry.ts';
-import { Problem, type ProblemDocument } from '../errors.ts';
-import type { KeyRecord } from '../keys/model.ts';
-import { isReference } from '../keys/references.ts';
-import { wrapDataKey } from '../keys/wrapping.ts';
-import { type Bytes, encodeBase64url } from '../lib/bytes.ts';
+import { Problem, type ProblemDocument } from '../../errors.ts';
+import { type Bytes, encodeBase64url } from '../../lib/bytes.ts';
+import type { ItemRecord } from '../../model/entry.ts';
+import type { KeyRecord } from '../../model/keys.ts';
+import { isReference } from '../../model/references.ts';
+import { wrapDataKey } from '../../secrets/wrapping.ts';
 import { type BoundContext, ContextTable } from './contexts.ts';
 import { activeVersion, assertAllowed, openItem, targetKey } from './items.ts';
 import type { BatchParts, ItemParts } from './parts.ts';

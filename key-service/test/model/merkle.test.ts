@@ -2,6 +2,8 @@
 
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { openCheckpoint, signCheckpoint, verifierKey } from '../../src/audit/note.ts';
+import type { Bytes } from '../../src/lib/bytes.ts';
 import {
   appendLeaf,
   consistencyProof,
@@ -14,9 +16,7 @@ import {
   rootOf,
   verifyConsistency,
   verifyInclusion,
-} from '../../src/audit/merkle.ts';
-import { openCheckpoint, signCheckpoint, verifierKey } from '../../src/audit/note.ts';
-import type { Bytes } from '../../src/lib/bytes.ts';
+} from '../../src/model/merkle.ts';
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
 

@@ -56,6 +56,13 @@ export interface KeyRecord {
   readonly versions: readonly VersionRecord[];
 }
 
+/** A version, and whether material of it may stay in memory. */
+export interface VersionUse {
+  readonly keyId: string;
+  readonly version: number;
+  readonly usable: boolean;
+}
+
 /** The version with this number. */
 export function versionOf(key: KeyRecord, version: number): VersionRecord | undefined {
   return key.versions[version - 1];

@@ -4,8 +4,8 @@ import { createPrivateKey, generateKeyPairSync, type KeyObject, randomBytes } fr
 import { sha256 } from '../crypto/digest.ts';
 import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, decodeUtf8, encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
+import type { RootKey, SecretName } from '../seals/root-key.ts';
 import type { OpenSecret, SecretRow, Store } from '../store/store.ts';
-import type { RootKey, SecretName } from './root-key.ts';
 
 /** All secrets but the KEKs and the transport keys. */
 export interface Secrets {
