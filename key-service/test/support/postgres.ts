@@ -1,6 +1,7 @@
 /** A real PostgreSQL: that of `DATABASE_URL`, or one that is started here. */
 
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { appendFile, chmod, chown, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +23,8 @@ export interface PostgresServerOptions {
   readonly folder?: string;
   /** `true` never waits for the disk: for tests that make many databases, and cut no power. Default: `false`. */
   readonly hasty?: boolean;
+  /** The server whose files these are a copy of, which it follows by streaming. Default: none. */
+  readonly standbyOf?: { readonly url: string; readonly folder: string };
 }
 
 /** Fails, and skips nothing, where there is no PostgreSQL. */
@@ -47,16 +50,52 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
     onLog: () => undefined,
     onError: () => undefined,
   });
-  await server.initialise();
-  await server.start();
+  if (options.standbyOf) await copyForStandby(options.standbyOf, folder);
+  else await server.initialise();
+  const url = `postgres://bulla:bulla@127.0.0.1:${port}/postgres`;
+  const started = server.start();
+  // A standby never says that it is ready for all connections, which is what is waited for there.
+  await (options.standbyOf ? Promise.race([started, answering(url)]) : started);
+  started.catch(() => undefined);
   return {
-    url: `postgres://bulla:bulla@127.0.0.1:${port}/postgres`,
+    url,
     restart: { stop: () => server.stop(), start: () => server.start() },
     async stop() {
       await server.stop();
       if (options.folder === undefined) await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function answering(url: string): Promise<void> {
+  for (let ready = false; !ready; ) {
+    ready = await query(url, 'select 1').then(
+      () => true,
+      () => new Promise((resolve) => setTimeout(resolve, 50, false)),
+    );
+  }
+}
+
+/** A base backup of a running server, in another folder, that follows it. */
+async function copyForStandby(primary: { readonly url: string; readonly folder: string }, folder: string) {
+  const { port, username, password } = new URL(primary.url);
+  const client = new pg.Client({ connectionString: primary.url });
+  await client.connect();
+  try {
+    await client.query(`select pg_backup_start('standby', true)`);
+    // With owners and modes, which the server insists on.
+    execFileSync('cp', ['-a', join(primary.folder, 'data'), join(folder, 'data')]);
+    const { rows } = await client.query('select labelfile from pg_backup_stop(false)');
+    await writeFile(join(folder, 'data/backup_label'), rows[0].labelfile);
+    await writeFile(join(folder, 'data/standby.signal'), '');
+  } finally {
+    await client.end();
+  }
+  await rm(join(folder, 'data/postmaster.pid'));
+  const { uid, gid } = await stat(join(folder, 'data'));
+  for (const name of ['backup_label', 'standby.signal']) await chown(join(folder, 'data', name), uid, gid);
+  const follow = `host=127.0.0.1 port=${port} user=${username} password=${password} application_name=standby`;
+  await appendFile(join(folder, 'data/postgresql.auto.conf'), `primary_conninfo = '${follow}'\n`);
 }
 
 // Its hooks end the process with 0 when nothing is left to do, over the 1 of tests that failed. Who starts a server here stops it; signals still do, too.

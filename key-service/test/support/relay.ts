@@ -19,6 +19,8 @@ export interface Relay {
   loseCommit(what: 'answer' | 'question'): void;
   /** New connections are refused until it is called with `false`. */
   refuse(refuse: boolean): void;
+  /** New connections lead to another server, as after a failover. */
+  lead(port: number): void;
   close(): Promise<void>;
 }
 
@@ -36,6 +38,7 @@ const statement = Buffer.from('commit\0');
 export async function startRelay(targetPort: number, delayMs = 0): Promise<Relay> {
   const pairs = new Set<Pair>();
   let [statements, refusing] = [0, false];
+  let target = targetPort;
   let losing: 'answer' | 'question' | undefined;
   const write = (to: Socket, data: Buffer): void => {
     if (delayMs > 0) setTimeout(() => to.write(data), delayMs);
@@ -59,7 +62,7 @@ export async function startRelay(targetPort: number, delayMs = 0): Promise<Relay
   };
   const listener = createServer((client) => {
     if (refusing) return void client.resetAndDestroy();
-    const pair: Pair = { client, server: connect(targetPort, '127.0.0.1'), swallowed: false, mute: false };
+    const pair: Pair = { client, server: connect(target, '127.0.0.1'), swallowed: false, mute: false };
     pairs.add(pair);
     client.setNoDelay(true);
     pair.server.setNoDelay(true);
@@ -101,6 +104,9 @@ export async function startRelay(targetPort: number, delayMs = 0): Promise<Relay
     },
     refuse(refuse) {
       refusing = refuse;
+    },
+    lead(port) {
+      target = port;
     },
     async close() {
       for (const { client, server } of pairs) {
