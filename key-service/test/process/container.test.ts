@@ -98,7 +98,7 @@ describe('what is in the image', () => {
     const child = spawn(process.execPath, [...entry, ...command], { cwd: image, env, stdio: 'ignore', ...nobody });
     const ended = new Promise((resolve) => child.once('close', resolve));
     let status = 0;
-    for (let i = 0; i < 100 && status === 0; i += 1) {
+    while (status === 0 && child.exitCode === null) {
       status = await fetch(`http://127.0.0.1:${port}/readyz`).then(
         (response) => response.status,
         () => 0,
