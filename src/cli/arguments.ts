@@ -13,6 +13,10 @@ export interface Option {
   readonly value?: string;
   /** Whether it may be given more than once. */
   readonly multiple?: boolean;
+  /** The option without which it has no use. */
+  readonly needs?: string;
+  /** Options that it contradicts. */
+  readonly excludes?: readonly string[];
   /** One line for the help text. */
   readonly help: string;
 }

@@ -1,22 +1,41 @@
 /** `bulla decrypt` */
 
-import { preambleLength } from '../envelope/framing.ts';
+import { assertForm, preambleLength } from '../envelope/framing.ts';
+import { MessageFormatError } from '../errors.ts';
 import { maxEnvelopeLength } from '../lib/limits.ts';
 import { decryptStream } from '../message/decrypt-stream.ts';
+import { inspect } from '../message/inspect.ts';
 import type { WrittenFile } from '../node/atomic-file.ts';
 import { decryptFile } from '../node/decrypt-file.ts';
 import { shownPath } from '../node/paths.ts';
 import type { Bytes } from '../types.ts';
-import type { Arguments } from './arguments.ts';
+import type { Command } from './actions.ts';
+import type { Arguments, Option } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { assertNoTerminal, isRegularOutput, openMessage, readBeginning, writeOutput } from './files.ts';
 import { decryptionKeyring, keyOptions, serviceOptions } from './keys.ts';
 import { passphraseOptions } from './passphrases.ts';
-import { assertOtherFile, extension, outputOptions, planJobs, withoutExtension } from './plan.ts';
-import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
+import { assertOtherFile, extension, outputOptions, pipe, planJobs, withoutExtension } from './plan.ts';
+import { commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { formatBytes } from './terminal.ts';
 import { readSmallFile } from './text-file.ts';
 import { words } from './words.ts';
+
+const decryptOptions: readonly Option[] = [
+  ...keyOptions,
+  ...passphraseOptions,
+  ...serviceOptions,
+  {
+    name: 'context',
+    short: 'c',
+    value: 'NAME=VALUE',
+    multiple: true,
+    help: 'as when it was encrypted; may be repeated',
+  },
+  { name: 'detached', value: 'FILE', help: 'the detached envelope, where the input is a detached body' },
+  ...outputOptions,
+  ...commonOptions,
+];
 
 /** Decrypts files and pipes. */
 export const decryptCommand: Command = {
@@ -25,42 +44,41 @@ export const decryptCommand: Command = {
   synopsis: '[OPTIONS] [FILE...]',
   details: `FILE${extension} is written to FILE, standard input to standard output; the text form is recognized. A file appears when
 the whole message was authentic, or never. What goes to a pipe is authentic, but complete only if the exit code is 0.`,
-  options: [
-    ...keyOptions,
-    ...passphraseOptions,
-    ...serviceOptions,
-    {
-      name: 'context',
-      short: 'c',
-      value: 'NAME=VALUE',
-      multiple: true,
-      help: 'as when it was encrypted; may be repeated',
-    },
-    { name: 'detached', value: 'FILE', help: 'the detached envelope, where the input is a detached body' },
-    ...outputOptions,
-    ...commonOptions,
-  ],
-
-  async run(args) {
-    const jobs = await planJobs(args, withoutExtension);
-    assertNoTerminal(args, jobs);
-    const detached = args.get('detached');
-    if (detached !== undefined && jobs.length > 1) throw new UsageError('--detached takes one input');
-    if (detached !== undefined) {
-      const outputs = jobs.map(({ output }) => output);
-      assertOtherFile(detached, outputs, 'The output would replace the envelope given with --detached');
-    }
-    const context = args.pairs('context');
-    const envelope = detached === undefined ? undefined : await readEnvelope(detached);
-    const keyring = await decryptionKeyring(args);
-    return runJobs(args, jobs, (work) => decryptOne(work, { keyring, context, envelope }, args));
-  },
+  actions: [{ name: '', options: decryptOptions, run: decryptFiles }],
 };
+
+async function decryptFiles(args: Arguments): Promise<number> {
+  const jobs = await planJobs(args, withoutExtension);
+  assertNoTerminal(args, jobs);
+  const detached = args.get('detached');
+  if (detached !== undefined && jobs.length > 1) throw new UsageError('--detached takes one input');
+  if (detached === pipe && args.readsStandardInput) throw new UsageError('Standard input can be read once');
+  if (detached !== undefined && detached !== pipe) {
+    const outputs = jobs.map(({ output }) => output);
+    assertOtherFile(detached, outputs, 'The output would replace the envelope given with --detached');
+  }
+  const context = args.pairs('context');
+  const envelope = detached === undefined ? undefined : await readEnvelope(detached);
+  const keyring = await decryptionKeyring(args);
+  return runJobs(args, jobs, (work) => decryptOne(work, { keyring, context, envelope }, args));
+}
 
 type Options = Omit<Parameters<typeof decryptStream>[0], 'onProgress'>;
 
-/** An envelope as bytes, which may be in its text form. */
+/** An envelope as bytes, which may be in its text form. What is wrong with it is told by its own name. */
 async function readEnvelope(path: string): Promise<Bytes> {
+  try {
+    const bytes = await readEnvelopeBytes(path);
+    assertForm(bytes, 'envelope');
+    inspect(bytes);
+    return bytes;
+  } catch (error) {
+    if (!(error instanceof MessageFormatError)) throw error;
+    throw new MessageFormatError(error.code, `--detached ${path}: ${error.message}`);
+  }
+}
+
+async function readEnvelopeBytes(path: string): Promise<Bytes> {
   const input = await openMessage(path);
   // Of what is longer than any envelope, enough to say so.
   if (input.path !== undefined) return readSmallFile(path, preambleLength + maxEnvelopeLength);

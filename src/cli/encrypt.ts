@@ -9,16 +9,53 @@ import { writeFully } from '../node/file-io.ts';
 import { openFile } from '../node/file-source.ts';
 import { folderOf, type PlainPath, shownPath } from '../node/paths.ts';
 import type { Bytes } from '../types.ts';
-import type { Arguments } from './arguments.ts';
+import type { Command } from './actions.ts';
+import type { Arguments, Option } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { assertNoTerminal, type Input, isRegularOutput, openInput, writeOutput, writeStream } from './files.ts';
 import { encryptionKeyring, offlineOption, recipientOptions, serviceOptions } from './keys.ts';
 import { passphraseOptions } from './passphrases.ts';
-import { assertFolder, assertOtherFile, extension, type Job, outputOptions, planJobs } from './plan.ts';
-import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
+import {
+  assertFolder,
+  assertOtherFile,
+  extension,
+  isStandardOutput,
+  type Job,
+  outputOptions,
+  pipe,
+  planJobs,
+} from './plan.ts';
+import { commonOptions, type Result, runJobs, type Work } from './run.ts';
+import { assertStandardOutput } from './standard-streams.ts';
 import { formatBytes } from './terminal.ts';
 import { textEncoder } from './text-form.ts';
 import { words } from './words.ts';
+
+const encryptOptions: readonly Option[] = [
+  ...recipientOptions,
+  ...passphraseOptions,
+  ...serviceOptions,
+  offlineOption,
+  {
+    name: 'context',
+    short: 'c',
+    value: 'NAME=VALUE',
+    multiple: true,
+    help: 'must be given again to decrypt; may be repeated',
+  },
+  { name: 'metadata', short: 'm', value: 'NAME=VALUE', multiple: true, help: 'not encrypted, but authenticated' },
+  { name: 'content-type', value: 'TYPE', help: 'media type of the plaintext, not encrypted' },
+  { name: 'segment-size', value: 'BYTES', help: 'a power of two from 4096 to 4194304; 262144 if not given' },
+  { name: 'text', short: 't', help: 'writes the text form, bulla1.…' },
+  {
+    name: 'detached',
+    value: 'FILE',
+    excludes: ['text'],
+    help: 'writes the envelope to FILE, and only the body to the output',
+  },
+  ...outputOptions,
+  ...commonOptions,
+];
 
 /** Encrypts files and pipes. */
 export const encryptCommand: Command = {
@@ -27,45 +64,30 @@ export const encryptCommand: Command = {
   synopsis: '[OPTIONS] [FILE...]',
   details: `FILE is written to FILE${extension}, standard input to standard output. You cannot read the result yourself,
 unless your own public key is among the recipients.`,
-  options: [
-    ...recipientOptions,
-    ...passphraseOptions,
-    ...serviceOptions,
-    offlineOption,
-    {
-      name: 'context',
-      short: 'c',
-      value: 'NAME=VALUE',
-      multiple: true,
-      help: 'must be given again to decrypt; may be repeated',
-    },
-    { name: 'metadata', short: 'm', value: 'NAME=VALUE', multiple: true, help: 'not encrypted, but authenticated' },
-    { name: 'content-type', value: 'TYPE', help: 'media type of the plaintext, not encrypted' },
-    { name: 'segment-size', value: 'BYTES', help: 'a power of two from 4096 to 4194304; 262144 if not given' },
-    { name: 'text', short: 't', help: 'writes the text form, bulla1.…' },
-    { name: 'detached', value: 'FILE', help: 'writes the envelope to FILE, and only the body to the output' },
-    ...outputOptions,
-    ...commonOptions,
-  ],
-
-  async run(args) {
-    const jobs = await planJobs(args, withExtension);
-    if (!args.has('text')) assertNoTerminal(args, jobs);
-    const detached = args.get('detached');
-    if (detached !== undefined && (jobs.length > 1 || args.has('text'))) {
-      throw new UsageError('--detached takes one input and excludes --text');
-    }
-    if (detached !== undefined) assertEnvelope(detached, jobs[0] as Job);
-    const options = encryptionOptions(args);
-    const keyring = await encryptionKeyring(args);
-    return runJobs(args, jobs, (work) => encryptOne(work, { ...options, keyring }, args));
-  },
+  actions: [{ name: '', options: encryptOptions, run: encryptFiles }],
 };
 
+async function encryptFiles(args: Arguments): Promise<number> {
+  const jobs = await planJobs(args, withExtension);
+  if (!args.has('text')) assertNoTerminal(args, jobs);
+  const detached = args.get('detached');
+  if (detached !== undefined && jobs.length > 1) throw new UsageError('--detached takes one input');
+  if (detached !== undefined) assertEnvelope(detached, jobs[0] as Job, args);
+  const options = encryptionOptions(args);
+  const keyring = await encryptionKeyring(args);
+  return runJobs(args, jobs, (work) => encryptOne(work, { ...options, keyring }, args));
+}
+
 /** Throws where the envelope has no place of its own. */
-function assertEnvelope(path: string, { input, output }: Job): void {
-  assertOtherFile(path, [input, output], '--detached takes a file other than input and output');
-  assertFolder(folderOf(path));
+function assertEnvelope(path: string, { input, output }: Job, args: Arguments): void {
+  const other = '--detached takes a file other than input and output';
+  assertOtherFile(path, [input, output], other);
+  const isStandard = isStandardOutput(path);
+  if (!isStandard) assertFolder(folderOf(path));
+  if (isStandard && output === pipe) throw new UsageError(other);
+  if (isStandard && args.has('json'))
+    throw new UsageError('--json writes to standard output, so the envelope needs a file');
+  if (isStandard) assertStandardOutput();
 }
 
 function withExtension(path: PlainPath): PlainPath {
@@ -95,7 +117,7 @@ type ProgressOptions = Options & { readonly onProgress: (bytes: number, total?: 
 
 async function encryptOne({ job, bar }: Work, options: Options, args: Arguments): Promise<Result> {
   const input = await openInput(job.input);
-  const [overwrite, envelope] = [args.has('force'), args.get('detached')];
+  const [overwrite, envelope] = [args.has('force'), envelopeOf(args)];
   let plaintextLength = 0;
   const onProgress = (bytes: number, total = input.size) => {
     plaintextLength = bytes;
@@ -117,13 +139,19 @@ async function encryptOne({ job, bar }: Work, options: Options, args: Arguments)
   return { words: said, plaintextLength, ...(envelope !== undefined && { envelope }), notKept: written.notKept };
 }
 
+/** Where the envelope goes: `/dev/stdout` is standard output, as for the body. */
+function envelopeOf(args: Arguments): string | undefined {
+  const path = args.get('detached');
+  return path !== undefined && isStandardOutput(path) ? pipe : path;
+}
+
 interface DetachedTargets {
   readonly body: PlainPath;
   readonly envelope: string;
   readonly overwrite: boolean;
 }
 
-/** Nobody can decrypt a body without its envelope: neither file appears without the other, and the envelope is first. */
+/** Nobody can decrypt a body without its envelope: no file appears before both are written. */
 async function encryptDetached(
   input: Input,
   { body, envelope, overwrite }: DetachedTargets,
@@ -131,27 +159,32 @@ async function encryptDetached(
 ): Promise<WrittenFile> {
   const files: AtomicFile[] = [];
   const create = async (path: PlainPath) => {
+    if (!(await isRegularOutput(path))) return undefined;
     const file = await AtomicFile.create(path, { overwrite });
     files.push(file);
     return file;
   };
   try {
     const envelopeFile = await create(envelope);
-    if (await isRegularOutput(body)) {
-      const bodyFile = await create(body);
-      await writeFully(envelopeFile.handle, [await sealBody(input, bodyFile.handle, options)], 0);
-      await AtomicFile.publishBoth(envelopeFile, bodyFile);
-    } else {
-      const stream = encryptStream({ ...options, detached: true });
-      await writeOutput(input.stream().pipeThrough(stream), body, { overwrite });
-      await writeFully(envelopeFile.handle, [await stream.envelope], 0);
-      await envelopeFile.publish();
-    }
+    const bodyFile = await create(body);
+    const sealed =
+      bodyFile === undefined ? streamBody(input, body, options) : sealBody(input, bodyFile.handle, options);
+    if (envelopeFile === undefined) await writeOutput(new Blob([await sealed]).stream(), envelope, { overwrite });
+    else await writeFully(envelopeFile.handle, [await sealed], 0);
+    if (envelopeFile !== undefined && bodyFile !== undefined) await AtomicFile.publishBoth(envelopeFile, bodyFile);
+    else await (envelopeFile ?? bodyFile)?.publish();
     return { notKept: [...new Set(files.flatMap(({ notKept }) => notKept))] };
   } catch (error) {
     await Promise.all(files.map((file) => file.discard()));
     throw error;
   }
+}
+
+/** Writes the body to what is no regular file; gives the envelope. */
+async function streamBody(input: Input, body: PlainPath, options: ProgressOptions): Promise<Bytes> {
+  const stream = encryptStream({ ...options, detached: true });
+  await writeOutput(input.stream().pipeThrough(stream), body, { overwrite: false });
+  return (await stream.envelope) as Bytes;
 }
 
 /** Writes the body; gives the envelope. */

@@ -1,18 +1,19 @@
 /** What a command reads and writes: files, pipes, devices. */
 
 import { constants } from 'node:fs';
-import { type FileHandle, open, stat } from 'node:fs/promises';
+import { access, type FileHandle, open, stat } from 'node:fs/promises';
 import { formOf, preambleLength, readPreamble } from '../envelope/framing.ts';
 import { concat } from '../lib/bytes.ts';
 import { type LastLook, type WrittenFile, writeAtomically } from '../node/atomic-file.ts';
 import { writeFully } from '../node/file-io.ts';
 import { endsAt } from '../node/file-source.ts';
-import type { PlainPath } from '../node/paths.ts';
+import { folderOf, type PlainPath } from '../node/paths.ts';
+import { findTarget } from '../node/replaced-file.ts';
 import type { Bytes } from '../types.ts';
 import type { Arguments } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { isFolder, type Job, pipe } from './plan.ts';
-import { standardOutput } from './standard-streams.ts';
+import { assertStandardInput, standardOutput } from './standard-streams.ts';
 import { startsAsText, textDecoder } from './text-form.ts';
 
 /** A message or a plaintext that is not in memory. */
@@ -27,7 +28,10 @@ export interface Input {
 
 /** Looks at an input. Rejects with the file system's own error, and for a folder with an error that has the hint. */
 export async function openInput(path: PlainPath, folderHint?: string): Promise<Input> {
-  if (path === pipe) return { path: undefined, size: undefined, stream: readStandardInput };
+  if (path === pipe) {
+    assertStandardInput();
+    return { path: undefined, size: undefined, stream: readStandardInput };
+  }
   const found = await stat(path);
   if (found.isDirectory()) throw isFolder(path, folderHint);
   const stream = () => readStream(() => open(path, 'r'));
@@ -193,6 +197,12 @@ async function isDevice(path: PlainPath): Promise<boolean> {
 /** Whether a result appears when it is complete, or goes out piece by piece. */
 export async function isRegularOutput(path: PlainPath): Promise<boolean> {
   return path !== pipe && !(await isDevice(path));
+}
+
+/** Rejects as writing to a path would before it begins: with a file that exists, or a folder that nothing can be written to. */
+export async function assertWritable(path: PlainPath, overwrite: boolean): Promise<void> {
+  if (!(await isRegularOutput(path))) return;
+  await access(folderOf(await findTarget(path, overwrite)), constants.W_OK);
 }
 
 /** Writes a stream to standard output, to a device, or to a file that appears when it is complete. */

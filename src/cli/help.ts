@@ -1,7 +1,7 @@
 /** The help texts of the command line. */
 
+import { type Command, optionsOf, uses } from './actions.ts';
 import type { Option } from './arguments.ts';
-import type { Command } from './run.ts';
 import { ownText, type Words } from './words.ts';
 
 const introduction = `bulla encrypts files for public keys, with a passphrase, or with data keys of a key service.
@@ -32,12 +32,23 @@ export function generalHelp(commands: readonly Command[]): Words {
 }
 
 /** What `bulla COMMAND --help` prints. */
-export function commandHelp({ name, summary, synopsis, details, options }: Command): Words {
+export function commandHelp(command: Command): Words {
+  const { name, summary, synopsis, details } = command;
+  const options = optionsOf(command);
   const left = options.map(optionForm);
   const width = Math.max(...left.map((text) => text.length));
-  const lines = options.map(({ help }, i) => `  ${(left[i] as string).padEnd(width)}  ${help}\n`).join('');
+  const lines = options
+    .map((option, i) => `  ${(left[i] as string).padEnd(width)}  ${helpOf(command, option)}\n`)
+    .join('');
   const usage = `Usage: bulla ${name} ${synopsis}`;
   return ownText(`bulla ${name}: ${summary}\n\n${usage}\n\n${details}\n\nOptions:\n${lines}${exitCodesText}`);
+}
+
+/** Of an option that the command does not use for everything it does, what it is for. */
+function helpOf({ actions }: Command, { name, help }: Option): string {
+  const users = actions.filter((action) => uses(action, name)).map((action) => action.name);
+  const isOwn = users.every((user) => user === '' || user === `--${name}`);
+  return isOwn || users.length === actions.length ? help : `${users.filter((user) => user !== '').join(', ')}: ${help}`;
 }
 
 function optionForm({ name, short, value }: Option): string {

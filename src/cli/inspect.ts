@@ -2,10 +2,11 @@
 
 import { type Inspection, inspect } from '../message/inspect.ts';
 import { shownPath } from '../node/paths.ts';
+import type { Command } from './actions.ts';
 import type { Arguments } from './arguments.ts';
 import { openMessage, readBeginning } from './files.ts';
 import { pipe } from './plan.ts';
-import { type Command, commonOptions, type Result, runJobs, type Work } from './run.ts';
+import { commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { standardOutput } from './standard-streams.ts';
 import { formatBytes } from './terminal.ts';
 import { joined, noWords, type Words, words } from './words.ts';
@@ -16,14 +17,14 @@ export const inspectCommand: Command = {
   summary: 'shows what a message says about itself, without any key',
   synopsis: '[OPTIONS] [FILE...]',
   details: 'Nothing that it prints is verified: without a key, anybody may have written it.',
-  options: commonOptions,
-
-  async run(args) {
-    const inputs = args.files.length === 0 ? [pipe] : args.files;
-    const jobs = inputs.map((input) => ({ input, output: '' }));
-    return runJobs(args, jobs, (work) => inspectOne(work, args));
-  },
+  actions: [{ name: '', options: commonOptions, run: inspectFiles }],
 };
+
+async function inspectFiles(args: Arguments): Promise<number> {
+  const inputs = args.files.length === 0 ? [pipe] : args.files;
+  const jobs = inputs.map((input) => ({ input, output: '' }));
+  return runJobs(args, jobs, (work) => inspectOne(work, args));
+}
 
 async function inspectOne({ job }: Work, args: Arguments): Promise<Result> {
   const input = await openMessage(job.input);

@@ -1,18 +1,20 @@
 /** The key service that a configuration file names, as a client and as a keyring. */
 
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { dirname, resolve } from 'node:path';
 import secureDefaults from 'node:tls';
 import type { JWK } from 'jose';
 import type { Keyring } from '../keyrings/keyring.ts';
 import { serviceKeyring } from '../keyrings/service.ts';
 import { assert } from '../lib/assert.ts';
+import { reasonOf } from '../node/system-error.ts';
 import { type TlsFetch, tlsFetch } from '../node/tls-fetch.ts';
 import { createKeyServiceClient, type KeyServiceClient } from '../service/client.ts';
 import type { TokenRequest, TokenSource } from '../service/token.ts';
 import { type ClientCredentialsOptions, clientCredentialsToken } from '../service/tokens/client-credentials.ts';
 import { developmentToken, exchangedToken } from '../service/tokens/exchange.ts';
 import { serviceAccountToken } from '../service/tokens/service-account.ts';
+import type { KeyContext } from '../types.ts';
 import type { Arguments } from './arguments.ts';
 import { FileError, UsageError } from './failure.ts';
 import { readText } from './text-file.ts';
@@ -22,8 +24,12 @@ export interface ServiceAccess {
   readonly client: KeyServiceClient;
   /** The key of the configuration, or of `--service-key`. Throws a {@link UsageError} where neither names one. */
   keyId(): string;
-  /** The keyring of that key. */
+  /** The key context of the configuration with that of `--key-context`. */
+  keyContext(): KeyContext;
+  /** The keyring of both. */
   keyring(): Keyring;
+  /** The keyring of what the configuration names, where options name something else. */
+  configuredKeyring(): readonly Keyring[];
 }
 
 /** The configuration file, as `docs/cli.md` describes it. */
@@ -37,8 +43,11 @@ interface Configuration {
 }
 
 const members = ['url', 'pin', 'key', 'keyContext', 'tls', 'token'];
+const tlsMembers = ['ca', 'pins'];
+const tokenSources = ['command', 'clientCredentials', 'serviceAccount', 'developmentUser'];
+const tokenMembers = [...tokenSources, 'exchange'];
 
-/** One of its members says where tokens come from. */
+/** One of its members says where tokens come from, and `exchange` goes with one of them. */
 interface TokenConfiguration {
   readonly command?: readonly string[];
   /** With `command`: what it prints is exchanged for a token that is bound. */
@@ -76,7 +85,7 @@ async function open(args: Arguments): Promise<ServiceAccess> {
       // A development user's service is on loopback. The client refuses any other without a pin.
       ...(development && pin === undefined && { unsafeUnpinned: true }),
       ...fetch,
-      tokenSource: tokenSource(token, jwk, path),
+      tokenSource: tokenSource(token, jwk),
     }),
   );
   const keyId = () => {
@@ -84,18 +93,19 @@ async function open(args: Arguments): Promise<ServiceAccess> {
     if (given === undefined) throw new UsageError(`Say which key with --service-key, or with "key" in ${path}`);
     return given;
   };
+  const mode = args.has('offline') ? 'offline' : 'online';
+  const merged = () => ({ ...keyContext, ...args.pairs('key-context') });
+  const configured = () =>
+    key === undefined ? [] : [inConfiguration(path, () => serviceKeyring({ client, keyId: key, keyContext }))];
   return {
     client,
     keyId,
+    keyContext: merged,
     keyring: () =>
       inConfiguration(args.given('service-key') ? '--service-key' : path, () =>
-        serviceKeyring({
-          client,
-          keyId: keyId(),
-          keyContext: { ...keyContext, ...args.pairs('key-context') },
-          mode: args.has('offline') ? 'offline' : 'online',
-        }),
+        serviceKeyring({ client, keyId: keyId(), keyContext: merged(), mode }),
       ),
+    configuredKeyring: () => (args.given('service-key') || args.given('key-context') ? configured() : []),
   };
 }
 
@@ -122,12 +132,35 @@ async function readConfiguration(path: string): Promise<Configuration> {
   } catch {
     throw wrong('is not JSON');
   }
-  if (typeof value !== 'object' || value === null) throw wrong('is no configuration');
-  const { token } = value as Partial<Configuration>;
+  if (!isObject(value)) throw wrong('is no configuration');
+  const { token, tls = {}, keyContext = {} } = value;
   const unknown = Object.keys(value).find((name) => !members.includes(name));
   if (unknown !== undefined) throw wrong(`has the unknown member ${JSON.stringify(unknown)}`);
-  if (typeof token !== 'object' || token === null) throw wrong('does not say where tokens come from: "token"');
-  return value as Configuration;
+  if (!isObject(tls) || !isObject(keyContext)) throw wrong('must have objects as "tls" and "keyContext"');
+  if (!isObject(token)) throw wrong('does not say where tokens come from: "token"');
+  for (const [name, part, known] of [
+    ['tls', tls, tlsMembers],
+    ['token', token, tokenMembers],
+  ] as const) {
+    const other = Object.keys(part).find((member) => !known.includes(member));
+    if (other !== undefined) throw wrong(`has the unknown member ${JSON.stringify(other)} in "${name}"`);
+  }
+  assertOneSource(token, path);
+  return value as unknown as Configuration;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function assertOneSource(token: Record<string, unknown>, path: string): void {
+  const wrong = (what: string) => new FileError('ERR_CONFIGURATION', `"token" in ${path} ${what}`);
+  const [first, second] = tokenSources.filter((name) => token[name] !== undefined);
+  if (first === undefined) throw wrong(`has none of ${tokenSources.join(', ')}`);
+  if (second !== undefined) throw wrong(`has both ${first} and ${second}: tokens come from one of them`);
+  if (token['exchange'] === undefined) return;
+  if (first !== 'command') throw wrong('has exchange, which goes with command');
+  if (typeof token['exchange'] !== 'boolean') throw wrong('has an exchange that is not true or false');
 }
 
 /** The private key that a token configuration names, or `undefined`. */
@@ -138,7 +171,7 @@ async function readKeyOf({ clientCredentials, serviceAccount }: TokenConfigurati
   return readJwk(resolve(dirname(path), file));
 }
 
-function tokenSource(token: TokenConfiguration, jwk: JWK | undefined, path: string): TokenSource {
+function tokenSource(token: TokenConfiguration, jwk: JWK | undefined): TokenSource {
   const { command, exchange = false, clientCredentials, serviceAccount, developmentUser } = token;
   if (command !== undefined) {
     const isCommand = Array.isArray(command) && command.length > 0 && command.every((part) => typeof part === 'string');
@@ -154,9 +187,7 @@ function tokenSource(token: TokenConfiguration, jwk: JWK | undefined, path: stri
     const { keyFile: _, claims = {}, ...rest } = serviceAccount;
     return serviceAccountToken({ ...rest, claims: { ...claims }, key: { jwk: jwk as JWK } });
   }
-  if (developmentUser !== undefined) return developmentToken(developmentUser);
-  const names = 'command, clientCredentials, serviceAccount or developmentUser';
-  throw new FileError('ERR_CONFIGURATION', `"token" in ${path} has none of ${names}`);
+  return developmentToken(developmentUser as string);
 }
 
 async function readJwk(path: string): Promise<JWK> {
@@ -170,21 +201,32 @@ async function readJwk(path: string): Promise<JWK> {
   throw new FileError('ERR_CONFIGURATION', `${path} is no private JWK`);
 }
 
-/** What a command prints. It learns from its environment which key the token must be bound to, and for whom it is. */
+/**
+ * What a command prints. It learns from its environment which key the token must be bound to, and for whom it is. What it says on standard error is seen; what it printed is
+ * never repeated, since it may be a token.
+ */
 function runCommand(
   command: readonly string[],
   { proofKey, audience, serviceUrl, signal }: TokenRequest,
 ): Promise<string> {
   const [program, ...args] = command as [string, ...string[]];
   const env = { ...process.env, BULLA_PROOF_KEY: proofKey, BULLA_AUDIENCE: audience, BULLA_SERVICE_URL: serviceUrl };
-  const limits = { maxBuffer: maxTokenLength, timeout: commandTimeout };
   return new Promise((done, fail) => {
-    // What it printed is not repeated: it may be a token.
-    const failure = () =>
-      fail(new FileError('ERR_TOKEN_COMMAND', `There is no access token: the command ${program} failed`));
-    execFile(program, args, { env, signal, ...limits }, (error, stdout) => {
-      if (error !== null) failure();
-      else done(stdout.trim());
+    const failure = (why: string) =>
+      fail(new FileError('ERR_TOKEN_COMMAND', `There is no access token: the command ${program} ${why}`));
+    const child = spawn(program, args, { env, signal, timeout: commandTimeout, stdio: ['ignore', 'pipe', 'inherit'] });
+    let printed = Buffer.alloc(0);
+    child.stdout.on('data', (chunk: Buffer) => {
+      printed = Buffer.concat([printed, chunk]);
+      if (printed.byteLength <= maxTokenLength) return;
+      failure(`failed: it printed more than ${maxTokenLength} bytes`);
+      child.kill();
     });
+    child.on('error', (error: NodeJS.ErrnoException) => failure(`failed: ${reasonOf(error)} (${error.code})`));
+    // Not at the end of its output, which another process may hold open.
+    child.on('exit', (code, endedBy) => {
+      if (code !== 0) failure(`failed: ${code === null ? `it was ended by ${endedBy}` : `exit code ${code}`}`);
+    });
+    child.on('close', () => done(printed.toString().trim()));
   });
 }

@@ -6,15 +6,29 @@ import { writeAtomically } from '../node/atomic-file.ts';
 import { writeFully } from '../node/file-io.ts';
 import { folderOf } from '../node/paths.ts';
 import { removeTemporaries } from '../node/temporary-files.ts';
-import type { Arguments } from './arguments.ts';
+import type { Command } from './actions.ts';
+import type { Arguments, Option } from './arguments.ts';
 import { exitCodes, UsageError } from './failure.ts';
 import { holding } from './interruption.ts';
 import { formatKeyFile, keyOptions, readKeyFile } from './keys.ts';
 import { passphraseOptions, readPassphrase } from './passphrases.ts';
 import { assertFolder, pipe } from './plan.ts';
-import { type Command, commonOptions } from './run.ts';
-import { printJson, say, standardOutput } from './standard-streams.ts';
+import { commonOptions } from './run.ts';
+import { assertStandardOutput, printJson, say, standardOutput } from './standard-streams.ts';
 import { words } from './words.ts';
+
+const generateOptions: readonly Option[] = [
+  { name: 'output', short: 'o', value: 'FILE', help: 'where to write the private key; - is standard output' },
+  { name: 'force', short: 'f', help: 'replaces a file that exists; what was encrypted for its key is lost' },
+  ...passphraseOptions,
+  ...commonOptions,
+];
+
+const publicOptions: readonly Option[] = [
+  { name: 'public', help: 'prints the public key of the file given with --key' },
+  ...keyOptions.map((option) => ({ ...option, multiple: false })),
+  ...commonOptions,
+];
 
 /** Makes key pairs. */
 export const keygenCommand: Command = {
@@ -22,22 +36,17 @@ export const keygenCommand: Command = {
   summary: 'makes a key pair, or prints the public key of one',
   synopsis: '--output FILE [OPTIONS], or keygen --public --key FILE',
   details: `Writes the private key to FILE, which its owner alone may read, and prints the public key, which may be given to anybody.`,
-  options: [
-    { name: 'output', short: 'o', value: 'FILE', help: 'where to write the private key; - is standard output' },
-    { name: 'force', short: 'f', help: 'replaces a file that exists; what was encrypted for its key is lost' },
-    ...passphraseOptions,
-    { name: 'public', help: 'prints the public key of the file given with --key' },
-    ...keyOptions.map((option) => ({ ...option, multiple: false })),
-    ...commonOptions,
+  actions: [
+    { name: '', options: generateOptions, run: (args) => withoutFiles(args, generate) },
+    { name: '--public', options: publicOptions, run: (args) => withoutFiles(args, printPublicKey) },
   ],
-
-  async run(args) {
-    if (args.files.length > 0) throw new UsageError('keygen takes no files but --output');
-    if (args.has('public')) await printPublicKey(args);
-    else await generate(args);
-    return exitCodes.success;
-  },
 };
+
+async function withoutFiles(args: Arguments, work: (args: Arguments) => Promise<void>): Promise<number> {
+  if (args.files.length > 0) throw new UsageError('keygen takes no files but those of its options');
+  await work(args);
+  return exitCodes.success;
+}
 
 async function printPublicKey(args: Arguments): Promise<void> {
   const path = args.get('key');
@@ -50,8 +59,8 @@ async function generate(args: Arguments): Promise<void> {
   const path = args.get('output');
   if (path === undefined) throw new UsageError('Say where to write the private key with --output');
   if (path === pipe && args.has('json')) throw new UsageError('--json needs an --output that is a file');
-  if (args.get('key') !== undefined) throw new UsageError('--key goes with --public');
-  if (path !== pipe) assertFolder(folderOf(path));
+  if (path === pipe) assertStandardOutput();
+  else assertFolder(folderOf(path));
   const passphrase = await readPassphrase(args, 'passphrase', 'twice');
   const key = await generateEcdhKey({ extractable: true });
   const publicKey = exportEcdhPublicKey(key.publicKey);

@@ -29,19 +29,31 @@ export const recipientOptions: readonly Option[] = [
 /** How to say what to decrypt with. */
 export const keyOptions: readonly Option[] = [
   { name: 'key', short: 'k', value: 'FILE', multiple: true, help: 'a private key file of keygen; may be repeated' },
-  { name: 'key-passphrase-fd', value: 'N', help: 'reads the passphrase of protected key files from file descriptor N' },
+  {
+    name: 'key-passphrase-fd',
+    value: 'N',
+    needs: 'key',
+    help: 'reads the passphrase of protected key files from file descriptor N',
+  },
 ];
 
 /** How to use a key service. */
 export const serviceOptions: readonly Option[] = [
   { name: 'key-service', short: 's', value: 'FILE', help: 'a configuration file that names a key service' },
-  { name: 'service-key', value: 'KEY', help: 'the key of the service: its id, or alias:NAME' },
-  { name: 'key-context', value: 'NAME=VALUE', multiple: true, help: 'what the service decides by; may be repeated' },
+  { name: 'service-key', value: 'KEY', needs: 'key-service', help: 'the key of the service: its id, or alias:NAME' },
+  {
+    name: 'key-context',
+    value: 'NAME=VALUE',
+    multiple: true,
+    needs: 'key-service',
+    help: 'what the service decides by; may be repeated',
+  },
 ];
 
 /** For those who encrypt. */
 export const offlineOption: Option = {
   name: 'offline',
+  needs: 'key-service',
   help: 'wraps to the public key that the service publishes, which needs no permission to decrypt',
 };
 
@@ -64,28 +76,50 @@ export async function encryptionKeyring(
   return combine(keyrings, `Nobody could decrypt it: give ${ways}`);
 }
 
-/** The keyring that decrypts with all private keys that were given, and a passphrase. */
+/** The keyring that decrypts with all private keys that were given, a passphrase, and a key service. */
 export async function decryptionKeyring(args: Arguments): Promise<Keyring> {
+  return combine([...(await localKeyrings(args)), ...(await serviceKeyrings(args))], nothingToDecryptWith);
+}
+
+/**
+ * The keyring that opens what is re-wrapped. A key of the service may also be the one that its configuration names, where options name another one to encrypt with.
+ */
+export async function rewrappingKeyring(args: Arguments): Promise<Keyring> {
+  const local = await localKeyrings(args);
+  const ofService = await serviceKeyrings(args, 'also as configured');
+  const all = combine([...local, ...ofService], nothingToDecryptWith);
+  return local.length > 0 && ofService.length > 0 ? localFirst(combine(local, nothingToDecryptWith), all) : all;
+}
+
+const nothingToDecryptWith = 'There is nothing to decrypt with: give a --key, a passphrase or a --key-service';
+
+async function localKeyrings(args: Arguments): Promise<Keyring[]> {
   const passphrase = await readPassphrase(args, 'passphrase', 'once');
   const privateKeys = await readPrivateKeys(args);
-  const keyrings = [
+  return [
     ...(privateKeys.length > 0 ? [ecdhKeyring({ privateKeys })] : []),
     ...(passphrase === undefined ? [] : [passphraseKeyring({ passphrase })]),
-    ...(await serviceKeyrings(args)),
   ];
-  return combine(keyrings, 'There is nothing to decrypt with: give a --key, a passphrase or a --key-service');
+}
+
+/** A local key that opens a message is the one to replace, although the service could re-wrap its own without it. */
+function localFirst(local: Keyring, all: Keyring): Keyring {
+  return {
+    ...all,
+    async ownKeys(wrappedKeys, service, options) {
+      const opened = await local.unwrapDataKey(wrappedKeys, options).catch(() => null);
+      return opened === null ? ((await all.ownKeys?.(wrappedKeys, service, options)) ?? []) : [];
+    },
+  };
 }
 
 /** The one of `--key-service`, if it is given. */
-async function serviceKeyrings(args: Arguments): Promise<Keyring[]> {
-  if (args.get('key-service') === undefined) {
-    const without = ['service-key', 'key-context', 'offline'].find((name) => args.given(name));
-    if (without !== undefined) throw new UsageError(`--${without} goes with --key-service`);
-    return [];
-  }
+async function serviceKeyrings(args: Arguments, also?: 'also as configured'): Promise<Keyring[]> {
+  if (args.get('key-service') === undefined) return [];
   // jose and ky are loaded only when needed.
   const { openKeyService } = await import('./key-service.ts');
-  return [(await openKeyService(args)).keyring()];
+  const { keyring, configuredKeyring } = await openKeyService(args);
+  return [keyring(), ...(also === undefined ? [] : configuredKeyring())];
 }
 
 function combine(keyrings: Keyring[], missing: string): Keyring {

@@ -3,27 +3,14 @@
 
 import { readFileSync } from 'node:fs';
 import { keepReleasedMemory } from '../node/memory.ts';
+import { type Command, chooseAction, optionsOf } from './actions.ts';
 import { parseArguments } from './arguments.ts';
-import { decryptCommand } from './decrypt.ts';
-import { encryptCommand } from './encrypt.ts';
+import { commands } from './commands.ts';
 import { describeFailure, exitCodes, UsageError } from './failure.ts';
 import { commandHelp, generalHelp } from './help.ts';
-import { inspectCommand } from './inspect.ts';
-import { keygenCommand } from './keygen.ts';
-import { rewrapCommand } from './rewrap.ts';
-import { type Command, sayFailure } from './run.ts';
-import { keysCommand } from './service-keys.ts';
+import { sayFailure } from './run.ts';
 import { say, standardError, standardOutput } from './standard-streams.ts';
 import { type Words, words } from './words.ts';
-
-const commands: readonly Command[] = [
-  keygenCommand,
-  encryptCommand,
-  decryptCommand,
-  inspectCommand,
-  rewrapCommand,
-  keysCommand,
-];
 
 async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined) {
@@ -34,10 +21,11 @@ async function main([name, ...args]: readonly string[]): Promise<number> {
   if (name === '--help' || name === '-h') return print(generalHelp(commands));
   if (name === 'help') return print(args[0] === undefined ? generalHelp(commands) : commandHelp(commandOf(args[0])));
   const command = commandOf(name);
-  const parsed = parseArguments(args, command.options);
+  const parsed = parseArguments(args, optionsOf(command));
   if (parsed.has('help')) return print(commandHelp(command));
+  const action = chooseAction(command, parsed);
   keepReleasedMemory();
-  return command.run(parsed);
+  return action.run(parsed);
 }
 
 function commandOf(name: string): Command {

@@ -1,6 +1,6 @@
 /** Passphrases: typed at a hidden prompt, or read from a file descriptor. They are UTF-8, or refused: what is no UTF-8 would become one character like another. */
 
-import { fstatSync, read as readDescriptor } from 'node:fs';
+import { type BigIntStats, fstatSync, read as readDescriptor, readdirSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { decodeUtf8 } from '../lib/utf8.ts';
 import type { Arguments, Option } from './arguments.ts';
@@ -11,13 +11,23 @@ import { type Words, words } from './words.ts';
 /** How to give a passphrase. Never as an argument: those are visible to everybody on the machine. */
 export const passphraseOptions: readonly Option[] = [
   { name: 'passphrase', short: 'p', help: 'asks for a passphrase on the terminal' },
-  { name: 'passphrase-fd', value: 'N', help: 'reads the passphrase, one line, from file descriptor N' },
+  {
+    name: 'passphrase-fd',
+    value: 'N',
+    excludes: ['passphrase'],
+    help: 'reads the passphrase, one line, from file descriptor N',
+  },
 ];
 
 /** The same for the passphrase that a message is re-wrapped to. */
 export const newPassphraseOptions: readonly Option[] = [
   { name: 'new-passphrase', help: 'asks for the passphrase that shall open the message' },
-  { name: 'new-passphrase-fd', value: 'N', help: 'reads it, one line, from file descriptor N' },
+  {
+    name: 'new-passphrase-fd',
+    value: 'N',
+    excludes: ['new-passphrase'],
+    help: 'reads it, one line, from file descriptor N',
+  },
 ];
 
 const descriptorOptions = ['passphrase-fd', 'new-passphrase-fd', 'key-passphrase-fd'];
@@ -32,7 +42,6 @@ export async function readPassphrase(
   asked: 'once' | 'twice',
 ): Promise<string | undefined> {
   const fd = args.integer(`${name}-fd`, 0);
-  if (fd !== undefined && args.has(name)) throw new UsageError(`--${name} and --${name}-fd exclude each other`);
   if (fd !== undefined) return passphraseFrom(args, fd);
   if (!args.has(name)) return undefined;
   const what = name === 'passphrase' ? 'Passphrase' : 'New passphrase';
@@ -51,11 +60,58 @@ export async function askPassphrase(question: Words): Promise<string> {
 /** The passphrase that a descriptor gives: its only line, or its next one where other lines or the data follow in it. */
 export async function passphraseFrom(args: Arguments, fd: number): Promise<string> {
   const others = descriptorOptions.filter((name) => args.integer(name, 0) === fd);
+  assertInherited(fd);
   const isShared = others.length > 1 || (fd === 0 && args.readsStandardInput);
   const { line, more } = isShared ? await nextLine(fd) : await onlyLine(fd);
   const passphrase = passphraseOf(line);
   if (more) throw new UsageError(`File descriptor ${fd} gives more than the line of a passphrase`);
   return passphrase;
+}
+
+/**
+ * Throws a {@link FileError} for a descriptor that nobody gave to the process. Node has some of its own, at numbers that are free when it starts: what no file can be, such as
+ * an event queue, and pipes from itself to itself, at which a reader would wait for ever or take what Node waits for.
+ */
+function assertInherited(fd: number): void {
+  const found = lookAt(fd);
+  const isReadable =
+    found !== undefined && (found.isFile() || found.isFIFO() || found.isSocket() || found.isCharacterDevice());
+  if (isReadable && !(found.isFIFO() && isWrittenHere(fd, found))) return;
+  throw new FileError('EBADF', `File descriptor ${fd} was not given to the command`, `give it with ${fd}< FILE`);
+}
+
+function lookAt(fd: number): BigIntStats | undefined {
+  try {
+    return fstatSync(fd, { bigint: true });
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether another descriptor of this process writes to a pipe. */
+function isWrittenHere(fd: number, { dev, ino }: BigIntStats): boolean {
+  return descriptors().some((other) => {
+    const found = other === fd ? undefined : lookAt(other);
+    return found?.dev === dev && found.ino === ino && takesWrites(other);
+  });
+}
+
+/** All that are open, where the system lists them. */
+function descriptors(): number[] {
+  try {
+    return readdirSync('/dev/fd').map(Number);
+  } catch {
+    return [];
+  }
+}
+
+/** Nothing is written to see it. */
+function takesWrites(fd: number): boolean {
+  try {
+    return writeSync(fd, new Uint8Array(0)) === 0;
+  } catch {
+    return false;
+  }
 }
 
 /** Throws a {@link UsageError} that repeats nothing of it. */

@@ -6,6 +6,7 @@ import { decodeUtf8 } from '../lib/utf8.ts';
 import { folderOf, nameOf, type PlainPath, pathIn, shownPath, siblingOf } from '../node/paths.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { FileError, UsageError } from './failure.ts';
+import { assertStandardOutput, standardOutput } from './standard-streams.ts';
 
 /** What messages in files are called by. */
 export const extension = '.bulla';
@@ -15,7 +16,13 @@ export const pipe = '-';
 /** Where output goes. */
 export const outputOptions: readonly Option[] = [
   { name: 'output', short: 'o', value: 'FILE', help: 'where to write; - is standard output' },
-  { name: 'output-folder', short: 'O', value: 'FOLDER', help: 'writes all files into this folder' },
+  {
+    name: 'output-folder',
+    short: 'O',
+    value: 'FOLDER',
+    excludes: ['output'],
+    help: 'writes all files into this folder',
+  },
   { name: 'force', short: 'f', help: 'replaces files that exist' },
 ];
 
@@ -32,9 +39,6 @@ export async function planJobs(args: Arguments, nameOf: (input: PlainPath) => Pl
   const inputs = args.files.length === 0 ? [pipe] : args.files;
   const [output, folder] = [args.get('output'), args.get('output-folder')];
   if (inputs.filter((input) => input === pipe).length > 1) throw new UsageError('Standard input can be read once');
-  if (output !== undefined && folder !== undefined) {
-    throw new UsageError('--output and --output-folder exclude each other');
-  }
   if (output !== undefined && inputs.length > 1) throw new UsageError('--output takes one input; use --output-folder');
   const found = args.has('recursive') ? await messagesIn(inputs) : inputs.map((input) => ({ input }));
   const jobs: Job[] = found.map((item) => ({ ...item, output: output ?? outputOf(item.input, folder, nameOf) }));
@@ -45,6 +49,7 @@ export async function planJobs(args: Arguments, nameOf: (input: PlainPath) => Pl
   if (planned.some((job) => job.output === pipe) && args.has('json')) {
     throw new UsageError('--json writes to standard output, so the result needs an --output');
   }
+  if (planned.some((job) => job.output === pipe) && !args.has('dry-run')) assertStandardOutput();
   return planned;
 }
 
@@ -133,10 +138,15 @@ function standardOutputStats(): BigIntStats | undefined {
 }
 
 /** Whether a path leads to what standard output is, such as `/dev/stdout`. */
-function isStandardOutput(path: PlainPath): boolean {
+export function isStandardOutput(path: PlainPath): boolean {
   if (path === pipe) return true;
   const [found, own] = [lookAt(path), standardOutputStats()];
   return found !== undefined && own !== undefined && idOf(found) === idOf(own);
+}
+
+/** Whether a terminal may show what is written to a path: standard output, or a device. */
+export function isOnTerminal(path: PlainPath): boolean {
+  return path === pipe ? standardOutput.isTerminal : lookAt(path)?.isCharacterDevice() === true;
 }
 
 /** What `--recursive` works on: of folders the messages in them and in their folders, in the order of their names; links in them are not followed. A file is itself. */

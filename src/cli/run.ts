@@ -6,7 +6,7 @@ import { removeTemporaries } from '../node/temporary-files.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { describeFailure, exitCodes, type Failure } from './failure.ts';
 import { holding } from './interruption.ts';
-import { type Job, pipe } from './plan.ts';
+import { isOnTerminal, type Job, pipe } from './plan.ts';
 import { printJson, say } from './standard-streams.ts';
 import { type ProgressBar, progressBar, silentBar } from './terminal.ts';
 import { noWords, type Words, words } from './words.ts';
@@ -17,20 +17,6 @@ export const commonOptions: readonly Option[] = [
   { name: 'quiet', short: 'q', help: 'no progress bar and no word of success' },
   { name: 'help', short: 'h', help: 'prints this' },
 ];
-
-/** A command: its words, its options, and what it does. */
-export interface Command {
-  readonly name: string;
-  /** One line for the list of commands. */
-  readonly summary: string;
-  /** What stands behind the command's name. */
-  readonly synopsis: string;
-  /** What the help says beyond options. */
-  readonly details: string;
-  readonly options: readonly Option[];
-  /** Does the work and gives the exit code. Failures of the whole call reject. */
-  run(args: Arguments): Promise<number>;
-}
 
 /** What the work on one file is given. */
 export interface Work {
@@ -56,7 +42,7 @@ export async function runJobs(
   work: (work: Work) => Promise<Result>,
   concurrency = 1,
 ): Promise<number> {
-  const run = new Run(args, jobs.length, concurrency > 1);
+  const run = new Run(args, jobs, concurrency > 1);
   const waiting = jobs.values();
   const worker = async () => {
     for (const job of waiting) await run.one(job, work);
@@ -75,17 +61,21 @@ class Run {
   readonly bar: ProgressBar | undefined;
   readonly #args: Arguments;
   readonly #total: number;
+  /** No bar: it would be drawn into a result that goes to the same terminal. */
+  readonly #silent: boolean;
   #done = 0;
 
-  constructor(args: Arguments, total: number, together: boolean) {
+  constructor(args: Arguments, jobs: readonly Job[], together: boolean) {
+    const outputs = [...jobs.map(({ output }) => output), args.get('detached') ?? ''];
     this.#args = args;
-    this.#total = total;
-    if (together) this.bar = progressBar(words`${total} files`, args.has('json') || args.has('quiet'), 'files');
+    this.#total = jobs.length;
+    this.#silent = args.has('json') || args.has('quiet') || outputs.some(isOnTerminal);
+    if (together) this.bar = progressBar(words`${jobs.length} files`, this.#silent, 'files');
   }
 
   async one(job: Job, work: (work: Work) => Promise<Result>): Promise<void> {
     const [json, quiet] = [this.#args.has('json'), this.#args.has('quiet')];
-    const bar = this.bar ?? progressBar(words`${shownPath(job.input)}`, json || quiet);
+    const bar = this.bar ?? progressBar(words`${shownPath(job.input)}`, this.#silent);
     const own = this.bar === undefined ? bar : silentBar;
     try {
       if (job.failure !== undefined) throw job.failure;

@@ -1,14 +1,99 @@
 /** `bulla keys` */
 
 import type { KeyDeletion, KeyDescription, KeyManagement, RotationPolicy } from '../service/management.ts';
+import type { Command } from './actions.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { exitCodes, UsageError } from './failure.ts';
 import { serviceOptions } from './keys.ts';
-import { type Command, commonOptions } from './run.ts';
+import { commonOptions } from './run.ts';
 import { printJson, standardOutput } from './standard-streams.ts';
 import { joined, type Words, words } from './words.ts';
 
-const keyServiceOption = serviceOptions.find(({ name }) => name === 'key-service') as Option;
+/** The options of every action. */
+const sharedOptions: readonly Option[] = [
+  serviceOptions.find(({ name }) => name === 'key-service') as Option,
+  { name: 'json', help: 'prints one line of JSON for each key' },
+  { name: 'quiet', short: 'q', help: 'no word of a change; list, show and create print keys all the same' },
+  ...commonOptions.filter(({ name }) => name === 'help'),
+];
+const alias: Option = { name: 'alias', value: 'NAME', help: 'an alias for the key' };
+const description: Option = { name: 'description', value: 'TEXT', help: 'what the key is for' };
+const rotation: readonly Option[] = [
+  { name: 'max-age-days', value: 'N', help: 'rotated when it is as old; off takes the limit away' },
+  { name: 'max-uses', value: 'N', help: 'rotated when it wrapped as many data keys; or off' },
+];
+const version: Option = { name: 'key-version', value: 'N', help: 'the version' };
+const floor: Option = { name: 'floor', value: 'N', help: 'the lowest version that opens' };
+const days: Option = { name: 'days', value: 'N', help: '7 to 30; of an approval, what was asked for' };
+
+/** What an action is called with. */
+interface Call {
+  readonly keys: KeyManagement;
+  readonly args: Arguments;
+  readonly names: readonly string[];
+}
+
+/** What an action is, besides its name. */
+interface KeyAction {
+  /** Names that stand behind it. */
+  readonly names: 0 | 1 | 2;
+  /** What it uses besides {@link sharedOptions}. */
+  readonly options: readonly Option[];
+  /** Does it, and gives the keys as they are then. */
+  run(call: Call): Promise<readonly KeyDescription[]>;
+}
+
+const takes = ['no name', 'a key, and nothing else', 'a name and a key'] as const;
+
+const one = (options: readonly Option[], run: (call: Call, key: string) => Promise<KeyDescription>): KeyAction => ({
+  names: 1,
+  options,
+  run: async (call) => [await run(call, call.names[0] as string)],
+});
+
+const keyActions: Record<string, KeyAction> = {
+  list: { names: 0, options: [], run: ({ keys }) => collect(keys.list()) },
+  create: {
+    names: 0,
+    options: [alias, description, ...rotation],
+    async run({ keys, args }) {
+      const [name, about] = [args.get('alias'), args.get('description')];
+      return [await keys.create({ alias: name, description: about, rotation: rotationOf(args) })];
+    },
+  },
+  show: one([], ({ keys }, key) => keys.describe(key)),
+  rotate: one([], async ({ keys }, key) => {
+    const { newest_version: newest } = await keys.describe(key);
+    return keys.rotate(key, newest);
+  }),
+  disable: one([version], ({ keys, args }, key) => keys.disable(key, args.integer('key-version', 1))),
+  enable: one([version], ({ keys, args }, key) => keys.enable(key, args.integer('key-version', 1))),
+  'mark-compromised': one([version], ({ keys, args }, key) => keys.markCompromised(key, required(args, 'key-version'))),
+  'raise-floor': one([floor], ({ keys, args }, key) => keys.raiseFloor(key, required(args, 'floor'))),
+  'set-rotation': one(rotation, async ({ keys, args }, key) => {
+    const given = rotationOf(args);
+    if (given === undefined) throw new UsageError('Give --max-age-days, --max-uses or both');
+    // At the service, what a policy leaves out has no limit.
+    const described = await keys.describe(key);
+    return keys.setRotationPolicy(key, { ...described.rotation, ...given }, { revision: described.revision });
+  }),
+  'schedule-deletion': one([version, days], ({ keys, args }, key) =>
+    keys.scheduleDeletion(key, required(args, 'days'), args.integer('key-version', 1)),
+  ),
+  'approve-deletion': one([version, days], ({ keys, args }, key) =>
+    keys.approveDeletion(key, { version: args.integer('key-version', 1) ?? null, days: required(args, 'days') }),
+  ),
+  'cancel-deletion': one([], ({ keys }, key) => keys.cancelDeletion(key)),
+  alias: {
+    names: 2,
+    options: [],
+    run: async ({ keys, names: [name, key] }) => [await keys.setAlias(name as string, key as string)],
+  },
+  unalias: one([], ({ keys }, name) => keys.deleteAlias(name)),
+};
+
+/** Actions whose result is what they are for. */
+const asked = ['list', 'show', 'create'];
 
 /** Administers the keys of a key service. */
 export const keysCommand: Command = {
@@ -23,110 +108,28 @@ export const keysCommand: Command = {
   set-rotation KEY      --max-age-days, --max-uses         alias NAME KEY        sets or moves an alias
   schedule-deletion KEY --days N, for another to approve   unalias NAME          removes an alias
   approve-deletion KEY  --days N as asked: they begin      cancel-deletion KEY   until they are over`,
-  options: [
-    keyServiceOption,
-    { name: 'alias', value: 'NAME', help: 'create: an alias for the key' },
-    { name: 'description', value: 'TEXT', help: 'create: what the key is for' },
-    {
-      name: 'max-age-days',
-      value: 'N',
-      help: 'create, set-rotation: rotated when it is as old; off takes the limit away',
-    },
-    { name: 'max-uses', value: 'N', help: 'create, set-rotation: rotated when it wrapped as many data keys; or off' },
-    {
-      name: 'key-version',
-      value: 'N',
-      help: 'disable, enable, mark-compromised, schedule-deletion, approve-deletion: the version',
-    },
-    { name: 'floor', value: 'N', help: 'raise-floor: the lowest version that opens' },
-    { name: 'days', value: 'N', help: 'schedule-deletion: 7 to 30; approve-deletion: what was asked for' },
-    { name: 'json', help: 'prints one line of JSON for each key' },
-    { name: 'quiet', short: 'q', help: 'no word of a change; list, show and create print keys all the same' },
-    ...commonOptions.filter(({ name }) => name === 'help'),
-  ],
-
-  async run(args) {
-    const [action = '', ...names] = args.files;
-    const perform = Object.hasOwn(actions, action) ? actions[action] : undefined;
-    const all = Object.keys(actions).join(', ');
-    if (action === '') throw new UsageError(`Say what to do: ${all}`);
-    if (perform === undefined)
-      throw new UsageError(`There is no action ${JSON.stringify(action)}: the actions are ${all}`);
-    if (names.length !== perform.names) throw new UsageError(`bulla keys ${action} takes ${takes[perform.names]}`);
-    if (args.get('key-service') === undefined) throw new UsageError('Say which key service with --key-service');
-    // jose and ky are loaded only when needed.
-    const [{ openKeyService }, { keyManagement }] = await Promise.all([
-      import('./key-service.ts'),
-      import('../service/management.ts'),
-    ]);
-    const keys = keyManagement((await openKeyService(args)).client);
-    const changed = await perform.run({ keys, args, names });
-    const silent = args.has('quiet') && !args.has('json') && !asked.includes(action);
-    if (!silent) for (const key of changed) await print(key, args);
-    return exitCodes.success;
-  },
+  actions: Object.entries(keyActions).map(([name, action]) => ({
+    name,
+    options: [...action.options, ...sharedOptions],
+    run: (args) => perform(name, action, args),
+  })),
 };
 
-/** Actions whose result is what they are for. */
-const asked = ['list', 'show', 'create'];
-
-interface Call {
-  readonly keys: KeyManagement;
-  readonly args: Arguments;
-  readonly names: readonly string[];
+async function perform(name: string, action: KeyAction, args: Arguments): Promise<number> {
+  const [, ...names] = args.files;
+  if (names.length !== action.names) throw new UsageError(`bulla keys ${name} takes ${takes[action.names]}`);
+  if (args.get('key-service') === undefined) throw new UsageError('Say which key service with --key-service');
+  // jose and ky are loaded only when needed.
+  const [{ openKeyService }, { keyManagement }] = await Promise.all([
+    import('./key-service.ts'),
+    import('../service/management.ts'),
+  ]);
+  const keys = keyManagement((await openKeyService(args)).client);
+  const silent = args.has('quiet') && !args.has('json') && !asked.includes(name);
+  const changed = await action.run({ keys, args, names });
+  if (!silent) for (const key of changed) await print(key, args);
+  return exitCodes.success;
 }
-
-interface Action {
-  /** Names that stand behind it. */
-  readonly names: 0 | 1 | 2;
-  run(call: Call): Promise<readonly KeyDescription[]>;
-}
-
-const takes = ['no name', 'a key, and nothing else', 'a name and a key'] as const;
-
-const one = (run: (call: Call, key: string) => Promise<KeyDescription>): Action => ({
-  names: 1,
-  run: async (call) => [await run(call, call.names[0] as string)],
-});
-
-const actions: Record<string, Action> = {
-  list: { names: 0, run: ({ keys }) => collect(keys.list()) },
-  create: {
-    names: 0,
-    async run({ keys, args }) {
-      const [alias, description] = [args.get('alias'), args.get('description')];
-      return [await keys.create({ alias, description, rotation: rotationOf(args) })];
-    },
-  },
-  show: one(({ keys }, key) => keys.describe(key)),
-  rotate: one(async ({ keys }, key) => {
-    const { newest_version: newest } = await keys.describe(key);
-    return keys.rotate(key, newest);
-  }),
-  disable: one(({ keys, args }, key) => keys.disable(key, args.integer('key-version', 1))),
-  enable: one(({ keys, args }, key) => keys.enable(key, args.integer('key-version', 1))),
-  'mark-compromised': one(({ keys, args }, key) => keys.markCompromised(key, required(args, 'key-version'))),
-  'raise-floor': one(({ keys, args }, key) => keys.raiseFloor(key, required(args, 'floor'))),
-  'set-rotation': one(async ({ keys, args }, key) => {
-    const given = rotationOf(args);
-    if (given === undefined) throw new UsageError('Give --max-age-days, --max-uses or both');
-    // At the service, what a policy leaves out has no limit.
-    const { rotation, revision } = await keys.describe(key);
-    return keys.setRotationPolicy(key, { ...rotation, ...given }, { revision });
-  }),
-  'schedule-deletion': one(({ keys, args }, key) =>
-    keys.scheduleDeletion(key, required(args, 'days'), args.integer('key-version', 1)),
-  ),
-  'approve-deletion': one(({ keys, args }, key) =>
-    keys.approveDeletion(key, { version: args.integer('key-version', 1) ?? null, days: required(args, 'days') }),
-  ),
-  'cancel-deletion': one(({ keys }, key) => keys.cancelDeletion(key)),
-  alias: {
-    names: 2,
-    run: async ({ keys, names: [alias, key] }) => [await keys.setAlias(alias as string, key as string)],
-  },
-  unalias: one(({ keys }, alias) => keys.deleteAlias(alias)),
-};
 
 async function collect(keys: AsyncIterable<KeyDescription>): Promise<KeyDescription[]> {
   const all: KeyDescription[] = [];

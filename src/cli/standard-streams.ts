@@ -1,9 +1,10 @@
 /** Standard output and standard error: what is written arrives completely and in order, or fails; and no write keeps signals from being heard. */
 
-import { write as writeToDescriptor } from 'node:fs';
+import { fstatSync, readSync, statSync, writeSync, write as writeToDescriptor } from 'node:fs';
 import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 import { escaped } from '../lib/display.ts';
+import { FileError } from './failure.ts';
 import { ownText, type Words, words } from './words.ts';
 
 const write = promisify(writeToDescriptor);
@@ -52,6 +53,33 @@ export class StandardStream {
       return 0;
     }
   }
+}
+
+/**
+ * Whether a standard stream was closed when the process was started. Node opens `/dev/null` in its place, for reading and writing. A shell opens it for one of the two; a
+ * program that opens it for both, as `subprocess.DEVNULL` of Python, cannot be told from nothing at all.
+ */
+function isClosed(descriptor: 0 | 1): boolean {
+  try {
+    const found = fstatSync(descriptor);
+    if (!found.isCharacterDevice() || found.rdev !== statSync('/dev/null').rdev) return false;
+    // Each fails where the descriptor was opened for the other.
+    writeSync(descriptor, new Uint8Array(0));
+    return readSync(descriptor, new Uint8Array(1)) === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Throws a {@link FileError} where there is no standard input to read: nothing must not pass for an empty file. */
+export function assertStandardInput(): void {
+  if (isClosed(0))
+    throw new FileError('EBADF', 'Standard input is closed', 'give /dev/null as FILE for an empty input');
+}
+
+/** Throws a {@link FileError} where there is no standard output to write a result to that is nowhere else. */
+export function assertStandardOutput(): void {
+  if (isClosed(1)) throw new FileError('EBADF', 'Standard output is closed', '--output /dev/null discards the result');
 }
 
 /** What was asked for. */

@@ -251,6 +251,23 @@ describe('rewrap', () => {
     expect(await opens('bob.key', 'text')).toBe(0);
   });
 
+  test('--dry-run says what would happen, and writes nothing', async () => {
+    place.write('a', 'first');
+    await place.ok(['encrypt', '-r', alice, 'a']);
+    place.write('there', '');
+    mkdirSync(join(place.folder, 'folder'));
+    const rewrap = ['rewrap', '-k', 'alice.key', '-r', alice, 'a.bulla', '-o'];
+    const before = place.names();
+    for (const output of ['there', 'folder', 'no/folder', 'a.bulla']) {
+      const [dry, real] = [await place.bulla([...rewrap, output, '-n']), await place.bulla([...rewrap, output])];
+      expect([output, dry.exitCode, dry.stderr]).toEqual([output, 7, real.stderr]);
+    }
+    for (const options of [['new'], ['there', '-f'], ['-']]) {
+      expect((await place.bulla([...rewrap, ...options, '-n'])).exitCode).toBe(0);
+    }
+    expect([place.names(), place.text('there')]).toEqual([before, '']);
+  });
+
   test('--drop takes a recipient away; the context, where given, is checked', async () => {
     const bob = await place.key('bob.key');
     place.write('a', 'first');

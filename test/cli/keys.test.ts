@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { main, outcomeOf, Workplace } from './command.ts';
+import { installedNode, main, outcomeOf, Workplace } from './command.ts';
 
 let place: Workplace;
 
@@ -30,6 +30,22 @@ describe('keygen', () => {
     expect(place.text('alice.key')).toBe(before);
     await place.key('alice.key', '-f');
     expect(place.text('alice.key')).not.toBe(before);
+  });
+
+  test('takes nothing that it does not use: a passphrase for another file protects none', async () => {
+    const refused = [
+      ['-o', 'alice.key', '--key-passphrase-fd', '3'],
+      ['-o', 'alice.key', '-k', 'a'],
+      ['--public', '-k', 'alice.key', '-o', 'public'],
+      ['--public', '-k', 'alice.key', '--passphrase-fd', '3'],
+    ];
+    for (const options of refused) {
+      const { exitCode, stderr } = await place.bulla(['keygen', ...options], { fd3: 'orbit' });
+      expect([exitCode, stderr]).toEqual([2, expect.stringMatching(/^bulla: --[\w-]+ is for bulla keygen/)]);
+    }
+    expect(place.names()).toEqual(['a']);
+    const without = await place.bulla(['decrypt', '--key-passphrase-fd', '3', '--passphrase-fd', '3', 'a.bulla']);
+    expect([without.exitCode, without.stderr]).toEqual([2, expect.stringContaining('goes with --key')]);
   });
 
   test('needs to know where to', async () => {
@@ -109,6 +125,32 @@ describe('recipients', () => {
 });
 
 describe('passphrases', () => {
+  test.each([
+    ['the Node of the tests', process.execPath],
+    ['the installed Node', installedNode()],
+  ])('are not waited for at descriptors that nobody gave, %s', async (_, node) => {
+    const attempts = Array.from({ length: 20 }, (_, i) => i + 4).map(async (fd) => {
+      const outcome = await place.bulla(['encrypt', '--passphrase-fd', `${fd}`, 'a', '-o', '-'], { node });
+      return [fd, [2, 7].includes(outcome.exitCode ?? -1), outcome.stdout.length];
+    });
+    expect(await Promise.all(attempts)).toEqual(Array.from({ length: 20 }, (_, i) => [i + 4, true, 0]));
+  });
+
+  test('come from files, sockets, pipes and FIFOs', async () => {
+    const run = (redirection: string) => {
+      const command = `"$NODE" "$MAIN" encrypt -q -f --passphrase-fd 9 a ${redirection}`;
+      const env = { ...process.env, NODE: process.execPath, MAIN: main };
+      return outcomeOf(spawn('bash', ['-c', command], { cwd: place.folder, env, stdio: ['ignore', 'pipe', 'pipe'] }));
+    };
+    place.write('pw', 'orbit\n');
+    for (const redirection of ['9< pw', '9< <(cat pw)', '9<<< orbit', '9< <(sleep 0.5; cat pw)']) {
+      expect(await run(redirection)).toMatchObject({ exitCode: 0, stderr: '' });
+    }
+    const fifo = 'mkfifo fifo; exec 9<> fifo; cat pw >&9; "$NODE" "$MAIN" encrypt -q -f --passphrase-fd 9 a';
+    expect(await run(`--help > /dev/null; ${fifo}`)).toMatchObject({ exitCode: 0, stderr: '' });
+    await place.ok(['decrypt', '--passphrase-fd', '3', 'a.bulla', '-o', 'b'], { fd3: 'orbit' });
+  });
+
   test('from a file descriptor', async () => {
     await place.ok(['encrypt', '--passphrase-fd', '3', 'a'], { fd3: 'orbit velvet cactus\n' });
     const decrypt = ['decrypt', '--passphrase-fd', '3', 'a.bulla', '-o', '-'];

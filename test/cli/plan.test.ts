@@ -4,6 +4,7 @@ import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { optionsOf } from '../../src/cli/actions.ts';
 import { parseArguments } from '../../src/cli/arguments.ts';
 import { encryptCommand } from '../../src/cli/encrypt.ts';
 import { readBeginning } from '../../src/cli/files.ts';
@@ -36,7 +37,7 @@ function plan(args: readonly string[], nameOf = (path: string | Buffer) => `${pa
   return planJobs(
     parseArguments(
       args.map((arg) => arg.replace(/^@/, `${folder}/`)),
-      [...command.options, keyOption],
+      [...optionsOf(command), keyOption],
     ),
     nameOf as never,
   );
@@ -112,7 +113,7 @@ describe('names that are not UTF-8', () => {
     [['--output=caf\ufffd'], /^The argument of --output is not UTF-8/],
     [['\ud800'], /^An argument/],
   ])('as arguments are refused: %j', (args, says) =>
-    expect(() => parseArguments(args, encryptCommand.options)).toThrow(says),
+    expect(() => parseArguments(args, optionsOf(encryptCommand))).toThrow(says),
   );
 
   test('are re-wrapped in place, and told as bytes', async () => {

@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { installedNode, Workplace } from './command.ts';
 
 let place: Workplace;
@@ -147,9 +147,78 @@ test('a folder is re-wrapped after a rotation: dry, stopped, resumed', async () 
   expect(stdout.toString()).toBe('store/7');
 });
 
+/** Encrypts under the newest version of today, for the tests below. */
+async function newest(name: string, ...options: string[]): Promise<Buffer> {
+  place.write('plan', 'attack at dawn');
+  await place.ok(['encrypt', '-q', '-f', '-s', 'alice.json', ...options, 'plan', '-o', name]);
+  return place.read(name);
+}
+
+describe('what is under the newest version already', () => {
+  const rewrap = ['rewrap', '-s', 'alice.json'];
+
+  test('goes to its output as it is: a pipe, a file, a folder', async () => {
+    const message = await newest('m.bulla');
+    const piped = await place.ok(rewrap, { stdin: message });
+    expect([piped.stdout.equals(message), piped.stderr]).toEqual([true, '']);
+    const written = await place.ok([...rewrap, 'm.bulla', '-o', 'copy.bulla']);
+    expect(written.stderr).toBe('copy.bulla: under the newest version already, copied\n');
+    expect(place.read('copy.bulla')).toEqual(message);
+    mkdirSync(join(place.folder, 'copies'));
+    const { stdout } = await place.ok([...rewrap, 'm.bulla', '-O', 'copies', '--json']);
+    expect(linesOf(stdout)).toMatchObject([{ output: 'copies/m.bulla', rewrapped: false }]);
+    expect(place.read('copies/m.bulla')).toEqual(message);
+  });
+
+  test('is not replaced in place, and becomes text where that is asked for', async () => {
+    const message = await newest('m.bulla');
+    const inPlace = await place.ok([...rewrap, '-i', 'm.bulla']);
+    expect(inPlace.stderr).toBe('m.bulla: under the newest version already\n');
+    expect(place.read('m.bulla')).toEqual(message);
+    await place.ok([...rewrap, '-i', '-t', 'm.bulla']);
+    expect(place.text('m.bulla')).toMatch(/^bulla1\./);
+    const again = await place.ok([...rewrap, '-i', '-t', 'm.bulla']);
+    expect(again.stderr).toBe('m.bulla: under the newest version already\n');
+    await place.ok([...rewrap, 'm.bulla', '-o', 'bytes.bulla']);
+    expect(place.read('bytes.bulla')).toEqual(message);
+  });
+
+  test('goes to the key context that is asked for', async () => {
+    await newest('m.bulla');
+    const { stderr } = await place.ok([...rewrap, '--key-context', 'more=x', '-i', 'm.bulla']);
+    expect(stderr).toBe('m.bulla: re-wrapped\n');
+    const [{ wrappedKeys } = {}] = linesOf((await place.ok(['inspect', '--json', 'm.bulla'])).stdout);
+    expect(wrappedKeys).toMatchObject([{ keyContext: { purpose: 'files', more: 'x' } }]);
+    const again = await place.ok([...rewrap, '--key-context', 'more=x', '-i', 'm.bulla']);
+    expect(again.stderr).toBe('m.bulla: under the newest version already\n');
+    const opened = await place.ok(['decrypt', '-s', 'alice.json', '--key-context', 'more=x', 'm.bulla', '-o', '-']);
+    expect(opened.stdout.toString()).toBe('attack at dawn');
+  });
+
+  test('goes to another key of the service', async () => {
+    await place.ok(['keys', 'create', '--alias', 'other', '-s', 'admin.json']);
+    await newest('m.bulla');
+    const toOther = [...rewrap, '--service-key', 'alias:other'];
+    expect((await place.ok([...toOther, '-i', 'm.bulla'])).stderr).toBe('m.bulla: re-wrapped\n');
+    const decrypt = ['decrypt', '-s', 'alice.json', '-o', '-', 'm.bulla'];
+    expect((await place.bulla(decrypt)).exitCode).toBe(5);
+    expect((await place.ok([...decrypt, '--service-key', 'alias:other'])).stdout.toString()).toBe('attack at dawn');
+  });
+
+  test('is taken away from a local key that opens it', async () => {
+    const bob = await place.key('bob.key');
+    await newest('m.bulla', '-r', bob);
+    await place.ok([...rewrap, '-k', 'bob.key', '-i', 'm.bulla']);
+    expect((await place.bulla(['decrypt', '-k', 'bob.key', 'm.bulla', '-o', '-'])).exitCode).toBe(5);
+    expect((await place.ok(['decrypt', '-s', 'alice.json', 'm.bulla', '-o', '-'])).stdout.toString()).toBe(
+      'attack at dawn',
+    );
+  });
+});
+
 test('keys are listed, shown, disabled and enabled', async () => {
   const list = linesOf((await place.ok(['keys', 'list', '-s', 'admin.json', '--json'])).stdout);
-  expect(list).toMatchObject([{ tenant: 'north', aliases: ['files'], newest_version: 2 }]);
+  expect(list).toMatchObject([{ tenant: 'north', aliases: ['files'], newest_version: 2 }, { aliases: ['other'] }]);
   await place.ok(['keys', 'disable', 'alias:files', '-s', 'admin.json']);
   const refused = await place.bulla(['decrypt', '-s', 'alice.json', '-c', 'id=1', 'online.bulla', '-o', '-']);
   expect([refused.exitCode, refused.stderr]).toEqual([8, expect.stringContaining('ERR_KEY_DISABLED')]);
@@ -219,10 +288,30 @@ test('wrong pins, addresses, tokens and configurations, each in words', async ()
     [configure('none.json', { key }), 7, '"token"'],
     [configure('empty.json', { token: {}, key }), 7, '"token" in empty.json has none of'],
     [configure('more.json', { token, colour: 'red' }), 7, '"colour"'],
+    [configure('typo.json', { token: { ...token, exchnage: true }, key }), 7, 'unknown member "exchnage" in "token"'],
+    [configure('scope.json', { token: { ...token, scope: 'x' }, key }), 7, 'unknown member "scope" in "token"'],
+    [configure('two.json', { token: { ...token, command: ['true'] }, key }), 7, 'has both command and developmentUser'],
+    [configure('swap.json', { token: { ...token, exchange: true }, key }), 7, 'has exchange, which goes with command'],
+    [configure('yes.json', { token: { command: ['true'], exchange: 'yes' }, key }), 7, 'is not true or false'],
+    [configure('list.json', { token: [token], key }), 7, 'does not say where tokens come from'],
+    [configure('tls.json', { token, key, tls: { cert: 'x' } }), 7, 'unknown member "cert" in "tls"'],
+    [configure('context.json', { token, key, keyContext: 'north' }), 7, 'must have objects'],
+    [
+      configure('said.json', { token: { command: ['sh', '-c', 'echo hush; echo why >&2; exit 3'] }, key }),
+      8,
+      'why\nbulla: ',
+    ],
+    [configure('killed.json', { token: { command: ['sh', '-c', 'kill $$'] }, key }), 8, 'it was ended by SIGTERM'],
+    [configure('long.json', { token: { command: ['yes'] }, key }), 8, 'it printed more than 65536 bytes'],
     [configure('nokey.json', { token }), 2, '--service-key'],
     [configure('name.json', { token, key: 'files' }), 7, 'name.json: keyId must be the id of a key'],
     [configure('ca.json', { token, key, tls: { ca: 'none.pem' } }), 7, 'No such file or folder'],
-    [configure('command.json', { token: { command: ['false'] }, key }), 8, 'no access token: the command false failed'],
+    [
+      configure('command.json', { token: { command: ['false'] }, key }),
+      8,
+      'no access token: the command false failed: exit code 1',
+    ],
+    [configure('nothere.json', { token: { command: ['no-such-program'] }, key }), 8, 'no-such-program failed: spawn'],
     [
       configure('words.json', { token: { command: 'print-token' }, key }),
       7,
@@ -253,12 +342,19 @@ test('wrong pins, addresses, tokens and configurations, each in words', async ()
   expect(place.names()).not.toContain('never.bulla');
   const usage: [args: string[], says: RegExp][] = [
     [['keys', 'list'], /^bulla: Say which key service with --key-service .*\n.*bulla keys --help/],
-    [['keys'], /^bulla: Say what to do: list, create, show, /],
+    [['keys'], /^bulla: Say what bulla keys shall do: list, create, show, /],
     [['keys', 'melt', '-s', 'admin.json'], /^bulla: There is no action "melt": the actions are list, create, /],
     [['keys', 'show', '-s', 'admin.json'], /^bulla: bulla keys show takes a key, and nothing else/],
     [['keys', 'list', 'x', '-s', 'admin.json'], /^bulla: bulla keys list takes no name/],
     [['keys', 'alias', 'x', '-s', 'admin.json'], /^bulla: bulla keys alias takes a name and a key/],
     [['encrypt', '--offline', '-r', 'x', 'plan'], /--offline goes with --key-service/],
+    [
+      ['keys', 'create', '--key-version', '3', '-s', 'admin.json'],
+      /^bulla: --key-version is for bulla keys disable, .*, not for bulla keys create/,
+    ],
+    [['keys', 'list', '--alias', 'x', '-s', 'admin.json'], /^bulla: --alias is for bulla keys create, not for /],
+    [['keys', 'rotate', 'alias:files', '--max-age-days', '9', '-s', 'admin.json'], /^bulla: --max-age-days is for /],
+    [['keys', 'show', 'alias:files', '--days', '7', '-s', 'admin.json'], /^bulla: --days is for /],
   ];
   for (const [args, says] of usage) {
     expect(await place.bulla(args)).toMatchObject({ exitCode: 2, stderr: expect.stringMatching(says) });

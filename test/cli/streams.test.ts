@@ -94,6 +94,85 @@ describe('outputs that are no files are written to, and stay what they are', () 
   });
 });
 
+describe('standard streams that are closed', () => {
+  test.each([
+    ['encrypt', 'encrypt -r $ALICE a -o -'],
+    ['encrypt, from a pipe', 'encrypt -r $ALICE < a'],
+    ['decrypt', 'decrypt -k alice.key a.bulla -o -'],
+    ['rewrap', 'rewrap -k alice.key -r $ALICE a.bulla -o -'],
+    ['keygen', 'keygen -o -'],
+    ['an envelope', 'encrypt -r $ALICE a -o body --detached -'],
+  ])('standard output: %s', async (_, args) => {
+    const { exitCode, stderr } = await shell(`bulla ${args} >&-`);
+    expect([exitCode, stderr]).toEqual([7, expect.stringContaining('Standard output is closed (EBADF)')]);
+    expect(place.names()).not.toContain('body');
+    if (args !== 'keygen -o -') expect((await shell(`bulla ${args} -q > /dev/null; rm -f body`)).exitCode).toBe(0);
+  });
+
+  test.each(['encrypt -f -r $ALICE -o closed', 'inspect', 'decrypt -k alice.key -o closed'])(
+    'standard input: %s',
+    async (args) => {
+      const { exitCode, stderr } = await shell(`bulla ${args} <&-`);
+      expect([exitCode, stderr]).toEqual([7, expect.stringContaining('Standard input is closed (EBADF)')]);
+      expect(place.names()).not.toContain('closed');
+    },
+  );
+
+  test('what a user throws away or gives as nothing is no closed stream', async () => {
+    expect((await shell('bulla keygen -q -o - > /dev/null')).exitCode).toBe(0);
+    expect((await shell('bulla encrypt -q -r $ALICE -o empty < /dev/null')).exitCode).toBe(0);
+    expect((await shell('bulla encrypt -q -f -r $ALICE a >&- 2>&- <&-')).exitCode).toBe(0);
+    const ignored = spawn(process.execPath, [main, 'keygen', '-f', '-o', 'ignored.key'], {
+      cwd: place.folder,
+      stdio: 'ignore',
+    });
+    expect((await outcomeOf(ignored)).exitCode).toBe(0);
+  });
+});
+
+describe('--detached', () => {
+  test.each([
+    ['-', ''],
+    ['/dev/stdout', ''],
+    ['/dev/fd/4', '4>&1'],
+    ['>(cat)', ' | cat'],
+  ])('%s is written to', async (envelope, more) => {
+    const { exitCode, stdout } = await shell(`bulla encrypt -q -f -r $ALICE a -o body --detached ${envelope} ${more}`);
+    expect([exitCode, place.names().includes('-')]).toEqual([0, false]);
+    place.write('envelope', stdout);
+    const opened = await shell('bulla decrypt -k alice.key --detached - body -o - < envelope');
+    expect([opened.exitCode, opened.stdout.equals(place.read('a'))]).toEqual([0, true]);
+  });
+
+  test('the body may go to a device, and the envelope to nowhere', async () => {
+    expect((await shell('bulla encrypt -q -f -r $ALICE a -o /dev/null --detached envelope')).exitCode).toBe(0);
+    expect((await shell('bulla encrypt -q -f -r $ALICE a -o body --detached /dev/null')).exitCode).toBe(0);
+  });
+
+  test('no body appears where its envelope could not be written', async () => {
+    const { exitCode } = await shell('bulla encrypt -q -r $ALICE a -o alone --detached - > /dev/full');
+    expect([exitCode, place.names().includes('alone')]).toEqual([7, false]);
+  });
+
+  test.each([
+    ['both to standard output', 'encrypt -r $ALICE a -o - --detached -'],
+    ['with --json', 'encrypt -r $ALICE a -o b --json --detached -'],
+    ['body and envelope from standard input', 'decrypt -k alice.key --detached - -'],
+  ])('%s is refused', async (_, args) => expect((await shell(`bulla ${args} < a`)).exitCode).toBe(2));
+
+  test('what is wrong with an envelope is told by its name', async () => {
+    await shell('bulla encrypt -q -f -r $ALICE a -o body --detached envelope');
+    for (const [name, says] of [
+      ['body', 'The input is a detached body, not a envelope (ERR_NOT_A_MESSAGE)'],
+      ['a.bulla', 'The input is a whole message (ERR_NOT_A_MESSAGE)'],
+      ['a', 'The input is not a bulla message (ERR_NOT_A_MESSAGE)'],
+    ]) {
+      const { exitCode, stderr } = await shell(`bulla decrypt -k alice.key --detached ${name} body -o -`);
+      expect([exitCode, stderr]).toEqual([3, expect.stringContaining(`bulla: --detached ${name}: ${says}`)]);
+    }
+  });
+});
+
 test('--passphrase-fd 0 takes the first line, and what follows is the data', async () => {
   const data = 'line 1\nline 2\n'.repeat(3);
   await place.ok(['encrypt', '--passphrase-fd', '0', '-o', 'lines.bulla'], { stdin: `orbit\n${data}` });

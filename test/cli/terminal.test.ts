@@ -86,6 +86,20 @@ test('a progress bar on a terminal, and silence in a pipe or when asked', async 
   expect((await place.ok(['encrypt', '-f', '-r', alice, 'large'])).stderr).toBe('large.bulla: 300 MB encrypted\n');
 });
 
+test('no progress bar is drawn into a result that the same terminal shows', async () => {
+  const alice = await place.key('alice.key');
+  place.write('large', randomBytes(20_000_000));
+  for (const output of ['-', '/dev/tty', '/dev/stdout']) {
+    const { exitCode, shown } = await onTerminal(['encrypt', '-t', '-r', alice, '-o', output, 'large']);
+    expect([output, exitCode, /^bulla1\.[\w-]+\s/.test(shown), shown.includes('\x1b')]).toEqual([
+      output,
+      0,
+      true,
+      false,
+    ]);
+  }
+});
+
 test('bytes go to a terminal only if it is named, text always', async () => {
   const alice = await place.key('alice.key');
   await place.ok(['encrypt', '-r', alice, '-c', 'id=1', 'a']);
