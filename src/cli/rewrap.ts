@@ -31,7 +31,7 @@ import { type Job, outputOptions, pipe, planJobs } from './plan.ts';
 import { commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { say } from './standard-streams.ts';
 import { textEncoder } from './text-form.ts';
-import { joined, ownText, words } from './words.ts';
+import { type Words, words } from './words.ts';
 
 /** What both actions use. */
 const sharedOptions: readonly Option[] = [
@@ -131,9 +131,14 @@ async function plan(args: Arguments): Promise<Job[]> {
   const inPlace = args.has('in-place');
   if (inPlace && (args.files.length === 0 || args.files.includes(pipe))) throw new UsageError('--in-place takes files');
   return planJobs(args, (input) => {
-    if (inPlace || args.has('dry-run') || args.get('output-folder') !== undefined) return input;
+    if (args.has('dry-run') || saysWhere(args)) return input;
     throw new UsageError('Say where to write with --in-place, --output or --output-folder');
   });
+}
+
+/** Only a dry run need not say where the result goes. */
+function saysWhere(args: Arguments): boolean {
+  return args.has('in-place') || args.given('output') || args.given('output-folder');
 }
 
 /**
@@ -164,7 +169,7 @@ async function rewrapOne(
   newest: Newest | undefined,
 ): Promise<Result> {
   const overwrite = args.has('in-place') || args.has('force');
-  if (args.has('dry-run')) await assertWritable(job.output, overwrite);
+  if (args.has('dry-run') && saysWhere(args)) await assertWritable(job.output, overwrite);
   const input = await openMessage(job.input, 'rewrap takes the messages in folders with --in-place --recursive');
   // Looked at before the message is read: a newer one that takes its place meanwhile is not overwritten.
   const lastLook = args.has('in-place') ? await lastLookAt(job.input) : undefined;
@@ -178,10 +183,10 @@ async function rewrapOne(
     const asText = args.has('text') || (args.has('in-place') && isText);
     if (args.has('dry-run') && !isDone) {
       await rewrap(beginning, options);
-      return unchanged(job.input, 'would be re-wrapped');
+      return unchanged(words`${shownPath(job.input)}: would be re-wrapped`);
     }
     if (isDone && (args.has('dry-run') || (args.has('in-place') && asText === isText))) {
-      return unchanged(job.input, 'under the newest version already');
+      return unchanged(words`${shownPath(job.input)}: under the newest version already`);
     }
     if (!isDone && !asText && input.path !== undefined && (await isRegularOutput(job.output))) {
       const written = await rewrapFile(input.path, job.output, { ...options, overwrite, onProgress: bar.update });
@@ -191,7 +196,8 @@ async function rewrapOne(
     const message = prepend([isDone ? beginning : await rewrap(beginning, options)], rest);
     const form = asText ? message.pipeThrough(textEncoder()) : message;
     const { notKept } = await writeOutput(form, job.output, { overwrite }, lastLook);
-    const result = isDone ? unchanged(job.output, 'under the newest version already, copied') : rewrapped(job.output);
+    const copied = words`${shownPath(job.output)}: under the newest version already, copied`;
+    const result = isDone ? unchanged(copied) : rewrapped(job.output);
     return { ...result, notKept };
   } finally {
     if (!rest.locked) await rest.cancel();
@@ -202,8 +208,8 @@ function rewrapped(path: PlainPath): Result {
   return { words: words`${shownPath(path)}: re-wrapped`, rewrapped: true };
 }
 
-function unchanged(path: PlainPath, why: string): Result {
-  return { words: joined([words`${shownPath(path)}`, ownText(why)], ': '), rewrapped: false };
+function unchanged(said: Words): Result {
+  return { words: said, rewrapped: false };
 }
 
 async function lastLookAt(path: PlainPath) {
