@@ -6,6 +6,7 @@ import { engineOf, type FieldEncryption } from './encryption.ts';
 import { encryptedClientClass, type PgClientClass } from './postgres/client.ts';
 import { dataKeyTables, tableSql } from './postgres/ddl.ts';
 import { runWithTenant, Seam } from './postgres/seam.ts';
+import { isName } from './row-values.ts';
 
 export { type DataKeyPool, postgresDataKeyStore } from './postgres/data-key-store.ts';
 
@@ -71,9 +72,9 @@ export function encryptedPool<Pool extends PgPool, Of extends Fields>(
   return pool;
 }
 
-/** Runs a function for a tenant: its statements, and those of what it calls, seal, open and search that tenant's cells. */
+/** Runs a function for a tenant, of 1 to 256 bytes: its statements, and those of what it calls, seal, open and search that tenant's cells. */
 export function withTenant<Result>(tenant: string, work: () => Result): Result {
-  assert(typeof tenant === 'string' && tenant !== '', 'tenant', 'a string of 1 to 256 bytes');
+  assert(typeof tenant === 'string' && isName(tenant), 'tenant', 'a string of 1 to 256 bytes');
   return runWithTenant(tenant, work);
 }
 

@@ -27,6 +27,8 @@ async function outcomeOf(client: pg.PoolClient, { text, values }: Generated): Pr
   try {
     const { rows, rowCount, command, fields } = await client.query(text, [...values]);
     const types = fields.map(({ name, dataTypeID }) => `${name} ${dataTypeID}`);
+    // Without ORDER BY the server may give rows in any order.
+    if (!text.includes('order by')) rows.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
     return { seen: { rows, rowCount, command, types, after: await everything(client as never) } };
   } catch (error) {
     return { code: (error as { code?: unknown }).code ?? String(error) };

@@ -144,6 +144,7 @@ export class Queries {
     const inside = node[kind] ?? {};
     if (kind === 'RangeVar') relations.push(this.relation(inside, ctes));
     else if (kind === 'JoinExpr') {
+      const before = relations.length;
       const isInner = inner && inside['jointype'] === 'JOIN_INNER';
       this.from(
         inside['larg'] as Node,
@@ -159,6 +160,10 @@ export class Queries {
       if (shared !== undefined || (inside['isNatural'] === true && fields.length > 0)) {
         throw refusal('a join compares an encrypted column by its name', 'Join by columns that are not encrypted');
       }
+      // The alias of a join hides the names of its relations, and may rename their columns.
+      const isNamed = inside['alias'] !== undefined || inside['join_using_alias'] !== undefined;
+      if (isNamed && relations.slice(before).some(hasFields))
+        throw refusal('a join has an alias, and an encrypted column in it', 'Give the aliases to its tables');
       joined.push({ node: inside['quals'], inner: isInner });
     } else if (kind === 'RangeSubselect') {
       const around: Scope = { relations: [...relations], outer, ctes };
@@ -172,7 +177,7 @@ export class Queries {
   relation(inside: Inside, ctes: Ctes): Relation {
     const { alias = String(inside['relname']), columns: renamed } = aliasOf(inside);
     const cte = inside['schemaname'] === undefined ? ctes.get(String(inside['relname'])) : undefined;
-    if (cte !== undefined) return { alias, table: undefined, columns: cte };
+    if (cte !== undefined) return { alias, table: undefined, columns: renamedColumns(cte, renamed) };
     const table = this.names.find(inside);
     if (table === 'ambiguous')
       throw refusal(`several schemas have an encrypted table ${inside['relname']}`, 'Write the schema as well');
@@ -282,6 +287,11 @@ export class Queries {
 
 /** What a relation's columns are called, by the names that its alias gives them. */
 function named(outputs: readonly Output[], renamed: readonly string[]): ReadonlyMap<string, Origin> {
-  if (renamed.length > 0) assertNone(outputs, 'columns of a subquery are renamed where it is used');
-  return new Map(outputs.map(({ name, origin }) => [name, origin]));
+  return renamedColumns(new Map(outputs.map(({ name, origin }) => [name, origin])), renamed);
+}
+
+function renamedColumns(columns: ReadonlyMap<string, Origin>, renamed: readonly string[]): ReadonlyMap<string, Origin> {
+  const origins = [...columns.values()].map((origin) => ({ origin }));
+  if (renamed.length > 0) assertNone(origins, 'columns of a subquery are renamed where it is used');
+  return columns;
 }

@@ -39,7 +39,11 @@ export function analyseWrite(queries: Queries, node: Node, given: Ctes): Written
     queries.condition(inside['whereClause'], scope, undefined);
   }
   const returning = asKind({ ReturningClause: inside['returningClause'] as Inside }, 'ReturningClause');
-  const targets = list(returning?.['exprs'] ?? inside['returningList']).map((target) => queries.target(target, scope));
+  // PostgreSQL 18: the row before and after, which have one key.
+  const { table, columns } = relation;
+  const versions = ['old', 'new'].map((alias) => ({ alias, table, columns }));
+  const seen: Scope = { ...scope, relations: [...relations, ...versions] };
+  const targets = list(returning?.['exprs'] ?? inside['returningList']).map((target) => queries.target(target, seen));
   return { scope, targets, outputs: queries.outputsOf(targets, scope), groups: [] };
 }
 
