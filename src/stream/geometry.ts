@@ -44,9 +44,9 @@ export function sealedOffset(index: number, segmentSize: number): number {
   return index * (segmentSize + tagLength);
 }
 
-/** Throws `ERR_LIMIT_EXCEEDED` when a message may not have a segment of this index (§6.7). */
-export function assertIndex(index: number, segmentSize: number): void {
-  if (index >= maxSegments || index * segmentSize > maxPlaintextLength) throw tooLong();
+/** Throws `ERR_LIMIT_EXCEEDED` when a message may not have a segment of this index with so many bytes of plaintext (§6.7). */
+export function assertSegment(index: number, segmentSize: number, length: number): void {
+  if (index >= maxSegments || index * segmentSize + length > maxPlaintextLength) throw tooLong();
 }
 
 function tooLong(): MessageFormatError {

@@ -6,7 +6,7 @@ import type { AeadKey } from '../crypto/keys.ts';
 import { DecryptionError } from '../errors.ts';
 import type { Awaitable, Bytes } from '../types.ts';
 import { Chunker } from './chunker.ts';
-import { assertIndex } from './geometry.ts';
+import { assertSegment } from './geometry.ts';
 import { InFlight } from './in-flight.ts';
 import type { PipeOutput, SegmentPipe, SegmentWorkers } from './pipe.ts';
 import { openSegment, sealSegment } from './segments.ts';
@@ -22,7 +22,7 @@ export function sealingPipe(
 ): SegmentPipe {
   if (workers !== undefined) return workers.pipe({ direction: 'seal', key, segmentSize }, output);
   return segmentPipe(segmentSize, output, (index, piece) => {
-    assertIndex(index, segmentSize);
+    assertSegment(index, segmentSize, piece.byteLength);
     return sealSegment(key, index, piece);
   });
 }
@@ -38,7 +38,7 @@ export function openingPipe(
   return segmentPipe(segmentSize + tagLength, output, (index, piece) => {
     // §6.3, §6.5: without a last segment of its own, the body is cut.
     if (piece.byteLength < tagLength) throw new DecryptionError();
-    assertIndex(index, segmentSize);
+    assertSegment(index, segmentSize, piece.byteLength - tagLength);
     return openSegment(key, index, piece);
   });
 }

@@ -2,7 +2,7 @@
 
 import { tagLength } from '../crypto/aes-gcm.ts';
 import { DecryptionError, WorkerError } from '../errors.ts';
-import { assertIndex } from '../stream/geometry.ts';
+import { assertSegment } from '../stream/geometry.ts';
 import { InFlight } from '../stream/in-flight.ts';
 import type { PipeOutput, PipeWork, SegmentPipe } from '../stream/pipe.ts';
 import type { Bytes } from '../types.ts';
@@ -57,7 +57,8 @@ export function batchPipe(
   const send = (isLast: boolean) => {
     const buffer = current?.buffer ?? nothing;
     const batch: SegmentBatch = { direction, key, first, pieceLength, isLast, buffer, length: filled };
-    assertIndex(first + segmentsOf(batch) - 1, segmentSize);
+    const full = segmentsOf(batch) - 1;
+    assertSegment(first + full, segmentSize, filled - full * pieceLength - (direction === 'open' ? tagLength : 0));
     first += perBatch;
     current = undefined;
     filled = 0;

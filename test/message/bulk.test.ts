@@ -87,6 +87,47 @@ describe('by a clock of the test', () => {
     expect(report.stoppedBy).toMatchObject({ code: 'ERR_THROTTLED' });
   });
 
+  describe('a run that is stopped', () => {
+    /** Three items: the first one is done, the others take so many milliseconds, whatever they are told. */
+    function stopped(duration: number) {
+      const controller = new AbortController();
+      const told: unknown[] = [];
+      const run = forAll(itemsOf(3), { signal: controller.signal }, async ({ id }, signal) => {
+        signal.addEventListener('abort', () => told.push(signal.reason));
+        if (id !== '00000') await new Promise((resolve) => setTimeout(resolve, duration));
+        return true;
+      });
+      let ended = false;
+      void run.then(() => {
+        ended = true;
+      });
+      const stop = async () => {
+        await vi.advanceTimersByTimeAsync(0);
+        controller.abort(new Error('enough'));
+        await vi.advanceTimersByTimeAsync(9_999);
+      };
+      return { run, stop, told, hasEnded: () => ended };
+    }
+    const outcome = { complete: false, failed: 0, stoppedBy: { message: 'enough' } };
+
+    test('waits for what was begun, which is told, and counts it', async () => {
+      const { run, stop, told } = stopped(9_998);
+      await stop();
+      expect(await run).toMatchObject({ ...outcome, done: 3, resumeToken: '00002' });
+      expect(told).toHaveLength(3);
+      expect(vi.getTimerCount()).toBe(0);
+    });
+
+    test.each([10_001, 1e9])('gives up what takes longer than 10 s, here %i ms, to be done again', async (duration) => {
+      const { run, stop, hasEnded } = stopped(duration);
+      await stop();
+      expect(hasEnded()).toBe(false);
+      await vi.advanceTimersByTimeAsync(1);
+      expect(hasEnded()).toBe(true);
+      expect(await run).toMatchObject({ ...outcome, done: 1, resumeToken: '00000' });
+    });
+  });
+
   test('an abort ends the waiting for the rate at once', async () => {
     const controller = new AbortController();
     const run = forAll(itemsOf(100), { perSecond: 1, signal: controller.signal }, done);

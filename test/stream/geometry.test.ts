@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { assertIndex, geometryOfBody, geometryOfPlaintext, sealedOffset } from '../../src/stream/geometry.ts';
+import { assertSegment, geometryOfBody, geometryOfPlaintext, sealedOffset } from '../../src/stream/geometry.ts';
 import { boundarySizes, s } from '../support/data.ts';
+
+const limit = expect.objectContaining({ code: 'ERR_LIMIT_EXCEEDED' });
 
 describe('geometry', () => {
   test.each([
@@ -36,14 +38,22 @@ describe('geometry', () => {
   });
 
   test('§6.7 stops at the limits', () => {
-    const limit = expect.objectContaining({ code: 'ERR_LIMIT_EXCEEDED' });
     expect(geometryOfPlaintext((2 ** 32 - 1) * s - 1, s).count).toBe(2 ** 32 - 1);
     expect(() => geometryOfPlaintext((2 ** 32 - 1) * s, s)).toThrow(limit);
     expect(geometryOfPlaintext(2 ** 46, 2 ** 22).plaintextLength).toBe(2 ** 46);
     expect(() => geometryOfPlaintext(2 ** 46 + 1, 2 ** 22)).toThrow(limit);
     expect(() => geometryOfBody(2 ** 46 + 2 ** 30, 2 ** 22)).toThrow(limit);
-    expect(() => assertIndex(2 ** 32 - 2, s)).not.toThrow();
-    expect(() => assertIndex(2 ** 32 - 1, s)).toThrow(limit);
-    expect(() => assertIndex(2 ** 24 + 1, 2 ** 22)).toThrow(limit);
+    expect(() => assertSegment(2 ** 32 - 2, s, s - 1)).not.toThrow();
+    expect(() => assertSegment(2 ** 32 - 1, s, 0)).toThrow(limit);
+  });
+
+  test('§6.7 the segment behind 2^46 bytes is empty', () => {
+    const size = 2 ** 22;
+    const behind = 2 ** 24;
+    // A full one before it, and the last one of the longest plaintext.
+    expect(() => assertSegment(behind - 1, size, size)).not.toThrow();
+    expect(() => assertSegment(behind, size, 0)).not.toThrow();
+    for (const length of [1, size - 1, size]) expect(() => assertSegment(behind, size, length)).toThrow(limit);
+    expect(() => assertSegment(behind + 1, size, 0)).toThrow(limit);
   });
 });
