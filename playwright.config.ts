@@ -16,7 +16,9 @@ export default defineConfig({
   projects: (['chromium', 'firefox'] as const).map((browserName) => ({
     name: browserName,
     // Playwright sets no colour scheme in a Firefox that is not its own.
-    ...(browserName === 'firefox' && { grepInvert: /looks: desktop-dark|GiB take no more memory/ }),
+    ...(browserName === 'firefox' && {
+      grepInvert: /looks: desktop-dark|GiB take no more memory|that has just started/,
+    }),
     use: { browserName, launchOptions: browsers[browserName], trace: 'off' },
   })),
 });

@@ -216,6 +216,31 @@ test.describe('what fails says why, and leaves nothing to save', () => {
     await app.save(job);
   });
 
+  test('a name cannot reorder or hide what is shown: neither that of a file nor one of a context', async ({
+    app,
+    scratch,
+  }) => {
+    const file = join(scratch, 'evil\u202egnp.exe');
+    await bulla(
+      'encrypt',
+      await randomFile(scratch, 'notes.bin', 10),
+      '-r',
+      await app.publicKey(),
+      '-o',
+      file,
+      '--context',
+      'a\u202eb=1',
+    );
+    const job = await app.choose(file);
+    await expectFailure(app, job, /needs values for “a\[U\+202E\]b”/);
+    await expect(job.locator('bdi.name')).toHaveText('evil[U+202E]gnp.exe');
+    await expect(job.getByRole('button', { name: 'Try evil[U+202E]gnp.exe again' })).toBeVisible();
+    expect(await app.page.content()).not.toContain('\u202e');
+    await app.page.getByLabel('Context value 1').fill('1');
+    await job.getByRole('button', { name: /^Try .* again$/ }).click();
+    await expect(job.getByText('Save evil[U+202E]gnp.exe.decrypted')).toBeVisible();
+  });
+
   test('names that are missing or given twice in the form', async ({ app, scratch }) => {
     const file = await randomFile(scratch, 'notes.bin', 10);
     await app.addContext('', 'lost');

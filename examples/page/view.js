@@ -1,5 +1,6 @@
 // What the page shows: a line for each file, with its progress and its result, and announcements for those who do not see them.
 
+import { displayName } from './bulla.min.js';
 import { sizeWords } from './words.js';
 
 const jobs = document.getElementById('jobs');
@@ -32,9 +33,10 @@ export class JobView {
   #url;
 
   constructor(name) {
-    this.#name = name;
+    // Names come from elsewhere: they must not reorder, hide or imitate what stands around them.
+    this.#name = displayName(name);
     const head = element('div', { className: 'head' });
-    head.append(element('strong', { className: 'name', textContent: name }), this.#state);
+    head.append(element('bdi', { className: 'name', textContent: this.#name }), this.#state);
     this.#item.append(head, this.#progress, this.#detail, this.#actions);
     jobs.prepend(this.#item);
   }
@@ -64,9 +66,10 @@ export class JobView {
     this.#end('done', words, sizeWords(blob.size));
     this.#url = URL.createObjectURL(blob);
     const save = element('a', { className: 'button primary', href: this.#url, download: saveAs });
-    save.textContent = `Save ${saveAs}`;
+    const shown = displayName(saveAs);
+    save.textContent = `Save ${shown}`;
     this.#show(save, this.#removal(onRemove));
-    announce(`${this.#name}: ${words}. ${saveAs} is ready to be saved.`);
+    announce(`${this.#name}: ${words}. ${shown} is ready to be saved.`);
   }
 
   /** It did not work, and why. */

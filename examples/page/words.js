@@ -1,6 +1,6 @@
 // Errors in words, by their codes, and sizes.
 
-import { isBullaError } from './bulla.min.js';
+import { displayName, isBullaError } from './bulla.min.js';
 
 /** What somebody should read who pasted a wrong public key, and where it stands. */
 export function keyWords(text, line) {
@@ -21,7 +21,7 @@ export function errorWords(error, used) {
   if (error instanceof DOMException && ['NotReadableError', 'NotFoundError'].includes(error.name)) {
     return 'The file could not be read: it is a folder, or it was moved or changed since you chose it.';
   }
-  return `It did not work: ${error instanceof Error ? error.message : String(error)}`;
+  return `It did not work: ${displayName(error instanceof Error ? error.message : String(error))}`;
 }
 
 function bullaWords(error, used) {
@@ -73,7 +73,7 @@ function contextWords({ missing, unexpected }) {
 }
 
 function list(names) {
-  return names.map((name) => `“${name}”`).join(', ');
+  return names.map((name) => `“${displayName(name)}”`).join(', ');
 }
 
 function cryptoWords() {
