@@ -119,7 +119,7 @@ export class App {
   }
 
   get passphrase(): Locator {
-    return this.page.getByRole('textbox', { name: 'Whoever knows a passphrase' });
+    return this.page.getByRole('textbox', { name: 'Anyone who knows a passphrase' });
   }
 
   async publicKey(): Promise<string> {

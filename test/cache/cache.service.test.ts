@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { cachingKeyring, createDataKeyCache, type DataKeyCacheOptions } from '../../src/cache.ts';
 import { decrypt, encrypt, inspect, rewrap } from '../../src/index.ts';
 import { serviceKeyring } from '../../src/keyrings/service.ts';
-import { developmentToken, keyManagement } from '../../src/service.ts';
+import { encodeBase64url } from '../../src/lib/base64url.ts';
+import { developmentToken, generateProofKey, type KeyServiceClient, keyManagement } from '../../src/service.ts';
 import { codeOf } from '../support/data.ts';
 import { clientOf, keyContext, newKey, recorder, through } from '../support/service-client.ts';
 
@@ -148,6 +149,54 @@ describe('whose data keys', () => {
     const again = keyringOf('alice@north');
     await encrypt('y', { keyring: again.keyring });
     expect(again.calls('generate') + alice.calls('generate')).toBeLessThanOrEqual(2);
+  });
+
+  describe('a token that nobody signed, with claims of somebody whom the cache has served', () => {
+    const decode = (part = '') =>
+      Uint8Array.from(atob(part.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
+    /** A token of the service's own issuer, and one with the same claims and a key or a signature of the forger's. */
+    async function forge(part: 'claims' | 'signature', token: string): Promise<string> {
+      const [header = '', claims = '', signature = ''] = token.split('.');
+      if (part === 'signature')
+        return `${header}.${claims}.${encodeBase64url(decode(signature).map((byte, i) => (i < 9 ? byte ^ 1 : byte)))}`;
+      const said = JSON.parse(new TextDecoder().decode(decode(claims))) as { exp: number };
+      const longer = { ...said, exp: said.exp + 3_600 };
+      return `${header}.${encodeBase64url(new TextEncoder().encode(JSON.stringify(longer)))}.${signature}`;
+    }
+
+    test.each(['signature', 'claims'] as const)(
+      'a forged %s, not expired: the service is asked, and refuses',
+      async (part) => {
+        const cache = createDataKeyCache({ pollInterval: 0 });
+        let token = '';
+        const dpop = await generateProofKey('ES256');
+        const asAlice = clientOf('alice@north', {
+          dpop,
+          tokenSource: async (request) => {
+            token = await developmentToken('alice@north')(request);
+            return token;
+          },
+        });
+        const ring = (client: KeyServiceClient) => cachingKeyring(serviceKeyring({ client, keyId, keyContext }), cache);
+        const alice = ring(asAlice);
+        const message = await encrypt('of alice', { keyring: alice });
+        await decrypt(message, { keyring: alice });
+
+        // The forger even has the proof key of alice, so that the token alone is wrong.
+        const { onEvent, calls } = recorder();
+        const forged = await forge(part, token);
+        expect(forged).not.toBe(token);
+        const forger = ring(clientOf('alice@north', { dpop, token: forged, onEvent }));
+        expect(await codeOf(decrypt(message, { keyring: forger }))).toBe('ERR_TOKEN_REFUSED');
+        expect(await codeOf(encrypt('as alice', { keyring: forger }))).toBe('ERR_TOKEN_REFUSED');
+        expect(calls('unwrap') + calls('generate')).toBeGreaterThanOrEqual(2);
+
+        // And what she had is still hers.
+        const { hits } = cache.counters;
+        expect(new TextDecoder().decode((await decrypt(message, { keyring: alice })).plaintext)).toBe('of alice');
+        expect(cache.counters.hits).toBe(hits + 1);
+      },
+    );
   });
 
   test('another user of the same client gets no entry of the one before', async () => {
