@@ -1,13 +1,24 @@
 #!/usr/bin/env node
-// The entry of the command: plain JavaScript that any Node can parse, so that one that is too old can be told.
+// The entry of the command: plain JavaScript that any runtime can parse, so that an unsuitable one can be told.
 
-const [major = 0] = process.versions.node.split('.').map(Number);
+const { versions } = process;
+const { registerHooks } = await import('node:module');
+const [major = 0] = versions.node.split('.').map(Number);
+const other = ['bun', 'deno'].find((name) => versions[name] !== undefined);
+const runtime = other === undefined ? `Node ${versions.node}` : `${other} ${versions[other]}`;
 
 if (major < 24) {
-  process.stderr.write(`bulla-key-service needs Node 24 or newer; this is Node ${process.versions.node}\n`);
+  process.stderr.write(`bulla-key-service needs Node 24 or newer; this is ${runtime}\n`);
+  process.exitCode = 1;
+} else if (registerHooks === undefined) {
+  process.stderr.write(`bulla-key-service needs Node 24 or newer; ${runtime} has no registerHooks in node:module\n`);
   process.exitCode = 1;
 } else {
-  const { registerHooks } = await import('node:module');
+  if (other !== undefined) {
+    process.stderr.write(
+      `bulla-key-service is tested on Node alone; this is ${runtime}: keep no keys of value in it\n`,
+    );
+  }
   // The SDK that stands beside the service in a checkout is read from its sources, built or not.
   registerHooks({
     resolve: (specifier, context, next) => {

@@ -6,10 +6,9 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { createKeyServiceClient, developmentToken, keyManagement } from '../../src/service.ts';
 import { startService } from '../support/key-service.ts';
 import { type Setting, writePrograms } from './programs.ts';
-import { type Outcome, type Result, runIn } from './run.ts';
+import { createKey, type Outcome, type Result, runIn } from './run.ts';
 import { type Environment, environments, type Lacks, markdown, ruled } from './table.ts';
 import { compileEverywhere } from './types.ts';
 
@@ -34,9 +33,7 @@ const rows: Row[] = [];
 installTools();
 const { child, url, pin } = await startService(join(folder, 'service'));
 try {
-  const admin = createKeyServiceClient({ url, pin, tokenSource: developmentToken('admin@north') });
-  const { key_id: keyId } = await keyManagement(admin).create();
-  const setting = { project: installPackage(), service: { url, pin, keyId } };
+  const setting = { project: installPackage(), service: { url, pin, keyId: await createKey(url, pin) } };
   await writePrograms(setting);
   for (const environment of chosen) say(await rowOf(environment, setting));
   if (isChosen('TypeScript')) {

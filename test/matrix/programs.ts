@@ -42,6 +42,8 @@ export async function writePrograms({ project, service }: Setting): Promise<void
   );
   const node = (load: string) => `{ node: () => ${load}('bulla/node'), fs: () => ${load}('node:fs/promises') }`;
   write('import.mjs', "import { run } from './all.js';", `const results = await run(${node('import')});`, print);
+  const other = '{ service: JSON.parse(process.env.SERVICE) }';
+  write('service.mjs', "import { run } from './all.js';", `const results = await run(${other});`, print);
   write('timed.mjs', "import { run } from './all.js';", 'const results = await run({ isTimed: true });', print);
   const all = `${runs(`, ...${node('require')}`)}.then((results) => { ${print} });`;
   write('require.cjs', ...required('./suite.cjs'), all);

@@ -1,10 +1,13 @@
 // Runs the portable suite in one environment, in a throwaway project into which the packed package was installed.
 
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { build } from 'esbuild';
+import { createKeyServiceClient, developmentToken, keyManagement } from '../../src/service.ts';
+import { startService } from '../support/key-service.ts';
 import { bundle } from './bundlers.ts';
 import { inNext } from './next.ts';
 import { type BrowserName, inPageOf } from './pages.ts';
@@ -66,6 +69,8 @@ export async function runIn(environment: Environment, { project }: Setting): Pro
       return inVitest(environment, project);
     case 'workerd':
       return inWorkerd(version as string, flags, project);
+    case 'service':
+      return onService(nodeOf(version), project);
     case 'next':
       return inNext(environment, project);
     case 'page':
@@ -73,9 +78,33 @@ export async function runIn(environment: Environment, { project }: Setting): Pro
   }
 }
 
+/** The suite in this Node, on a development service in another. */
+async function onService(node: string, project: string): Promise<Outcome> {
+  const { child, url, pin } = await startService(join(project, 'service'), node);
+  try {
+    const service = JSON.stringify({ url, pin, keyId: await createKey(url, pin) });
+    const results = await printed(process.execPath, ['service.mjs'], project, { SERVICE: service });
+    return { version: (await run(node, ['--version'])).stdout.trim().slice(1), results };
+  } finally {
+    child.kill();
+    await once(child, 'exit');
+  }
+}
+
+/** Creates a key of the tenant north, and returns its id. */
+export async function createKey(url: string, pin: string): Promise<string> {
+  const admin = createKeyServiceClient({ url, pin, tokenSource: developmentToken('admin@north') });
+  return (await keyManagement(admin).create()).key_id;
+}
+
 /** The results that a program prints as its last line. */
-async function printed(program: string, args: string[], cwd: string): Promise<readonly Result[]> {
-  const { stdout } = await run(program, args, { cwd, maxBuffer: 2 ** 26 });
+async function printed(
+  program: string,
+  args: string[],
+  cwd: string,
+  env: Record<string, string> = {},
+): Promise<readonly Result[]> {
+  const { stdout } = await run(program, args, { cwd, maxBuffer: 2 ** 26, env: { ...process.env, ...env } });
   return JSON.parse(stdout.trim().split('\n').at(-1) as string);
 }
 

@@ -21,7 +21,8 @@ export interface Environment {
     | 'jest-esm'
     | 'vitest'
     | 'page'
-    | 'next';
+    | 'next'
+    | 'service';
   /** Which one of its kind: a package of test/runtimes/nodes, a browser, a compatibility date. */
   readonly version?: string;
   /** Default: esbuild. */
@@ -123,6 +124,7 @@ export const environments: readonly Environment[] = [
   { name: 'Jest, CommonJS, Node 24', kind: 'jest', version: 'node24', lacks },
   { name: 'Jest, ES modules, Node 20.18', kind: 'jest-esm', version: 'node20-18', lacks },
   { name: 'Jest, ES modules, Node 24', kind: 'jest-esm', version: 'node24', lacks },
+  { name: 'key service on Node 26', kind: 'service', version: 'node26', lacks },
   { name: 'Vitest', kind: 'vitest', lacks },
   { name: 'Vitest, jsdom', kind: 'vitest', version: 'jsdom', lacks },
   { name: 'Vitest, happy-dom', kind: 'vitest', version: 'happy-dom', lacks },

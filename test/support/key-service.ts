@@ -45,13 +45,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-/** Starts a development service on a free port. */
-export async function startService(folder: string): Promise<{ child: ChildProcess; url: string; pin: string }> {
-  const child = spawn(
-    process.execPath,
-    ['key-service/bin/bulla-key-service.js', 'dev', '--port', '0', '--data', folder],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+/** Starts a development service on a free port, by a Node. */
+export async function startService(
+  folder: string,
+  node = process.execPath,
+): Promise<{ child: ChildProcess; url: string; pin: string }> {
+  const child = spawn(node, ['key-service/bin/bulla-key-service.js', 'dev', '--port', '0', '--data', folder], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let text = '';
   for await (const chunk of child.stdout) {
     text += String(chunk);

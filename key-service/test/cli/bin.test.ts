@@ -15,6 +15,19 @@ it('refuses a Node before 24 with a clear message', () => {
   expect(stderr).toBe('bulla-key-service needs Node 24 or newer; this is Node 20.20.0\n');
 });
 
+it('refuses a runtime without module hooks, and warns where it is not tested', () => {
+  const entry = (preload: string) =>
+    spawnSync(process.execPath, ['--import', `data:text/javascript,${preload}`, bin, 'unknown'], { encoding: 'utf8' });
+  const hookless = entry(
+    'import m,{syncBuiltinESMExports}from"node:module";process.versions.bun="1.4.5";m.registerHooks=undefined;syncBuiltinESMExports()',
+  );
+  expect(hookless.status).toBe(1);
+  expect(hookless.stderr).toBe(
+    'bulla-key-service needs Node 24 or newer; bun 1.4.5 has no registerHooks in node:module\n',
+  );
+  expect(entry('process.versions.deno="2.9.6"').stderr).toContain('is tested on Node alone; this is deno 2.9.6');
+});
+
 it('is JavaScript that old parsers read', () => {
   expect(readFileSync(bin, 'utf8')).not.toMatch(/^import /m);
   expect(execFileSync(process.execPath, ['--check', bin], { encoding: 'utf8' })).toBe('');
