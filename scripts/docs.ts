@@ -1,5 +1,5 @@
-// Compiles every TypeScript block of the documentation, and runs those that are marked `ts run`, or, against a development key service, `ts run service`,
-// and checks that the rows of every table have as many cells as its header: `npm run test:docs`.
+// Compiles every TypeScript block of the documentation against the built package, in each way to resolve modules, and
+// runs those that are marked `ts run`, or, against a development key service, `ts run service`; checks that the rows of every table have as many cells as its header: `npm run test:docs`.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,15 +19,16 @@ for (const page of pages) {
   for (const [i, [, mark, code]] of [...text.matchAll(/^```ts(.*)\n([\s\S]*?)^```$/gm)].entries()) {
     const name = `${page.replaceAll(/[/.]/g, '-')}-${i + 1}.ts`;
     writeFileSync(join(folder, name), `${code}\nexport {};\n`);
+    writeFileSync(join(folder, name.replace(/ts$/, 'cts')), inFunction(code ?? ''));
     if (/^ run\b/.test(mark ?? '')) toRun.push({ name, withService: mark === ' run service' });
     count++;
   }
 }
 if (broken.length > 0) throw new Error(`rows with more or fewer cells than their header:\n${broken.join('\n')}`);
 if (count < 4 || toRun.length === 0) throw new Error('the documentation has lost its code blocks');
-const settings = { extends: '../../tsconfig.json', compilerOptions: { noUnusedLocals: false }, include: ['*.ts'] };
-writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
-execFileSync('npx', ['--no-install', 'tsc', '-p', folder], { stdio: 'inherit' });
+compile('nodenext', '*.ts', { module: 'nodenext', moduleResolution: 'nodenext' });
+compile('bundler', '*.ts', { module: 'esnext', moduleResolution: 'bundler' });
+compile('node16, CommonJS', '*.cts', { module: 'node16', moduleResolution: 'node16', verbatimModuleSyntax: false });
 const service = await startService();
 try {
   for (const { name, withService } of toRun) {
@@ -42,7 +43,27 @@ try {
   await service.stop();
 }
 rmSync(folder, { recursive: true });
-console.log(`${count} code blocks compiled, ${toRun.length} run`);
+console.log(`${count} code blocks compiled in three ways, ${toRun.length} run`);
+
+/** Compiles as an application would: without the condition that leads to the sources. */
+function compile(name: string, files: string, options: Record<string, unknown>): void {
+  const compilerOptions = { noUnusedLocals: false, customConditions: [], ...options };
+  const settings = { extends: '../../tsconfig.json', compilerOptions, include: [files] };
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(settings));
+  console.log(`code blocks, ${name}`);
+  execFileSync('npx', ['--no-install', 'tsc', '-p', folder], { stdio: 'inherit' });
+}
+
+/** A block as CommonJS, which has no `await` outside a function. Imports and declarations stay in front. */
+function inFunction(code: string): string {
+  const front: string[] = [];
+  const rest = code.replace(/^(?:import|declare) (?:.*;(?: \/\/.*)?|.*\n(?:[ \t].*\n|\n)*\S.*;)$/gm, (statement) => {
+    front.push(statement);
+    return '';
+  });
+  const body = rest.replace(/^export (default )?/gm, '');
+  return `${front.join('\n')}\nexport async function block() {\n${body}\n}\n`;
+}
 
 /** The rows of tables that have more or fewer cells than their header, with the numbers of their lines. GitHub drops what is too much, in silence. */
 function brokenRows(text: string): string[] {
