@@ -14,6 +14,7 @@ import type { Arguments, Option } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { assertNoTerminal, isRegularOutput, openMessage, readBeginning, writeOutput } from './files.ts';
 import { decryptionKeyring, keyOptions, serviceOptions } from './keys.ts';
+import { checkOutputs, isHopeless, noWork } from './outputs.ts';
 import { passphraseOptions } from './passphrases.ts';
 import { assertOtherFile, extension, outputOptions, pipe, planJobs, withoutExtension } from './plan.ts';
 import { commonOptions, type Result, runJobs, type Work } from './run.ts';
@@ -59,8 +60,10 @@ async function decryptFiles(args: Arguments): Promise<number> {
   }
   const context = args.pairs('context');
   const envelope = detached === undefined ? undefined : await readEnvelope(detached);
+  const checked = await checkOutputs(args, jobs);
+  if (isHopeless(args, checked)) return runJobs(args, checked, noWork);
   const keyring = await decryptionKeyring(args);
-  return runJobs(args, jobs, (work) => decryptOne(work, { keyring, context, envelope }, args));
+  return runJobs(args, checked, (work) => decryptOne(work, { keyring, context, envelope }, args));
 }
 
 type Options = Omit<Parameters<typeof decryptStream>[0], 'onProgress'>;

@@ -14,6 +14,7 @@ import type { Arguments, Option } from './arguments.ts';
 import { UsageError } from './failure.ts';
 import { assertNoTerminal, type Input, isRegularOutput, openInput, writeOutput, writeStream } from './files.ts';
 import { encryptionKeyring, offlineOption, recipientOptions, serviceOptions } from './keys.ts';
+import { checkOutputs, isHopeless, noWork } from './outputs.ts';
 import { passphraseOptions } from './passphrases.ts';
 import {
   assertFolder,
@@ -74,8 +75,10 @@ async function encryptFiles(args: Arguments): Promise<number> {
   if (detached !== undefined && jobs.length > 1) throw new UsageError('--detached takes one input');
   if (detached !== undefined) assertEnvelope(detached, jobs[0] as Job, args);
   const options = encryptionOptions(args);
+  const checked = await checkOutputs(args, jobs, detached);
+  if (isHopeless(args, checked)) return runJobs(args, checked, noWork);
   const keyring = await encryptionKeyring(args);
-  return runJobs(args, jobs, (work) => encryptOne(work, { ...options, keyring }, args));
+  return runJobs(args, checked, (work) => encryptOne(work, { ...options, keyring }, args));
 }
 
 /** Throws where the envelope has no place of its own. */

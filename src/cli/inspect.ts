@@ -8,7 +8,7 @@ import { openMessage, readBeginning } from './files.ts';
 import { pipe } from './plan.ts';
 import { commonOptions, type Result, runJobs, type Work } from './run.ts';
 import { standardOutput } from './standard-streams.ts';
-import { formatBytes } from './terminal.ts';
+import { formatBytes, shownTime } from './terminal.ts';
 import { joined, noWords, type Words, words } from './words.ts';
 
 /** Shows what messages say about themselves. */
@@ -43,7 +43,7 @@ async function inspectOne({ job }: Work, args: Arguments): Promise<Result> {
 function describeMessage(input: string, { header, suiteName, wrappedKeys, plaintextLength }: Inspection): Words {
   const lines: Line[] = [
     ['suite', words`${header.suite}, ${suiteName}`],
-    ['created', words`${header.created.toISOString()}`],
+    ['created', words`${shownTime(header.created)}`],
     ['plaintext', words`${plaintextLength === undefined ? 'of unknown length' : describeLength(plaintextLength)}`],
     ['segment size', words`${describeSegment(header.segmentSize)}`],
     ['data key', words`${header.keyUse === 'shared' ? 'shared with other messages' : 'of this message alone'}`],
@@ -72,5 +72,7 @@ function describeKey({ method, keyId, version, serviceId, keyContext }: Inspecti
   const service = serviceId === '' ? noWords : words` at ${serviceId}`;
   // A key that has no versions, such as a key pair, says 0.
   const ofVersion = version === 0 ? [] : [words`version ${version}`];
-  return joined([words`${method} ${keyId}${service}`, ...ofVersion, ...pairs], ', ');
+  // A passphrase has no name of its own, unless it was given one.
+  const id = keyId === method ? noWords : words` ${keyId}`;
+  return joined([words`${method}${id}${service}`, ...ofVersion, ...pairs], ', ');
 }

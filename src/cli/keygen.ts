@@ -5,6 +5,7 @@ import { encodeUtf8 } from '../lib/utf8.ts';
 import { writeAtomically } from '../node/atomic-file.ts';
 import { writeFully } from '../node/file-io.ts';
 import { folderOf } from '../node/paths.ts';
+import { findTarget } from '../node/replaced-file.ts';
 import { removeTemporaries } from '../node/temporary-files.ts';
 import type { Command } from './actions.ts';
 import type { Arguments, Option } from './arguments.ts';
@@ -60,7 +61,11 @@ async function generate(args: Arguments): Promise<void> {
   if (path === undefined) throw new UsageError('Say where to write the private key with --output');
   if (path === pipe && args.has('json')) throw new UsageError('--json needs an --output that is a file');
   if (path === pipe) assertStandardOutput();
-  else assertFolder(folderOf(path));
+  else {
+    assertFolder(folderOf(path));
+    // Before anybody types a passphrase.
+    await findTarget(path, args.has('force'));
+  }
   const passphrase = await readPassphrase(args, 'passphrase', 'twice');
   const key = await generateEcdhKey({ extractable: true });
   const publicKey = exportEcdhPublicKey(key.publicKey);

@@ -26,6 +26,7 @@ import {
   rewrappingKeyring,
   serviceOptions,
 } from './keys.ts';
+import { checkOutputs, isHopeless, noWork } from './outputs.ts';
 import { newPassphraseOptions, passphraseOptions } from './passphrases.ts';
 import { type Job, outputOptions, pipe, planJobs } from './plan.ts';
 import { commonOptions, type Result, runJobs, type Work } from './run.ts';
@@ -81,7 +82,10 @@ as they are, and others are copied. So you can stop and run the command again.`,
 };
 
 async function rewrapFiles(args: Arguments): Promise<number> {
-  const jobs = await plan(args);
+  const planned = await plan(args);
+  const writesAnew = !args.has('in-place') && !args.has('dry-run');
+  const jobs = writesAnew ? await checkOutputs(args, planned) : planned;
+  if (isHopeless(args, jobs)) return runJobs(args, jobs, noWork);
   if (jobs.length === 0 && !args.has('json') && !args.has('quiet'))
     await say(words`bulla: no file in these folders ends in .bulla`);
   if (!args.has('text') && !args.has('dry-run')) assertNoTerminal(args, jobs);

@@ -7,6 +7,7 @@ import { exitCodes, UsageError } from './failure.ts';
 import { serviceOptions } from './keys.ts';
 import { commonOptions } from './run.ts';
 import { printJson, standardOutput } from './standard-streams.ts';
+import { shownTime } from './terminal.ts';
 import { joined, type Words, words } from './words.ts';
 
 /** The options of every action. */
@@ -183,5 +184,5 @@ function describeDeletion({ version, days, requested_by, requested, approved_by,
 }
 
 function dateOf(seconds: number): string {
-  return new Date(seconds * 1000).toISOString();
+  return shownTime(new Date(seconds * 1000));
 }

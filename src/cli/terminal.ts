@@ -27,16 +27,21 @@ export function progressBar(label: Words, silent: boolean, unit: 'bytes' | 'file
   if (silent || !standardError.isTerminal) return silentBar;
   const format = unit === 'bytes' ? formatBytes : (files: number) => `${Math.round(files)} files`;
   const draw = (text: Words) => void standardError.write(words`${clearLine}${text}`).catch(() => {});
-  const begun = performance.now();
-  let drawn = begun;
+  // What came before the first piece, such as a passphrase's key, is no part of the rate.
+  let begun: { readonly time: number; readonly done: number } | undefined;
+  let drawn = 0;
   let shown = false;
   return {
     update(done, total) {
       const now = performance.now();
+      if (begun === undefined) {
+        begun = { time: now, done };
+        drawn = now;
+      }
       if (now - drawn < redrawAfter) return;
       drawn = now;
       shown = true;
-      const rate = `${format((done / (now - begun)) * 1000)}/s`;
+      const rate = `${format(((done - begun.done) / (now - begun.time)) * 1000)}/s`;
       draw(words`${bar(done, total)} ${rate}  ${label}`.cut((process.stderr.columns || 80) - 1));
     },
     clear() {
@@ -62,6 +67,12 @@ export function formatBytes(bytes: number): string {
     unit++;
   }
   return `${unit === 0 || value >= 99.5 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** An instant for people, such as `2026-11-28 20:37:53 UTC`. */
+export function shownTime(time: Date): string {
+  if (Number.isNaN(time.getTime())) return 'at no date';
+  return time.toISOString().replace(/^(.*)T(.*)\..*$/, '$1 $2 UTC');
 }
 
 /** Asks on the terminal that controls the process, whatever standard input is, and shows nothing of the answer, which is bytes. */

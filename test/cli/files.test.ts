@@ -200,6 +200,7 @@ describe('context and metadata', () => {
     expect(text).toMatch(/plaintext +5 B/);
     expect(text).toMatch(/^ {2}segment size +256 KiB$/m);
     expect(text).toMatch(/^ {2}wrapped key +ecdh [\w-]+$/m);
+    expect(text).toMatch(/^ {2}created +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/m);
     expect((await place.ok(['inspect', '-q', 'a.bulla'])).stdout.toString()).toBe(text);
     const json = JSON.parse((await place.ok(['inspect', '--json', 'a.bulla'])).stdout.toString());
     expect(json).toMatchObject({
@@ -208,6 +209,9 @@ describe('context and metadata', () => {
       header: { contentType: 'text/plain', contextNames: ['id'], keyUse: 'single' },
       wrappedKeys: [{ method: 'ecdh' }],
     });
+    expect(new Date(json.header.created).toISOString()).toBe(json.header.created);
+    await place.ok(['encrypt', '--passphrase-fd', '3', 'a', '-o', 'b.bulla'], { fd3: 'orbit' });
+    expect((await place.ok(['inspect', 'b.bulla'])).stdout.toString()).toMatch(/^ {2}wrapped key +passphrase$/m);
     const piped = await place.ok(['inspect', '--json'], { stdin: place.read('a.bulla') });
     expect(JSON.parse(piped.stdout.toString()).header).toEqual(json.header);
   });

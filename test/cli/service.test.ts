@@ -255,12 +255,12 @@ test('a deletion says of what, by whom, when, and whether approval is missing', 
   await keys('rotate', 'admin.json');
   const asked = await keys('schedule-deletion', 'admin.json', '--key-version', '1', '--days', '7');
   expect(asked).toMatch(
-    /^ {2}deletion: version 1, asked for by \S+\|admin@north on \d{4}-\S+Z; destroyed 7 days after somebody else approves it$/m,
+    /^ {2}deletion: version 1, asked for by \S+\|admin@north on \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; destroyed 7 days after somebody else approves it$/m,
   );
   expect(await keys('show', 'admin.json')).toBe(asked);
   const approved = await keys('approve-deletion', 'approver.json', '--key-version', '1', '--days', '7');
   expect(approved).toMatch(
-    /^ {2}deletion: version 1, destroyed on \d{4}-\S+Z; asked for by \S+\|admin@north on \S+, approved by \S+\|approver@north$/m,
+    /^ {2}deletion: version 1, destroyed on \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC; asked for by \S+\|admin@north on \S+ \S+ UTC, approved by \S+\|approver@north$/m,
   );
   expect(await keys('cancel-deletion', 'admin.json')).not.toContain('deletion:');
   expect(await keys('schedule-deletion', 'admin.json', '--days', '7')).toContain(

@@ -100,6 +100,46 @@ test('no progress bar is drawn into a result that the same terminal shows', asyn
   }
 });
 
+test('what is done at once has no bar and no rate', async () => {
+  const answers: [string, string][] = [
+    ['Passphrase: ', 'orbit\r'],
+    ['Passphrase again: ', 'orbit\r'],
+  ];
+  const { exitCode, shown } = await onTerminal(['encrypt', '-p', 'a'], answers);
+  expect(exitCode).toBe(0);
+  expect(shown).not.toMatch(/\/s|#/);
+  expect(shown).toContain('a.bulla: 5 B encrypted');
+});
+
+test.each([
+  ['encrypt', ['encrypt', '-p', 'a'], 'a.bulla'],
+  ['encrypt --detached', ['encrypt', '-p', 'a', '--detached', 'envelope', '-o', 'body'], 'envelope'],
+  ['decrypt', ['decrypt', '-p', 'b.bulla'], 'b'],
+  ['rewrap', ['rewrap', '-p', '--new-passphrase', 'b.bulla', '-o', 'c'], 'c'],
+  ['keygen', ['keygen', '-p', '-o', 'alice.key'], 'alice.key'],
+])('%s says that a file exists before it asks for a passphrase', async (_, args, taken) => {
+  await place.ok(['encrypt', '--passphrase-fd', '3', 'a', '-o', 'b.bulla'], { fd3: 'orbit' });
+  place.write(taken, 'precious');
+  const { exitCode, shown } = await onTerminal(args);
+  expect(shown).toMatch(/EEXIST/);
+  expect(shown).not.toMatch(/passphrase/i);
+  expect(exitCode).toBe(7);
+  expect(place.text(taken)).toBe('precious');
+});
+
+test('one file that exists is one failure: the passphrase is asked for, for the others', async () => {
+  place.write('b', 'second');
+  place.write('a.bulla', 'precious');
+  const answers: [string, string][] = [
+    ['Passphrase: ', 'orbit\r'],
+    ['Passphrase again: ', 'orbit\r'],
+  ];
+  const { exitCode, shown } = await onTerminal(['encrypt', '-p', 'a', 'b'], answers);
+  expect(exitCode).toBe(7);
+  expect(shown).toContain('b.bulla: 6 B encrypted');
+  expect(place.text('a.bulla')).toBe('precious');
+});
+
 test('bytes go to a terminal only if it is named, text always', async () => {
   const alice = await place.key('alice.key');
   await place.ok(['encrypt', '-r', alice, '-c', 'id=1', 'a']);
