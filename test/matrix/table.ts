@@ -94,7 +94,6 @@ export const environments: readonly Environment[] = [
   { name: 'Next, route in the edge runtime', kind: 'next', version: 'edge', lacks },
   { name: 'Next with webpack, page', kind: 'next', version: 'chromium', flags: ['--webpack'] },
   { name: 'Next with webpack, route in Node', kind: 'next', version: 'nodejs', flags: ['--webpack'], lacks },
-  { name: 'Next with webpack, route in the edge runtime', kind: 'next', version: 'edge', flags: ['--webpack'], lacks },
   {
     name: 'Node 24, esbuild',
     kind: 'node-bundle',
