@@ -41,6 +41,12 @@ const keepsRatios = values.guard || values.record;
 const compares = keepsRatios || values.baseline !== undefined;
 const everything = compares ? [...inProcess, 'chromium'] : [...inProcess, 'files', 'import', 'service', 'chromium'];
 const sections = values.only?.split(',') ?? everything;
+if (values.guard && !existsSync(recordedFile)) {
+  console.error(
+    'There is nothing to compare with: bench/recorded.json is missing. Write it by --record on a quiet machine.',
+  );
+  process.exit(1);
+}
 const runs = Number(values.runs ?? (values.baseline !== undefined ? 5 : keepsRatios ? 3 : 1));
 
 for (const cwd of [here, join(here, 'aws-browser')]) {

@@ -58,7 +58,7 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
     async rejectDataKey(wrappedKey) {
       const forget = async () => {
         // Where it is not known who asks (there is no token), there is no entry that could be used either.
-        const scope = await scopeOf(keyring, {}).catch(() => undefined);
+        const scope = await (async () => keyring.cacheScope?.())().catch(() => undefined);
         if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
       };
       await Promise.all([forget(), keyring.rejectDataKey?.(wrappedKey)]);
@@ -76,7 +76,7 @@ async function generate({ keyring, cache }: Cached, options: KeyringOptions = {}
   const { plaintextLength, signal, random } = options;
   signal?.throwIfAborted();
   const tooLong = plaintextLength === undefined || plaintextLength > cache.settings.maxBytes;
-  const scope = tooLong ? undefined : await scopeOf(keyring, { signal });
+  const scope = tooLong ? undefined : await keyring.cacheScope?.({ signal });
   if (tooLong || scope === undefined) {
     cache.bypass('encrypt', scope?.keys?.[0]);
     return keyring.generateDataKey(options);
@@ -101,13 +101,15 @@ async function unwrap(
   signal?.throwIfAborted();
   const usable = wrappedKeys.filter(({ wrapping }) => wrapping.method !== 'unknown');
   if (usable.length === 0) return null;
-  const scope = await scopeOf(keyring, { signal });
+  const scope = await keyring.cacheScope?.({ signal });
   if (scope === undefined) {
     cache.bypass('decrypt', undefined);
     return keyring.unwrapDataKey(wrappedKeys, options);
   }
+  const byId = new Map<string, WrappedKey>();
+  for (const wrappedKey of usable) byId.set(decryptId(scope, wrappedKey), wrappedKey);
   // Sorted: where several are at hand, the order of an envelope, which anybody can change, decides nothing (docs/format.md §7.5).
-  const ids = usable.map((wrappedKey) => decryptId(scope, wrappedKey)).sort();
+  const ids = [...byId.keys()].sort();
   const fetch = fetching({ keyring, cache }, scope, async (shared) => {
     const unwrapped = await keyring.unwrapDataKey(usable, { signal: shared });
     if (unwrapped === null) throw noneIsMine;
@@ -116,11 +118,9 @@ async function unwrap(
   });
   const wanted = { ids, flight: ids.join(), bytes: 0, news: scope.news ?? [], fetch };
   try {
-    const entry = await cache.use(wanted, signal);
-    const id = decryptId(scope, entry.parts.wrappedKeys[0] as WrappedKey);
+    const { id, dataKey } = (await cache.use(wanted, signal)).parts;
     // The element of the array that was given, also where another message brought it.
-    const wrappedKey = usable.find((each) => decryptId(scope, each) === id) as WrappedKey;
-    return { wrappedKey, dataKey: entry.parts.dataKey };
+    return { wrappedKey: byId.get(id) as WrappedKey, dataKey };
   } catch (error) {
     if (error === noneIsMine) return null;
     throw error;
@@ -129,29 +129,23 @@ async function unwrap(
 
 const noneIsMine = Symbol('the wrapped keys are for other keyrings');
 
-interface Fetched extends Pick<EntryParts, 'operation' | 'dataKey' | 'wrappedKeys'> {
-  readonly id: string;
-}
+type Fetched = Pick<EntryParts, 'id' | 'operation' | 'dataKey' | 'wrappedKeys'>;
 
 /** An entry of what is fetched, which is kept only where it was fetched for the same scope from beginning to end. */
 function fetching({ keyring, cache }: Cached, scope: CacheScope, fetch: (signal: AbortSignal) => Promise<Fetched>) {
   const { settings } = cache;
   return async (signal: AbortSignal) => {
     const begun = moment(settings.now);
-    const { id, ...fetched } = await fetch(signal);
-    const after = await scopeOf(keyring, { signal });
+    const fetched = await fetch(signal);
+    const after = await keyring.cacheScope?.({ signal });
     // A data key that was asked for with the token of another user, who has signed in since, is not given to those who wait either.
     if (after === undefined || (after.id !== scope.id && userOf(after) !== userOf(scope))) {
       throw new KeyServiceError('ERR_TOKEN_UNAVAILABLE', 'There is no access token: another user has signed in');
     }
     const watched = await watchedKeys(scope.news ?? [], fetched.wrappedKeys);
     const asked = scope.keys ?? [];
-    return { id, entry: new CacheEntry({ ...fetched, watched, asked, begun, keep: after.id === scope.id }, settings) };
+    return new CacheEntry({ ...fetched, watched, asked, begun, keep: after.id === scope.id }, settings);
   };
-}
-
-async function scopeOf(keyring: Keyring, options: KeyringOptions): Promise<CacheScope | undefined> {
-  return keyring.cacheScope?.(options);
 }
 
 function userOf({ id, user = id }: CacheScope): string {

@@ -41,8 +41,8 @@ export interface Wanted {
   readonly bytes: number;
   /** Who may tell of the keys, from now on. */
   readonly news: readonly KeyNews[];
-  /** Fetches it; the signal is aborted when nobody waits any more. Resolves to the entry and to the id that it is kept under. */
-  readonly fetch: (signal: AbortSignal) => Promise<{ readonly id: string; readonly entry: CacheEntry }>;
+  /** Fetches it; the signal is aborted when nobody waits any more. */
+  readonly fetch: (signal: AbortSignal) => Promise<CacheEntry>;
 }
 
 /** A fetch under way, with the uses that it has promised. */
@@ -166,9 +166,9 @@ export class DataKeyStore {
       // Also of what is told while the answer is on its way.
       const ends = wanted.news.map((news) => this.#watch.listen(news));
       try {
-        const { id, entry } = await wanted.fetch(shared);
+        const entry = await wanted.fetch(shared);
         entry.count(flight.messages, flight.bytes);
-        if (generation === this.#generation && entry.parts.keep) this.#keep(id, entry);
+        if (generation === this.#generation && entry.parts.keep) this.#keep(entry);
         return entry;
       } finally {
         if (this.#flights.get(flightId) === flight) this.#flights.delete(flightId);
@@ -201,7 +201,8 @@ export class DataKeyStore {
     return operation === 'encrypt' && watched.some((key) => key.wrappedKey.version < newest(key));
   }
 
-  #keep(id: string, entry: CacheEntry): void {
+  #keep(entry: CacheEntry): void {
+    const { id } = entry.parts;
     // Those who waited for it began before a rotation was known, or before it was used up, and may use it.
     const reason = this.#isRotatedOut(entry) ? 'rotated' : entry.expired();
     if (reason !== undefined) {

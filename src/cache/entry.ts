@@ -18,6 +18,8 @@ export interface WatchedKey {
 
 /** What an entry is made of. */
 export interface EntryParts {
+  /** What it is kept under, which names the scope that may use it. */
+  readonly id: string;
   readonly operation: 'encrypt' | 'decrypt';
   readonly dataKey: DataKey;
   /** The data key's wrapped forms, where it is for encrypting; else the one that it came from. */

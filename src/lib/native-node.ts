@@ -9,13 +9,14 @@ import {
   createSecretKey,
   type DecipherGCM,
   diffieHellman,
-  hkdfSync,
   KeyObject,
 } from 'node:crypto';
 import { setImmediate } from 'node:timers';
+import { MessageChannel } from 'node:worker_threads';
 import { DecryptionError } from '../errors.ts';
 import type { Awaitable, Bytes } from '../types.ts';
 import { concat } from './bytes.ts';
+import { hkdf, isOldNode } from './hkdf-node.ts';
 import type { NativeAead, NativeCrypto, NativeHmac, NativeSecret } from './native.ts';
 import { turnTaker } from './turns.ts';
 import { builtInCrypto } from './webcrypto-node.ts';
@@ -40,8 +41,8 @@ export const nodeCrypto: NativeCrypto = {
   isAead: (handle) => handle instanceof NodeAead,
   isHmac: (handle) => handle instanceof NodeHmac,
   sha384: (bytes) => own(createHash('sha384').update(bytes).digest()),
-  // Node 20 and 22 alone: see `agreeByNode`.
-  agree: Number.parseInt(process.versions.node, 10) < 23 ? agreeByNode : undefined,
+  // See `agreeByNode`.
+  agree: isOldNode ? agreeByNode : undefined,
 };
 
 /**
@@ -77,7 +78,7 @@ class NodeSecret implements NativeSecret {
   }
 
   deriveBytes(salt: Bytes, info: Bytes, length: number): Bytes {
-    return new Uint8Array(hkdfSync('sha384', this.#key, salt, info, length));
+    return hkdf(this.#key, salt, info, length);
   }
 
   deriveAead(salt: Bytes, info: Bytes, use: 'seal' | 'open' | 'unwrap'): NativeAead {
@@ -231,12 +232,15 @@ function checkTag(decipher: DecipherGCM): void {
 function through(cipher: CipherGCM | DecipherGCM, input: Bytes, target: Bytes, isSecret: boolean): Awaitable<void> {
   const { byteLength } = input;
   if (byteLength > syncLength) return throughInTurns(cipher, input, target, isSecret);
+  const used: Buffer[] = [];
   for (let at = 0; at < byteLength; at += pieceLength) {
     const piece = cipher.update(input.subarray(at, at + pieceLength));
     target.set(piece, at);
     if (isSecret) overwrite.call(piece, 0);
-    release(piece);
+    if (!release(piece)) used.push(piece);
   }
+  // A few do not matter, and each call takes as long as sealing 10 kB.
+  if (used.length > 1) releaseBySending(used);
   return takeTurns(undefined);
 }
 
@@ -255,10 +259,32 @@ function after(work: Awaitable<void>, end: () => void): Awaitable<void> {
   return work instanceof Promise ? work.then(end) : end();
 }
 
-/** Frees memory without waiting for the garbage collector, where Node can (from 21) and the bytes are all that is in it. */
-function release({ buffer, byteLength }: Buffer): void {
+/** Frees memory without waiting for the garbage collector, where Node can (from 21) and the bytes are all that is in it. Tells whether it did. */
+function release({ buffer, byteLength }: Buffer): boolean {
   const { transfer } = buffer as Growable;
-  if (transfer !== undefined && byteLength >= worthMoving && buffer.byteLength === byteLength) transfer.call(buffer, 0);
+  if (transfer === undefined || byteLength < worthMoving || buffer.byteLength !== byteLength) return false;
+  transfer.call(buffer, 0);
+  return true;
+}
+
+/** The same where Node cannot: what is transferred to a port that is closed is freed at once. Otherwise up to 32 MiB wait for the garbage collector. */
+function releaseBySending(pieces: readonly Buffer[]): void {
+  const whole = pieces.filter(
+    ({ buffer, byteLength }) => byteLength >= worthMoving && buffer.byteLength === byteLength,
+  );
+  nowhere ??= closedPort();
+  nowhere.postMessage(
+    undefined,
+    whole.map(({ buffer }) => buffer as ArrayBuffer),
+  );
+}
+
+let nowhere: MessagePort | undefined;
+
+function closedPort(): MessagePort {
+  const { port1 } = new MessageChannel();
+  port1.close();
+  return port1 as unknown as MessagePort;
 }
 
 /** The bytes of a `Buffer` as a plain `Uint8Array` in memory of its own. */

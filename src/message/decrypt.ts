@@ -1,7 +1,6 @@
 /** Decrypts a message that is in memory: all of it, or nothing. */
 
 import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
-import { copy } from '../lib/bytes.ts';
 import { takeOptions } from '../lib/options.ts';
 import { openAll, type TakenBody, takeBody } from '../stream/whole.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
@@ -49,7 +48,7 @@ export interface TakenMessage {
 /** A copy of a message of any form: what becomes of that afterwards does not reach it. Throws a {@link MessageFormatError} or a `TypeError`. */
 export function takeMessage(message: Message): TakenMessage {
   const parts = messageParts(message);
-  const envelope = decodeEnvelope(copy(parts.envelope));
+  const envelope = decodeEnvelope(parts.envelope);
   return { envelope, body: takeBody(parts.body, segmentSizeOf(envelope)) };
 }
 

@@ -17,6 +17,27 @@ function watchErasures(length: number): () => Uint8Array[] {
 }
 afterEach(() => void vi.restoreAllMocks());
 
+describe('one segment, around the length that is opened in one piece', () => {
+  test.each([0, 1, 65_535, 65_536, 65_537])('%i bytes open into memory of their own, or not at all', async (length) => {
+    const keyring = keyringOf();
+    const plaintext = pattern(length, 3);
+    const message = await encrypt(plaintext, { keyring });
+    const { plaintext: opened } = await decrypt(message, { keyring });
+    expect(opened).toEqual(plaintext);
+    expect(opened.buffer.byteLength).toBe(length);
+    const bodyLength = length + 16;
+    for (const wrong of [
+      flipBit(message, (message.byteLength - bodyLength) * 8),
+      flipBit(message, message.byteLength * 8 - 1),
+      message.subarray(0, -1),
+      message.subarray(0, message.byteLength - bodyLength + 15),
+      new Uint8Array([...message, 0]),
+    ]) {
+      expect(await codeOf(decrypt(wrong, { keyring }))).toBe('ERR_DECRYPTION_FAILED');
+    }
+  });
+});
+
 describe('a message is the same wherever its plaintext lay', () => {
   test.each(lengths)('%i bytes', async (length) => {
     const keyring = keyringOf();
