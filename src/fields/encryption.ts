@@ -207,11 +207,13 @@ export function createFieldEncryption<Of extends Fields>(options: FieldEncryptio
   const encryption = {
     async seal(table: string, rows: unknown, callOptions = {}) {
       const { tenant, signal } = takeOptions(callOptions, call);
-      return sealRows(engine, tableOf(table), takeRows(rows), tenant, signal);
+      const definition = tableOf(table);
+      return sealRows(engine, definition, takeRows(rows, definition), tenant, signal);
     },
     async open(table: string, rows: unknown, callOptions = {}) {
       const { tenant, foundBy, signal } = takeOptions(callOptions, openCall);
-      return openRows(engine, tableOf(table), takeRows(rows), tenant, foundBy, signal);
+      const definition = tableOf(table);
+      return openRows(engine, definition, takeRows(rows, definition), tenant, foundBy, signal);
     },
     index: async (path: string, value: unknown, callOptions = {}) => search(engine, tableOf, path, value, callOptions),
     shred: async (subject: unknown) => shred(engine, subject),

@@ -15,12 +15,25 @@ import { type FieldTags, isFound, searchedField } from './search.ts';
 /** A row by the names of its properties. */
 export type Row = Record<string, unknown>;
 
-/** Copies of rows, taken now. Throws a `TypeError` for what are no rows. */
-export function takeRows(rows: unknown): Row[] {
+/**
+ * Copies of rows, taken now. Throws a `TypeError` for what are no rows, and for a row that has a column of the table otherwise than as an enumerable property of its own, such as
+ * through an accessor of its class: the copy would lack it.
+ */
+export function takeRows(rows: unknown, { row: identity, tenant, subject, fields }: TableDefinition): Row[] {
+  const columns = [
+    ...identity.map(({ name }) => name),
+    ...[tenant, subject].flatMap((name) => name ?? []),
+    ...fields.keys(),
+  ];
   assert(Array.isArray(rows), 'rows', 'an array of objects');
   return rows.map((row: unknown, i) => {
     assert(typeof row === 'object' && row !== null && !Array.isArray(row), `rows[${i}]`, 'an object');
-    return { ...row };
+    const copied: Row = { ...row };
+    for (const name of columns) {
+      const isHidden = name in row && !Object.hasOwn(copied, name) && !(name in Object.prototype);
+      assert(!isHidden, `rows[${i}].${name}`, 'an enumerable property of the row itself, not of its class');
+    }
+    return copied;
   });
 }
 

@@ -178,13 +178,35 @@ function viewOf(bytes: Bytes): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** The text of a value that comes back from it as it is, or `undefined`. */
 function stringify(value: unknown): unknown {
   try {
-    return JSON.stringify(value);
+    return JSON.stringify(jsonCopy(value));
   } catch {
-    // A cycle, or a bigint in it.
+    // What JSON would change, a getter that throws, or a cycle.
     return undefined;
   }
+}
+
+/** A copy of JSON's own values, each read once. Members that are `undefined` are absent. Throws for what `JSON.stringify` would leave out or change. */
+function jsonCopy(value: unknown): unknown {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
+  if (Number.isFinite(value)) return value;
+  // A hole is `undefined`.
+  if (Array.isArray(value)) return Array.from(value, jsonCopy);
+  if (!isPlainObject(value)) throw new TypeError('not JSON');
+  const copied: Record<string, unknown> = Object.create(null);
+  for (const [name, member] of Object.entries(value)) {
+    if (member !== undefined) copied[name] = jsonCopy(member);
+  }
+  return copied;
+}
+
+/** Of another realm, too. */
+function isPlainObject(value: unknown): value is object {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 function parse(json: string): unknown {

@@ -264,13 +264,49 @@ describe('values', () => {
     ['bigint', [1, 2n ** 63n, -(2n ** 63n) - 1n, '1']],
     ['decimal', [1.5, '', '+1', '01', '1.', '.5', '-0', '-0.0', '1e3', ' 1', '1'.repeat(1_001), 'NaN']],
     ['date', [new Date(Number.NaN), 0, '2026-01-01']],
-    ['json', [() => 1, Symbol('x'), { a: 1n }]],
+    ['json', [() => 1, Symbol('x'), { a: 1n }, Number.NaN, { a: Number.POSITIVE_INFINITY }, { a() {} }, [undefined]]],
+    ['json', [new Array(1), new Map([['a', 1]]), new Set([1]), new Date(0), { a: new Date(0) }, /x/, new Error('x')]],
+    ['json', [new Uint8Array(2), Promise.resolve(1), new (class A {})(), { a: 1, toJSON: () => 2 }, cyclic()]],
   ] as const)('§3.2 what is no %s is refused, and not shown', async (column, values) => {
     for (const value of values) {
       const error = await failureOf(encryption.seal('all', [{ id: 1, [column]: value } as never]));
       expect(error).toMatchObject({ code: 'ERR_FIELD_VALUE', table: 'all', column, row: ['1'] });
     }
   });
+});
+
+function cyclic(): object {
+  const value: { self?: object } = {};
+  value.self = value;
+  return value;
+}
+
+const jsons = defineFields({ all: { row: 'id', columns: { json: encrypted.json() } } });
+
+test('json: members that are undefined are absent, and __proto__ is a name like another', async () => {
+  const encryption = encryptionOf(jsons, { tenant: 'north' });
+  const json = JSON.parse('{"__proto__":1,"b":[null]}');
+  const [opened] = await encryption.open(
+    'all',
+    await encryption.seal('all', [{ id: 1, json: { ...json, c: undefined } }]),
+  );
+  expect(JSON.stringify(opened?.json)).toBe('{"__proto__":1,"b":[null]}');
+});
+
+test('a row whose columns are not its own properties is refused, never sealed without them', async () => {
+  const encryption = encryptionOf(patients);
+  class Model {
+    readonly #row = alice;
+    get note() {
+      return this.#row.note;
+    }
+  }
+  const hidden = Object.defineProperty({ ...alice }, 'note', { value: 'pollen', enumerable: false });
+  for (const row of [new Model(), Object.assign(Object.create({ note: 'pollen' }), { id: 1 }), hidden]) {
+    for (const work of [encryption.seal('patient', [row]), encryption.open('patient', [row as never])]) {
+      await expect(work).rejects.toThrow(/^rows\[0\]\.note must be an enumerable property of the row itself/);
+    }
+  }
 });
 
 describe('reading plaintext', () => {
