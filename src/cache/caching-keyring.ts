@@ -2,6 +2,7 @@
 
 import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
 import { KeyServiceError } from '../errors.ts';
+import { answerOf, generatedBy, scopeOf } from '../keyrings/answers.ts';
 import { inFrontOf } from '../keyrings/forwarding.ts';
 import {
   assertKeyring,
@@ -83,7 +84,7 @@ async function generate({ keyring, cache }: Cached, options: KeyringOptions = {}
   }
   const id = `encrypt ${scope.id}`;
   const fetch = fetching({ keyring, cache }, scope, async (shared) => {
-    const { dataKey, wrappedKeys } = await keyring.generateDataKey({ signal: shared, random });
+    const { dataKey, wrappedKeys } = await generatedBy(keyring, { signal: shared, random });
     return { id, operation: 'encrypt', dataKey, wrappedKeys: wrappedKeys.map(encodedWrappedKey) };
   });
   const wanted = { ids: [id], flight: id, bytes: plaintextLength, news: scope.news ?? [], fetch };
@@ -111,7 +112,7 @@ async function unwrap(
   // Sorted: where several are at hand, the order of an envelope, which anybody can change, decides nothing (docs/format.md §7.5).
   const ids = [...byId.keys()].sort();
   const fetch = fetching({ keyring, cache }, scope, async (shared) => {
-    const unwrapped = await keyring.unwrapDataKey(usable, { signal: shared });
+    const unwrapped = await answerOf(keyring.unwrapDataKey(usable, { signal: shared }), shared);
     if (unwrapped === null) throw noneIsMine;
     const { wrappedKey, dataKey } = unwrapped;
     return { id: decryptId(scope, wrappedKey), operation: 'decrypt', dataKey, wrappedKeys: [wrappedKey] };

@@ -54,11 +54,14 @@ export function assertForm(bytes: Uint8Array, form: Form): void {
     throw new MessageFormatError('ERR_NOT_A_MESSAGE', actual === 'message' ? 'The input is a whole message' : hint);
   }
   if (bytes.byteLength === magicLength) throw truncated();
-  if (bytes[magicLength] !== version) {
-    throw new MessageFormatError(
-      'ERR_UNSUPPORTED_VERSION',
-      `The message has the unknown version ${bytes[magicLength]}`,
-    );
+  const found = bytes[magicLength];
+  if (found !== version) {
+    // 0x31 0x2e is "1."
+    const isText = found === 0x31 && bytes[bodyPreambleLength] === 0x2e;
+    const reason = isText
+      ? 'The bytes are a text form: give it as a string'
+      : `The message has the unknown version ${found}`;
+    throw new MessageFormatError('ERR_UNSUPPORTED_VERSION', reason);
   }
 }
 

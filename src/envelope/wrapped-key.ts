@@ -105,6 +105,8 @@ export function encodedWrappedKey(key: WrappedKey): WrappedKey {
 }
 
 function encode(key: WrappedKey): Bytes {
+  // Numbers of another kind would be cut to 32 bits.
+  if (key.version !== key.version >>> 0) throw malformed('wrapped key', 'must have a version of 0 to 2^32 - 1');
   const pairs = sortPairs(takeMap(key.keyContext, 'keyContext'), 'keyContext', maxKeyContextValueLength);
   const bytes = copy(
     WireWrappedKey.encode({

@@ -4,6 +4,7 @@ import { type CachingKeyring, cachingKeyring } from '../cache/caching-keyring.ts
 import type { DataKeyCache } from '../cache/data-key-cache.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { FieldError, isBullaError } from '../errors.ts';
+import { answerOf, generatedBy } from '../keyrings/answers.ts';
 import { assertKeyring, type DataKey, type Keyring } from '../keyrings/keyring.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import { bytesToKey, equalConstantTime } from '../lib/bytes.ts';
@@ -167,7 +168,7 @@ export class DataKeys {
     const created = Math.floor(timeOf(now));
     const keyring = await this.#keyringOf(tenant);
     // No length is said, so that no cache gives a data key that is shared with messages.
-    const { dataKey, wrappedKeys } = await keyring.generateDataKey({ signal, random });
+    const { dataKey, wrappedKeys } = await generatedBy(keyring, { signal, random });
     const wrapped = encodeWrapped(wrappedKeys, tenant);
     const columns = { tenant, subject, purpose, field, version, created };
     return { ...columns, id: await deriveFieldKeyId(dataKey, columns), state: 'active', wrapped };
@@ -180,7 +181,7 @@ export class DataKeys {
     if (wrapped === undefined) throw keyError('A data key has a wrapped key that must not stand there');
     known.wrapped = wrapped;
     const keyring = await this.#keyringOf(row.tenant);
-    const unwrapped = await keyring.unwrapDataKey(wrapped, { signal }).catch((error: unknown) => {
+    const unwrapped = await answerOf(keyring.unwrapDataKey(wrapped, { signal }), signal).catch((error: unknown) => {
       if (isBullaError(error) && error.code === 'ERR_DECRYPTION_FAILED') return null;
       throw error;
     });

@@ -2,6 +2,7 @@
 
 import { assert } from '../lib/assert.ts';
 import { takeOptions } from '../lib/options.ts';
+import { scopeOf } from './answers.ts';
 import { generateAndWrap } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
 import {
@@ -87,7 +88,7 @@ async function rewrapByAll(
 async function scopeOfAll(keyrings: readonly Keyring[], options: KeyringOptions): Promise<CacheScope | undefined> {
   const stated = await Promise.all(
     // Where one of them cannot say (there is no token), another one may still open the message: without the cache.
-    keyrings.map(async (keyring) => keyring.cacheScope?.(options)).map((scope) => scope.catch(() => undefined)),
+    keyrings.map((keyring) => scopeOf(keyring, options)).map((scope) => scope.catch(() => undefined)),
   );
   options.signal?.throwIfAborted();
   const scopes = stated.filter((scope) => scope !== undefined);

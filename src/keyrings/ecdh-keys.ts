@@ -23,7 +23,7 @@ import { takeJwk } from './jwk.ts';
 
 /** A recipient's public key. A plain object: it can be stored in IndexedDB and sent to a Worker as it is. */
 export interface EcdhPublicKey {
-  /** The RFC 7638 thumbprint of the key. */
+  /** The RFC 7638 thumbprint of the key. Another id only where the holder of the private key uses the same: nobody else finds the wrapped key. */
   readonly keyId: string;
   /** The uncompressed point, 97 bytes. */
   readonly point: Bytes;

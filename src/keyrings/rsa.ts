@@ -26,7 +26,7 @@ import {
 
 /** A recipient's RSA public key. A plain object that IndexedDB and Workers take. */
 export interface RsaPublicKey {
-  /** The RFC 7638 thumbprint of the key. */
+  /** The RFC 7638 thumbprint of the key. Another id only where the holder of the private key uses the same: nobody else finds the wrapped key. */
   readonly keyId: string;
   readonly publicKey: CryptoKey;
 }

@@ -86,6 +86,14 @@ export const takeText = (value: unknown, name: string): string => {
   return value as string;
 };
 
+/** A string that matches a pattern; `must` says what that is. */
+export function matching(pattern: RegExp, must: string): Reader<string> {
+  return (value, name) => {
+    assert(typeof value === 'string' && pattern.test(value), name, must);
+    return value;
+  };
+}
+
 /** `true` or `false`. */
 export const takeBoolean = (value: unknown, name: string): boolean => {
   assert(typeof value === 'boolean', name, 'a boolean');
@@ -114,6 +122,8 @@ export const takeJsonObject: Reader<Readonly<Record<string, unknown>>> = (value,
   recordOf(takeJson)(value, name);
 
 function takeJson(value: unknown, name: string): unknown {
+  // The name of a member is its path: a cycle ends here.
+  assert(name.length < 1_000, name.slice(0, 60), 'less deeply nested');
   if (Array.isArray(value)) return arrayOf(takeJson)(value, name);
   if (typeof value === 'object' && value !== null) return takeJsonObject(value, name);
   const isJson = value == null || Number.isFinite(value) || ['string', 'boolean'].includes(typeof value);

@@ -4,6 +4,7 @@ import type { AeadKey } from '../crypto/keys.ts';
 import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
 import { publicHeader } from '../envelope/header.ts';
 import { ContextMismatchError, DecryptionError, isBullaError, KeyError } from '../errors.ts';
+import { answerOf } from '../keyrings/answers.ts';
 import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
 import { equalConstantTime } from '../lib/bytes.ts';
 import { tell } from '../lib/callbacks.ts';
@@ -56,8 +57,7 @@ export async function continueDecryption(envelope: Envelope, options: TakenDecry
   const { keyring, context, signal } = options;
   signal?.throwIfAborted();
   const transcript = transcriptOf(envelope, context);
-  const unwrapped = await keyring.unwrapDataKey(envelope.keys, { signal });
-  signal?.throwIfAborted();
+  const unwrapped = await answerOf(keyring.unwrapDataKey(envelope.keys, { signal }), signal);
   if (unwrapped === null) throw noMatchingKey();
   const { messageKey, commitment } = await deriveMessageKeys(unwrapped.dataKey, transcript, 'open');
   if (!equalConstantTime(commitment, envelope.commitment)) {

@@ -6,6 +6,7 @@ import { defaultSuite } from '../crypto/suites.ts';
 import { encodeEnvelope } from '../envelope/envelope.ts';
 import { encodeHeader } from '../envelope/header.ts';
 import { KeyError } from '../errors.ts';
+import { generatedBy } from '../keyrings/answers.ts';
 import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
 import { assert } from '../lib/assert.ts';
 import { timeOf } from '../lib/callbacks.ts';
@@ -78,8 +79,7 @@ export async function beginEncryption(options: TakenEncryption, plaintextLength?
   const contextPairs = sortPairs(context, 'context', maxValueLength);
   const metadataPairs = sortPairs(metadata, 'metadata', maxValueLength);
 
-  const { dataKey, wrappedKeys, keyUse } = await keyring.generateDataKey({ signal, random, plaintextLength });
-  signal?.throwIfAborted();
+  const { dataKey, wrappedKeys, keyUse } = await generatedBy(keyring, { signal, random, plaintextLength });
   if (wrappedKeys.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring gave no wrapped key');
   const salt = await randomize(pooled(saltLength), random);
   const header = encodeHeader({

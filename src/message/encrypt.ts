@@ -88,10 +88,19 @@ export function bytesOf(data: unknown, name: string): Bytes {
   return typeof data === 'string' ? encodeUtf8(data, name) : asBytes(data, name);
 }
 
+const notDetachable = 'in memory that can be transferred';
+
 /** Bytes whose memory nobody else has from now on. */
 function transferred(data: unknown): Bytes {
   const { buffer, byteLength } = asBytes(data, 'data');
   // A part of a buffer is often one of a pool, such as that of `Buffer`, which others use.
   assert(byteLength === buffer.byteLength, 'data', 'all of its buffer');
-  return viewOf(structuredClone(buffer, { transfer: [buffer] }));
+  try {
+    const moved = structuredClone(buffer, { transfer: [buffer] });
+    // Memory of WebAssembly stays where it is; Node 20 copies it without a word.
+    assert(byteLength === 0 || buffer.byteLength === 0, 'data', notDetachable);
+    return viewOf(moved);
+  } catch {
+    throw new TypeError(`data must be ${notDetachable}`);
+  }
 }

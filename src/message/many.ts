@@ -1,6 +1,7 @@
 /** Arrays of small messages: one data key for all of them, and each wrapped key unwrapped once. */
 
 import { encodedWrappedKey, encodeWrappedKey } from '../envelope/wrapped-key.ts';
+import { generatedBy } from '../keyrings/answers.ts';
 import { inFrontOf } from '../keyrings/forwarding.ts';
 import type { DataKey, GeneratedDataKey, Keyring, KeyringOptions, Unwrapped } from '../keyrings/keyring.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
@@ -115,7 +116,7 @@ async function forEach<Item, Result>(
 function sharing(keyring: Keyring): Keyring {
   let current: { readonly key: Promise<GeneratedDataKey>; messages: number; bytes: number } | undefined;
   const generate = async (options: KeyringOptions): Promise<GeneratedDataKey> => {
-    const generated = await keyring.generateDataKey(options);
+    const generated = await generatedBy(keyring, options);
     return { ...generated, wrappedKeys: generated.wrappedKeys.map(encodedWrappedKey) };
   };
   return inFrontOf(keyring, {

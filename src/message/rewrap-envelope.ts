@@ -7,12 +7,14 @@ import { importSecret } from '../crypto/hkdf.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../envelope/envelope.ts';
 import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
 import { ContextMismatchError, DecryptionError, KeyError } from '../errors.ts';
+import { answerOf } from '../keyrings/answers.ts';
 import { useAndErase } from '../keyrings/data-key.ts';
 import { type DataKey, type Keyring, type Rewrapped, takeKeyring } from '../keyrings/keyring.ts';
 import { compareBytes, equalConstantTime, isBytes } from '../lib/bytes.ts';
 import { tell, yesOrNo } from '../lib/callbacks.ts';
 import { sameMap } from '../lib/maps.ts';
 import { func, optional, type ReadersOf, type Taken, takeBoolean, takeMap, takeSignal } from '../lib/options.ts';
+import { untilAborted } from '../lib/single-flight.ts';
 import { deriveCommitment, type Transcript } from '../schedule/message-keys.ts';
 import type { Bytes, Context, RandomSource } from '../types.ts';
 import { noMatchingKey, transcriptOf } from './begin-decryption.ts';
@@ -84,19 +86,19 @@ async function newWrappedKeys(envelope: Envelope, options: TakenRewrap): Promise
   if (to.rewrapDataKey !== undefined) {
     const verified = context !== undefined;
     if (verified) keys = [await verifiedKey(envelope, from, transcript, signal)];
-    let rewrapped = await to.rewrapDataKey(keys, from, { signal, verified });
+    let rewrapped = await untilAborted(to.rewrapDataKey(keys, from, { signal, verified }), signal);
     if (rewrapped !== null && !verified && !stays(rewrapped)) {
       keys = [await verifiedKey(envelope, from, transcript, signal)];
-      rewrapped = await to.rewrapDataKey(keys, from, { signal, verified: true });
+      rewrapped = await untilAborted(to.rewrapDataKey(keys, from, { signal, verified: true }), signal);
     }
     if (rewrapped === 'unverified') throw contextNeeded(envelope);
     if (rewrapped !== null) return checked(keys, rewrapped);
   }
-  const opened = await from.unwrapDataKeyBytes(keys, { signal });
+  const opened = await answerOf(from.unwrapDataKeyBytes(keys, { signal }), signal);
   if (opened === null) throw noMatchingKey();
   const wrappedKeys = await useAndErase(opened.dataKey, async (dataKey) => {
     if (transcript !== undefined) await assertCommitment(envelope, transcript, from, opened.wrappedKey, dataKey);
-    return to.wrapDataKey(dataKey, { signal, random });
+    return answerOf(to.wrapDataKey(dataKey, { signal, random }), signal);
   });
   const rewrapped = checked(keys, { wrappedKey: opened.wrappedKey, wrappedKeys });
   if (transcript === undefined && !stays(rewrapped)) throw contextNeeded(envelope);
@@ -117,7 +119,7 @@ async function verifiedKey(
   signal: AbortSignal | undefined,
 ): Promise<WrappedKey> {
   if (transcript === undefined) throw contextNeeded(envelope);
-  const opened = await from.unwrapDataKey(envelope.keys, { signal });
+  const opened = await answerOf(from.unwrapDataKey(envelope.keys, { signal }), signal);
   if (opened === null) throw noMatchingKey();
   await assertCommitment(envelope, transcript, from, opened.wrappedKey, opened.dataKey);
   return elementOf(envelope.keys, opened.wrappedKey);

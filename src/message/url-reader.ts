@@ -115,7 +115,8 @@ async function* request(
 function sizeIn({ status, headers }: Response, first: number, last: number): number | undefined {
   const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(headers.get('Content-Range') ?? '') ?? [];
   const [, start, end, size = 0] = range.map(Number);
-  return status === 206 && start === first && end === Math.min(last, size - 1) ? size : undefined;
+  const isRange = status === 206 && start === first && end === Math.min(last, size - 1);
+  return isRange && Number.isSafeInteger(size) ? size : undefined;
 }
 
 const codes: Readonly<Record<number, SourceErrorCode>> = {

@@ -12,7 +12,10 @@ import { isSameFile } from './replaced-file.ts';
 
 /** A file that is open for random access. */
 export interface FileSource extends Source {
-  /** Closes the file, unless it was given as a `FileHandle`, which stays its caller's. Reads that are under way finish first. */
+  /**
+   * Closes the file, unless it was given as a `FileHandle`, which stays its caller's. Reads of the source that have begun finish first; later ones reject with
+   * `ERR_SOURCE_UNREADABLE`. Reading from a message may take several of them: wait for its promise before you close its source.
+   */
   close(): Promise<void>;
 }
 
@@ -96,6 +99,8 @@ export class PinnedFile {
   /** Where it was opened by its path. */
   readonly #path: PlainPath | undefined;
   readonly #seen: Seen;
+  readonly #reads = new Set<Promise<unknown>>();
+  #closed = false;
 
   constructor(handle: FileHandle, path: PlainPath | undefined, seen: Seen) {
     this.#handle = handle;
@@ -106,9 +111,15 @@ export class PinnedFile {
 
   async read(offset: number, length: number, signal?: AbortSignal): Promise<Bytes> {
     signal?.throwIfAborted();
+    if (this.#closed) throw new SourceError('ERR_SOURCE_UNREADABLE', 'The source is closed');
     const bytes = new Uint8Array(length);
-    await this.readInto(bytes, offset);
-    await this.assertUnchanged();
+    const reading = this.readInto(bytes, offset).then(() => this.assertUnchanged());
+    this.#reads.add(reading);
+    try {
+      await reading;
+    } finally {
+      this.#reads.delete(reading);
+    }
     signal?.throwIfAborted();
     return bytes;
   }
@@ -145,7 +156,10 @@ export class PinnedFile {
     };
   }
 
+  /** Reads that have begun finish first. */
   async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.allSettled(this.#reads);
     if (this.#path !== undefined) await this.#handle.close();
   }
 }

@@ -35,7 +35,8 @@ export interface TlsFetch {
 }
 
 const readers = {
-  ca: optional((value, name) => (Array.isArray(value) ? arrayOf(takePem, 1) : takePem)(value, name)),
+  // Node believes its own authorities where it finds no certificate here.
+  ca: optional((value, name) => (Array.isArray(value) ? arrayOf(takeAuthorities, 1) : takeAuthorities)(value, name)),
   // No pins at all would be a mistake in building the list, and must not mean that any key will do.
   pins: optional(arrayOf(takePin, 1)),
   minVersion: optional(oneOf('TLSv1.2', 'TLSv1.3'), 'TLSv1.3'),
@@ -47,6 +48,14 @@ function takePem(value: unknown, name: string): string | Bytes {
   if (typeof value === 'string') return value;
   assert(isBytes(value), name, 'PEM, as text or bytes');
   return takeBytes(value, name);
+}
+
+function takeAuthorities(value: unknown, name: string): string | Bytes {
+  const pem = takePem(value, name);
+  const text = typeof pem === 'string' ? pem : Buffer.from(pem).toString('latin1');
+  const isPem = /-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----/.test(text);
+  assert(isPem, name, 'PEM with at least one certificate');
+  return pem;
 }
 
 function takePin(value: unknown, name: string): Buffer {

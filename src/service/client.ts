@@ -7,6 +7,7 @@ import { maxKeyContextValueLength } from '../lib/limits.ts';
 import {
   func,
   integer,
+  matching,
   nested,
   oneOf,
   optional,
@@ -114,12 +115,15 @@ export interface ServiceRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** The reader of an idempotency key (§7.2). */
+export const takeIdempotencyKey = matching(/^[\w-]{1,64}$/, '1 to 64 characters of A-Z a-z 0-9 - _');
+
 const requestReaders = {
   method: oneOf('GET', 'POST', 'PUT', 'DELETE'),
   path: takePath,
   body: optional(takeJsonObject),
-  ifMatch: optional(takeString),
-  idempotencyKey: optional(takeString),
+  ifMatch: optional(matching(/^[!-~]{1,128}$/, '1 to 128 characters of ASCII without spaces')),
+  idempotencyKey: optional(takeIdempotencyKey),
   ...callReaders,
 } satisfies ReadersOf<ServiceRequest>;
 const documentReaders = { fresh: optional(takeBoolean), ...callReaders } satisfies ReadersOf<KeyDocumentOptions>;
@@ -169,7 +173,11 @@ export function createKeyServiceClient(options: KeyServiceClientOptions): KeySer
     keyDocument: async (key, given = {}) => documents.get(takeKeyName(key, 'key'), takeOptions(given, documentReaders)),
     verifyKeyDocument: async (document) => documents.verify(takeSignedDocument(document, 'document')),
     onKeyChange: (listener) => changes.listen(func<KeyListener>()(listener, 'listener')),
-    request: async (request) => plainCall(connection, takeOptions(request, requestReaders, 'request')),
+    async request(request) {
+      const taken = takeOptions(request, requestReaders, 'request');
+      assert(taken.method !== 'GET' || taken.body === undefined, 'body', 'left out with GET');
+      return plainCall(connection, taken);
+    },
   };
 }
 
@@ -217,7 +225,9 @@ async function plainCall(
 
 function takePath(value: unknown, name: string): string {
   const path = takeString(value, name);
-  assert(/^\/v1\/[\w\-./:]+(\?[\w\-=&]*)?$/.test(path), name, 'a path from /v1/ on');
+  // A dot segment would be removed on the way, and no proof would fit.
+  const isPath = /^\/v1(\/(?!\.\.?(\/|\?|$))[\w\-.:]+)+(\?[\w\-=&]*)?$/.test(path);
+  assert(isPath, name, 'a path from /v1/ on');
   return path;
 }
 

@@ -1,9 +1,18 @@
 /** The control plane as functions: keys are created, rotated, disabled and deleted; `docs/key-service.md` §7. */
 
 import { assert } from '../lib/assert.ts';
-import { integer, nested, optional, type Reader, type ReadersOf, takeOptions, takeString } from '../lib/options.ts';
+import {
+  integer,
+  nested,
+  optional,
+  type Reader,
+  type ReadersOf,
+  takeOptions,
+  takeString,
+  takeText,
+} from '../lib/options.ts';
 import { integerField, type JsonObject } from './answer.ts';
-import { type CallOptions, callReaders, type KeyServiceClient } from './client.ts';
+import { type CallOptions, callReaders, type KeyServiceClient, takeIdempotencyKey } from './client.ts';
 
 /** States of a version (§5.2). */
 export type VersionState = 'active' | 'decrypt-only' | 'compromised' | 'disabled' | 'destroy-scheduled' | 'destroyed';
@@ -58,7 +67,7 @@ export interface CreateKeyOptions extends CallOptions {
   readonly alias?: string | undefined;
   readonly description?: string | undefined;
   readonly rotation?: RotationPolicy | undefined;
-  /** Default: a random one for this call, so that its own repetitions create one key. */
+  /** 1 to 64 characters of `A-Z a-z 0-9 - _`. Default: a random one for this call, so that its own repetitions create one key. */
   readonly idempotencyKey?: string | undefined;
 }
 
@@ -109,6 +118,10 @@ const takePolicy = nested({
   max_age_days: optional(orNull(integer(1, 3_650))),
   max_uses: optional(orNull(integer(1, 2 ** 40))),
 } satisfies ReadersOf<RotationPolicy>);
+const takeDeletion = nested({
+  version: orNull(integer(1, 2 ** 32 - 1)),
+  days: integer(1, 30),
+} satisfies ReadersOf<ApprovedDeletion>);
 const changeReaders = {
   ...callReaders,
   revision: optional(integer(0, Number.MAX_SAFE_INTEGER)),
@@ -118,7 +131,7 @@ const createReaders = {
   alias: optional(takeString),
   description: optional(takeString),
   rotation: optional(takePolicy),
-  idempotencyKey: optional(takeString),
+  idempotencyKey: optional(takeIdempotencyKey),
 } satisfies ReadersOf<CreateKeyOptions>;
 
 /** The control plane of a client's service. */
@@ -151,10 +164,12 @@ export function keyManagement(client: KeyServiceClient): KeyManagement {
       change(key, 'rotation-policy', takePolicy(policy, 'policy'), options),
     scheduleDeletion: (key, days, version, options) =>
       change(key, 'schedule-deletion', { days, ...of(version) }, options),
-    approveDeletion: (key, { version, days }, options) => change(key, 'approve-deletion', { version, days }, options),
+    approveDeletion: async (key, deletion, options) =>
+      change(key, 'approve-deletion', takeDeletion(deletion, 'deletion'), options),
     cancelDeletion: (key, options) => change(key, 'cancel-deletion', {}, options),
-    setAlias: (name, key, options) => ask('PUT', `/v1/aliases/${name}`, options, { key }),
-    deleteAlias: (name, options) => ask('DELETE', `/v1/aliases/${name}`, options),
+    setAlias: async (name, key, options) =>
+      ask('PUT', `/v1/aliases/${takeText(name, 'name')}`, options, { key: takeText(key, 'key') }),
+    deleteAlias: async (name, options) => ask('DELETE', `/v1/aliases/${takeText(name, 'name')}`, options),
   };
 }
 

@@ -127,7 +127,11 @@ export function takeToken(value: unknown, name: string): Token {
 /** A pair is copied, and a promise of one is waited for when the pair is needed. */
 function takeKeyPair(value: unknown, name: string): CryptoKeyPair | Promise<CryptoKeyPair> {
   assert(typeof value === 'object' && value !== null, name, 'a key pair or a promise of one');
-  if (typeof (value as Promise<CryptoKeyPair>).then === 'function') return value as Promise<CryptoKeyPair>;
+  if (typeof (value as Promise<CryptoKeyPair>).then === 'function') {
+    // A failure belongs to the calls that need the key. Before the first of them it is not unhandled.
+    (value as Promise<CryptoKeyPair>).then(undefined, () => {});
+    return value as Promise<CryptoKeyPair>;
+  }
   const { publicKey, privateKey } = value as CryptoKeyPair;
   assert(typeof publicKey === 'object' && typeof privateKey === 'object', name, 'a key pair or a promise of one');
   return { publicKey, privateKey };

@@ -27,7 +27,7 @@ export function geometryOfPlaintext(plaintextLength: number, segmentSize: number
 export function findGeometry(bodyLength: number, segmentSize: number): Geometry | undefined {
   const count = Math.floor(bodyLength / (segmentSize + tagLength)) + 1;
   const last = bodyLength - (count - 1) * (segmentSize + tagLength);
-  if (last < tagLength || count > maxSegments) return undefined;
+  if (count < 1 || last < tagLength || count > maxSegments) return undefined;
   return { segmentSize, count, plaintextLength: bodyLength - count * tagLength, bodyLength };
 }
 

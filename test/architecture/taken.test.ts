@@ -36,7 +36,7 @@ const bypasses = [
     'keyrings/any-of.ts',
     'scopeOfAll(keyrings, takeOptions(given, keyringReaders))',
     'scopeOfAll(keyrings, given)',
-    'anyOf.combined.cacheScope: keyring.cacheScope?.(options)',
+    'anyOf.combined.cacheScope: keyring.cacheScope(options)',
   ],
 ] as const;
 

@@ -36,6 +36,16 @@ describe('framing', () => {
     }
   });
 
+  test('§1.6 bytes of a text form are told apart from another version', () => {
+    for (const [text, form] of [
+      ['bulla1.AAAA', 'message'],
+      ['bulle1.AAAA', 'envelope'],
+    ] as const) {
+      expect(() => readPreamble(new TextEncoder().encode(text), form)).toThrow(/text form: give it as a string$/);
+    }
+    expect(() => readPreamble(new TextEncoder().encode('bulla12345'), 'message')).toThrow(/unknown version 49$/);
+  });
+
   test('§1.3 bounds the length before anything is allocated', () => {
     expect(readPreamble(preamble(0, 0x10, 0, 0), 'message')).toBe(1_048_576);
     for (const length of [

@@ -31,6 +31,9 @@ describe('inspect', () => {
     const beginning = message.slice(0, message.byteLength - s);
     expect(inspect(beginning, { messageLength: message.byteLength }).plaintextLength).toBe(2 * s);
     expect(inspect(message.slice(0, -1)).plaintextLength).toBeUndefined();
+    for (const messageLength of [0, 1, 16, 100]) {
+      expect(inspect(message, { messageLength }).plaintextLength).toBeUndefined();
+    }
     expect(() => inspect(message, { messageLength: -1 })).toThrow(/^messageLength must be/);
     expect(() => inspect(message, { size: 1 } as never)).toThrow(/^unknown option/);
   });

@@ -85,6 +85,7 @@ describe('transfer', () => {
     ['a part of a buffer', () => pattern(100).subarray(1)],
     ['the beginning of a buffer', () => pattern(100).subarray(0, 99)],
     ['a string', () => 'text'],
+    ['memory that stays where it is', () => new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer)],
   ])('refuses %s, which stays as it is', async (_, make) => {
     const data = make();
     const error = await rejection(encrypt(data as Bytes, { keyring: keyringOf(), transfer: true }));

@@ -214,6 +214,18 @@ describe('fileSource', () => {
     await source.close();
     expect(await codeOf(opened.read(0, 10))).toBe('ERR_SOURCE_UNREADABLE');
   });
+
+  test('reads that have begun finish before it is closed, and none begins afterwards', async () => {
+    const bytes = randomBytes(4_000_000);
+    writeFileSync(at('source'), bytes);
+    const source = await fileSource(at('source'));
+    const reads = [0, 1_000_000, 2_000_000, 3_000_000].map((offset) => source.read(offset, 1_000_000));
+    const closed = source.close();
+    const late = codeOf(source.read(0, 1));
+    expect(bytes.equals(Buffer.concat(await Promise.all(reads)))).toBe(true);
+    await closed;
+    expect(await late).toBe('ERR_SOURCE_UNREADABLE');
+  });
 });
 
 describe('rewrapFile', () => {

@@ -82,6 +82,13 @@ describe('whom it talks to', () => {
     }
   });
 
+  test('no authorities are not all of those that Node knows', () => {
+    for (const ca of ['', Buffer.alloc(0), 'nothing that could be a certificate', authority.key]) {
+      expect(() => tlsFetch({ ca })).toThrow(/^ca must be PEM with at least one certificate$/);
+      expect(() => tlsFetch({ ca: [authority.cert, ca] })).toThrow(/^ca\[1\] must be PEM/);
+    }
+  });
+
   test('not one of another authority, nor of none that Node knows', async () => {
     const requests: string[] = [];
     const url = await serve({}, requests);

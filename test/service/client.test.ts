@@ -461,3 +461,67 @@ describe('options', () => {
     expect(isBullaError(await rejection(client.connect({ signal: AbortSignal.abort() })))).toBe(false);
   });
 });
+
+describe('arguments that are the mistakes of their caller', () => {
+  const post = { method: 'POST', path: '/v1/keys', body: {} } as const;
+  const cyclic: Record<string, unknown> = {};
+  cyclic['self'] = cyclic;
+  test.each<[string, object]>([
+    ['body', { method: 'GET', path: '/v1/keys', body: {} }],
+    ['body', { ...post, body: cyclic }],
+    ['ifMatch', { ...post, ifMatch: 'a\r\nb' }],
+    ['ifMatch', { ...post, ifMatch: 'ä' }],
+    ['ifMatch', { ...post, ifMatch: '' }],
+    ['idempotencyKey', { ...post, idempotencyKey: 'import 7' }],
+    ['idempotencyKey', { ...post, idempotencyKey: 'ä' }],
+    ['idempotencyKey', { ...post, idempotencyKey: 'a'.repeat(65) }],
+    ['idempotencyKey', { ...post, idempotencyKey: '' }],
+    ...['/v1/./keys', '/v1/../keys', '/v1/keys/..', '/v1/keys/.?limit=1', '/v1//keys', '/v1/', '/v1/keys/', 'v1'].map(
+      (path): [string, object] => ['path', { method: 'GET', path }],
+    ),
+  ])('%s: nothing is sent for %o', async (name, request) => {
+    const { events, onEvent } = recorder();
+    const error = await rejection(clientOf('admin@north', { onEvent }).request(request as never));
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.message).toMatch(new RegExp(`^${name}`));
+    expect(events).toEqual([]);
+  });
+
+  test('of the control plane', async () => {
+    const { events, onEvent } = recorder();
+    const keys = keyManagement(clientOf('admin@north', { onEvent }));
+    const calls: readonly (readonly [RegExp, () => Promise<unknown>])[] = [
+      [/^name must be/, () => keys.setAlias('', keyId)],
+      [/^key must be/, () => keys.setAlias('orders', '')],
+      [/^name must be/, () => keys.deleteAlias('')],
+      [/^path must be/, () => keys.describe('')],
+      [/^path must be/, () => keys.describe('..')],
+      [/^deletion must be/, () => keys.approveDeletion(keyId, undefined as never)],
+      [/^deletion.days must be/, () => keys.approveDeletion(keyId, { version: null } as never)],
+      [/^idempotencyKey must be/, () => keys.create({ idempotencyKey: 'a b' })],
+    ];
+    for (const [message, call] of calls) {
+      const error = await rejection(call());
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toMatch(message);
+    }
+    expect(events).toEqual([]);
+  });
+
+  test('a proof key that could not be made is the failure of the calls that need it, not of the process', async () => {
+    const unhandled: unknown[] = [];
+    const listener = (event: { reason?: unknown }) => unhandled.push(event.reason ?? event);
+    const target = globalThis as unknown as EventTarget & { process?: NodeJS.Process };
+    if (target.process?.on) target.process.on('unhandledRejection', listener);
+    else target.addEventListener('unhandledrejection', listener as never);
+    const locked = new Error('the key store is locked');
+    const client = clientOf('alice@north', { dpop: Promise.reject(locked) });
+    // Rejections that nobody handles are reported with the end of a task.
+    await new Promise((resolve) => setTimeout(resolve));
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(await rejection(client.proofKeyThumbprint())).toBe(locked);
+    expect(unhandled).toEqual([]);
+    if (target.process?.off) target.process.off('unhandledRejection', listener);
+    else target.removeEventListener('unhandledrejection', listener as never);
+  });
+});

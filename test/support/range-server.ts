@@ -117,6 +117,14 @@ const faults: Record<string, (file: Stored, asked: Asked, argument: string) => b
     response.writeHead(200, cors(request)).end(bytes);
     return true;
   },
+  /** `total=9…`: says so many bytes instead of the size. */
+  total: (file, asked, total) => {
+    const headers = rangeHeaders(file, asked);
+    const range = (headers['Content-Range'] as string).replace(/\d+$/, total);
+    asked.response.writeHead(206, { ...headers, 'Content-Range': range });
+    asked.response.end(file.bytes.subarray(asked.first, asked.end));
+    return true;
+  },
   'wrong-range': (file, { response, ...asked }) => {
     const shifted = { ...asked, response, first: asked.first + 1, end: asked.end + 1 };
     response.writeHead(206, rangeHeaders(file, shifted)).end(file.bytes.subarray(asked.first, asked.end));
