@@ -10,8 +10,9 @@ export async function checkOutputs(args: Arguments, jobs: readonly Job[], also?:
   const check = async (job: Job): Promise<Job> => {
     if (job.failure !== undefined) return job;
     try {
-      if (also !== undefined && !isStandardOutput(also)) await findTarget(also, args.has('force'));
-      if (await isRegularOutput(job.output)) await findTarget(job.output, args.has('force'));
+      for (const path of also === undefined || isStandardOutput(also) ? [job.output] : [also, job.output]) {
+        if (await isRegularOutput(path)) await findTarget(path, args.has('force'));
+      }
       return job;
     } catch (failure) {
       return { ...job, failure };
