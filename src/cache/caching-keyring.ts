@@ -59,7 +59,7 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
     async rejectDataKey(wrappedKey) {
       const forget = async () => {
         // Where it is not known who asks (there is no token), there is no entry that could be used either.
-        const scope = await (async () => keyring.cacheScope?.())().catch(() => undefined);
+        const scope = await scopeOf(keyring, {}).catch(() => undefined);
         if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
       };
       await Promise.all([forget(), keyring.rejectDataKey?.(wrappedKey)]);
@@ -77,7 +77,7 @@ async function generate({ keyring, cache }: Cached, options: KeyringOptions = {}
   const { plaintextLength, signal, random } = options;
   signal?.throwIfAborted();
   const tooLong = plaintextLength === undefined || plaintextLength > cache.settings.maxBytes;
-  const scope = tooLong ? undefined : await keyring.cacheScope?.({ signal });
+  const scope = tooLong ? undefined : await scopeOf(keyring, { signal });
   if (tooLong || scope === undefined) {
     cache.bypass('encrypt', scope?.keys?.[0]);
     return keyring.generateDataKey(options);
@@ -102,7 +102,7 @@ async function unwrap(
   signal?.throwIfAborted();
   const usable = wrappedKeys.filter(({ wrapping }) => wrapping.method !== 'unknown');
   if (usable.length === 0) return null;
-  const scope = await keyring.cacheScope?.({ signal });
+  const scope = await scopeOf(keyring, { signal });
   if (scope === undefined) {
     cache.bypass('decrypt', undefined);
     return keyring.unwrapDataKey(wrappedKeys, options);
@@ -138,7 +138,7 @@ function fetching({ keyring, cache }: Cached, scope: CacheScope, fetch: (signal:
   return async (signal: AbortSignal) => {
     const begun = moment(settings.now);
     const fetched = await fetch(signal);
-    const after = await keyring.cacheScope?.({ signal });
+    const after = await scopeOf(keyring, { signal });
     // A data key that was asked for with the token of another user, who has signed in since, is not given to those who wait either.
     if (after === undefined || (after.id !== scope.id && userOf(after) !== userOf(scope))) {
       throw new KeyServiceError('ERR_TOKEN_UNAVAILABLE', 'There is no access token: another user has signed in');

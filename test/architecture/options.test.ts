@@ -485,7 +485,12 @@ const taking: Readonly<Record<string, Entry>> = {
     call: (given) => api['rewrapFile'](file('message'), file('rewrapped'), given),
   },
   tlsFetch: {
-    options: () => ({ ca: ['-----BEGIN CERTIFICATE-----'], pins: ['A'.repeat(43)], minVersion: 'TLSv1.2', connectTimeout: 5 }),
+    options: () => ({
+      ca: ['-----BEGIN CERTIFICATE-----'],
+      pins: ['A'.repeat(43)],
+      minVersion: 'TLSv1.2',
+      connectTimeout: 5,
+    }),
     call: (given) => api['tlsFetch'](given),
     ...made(() => api['tlsFetch'](), { close: 'none' }),
   },
