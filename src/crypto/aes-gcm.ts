@@ -2,6 +2,7 @@
 
 import { inTurn, native } from '#platform';
 import { DecryptionError } from '../errors.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import { concat, viewOf } from '../lib/bytes.ts';
 import type { NativeAead } from '../lib/native.ts';
 import type { Awaitable, Bytes } from '../types.ts';
@@ -53,7 +54,7 @@ function handOn(result: ArrayBuffer): Awaitable<Bytes> {
 
 function openNatively(key: NativeAead, nonce: Bytes, sealed: Bytes, additionalData: Bytes): Awaitable<Bytes> {
   const opened = key.open(nonce, sealed, additionalData);
-  return opened instanceof Promise ? opened.catch(failDecryption) : opened;
+  return isPromise(opened) ? opened.catch(failDecryption) : opened;
 }
 
 /**
@@ -74,7 +75,7 @@ export function openInto(key: AeadKey, nonce: Bytes, ciphertext: Bytes, tag: Byt
   const own = nativeAeadOf(key);
   if (own !== undefined) {
     const opened = own.openInto(nonce, ciphertext, tag, target);
-    return opened instanceof Promise ? opened.catch(failDecryption) : opened;
+    return isPromise(opened) ? opened.catch(failDecryption) : opened;
   }
   return openBySubtle(key, parameters(nonce, none), concat(ciphertext, tag)).then(moveTo(target));
 }

@@ -1,12 +1,13 @@
 /** Calls into the platform's WebCrypto that begin at once. */
 
 import { webcrypto } from '#platform';
+import { isPromise } from '../lib/awaitable.ts';
 import type { Awaitable } from '../types.ts';
 
 /** Calls `use` with the platform's WebCrypto, without a turn of the event loop in between where it is loaded. */
 export function withCrypto<Result>(use: (crypto: Crypto) => Awaitable<Result>): Awaitable<Result> {
   const provider = webcrypto();
-  return provider instanceof Promise ? provider.then(use) : use(provider);
+  return isPromise(provider) ? provider.then(use) : use(provider);
 }
 
 /**
@@ -15,5 +16,5 @@ export function withCrypto<Result>(use: (crypto: Crypto) => Awaitable<Result>): 
  */
 export function withSubtle<Result>(use: (subtle: SubtleCrypto) => Promise<Result>): Promise<Result> {
   const provider = webcrypto();
-  return provider instanceof Promise ? provider.then(({ subtle }) => use(subtle)) : use(provider.subtle);
+  return isPromise(provider) ? provider.then(({ subtle }) => use(subtle)) : use(provider.subtle);
 }

@@ -4,6 +4,7 @@ import type { HmacKey } from '../crypto/hmac-sha256.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import { randomBytes } from '../crypto/random.ts';
 import type { DataKey } from '../keyrings/keyring.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import { bytesToKey } from '../lib/bytes.ts';
 import {
@@ -59,7 +60,7 @@ export class DerivedKeys {
     if (known !== undefined) return known;
     const derived = deriveRecordKey(dataKey, salt, info, use);
     recordKeys.set(id, derived);
-    if (derived instanceof Promise) {
+    if (isPromise(derived)) {
       derived.then((key) => recordKeys.set(id, key)).catch(() => recordKeys.delete(id));
     }
     return derived;

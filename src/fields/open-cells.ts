@@ -4,6 +4,7 @@ import { open } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import { type FieldError, isBullaError } from '../errors.ts';
 import type { DataKey } from '../keyrings/keyring.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import { bytesToKey, copy, equalConstantTime } from '../lib/bytes.ts';
 import { additionalData, type Binding, bindingOf } from '../schedule/field-keys.ts';
 import type { Awaitable, Bytes } from '../types.ts';
@@ -131,7 +132,7 @@ class Reader {
     const scope = this.#scopes.get(field)?.get(`${record.schemaVersion} ${tenant}`) as Scope;
     const key = this.#recordKey(dataKey, scope, record.salt);
     const bound = additionalData(scope.binding, record.header, row, subject);
-    if (key instanceof Promise) return key.then((ready) => this.#decrypt(ready, cell, record, scope, bound));
+    if (isPromise(key)) return key.then((ready) => this.#decrypt(ready, cell, record, scope, bound));
     return this.#decrypt(key, cell, record, scope, bound);
   }
 
@@ -146,7 +147,7 @@ class Reader {
   #decrypt(key: AeadKey, cell: CellToOpen, record: ParsedRecord, scope: Scope, bound: Bytes): Awaitable<unknown> {
     try {
       const opened = open(key, record.nonce, record.sealed, bound);
-      if (!(opened instanceof Promise)) return this.#read(opened, cell, record, scope);
+      if (!isPromise(opened)) return this.#read(opened, cell, record, scope);
       return opened.then(
         (plaintext) => this.#read(plaintext, cell, record, scope),
         (error: unknown) => {

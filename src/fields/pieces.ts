@@ -1,6 +1,7 @@
 /** Work on many small pieces: some at once, since a small call costs more to wait for than to do. */
 
 import { randomBytes } from '../crypto/random.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import { copy } from '../lib/bytes.ts';
 import type { Awaitable, Bytes, RandomSource } from '../types.ts';
 
@@ -22,7 +23,7 @@ export async function inChunks<Result>(
     let waiting = false;
     for (let i = begin; i < Math.min(count, begin + chunk); i++) {
       const result = attempt(work, i);
-      waiting ||= result instanceof Promise;
+      waiting ||= isPromise(result);
       begun.push(result);
     }
     const done = waiting ? await Promise.all(begun) : (begun as Result[]);

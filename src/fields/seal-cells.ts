@@ -3,6 +3,7 @@
 import { nonceLength, seal } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import { FieldError, type FieldErrorCode } from '../errors.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import { concat } from '../lib/bytes.ts';
 import { additionalData, type Binding, bindingOf } from '../schedule/field-keys.ts';
 import type { Awaitable, Bytes, RandomSource } from '../types.ts';
@@ -164,7 +165,7 @@ function sealOne(
     const { keyId, salt, recordKey, binding } = writer;
     const header = recordHeader({ padded: block > 0, schemaVersion, tags, keyId, salt, nonce });
     const sealed = seal(recordKey, nonce, plaintext, additionalData(binding, header, row, subject));
-    return sealed instanceof Promise ? sealed.then((bytes) => concat(header, bytes)) : concat(header, sealed);
+    return isPromise(sealed) ? sealed.then((bytes) => concat(header, bytes)) : concat(header, sealed);
   };
   if (messages.length === 0) return finish([]);
   const tags = writtenSlots(field).map(async (slot, i) => {

@@ -2,6 +2,7 @@
 
 import { type HmacKey, sign } from '../crypto/hmac-sha256.ts';
 import { FieldError } from '../errors.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import { concat, concatPrefixed } from '../lib/bytes.ts';
 import type { IndexScope } from '../schedule/field-keys.ts';
 import type { Awaitable, Bytes } from '../types.ts';
@@ -93,7 +94,7 @@ function beginning(text: string, length: number): string | null {
 /** The tag of a message (§5.2, §5.3). */
 export function computeTag(key: HmacKey, message: Bytes, bits: number): Awaitable<Bytes> {
   const code = sign(key, message);
-  return code instanceof Promise ? code.then((bytes) => truncate(bytes, bits)) : truncate(code, bits);
+  return isPromise(code) ? code.then((bytes) => truncate(bytes, bits)) : truncate(code, bits);
 }
 
 function truncate(code: Bytes, bits: number): Bytes {

@@ -15,6 +15,7 @@ import { setImmediate } from 'node:timers';
 import { MessageChannel } from 'node:worker_threads';
 import { DecryptionError } from '../errors.ts';
 import type { Awaitable, Bytes } from '../types.ts';
+import { isPromise } from './awaitable.ts';
 import { concat } from './bytes.ts';
 import { hkdf, isOldNode } from './hkdf-node.ts';
 import type { NativeAead, NativeCrypto, NativeHmac, NativeSecret } from './native.ts';
@@ -186,7 +187,7 @@ class NodeAead implements NativeAead {
     const call = async (key: CryptoKey, input: Bytes) =>
       new Uint8Array(await subtle()[this.#usage](algorithm, key, input));
     this.#cryptoKey ??= this.#import();
-    if (!(this.#cryptoKey instanceof Promise)) return call(this.#cryptoKey, data);
+    if (!isPromise(this.#cryptoKey)) return call(this.#cryptoKey, data);
     // The first few come before the key is there, and their inputs may be used again by then.
     const input = new Uint8Array(data);
     return this.#cryptoKey.then((key) => call(key, input));
@@ -256,7 +257,7 @@ const pieceLength = 2 ** 16;
 const overwrite = Uint8Array.prototype.fill;
 
 function after(work: Awaitable<void>, end: () => void): Awaitable<void> {
-  return work instanceof Promise ? work.then(end) : end();
+  return isPromise(work) ? work.then(end) : end();
 }
 
 /** Frees memory without waiting for the garbage collector, where Node can (from 21) and the bytes are all that is in it. Tells whether it did. */

@@ -3,6 +3,7 @@
 import { deriveAead, deriveBytes } from '../crypto/hkdf.ts';
 import type { AeadKey, SecretKey } from '../crypto/keys.ts';
 import type { Suite } from '../crypto/suites.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import type { Bytes } from '../types.ts';
 import { commitmentLabel, digestFields, info, messageKeyLabel, twoInfos } from './info.ts';
 
@@ -40,7 +41,7 @@ export async function deriveMessageKeys(
   const [keyInfo, commitmentInfo] = twoInfos(messageKeyLabel(suite), commitmentLabel(suite), digest);
   const messageKey = deriveAead(dataKey, salt, keyInfo, use);
   const commitment = deriveBytes(dataKey, salt, commitmentInfo, commitmentLength);
-  if (commitment instanceof Promise) commitment.catch(() => {});
+  if (isPromise(commitment)) commitment.catch(() => {});
   return { messageKey: await messageKey, commitment: await commitment };
 }
 

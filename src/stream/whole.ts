@@ -7,6 +7,7 @@ import { uninitialized } from '#platform';
 import { openInto, sealInto, tagLength } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import { DecryptionError } from '../errors.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import { copy, fillWith, lengthOf } from '../lib/bytes.ts';
 import type { Bytes } from '../types.ts';
 import { findGeometry, type Geometry, geometryOfPlaintext, sealedOffset } from './geometry.ts';
@@ -60,7 +61,7 @@ export async function sealAll(
     const segment = memory.subarray(from, from + size);
     const at = offset + sealedOffset(index, segmentSize);
     const sealing = sealInto(key, nonce(index), segment, result.subarray(at, at + size + tagLength));
-    if (sealing instanceof Promise) await sealing;
+    if (isPromise(sealing)) await sealing;
     if (!inPlace) segment.fill(0);
   }
   return result;
@@ -110,7 +111,7 @@ export async function openAll(
       signal?.throwIfAborted();
       const segment = segmentOf(memory, index, geometry.segmentSize);
       const opening = openInto(key, nonce(index), segment, segmentOf(tags, index, tagLength), segment);
-      if (opening instanceof Promise) await opening;
+      if (isPromise(opening)) await opening;
     }
   } catch (error) {
     memory.fill(0);

@@ -1,0 +1,11 @@
+/** Results that may be there at once. */
+
+import type { Awaitable } from '../types.ts';
+
+/**
+ * Whether a result is yet to come. By what it can do: where a runtime's WebCrypto is of another realm, as in Next's edge runtime, its promises are no
+ * instances of `Promise` here, and not to wait for one would give out what was neither sealed nor verified.
+ */
+export function isPromise<Value>(value: Awaitable<Value>): value is Promise<Value> {
+  return typeof (value as Partial<Promise<Value>> | null | undefined)?.then === 'function';
+}
