@@ -12,12 +12,12 @@ import {
   KeyObject,
 } from 'node:crypto';
 import { setImmediate } from 'node:timers';
-import { MessageChannel } from 'node:worker_threads';
 import { DecryptionError } from '../errors.ts';
 import type { Awaitable, Bytes } from '../types.ts';
 import { isPromise } from './awaitable.ts';
 import { concat } from './bytes.ts';
 import { hkdf, isOldNode } from './hkdf-node.ts';
+import { own, release, releaseBySending, withRoom } from './memory-node.ts';
 import type { NativeAead, NativeCrypto, NativeHmac, NativeSecret } from './native.ts';
 import { turnTaker } from './turns.ts';
 import { builtInCrypto } from './webcrypto-node.ts';
@@ -259,56 +259,3 @@ const overwrite = Uint8Array.prototype.fill;
 function after(work: Awaitable<void>, end: () => void): Awaitable<void> {
   return isPromise(work) ? work.then(end) : end();
 }
-
-/** Frees memory without waiting for the garbage collector, where Node can (from 21) and the bytes are all that is in it. Tells whether it did. */
-function release({ buffer, byteLength }: Buffer): boolean {
-  const { transfer } = buffer as Growable;
-  if (transfer === undefined || byteLength < worthMoving || buffer.byteLength !== byteLength) return false;
-  transfer.call(buffer, 0);
-  return true;
-}
-
-/** The same where Node cannot: what is transferred to a port that is closed is freed at once. Otherwise up to 32 MiB wait for the garbage collector. */
-function releaseBySending(pieces: readonly Buffer[]): void {
-  const whole = pieces.filter(
-    ({ buffer, byteLength }) => byteLength >= worthMoving && buffer.byteLength === byteLength,
-  );
-  nowhere ??= closedPort();
-  nowhere.postMessage(
-    undefined,
-    whole.map(({ buffer }) => buffer as ArrayBuffer),
-  );
-}
-
-let nowhere: MessagePort | undefined;
-
-function closedPort(): MessagePort {
-  const { port1 } = new MessageChannel();
-  port1.close();
-  return port1 as unknown as MessagePort;
-}
-
-/** The bytes of a `Buffer` as a plain `Uint8Array` in memory of its own. */
-function own(buffer: Buffer): Bytes {
-  const { buffer: memory, byteLength } = buffer;
-  return memory.byteLength === byteLength && memory instanceof ArrayBuffer
-    ? new Uint8Array(memory)
-    : new Uint8Array(buffer);
-}
-
-type Growable = ArrayBuffer & { transfer?: (length: number) => ArrayBuffer };
-
-/** The bytes in memory of their own that has room for more; large ones in the memory they are in, where Node (from 21) can make that larger. */
-function withRoom(buffer: Buffer, more: number): Bytes {
-  const { buffer: memory, byteLength } = buffer;
-  const length = byteLength + more;
-  const { transfer } = memory as Growable;
-  const isWhole = memory.byteLength === byteLength && memory instanceof ArrayBuffer;
-  if (isWhole && transfer !== undefined && byteLength >= worthMoving)
-    return new Uint8Array(transfer.call(memory, length));
-  const result = new Uint8Array(length);
-  result.set(buffer);
-  return result;
-}
-
-const worthMoving = 2 ** 14;
