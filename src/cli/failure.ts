@@ -54,6 +54,11 @@ export class DropError extends Error {
   readonly code = 'ERR_NOTHING_TO_DROP';
 }
 
+/** A passphrase does not open a key file. There is no message yet that could be changed or cut. */
+export class LockedKeyError extends Error {
+  readonly code = 'ERR_DECRYPTION_FAILED';
+}
+
 /** A failure in words, for people and for programs. */
 export interface Failure {
   readonly code: string;
@@ -113,7 +118,9 @@ const words: Record<string, string> = {
 /** What to say about something that was thrown; `args` are those of the command, where they are known. */
 export function describeFailure(error: unknown, args?: GivenOptions): Failure {
   const found = failureOf(error);
-  return found.code === 'ERR_DECRYPTION_FAILED' ? { ...found, hint: decryptionHint(args) } : found;
+  return found.code === 'ERR_DECRYPTION_FAILED' && !(error instanceof LockedKeyError)
+    ? { ...found, hint: decryptionHint(args) }
+    : found;
 }
 
 /** Why a message did not decrypt, of what was used: nothing tells more. */
@@ -129,6 +136,7 @@ function decryptionHint(args: GivenOptions | undefined): string {
 function failureOf(error: unknown): Failure {
   if (error instanceof UsageError) return failure(error.code, error.message, exitCodes.usage, error.hint);
   if (error instanceof FileError) return failure(error.code, error.message, exitCodes.file, error.hint);
+  if (error instanceof LockedKeyError) return failure(error.code, error.message, exitCodes.decryption);
   if (error instanceof DropError) return failure(error.code, error.message, exitCodes.key);
   if (isBullaError(error)) {
     // The words of a source of ours, which are for the author of the configuration.

@@ -9,7 +9,7 @@ import { passphraseKeyring } from '../keyrings/passphrase.ts';
 import { decrypt } from '../message/decrypt.ts';
 import { encrypt } from '../message/encrypt.ts';
 import type { Arguments, Option } from './arguments.ts';
-import { UsageError } from './failure.ts';
+import { LockedKeyError, UsageError } from './failure.ts';
 import { askPassphrase, passphraseFrom, readPassphrase } from './passphrases.ts';
 import { readText } from './text-file.ts';
 import { words } from './words.ts';
@@ -169,7 +169,12 @@ async function parsePrivateKey(path: string, text: string, passphrase: string | 
   if (line?.startsWith('bullask1.')) return importEcdhPrivateKey(line).catch(renameInvalid(path));
   if (!line?.startsWith('bulla1.')) throw notAKeyFile(path);
   const given = passphrase ?? (await askPassphrase(words`Passphrase of ${path}: `));
-  const { plaintext, header } = await decrypt(line, { keyring: passphraseKeyring({ passphrase: given }) });
+  const { plaintext, header } = await decrypt(line, { keyring: passphraseKeyring({ passphrase: given }) }).catch(
+    (error: unknown) => {
+      if (!isBullaError(error) || error.code !== 'ERR_DECRYPTION_FAILED') throw error;
+      throw new LockedKeyError(`${path}: a wrong passphrase of this key file, or the file was changed`);
+    },
+  );
   const key = keyLine(new TextDecoder().decode(plaintext));
   plaintext.fill(0);
   if (header.contentType !== keyFileContentType || key === undefined) throw notAKeyFile(path);

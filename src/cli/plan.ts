@@ -149,32 +149,54 @@ export function isOnTerminal(path: PlainPath): boolean {
   return path === pipe ? standardOutput.isTerminal : lookAt(path)?.isCharacterDevice() === true;
 }
 
-/** What `--recursive` works on: of folders the messages in them and in their folders, in the order of their names; links in them are not followed. A file is itself. */
-async function messagesIn(paths: readonly string[]): Promise<{ input: PlainPath; failure?: unknown }[]> {
-  const found: { input: PlainPath; failure?: unknown }[] = [];
+interface Found {
+  readonly input: PlainPath;
+  readonly failure?: unknown;
+}
+
+/**
+ * What `--recursive` works on: of folders the messages in them and in their folders, in the order of their names. A file is itself. Symbolic links are not followed: one that
+ * leads to something in these folders changes nothing, any other one is a failure.
+ */
+async function messagesIn(paths: readonly string[]): Promise<Found[]> {
+  const roots = paths.map((path) => realpathSync(path));
+  const found: Found[] = [];
   for (const path of paths) {
-    if ((await stat(path)).isDirectory()) found.push(...(await walk(path)));
+    if ((await stat(path)).isDirectory()) found.push(...(await walk(path, roots)));
     else found.push({ input: path });
   }
   return found;
 }
 
-async function walk(folder: PlainPath): Promise<{ input: PlainPath; failure?: unknown }[]> {
+async function walk(folder: PlainPath, roots: readonly string[]): Promise<Found[]> {
   const entries = await readdir(folder, { withFileTypes: true, encoding: 'buffer' }).catch((failure: unknown) => ({
     failure,
   }));
   // One folder that cannot be read is one failure.
   if ('failure' in entries) return [{ input: folder, failure: entries.failure }];
-  const found: { input: PlainPath; failure?: unknown }[] = [];
+  const found: Found[] = [];
   for (const entry of entries.sort((one, other) => Buffer.compare(one.name, other.name))) {
     const name = decodeUtf8(entry.name) ?? entry.name;
     const text = textOf(name);
-    if (entry.isDirectory()) found.push(...(await walk(pathIn(folder, name))));
+    if (entry.isDirectory()) found.push(...(await walk(pathIn(folder, name), roots)));
+    else if (entry.isSymbolicLink()) found.push(...strayLink(pathIn(folder, name), roots));
     else if (entry.isFile() && text.endsWith(extension) && !text.startsWith('.bulla-')) {
       found.push({ input: pathIn(folder, name) });
     }
   }
   return found;
+}
+
+/** A failure for a symbolic link behind which messages may be that are not reached by another way. */
+function strayLink(link: PlainPath, roots: readonly string[]): Found[] {
+  const target = lookAt(link);
+  const mayHold = target?.isDirectory() || (target?.isFile() && textOf(nameOf(link)).endsWith(extension));
+  if (!mayHold) return [];
+  const real = realpathSync(link);
+  const isReached = roots.some((root) => real === root || real.startsWith(`${root === '/' ? '' : root}/`));
+  if (isReached && (target?.isDirectory() || real.endsWith(extension))) return [];
+  const reason = `--recursive does not follow links: name what it leads to: ${shownPath(link)}`;
+  return [{ input: link, failure: new FileError('ELOOP', reason) }];
 }
 
 function outputOf(input: PlainPath, folder: string | undefined, beside: (input: PlainPath) => PlainPath): PlainPath {

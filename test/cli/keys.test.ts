@@ -60,7 +60,14 @@ describe('keygen', () => {
     await place.ok(['encrypt', '-r', stdout.toString().trim(), 'a']);
     const decrypt = ['decrypt', '-k', 'alice.key', '--key-passphrase-fd', '3', 'a.bulla', '-o', '-'];
     expect((await place.ok(decrypt, { fd3: 'orbit velvet' })).stdout.toString()).toBe('first');
-    expect((await place.bulla(decrypt, { fd3: 'velvet orbit' })).exitCode).toBe(4);
+    // Also where there is no message.
+    for (const args of [decrypt, ['keygen', '--public', '-k', 'alice.key', '--key-passphrase-fd', '3']]) {
+      const { exitCode, stderr } = await place.bulla(args, { fd3: 'velvet orbit' });
+      expect(exitCode).toBe(4);
+      expect(stderr).toBe(
+        'bulla: alice.key: a wrong passphrase of this key file, or the file was changed (ERR_DECRYPTION_FAILED)\n',
+      );
+    }
     const unasked = await place.bulla(['decrypt', '-k', 'alice.key', 'a.bulla', '-o', '-']);
     expect(unasked.stdout.toString()).toBe('');
   });

@@ -89,6 +89,31 @@ test.each(['@a', '@hard', '@soft', '@softer'])(
   },
 );
 
+describe('--recursive and symbolic links', () => {
+  test('a link that leads out of the folders is a failure, one within them is nothing', async () => {
+    const outside = at('outside');
+    mkdirSync(outside);
+    for (const path of [join(outside, 'a.bulla'), at('sub/b.bulla'), at('sub/c')]) writeFileSync(path, 'x');
+    const links = {
+      'out.bulla': join(outside, 'a.bulla'),
+      out: outside,
+      'in.bulla': at('sub/b.bulla'),
+      circle: at('sub'),
+    };
+    for (const [name, target] of Object.entries(links)) symlinkSync(target, at(`sub/${name}`));
+    // Of another name, so that nothing reaches it; and what is no message.
+    symlinkSync(at('sub/c'), at('sub/other.bulla'));
+    symlinkSync(join(outside, 'a.bulla'), at('sub/other'));
+    symlinkSync(at('nowhere'), at('sub/dead.bulla'));
+    const jobs = await plan(['--recursive', '--in-place', '@sub'], (path) => path as string);
+    const failed = jobs.filter(({ failure }) => failure !== undefined);
+    const namesOf = (list: typeof jobs) => list.map(({ input }) => shownPath(input).slice(folder.length));
+    expect(namesOf(failed)).toEqual(['/sub/other.bulla', '/sub/out', '/sub/out.bulla']);
+    expect(String(failed[0]?.failure)).toMatch(/--recursive does not follow links: .*other\.bulla/);
+    expect(namesOf(jobs.filter(({ failure }) => failure === undefined))).toEqual(['/sub/b.bulla']);
+  });
+});
+
 describe('names that are not UTF-8', () => {
   const odd = Buffer.from('caf\xe9.bulla', 'latin1');
 
