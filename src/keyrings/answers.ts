@@ -22,7 +22,7 @@ export async function answerOf<Answer>(answering: Promise<Answer>, signal: Abort
   return answer;
 }
 
-/** A data key of a keyring. Rejects as {@link answerOf} does, and with a `TypeError` for one that is not as a {@link GeneratedDataKey} is. */
+/** A data key of a keyring. Rejects as {@link answerOf} does, and with a `TypeError` for one that is not as a `GeneratedDataKey` is. */
 export async function generatedBy(keyring: Keyring, options: KeyringOptions): Promise<GeneratedDataKey> {
   const generated = await answerOf(keyring.generateDataKey(options), options.signal);
   return takeOptions(generated, generatedReaders, 'generated') as GeneratedDataKey;

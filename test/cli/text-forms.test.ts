@@ -42,7 +42,7 @@ const readAsBytes: typeof read = [
 ];
 const refused: [how: string, change: (form: string) => string, exitCode: number][] = [
   ['padding', (form) => `${form.trim()}=`, 3],
-  ['a character of base64', (form) => form.replace(/[A-Za-z](?=.{5}\n?$)/, '+'), 3],
+  ['a character of base64', (form) => form.replace(/[\w-](?=.{5}\n?$)/, '+'), 3],
   ['an upper-case prefix', (form) => form.replace('bulla1.', 'BULLA1.'), 3],
   ['quoted lines of mail', (form) => folded(form, '\n> '), 3],
   ['another text in front', (form) => `Hello,\n${form}`, 3],
