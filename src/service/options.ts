@@ -56,7 +56,7 @@ export interface KeyServiceClientOptions {
   readonly now?: (() => number) | undefined;
   /** Is told of calls and repetitions. */
   readonly onEvent?: OnEvent | undefined;
-  /** Works without a pin, for a development service on loopback: any service that answers there is trusted. Default: `false`. */
+  /** Works without a pin, for a development service on loopback. Whatever service answers there is trusted. Default: `false`. */
   readonly unsafeUnpinned?: boolean | undefined;
 }
 

@@ -30,7 +30,7 @@ interface Spare {
   readonly descriptor: number;
 }
 
-/** Whoever makes one closes it. */
+/** The caller that creates one closes it. */
 export class CheckpointFile {
   readonly #file: string;
   #spare: Spare | undefined;

@@ -93,7 +93,7 @@ function assertTenant({ issuers }: Config, tenant: string): void {
 
 const operator = (tenant: string) => operatorActor(tenant, userInfo().username);
 
-// Whoever has the root key may do everything: what is refused is not there.
+// The holder of the root key may do everything. A refusal only means that the key does not exist.
 function messageOf(problem: Problem): string {
   return problem.code === 'not-allowed' ? 'There is no such key' : problem.message;
 }

@@ -1,4 +1,4 @@
-/** Replaces everything that whoever has both database and root key knows, but the KEKs and the root key; `docs/key-service.md` §12.4. */
+/** Replaces every secret that the database and the root key reveal, except the KEKs and the root key itself; `docs/key-service.md` §12.4. */
 
 import { AuditLog } from '../audit/audit-log.ts';
 import type { CheckpointFile } from '../audit/checkpoint-file.ts';

@@ -153,7 +153,7 @@ export interface Store {
   /** Transactions that it runs at once. */
   readonly connections: number;
   /**
-   * Brings the schema up to date; safe where several start at once. `open` opens a sealed secret, where keys need MACs anew (§12.1). Throws `OperatorError` for a
+   * Brings the schema up to date; safe where several start at once. `open` opens a sealed secret, where the rows of keys need new MACs (§12.1). Throws `OperatorError` for a
    * newer schema, and for keys without `open`; `IntegrityError` for rows that do not fit.
    */
   migrate(open?: OpenSecret): Promise<void>;

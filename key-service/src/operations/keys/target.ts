@@ -14,7 +14,7 @@ export interface KeyWork {
   readonly materials: Materials;
   /** Unix seconds. */
   readonly now: number;
-  /** Throws a `Problem` where the key is not the one that the actor has seen. Default: any will do. */
+  /** Throws a `Problem` where the key is not the one that the actor has seen. Default: no check. */
   readonly assertRevision?: ((key: KeyRecord) => void) | undefined;
 }
 
