@@ -94,7 +94,12 @@ async function newWrappedKeys(envelope: Envelope, options: TakenRewrap): Promise
     if (rewrapped === 'unverified') throw contextNeeded(envelope);
     if (rewrapped !== null) return checked(keys, rewrapped);
   }
-  const opened = await answerOf(from.unwrapDataKeyBytes(keys, { signal }), signal);
+  const opening = from.unwrapDataKeyBytes(keys, { signal });
+  const opened = await answerOf(opening, signal).catch((error: unknown) => {
+    // What comes after an abort is nobody's, and must not stay in memory.
+    opening.then((late) => late?.dataKey.fill(0)).catch(() => {});
+    throw error;
+  });
   if (opened === null) throw noMatchingKey();
   const wrappedKeys = await useAndErase(opened.dataKey, async (dataKey) => {
     if (transcript !== undefined) await assertCommitment(envelope, transcript, from, opened.wrappedKey, dataKey);

@@ -1,6 +1,6 @@
 // What a keyring answers is checked, and no call waits for it longer than its signal says.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { cachingKeyring, createDataKeyCache } from '../../src/cache.ts';
 import {
   decrypt,
@@ -13,7 +13,7 @@ import {
   rewrap,
 } from '../../src/index.ts';
 import { aesKeyring } from '../../src/keyrings/aes.ts';
-import type { CacheScope, GeneratedDataKey, Keyring, KeyringOptions } from '../../src/keyrings/custom.ts';
+import type { CacheScope, GeneratedDataKey, Keyring, KeyringOptions, WrappedKey } from '../../src/keyrings/custom.ts';
 import { collect, fastKeyring, rejection } from '../support/data.ts';
 
 const inner = aesKeyring({ keyId: 'k', key: new Uint8Array(32).fill(7) });
@@ -125,4 +125,26 @@ describe('a keyring that never answers', () => {
     setTimeout(() => controller.abort(reason), 5);
     expect(await called).toBe(reason);
   });
+});
+
+test('a data key that comes after the abort is overwritten', async () => {
+  const message = await encrypt('x', { keyring: inner });
+  const dataKey = new Uint8Array(32).fill(7);
+  let answerNow = () => {};
+  const answering = new Promise<void>((resolve) => {
+    answerNow = resolve;
+  });
+  const late: Keyring = {
+    ...inner,
+    async unwrapDataKeyBytes(wrappedKeys) {
+      await answering;
+      return { wrappedKey: wrappedKeys[0] as WrappedKey, dataKey };
+    },
+  };
+  const controller = new AbortController();
+  const call = rejection(rewrap(message, { from: late, to: inner, signal: controller.signal }));
+  setTimeout(() => controller.abort(new Error('enough')), 5);
+  expect((await call).message).toBe('enough');
+  answerNow();
+  await vi.waitFor(() => expect(dataKey).toEqual(new Uint8Array(32)));
 });
