@@ -14,28 +14,25 @@ const sources = Object.values(subpaths)
 const packages = Object.keys({ ...dependencies, ...peerDependencies });
 const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id === name || id.startsWith(`${name}/`));
 
-// The part of protobufjs that the format uses is built into dist/: no 64-bit integers, floats, packed fields, base64 or remote calls. All of protobufjs would be a third of a bundle. Its
-// `long` also has WebAssembly, a violation of every content security policy without `wasm-unsafe-eval`, which no bundler of a user's would leave out.
-const unusedModule = /^long$|\/protobufjs\/src\/util\/(aspromise|base64|eventemitter|float|longbits)\.js$/;
-const slimmed = /\/protobufjs\/src\/(reader|writer|util\/(minimal|utf8))\.js$/;
+// The part of protobufjs that writes envelopes is built into dist/: no readers, 64-bit integers, floats, packed fields, base64 or remote calls. All of protobufjs would be a third of a
+// bundle. Its `long` also has WebAssembly, a violation of every content security policy without `wasm-unsafe-eval`, which no bundler of a user's would leave out.
+const slimmed = /\/protobufjs\/src\/(writer|util\/(minimal|utf8))\.js$/;
 const usedMembers = new Set(
   [
-    'tag size uint32 int32 bytes raw string stringVerify skip skipType recursionLimit',
-    '_reserve _delim fork ldelim finish alloc initialBufferSize',
-    'global isNode isString emptyArray oneOfGetter oneOfSetter utf8 pool LongBits base64 length readStrict write exports',
+    'uint32 int32 bytes string _reserve _delim fork ldelim finish alloc initialBufferSize',
+    'isString utf8 pool length write exports',
   ].flatMap((names) => names.split(' ')),
 );
 const slimProtobuf = {
   name: 'slim-protobuf',
-  resolveId: (id) => (id === 'long' ? id : null),
-  load: (id) => (unusedModule.test(id) ? 'export default null;' : null),
-  /** Leaves out statements like `Reader.prototype.float = …`. Lines keep their numbers. */
+  /** Leaves out statements like `Writer.prototype.float = …` and calls. Lines keep their numbers. */
   transform(code, id) {
     if (!slimmed.test(id)) return null;
     let slim = code;
     for (const { type, expression, start, end } of this.parse(code).body.reverse()) {
-      const isMember = type === 'ExpressionStatement' && expression.left?.type === 'MemberExpression';
-      if (!isMember || usedMembers.has(expression.left.property.name)) continue;
+      const property = expression?.left?.property;
+      const isUsed = property === undefined ? expression?.type !== 'CallExpression' : usedMembers.has(property.name);
+      if (type !== 'ExpressionStatement' || isUsed) continue;
       slim = slim.slice(0, start) + code.slice(start, end).replace(/.+/g, '') + slim.slice(end);
     }
     return { code: slim, map: null };
@@ -51,9 +48,12 @@ const notices = {
   },
 };
 
+/** The modules of protobufjs, of which none imports another in a circle. */
+const commonModules = () => commonjs({ defaultIsModuleExports: true, strictRequires: false });
+
 const typescript = () => esbuild({ target: 'es2022', tsconfig: false });
 
-const minify = terser({ module: true, ecma: 2020, compress: { passes: 2 } });
+const minify = terser({ module: true, ecma: 2022, compress: { passes: 2 } });
 
 /** What runs in browsers and needs no key service and no worker, without what few need. */
 const isLocal = (source) =>
@@ -108,7 +108,7 @@ export default [
     plugins: [
       slimProtobuf,
       nodeResolve({ extensions: ['.ts', '.js'] }),
-      commonjs(),
+      commonModules(),
       typescript(),
       builtWorker('./segment-worker.js'),
       notices,
@@ -128,7 +128,7 @@ export default [
     plugins: [
       slimProtobuf,
       nodeResolve({ extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'node'] }),
-      commonjs(),
+      commonModules(),
       typescript(),
     ],
     output: { dir: 'dist/cli', format: 'es', chunkFileNames: 'chunks/[name]-[hash].js' },
@@ -139,7 +139,7 @@ export default [
     plugins: [
       slimProtobuf,
       nodeResolve({ extensions: ['.ts', '.js'] }),
-      commonjs(),
+      commonModules(),
       typescript(),
       builtWorker('./segment-worker.js'),
       commonJs,
@@ -157,7 +157,7 @@ export default [
       everything,
       slimProtobuf,
       nodeResolve({ browser: true, extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'browser'] }),
-      commonjs(),
+      commonModules(),
       typescript(),
       builtWorker('./segment-worker.js'),
       minify,

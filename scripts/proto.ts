@@ -6,28 +6,31 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const target = 'src/envelope/generated';
-const slim = ['create', 'verify', 'convert', 'delimited', 'typeurl', 'service'].map((feature) => `--no-${feature}`);
+const slim = ['create', 'decode', 'verify', 'convert', 'delimited', 'typeurl', 'service'].map(
+  (feature) => `--no-${feature}`,
+);
 
-/** What the generated script is changed in, so that it brings in what it needs and no more. */
+/** What the generated script is changed in, so that it has what writing needs and no more: wire.ts reads, and nothing is made of these classes. */
 const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
-  // The entry point of protobufjs comes with RPC, base64 and floats.
+  [/^ *(?:\/\*\*\n(?: +\*.*\n)+|\/\/.*\n)\n?/gm, ''],
+  // The entry point of protobufjs comes with readers, RPC, base64 and floats.
+  [/^import \$protobuf from .*$/m, 'import $$Writer from "protobufjs/src/writer.js";'],
   [
-    /^import \$protobuf from "protobufjs\/minimal.js";$/m,
-    ['reader', 'writer', 'util/minimal']
-      .map((part) => `import $${part[0]} from "protobufjs/src/${part}.js";`)
-      .join('\n'),
+    /^const \$Writer = .*\nconst \$Object = .*$/m,
+    'const $$Object = Object, $$has = (message, name) => message[name] != null && $$Object.hasOwn(message, name);',
   ],
-  [/^const \$Reader = .*$/m, 'const $Reader = $r, $Writer = $w, $util = $u;'],
-  // `create` makes readers and writers of Node's Buffers where there are any; these are of Uint8Array everywhere.
-  [/\$Reader\.create\(reader\)/g, 'new $Reader(reader)'],
-  [/\$Writer\.create\(\)/g, 'new $Writer()'],
-  [/\$util\.newBuffer\(\[\]\)/g, 'new Uint8Array(0)'],
+  // `create` makes writers of Node's Buffers where there are any; these are of Uint8Array everywhere.
+  [/\$Writer\.create\(\)/g, 'new $$Writer()'],
   // The registry of roots is global to protobufjs: two copies of this package in one program must not share it.
-  [/^const \$root = .*$/m, 'const $root = {};'],
-  // Unknown fields are refused, or kept as bytes, before anything is decoded.
-  [/^ *if \(!reader\.discardUnknown\) \{\n.*\n.*\n *\}\n/gm, ''],
+  [/^const \$root = .*$/m, 'const $$root = {};'],
+  [/\bfunction \(properties\) \{\n(?:.*\n)*? {12}\};/g, '{};'],
+  [/^ *\w+\.prototype\.\w+ = .*\n\n?/gm, ''],
+  [/^ *let \$oneOfFields;\n(?:.*\n)*? *\}\);\n\n/gm, ''],
   [/^ *if \(message\.\$unknowns != null .*\n.*\n.*\n/gm, ''],
-  [/^ *let start = reader\.pos;\n/gm, ''],
+  [/^ *if \(_depth .*\n.*\n/gm, ''],
+  [/message\.\w+ != null && \$Object\.hasOwnProperty\.call\(message, ("\w+")\)/g, '$$has(message, $1)'],
+  [/function \(message, writer, _depth\) \{\n.*\n.*\n/g, 'function (message, writer = new $$Writer()) {\n'],
+  [/, _depth(?: \+ 1)?\)/g, ')'],
 ];
 const declarationEdits: typeof scriptEdits = [
   [
@@ -35,6 +38,7 @@ const declarationEdits: typeof scriptEdits = [
     'import type * as $protobuf from "protobufjs/minimal.js";',
   ],
   [/^import Long = require\("long"\);\n/m, ''],
+  [/^ *constructor\(properties.*$/gm, '            private constructor();'],
 ];
 const folder = mkdtempSync(join(tmpdir(), 'bulla-proto-'));
 
@@ -74,7 +78,7 @@ try {
 
 function edit(text: string, edits: typeof scriptEdits): string {
   return edits.reduce((edited, [pattern, replacement]) => {
-    const result = edited.replace(pattern, () => replacement);
+    const result = edited.replace(pattern, replacement);
     if (result === edited) throw new Error(`the generated code no longer has ${pattern}`);
     return result;
   }, text);

@@ -7,7 +7,7 @@ import { commitmentLength } from '../schedule/message-keys.ts';
 import type { Bytes } from '../types.ts';
 import { bulla } from './generated/bulla.js';
 import { decodeHeader, type HeaderFields } from './header.ts';
-import { assertCanonical, malformed, messageRules } from './wire.ts';
+import { malformed, messageRules, readCanonical } from './wire.ts';
 import { decodeWrappedKey, encodeWrappedKey, type WrappedKey } from './wrapped-key.ts';
 
 /** What stands in front of the segments. */
@@ -44,15 +44,13 @@ export function encodeEnvelope(headerBytes: Bytes, keys: readonly WrappedKey[], 
 
 /** The parts of an envelope, all of them checked. They are views of a copy: what becomes of `bytes` afterwards does not reach them. Throws a {@link MessageFormatError}. */
 export function decodeEnvelope(bytes: Bytes): Envelope {
-  const own = copy(bytes);
-  assertCanonical(own, rules, 'envelope');
-  const envelope = bulla.v1.Envelope.decode(own);
-  const headerBytes = envelope.header as Bytes;
+  const { fields } = readCanonical(copy(bytes), rules, 'envelope');
+  const { header: headerBytes, commitment } = fields;
   const header = decodeHeader(headerBytes);
-  const keys = envelope.keys.map((key) => decodeWrappedKey(key as Bytes));
+  const keys = fields.keys.map(decodeWrappedKey);
   if (keys.some(isOfFields)) throw malformed('envelope', 'has a wrapped key of database fields');
   assertOnePassphrase(keys);
-  return { header, headerBytes, keys, commitment: envelope.commitment as Bytes };
+  return { header, headerBytes, keys, commitment };
 }
 
 // §8.6: several would let a message stall its reader, and test guesses.

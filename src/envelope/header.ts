@@ -15,7 +15,7 @@ import { encodeUtf8 } from '../lib/utf8.ts';
 import { saltLength } from '../schedule/message-keys.ts';
 import type { Bytes, KeyUse, MessageHeader } from '../types.ts';
 import { bulla } from './generated/bulla.js';
-import { assertCanonical, type FieldRule, malformed, messageRules } from './wire.ts';
+import { malformed, messageRules, readCanonical } from './wire.ts';
 
 /** What a header is made from; names and metadata ascending by UTF-8 bytes. */
 export interface HeaderFields {
@@ -33,12 +33,12 @@ export interface HeaderFields {
 const { Header, KeyUse: WireKeyUse } = bulla.v1;
 
 /** The rules of a name-value pair: metadata here, key context in a wrapped key. */
-export function pairRule(name: string, valueLimit: number): FieldRule {
+export function pairRule<const Name extends string>(name: Name, valueLimit: number) {
   const fields = messageRules({
     1: { name: 'name', type: 'string', required: true, limit: maxNameLength },
     2: { name: 'value', type: 'string', limit: valueLimit },
   });
-  return { name, type: 'message', repeated: maxPairs, fields };
+  return { name, type: 'message', repeated: maxPairs, fields } as const;
 }
 
 const rules = messageRules(
@@ -80,21 +80,20 @@ export function encodeHeader(fields: HeaderFields): Bytes {
   return bytes;
 }
 
-/** The fields of a header. Throws what {@link assertCanonical} does, and `ERR_UNSUPPORTED_SUITE`. */
+/** The fields of a header. Throws what {@link readCanonical} does, and `ERR_UNSUPPORTED_SUITE`. */
 export function decodeHeader(bytes: Bytes): HeaderFields {
-  assertCanonical(bytes, rules, 'header');
-  const header = Header.decode(bytes);
-  assertAscending(header.contextNames, 'header', 'context_names');
-  const metadata = readPairs(header.metadata, 'header', 'metadata');
+  const { fields } = readCanonical(bytes, rules, 'header');
+  const { suite, salt, created, context_names: contextNames, content_type: contentType } = fields;
+  assertAscending(contextNames, 'header', 'context_names');
   return {
-    suite: suiteById(header.suite),
-    salt: header.salt as Bytes,
-    segmentSizeLog2: header.segmentSizeLog2,
-    created: header.created,
-    keyUse: header.keyUse === WireKeyUse.KEY_USE_SHARED ? 'shared' : 'single',
-    contextNames: header.contextNames,
-    contentType: header.contentType === '' ? undefined : header.contentType,
-    metadata,
+    suite: suiteById(suite),
+    salt,
+    segmentSizeLog2: fields.segment_size_log2,
+    created,
+    keyUse: fields.key_use === WireKeyUse.KEY_USE_SHARED ? 'shared' : 'single',
+    contextNames,
+    contentType: contentType === '' ? undefined : contentType,
+    metadata: readPairs(fields.metadata, 'header', 'metadata'),
   };
 }
 
@@ -113,11 +112,11 @@ export function publicHeader(fields: HeaderFields): MessageHeader {
 
 /** Name-value pairs that {@link pairRule} has let through, in their order. */
 export function readPairs(
-  pairs: readonly { readonly name?: string | null; readonly value?: string | null }[],
+  pairs: readonly { readonly name: string; readonly value: string }[],
   what: string,
   field: string,
 ): [name: string, value: string][] {
-  const read = pairs.map(({ name, value }): [string, string] => [name ?? '', value ?? '']);
+  const read = pairs.map(({ name, value }): [string, string] => [name, value]);
   const names = read.map(([name]) => name);
   assertAscending(names, what, field);
   return read;

@@ -1,10 +1,11 @@
 /**
- * Canonical protobuf, `docs/format.md` §2.2: a walker that reads nothing but structure. What protobuf readers silently accept (duplicates, overlong or
- * overflowing varints, wrong wire types, fields they do not know) is refused here, so that a decoder behind it sees one encoding only.
+ * A reader of canonical protobuf, `docs/format.md` §2.2. What protobuf readers silently accept (duplicates, overlong or overflowing varints, wrong wire types, fields they do not
+ * know) is refused, so that a message has one encoding only.
  */
 
 import { MessageFormatError, type MessageFormatErrorCode } from '../errors.ts';
-import { isUtf8 } from '../lib/utf8.ts';
+import { decodeUtf8 } from '../lib/utf8.ts';
+import type { Bytes } from '../types.ts';
 
 /** What a field must be. Numbers are bounds of a `uint32`'s value, or of the length in bytes of anything else. */
 export interface FieldRule {
@@ -27,21 +28,48 @@ export interface FieldRule {
   readonly fields?: MessageRules;
 }
 
+type FieldRules = Readonly<Record<number, FieldRule>>;
+
 /** The fields of a message by number, and which unknown ones are let through (§2.3). Made by {@link messageRules}. */
-export interface MessageRules {
-  readonly known: Readonly<Record<number, FieldRule>>;
-  /** The numbers of the required ones. */
-  readonly required: readonly number[];
+export interface MessageRules<Rules extends FieldRules = FieldRules> {
+  readonly known: Rules;
   readonly admits: (number: number) => 'any' | 'bytes' | undefined;
 }
 
+type ValueOf<Rule extends FieldRule> = Rule extends { readonly type: 'uint32' }
+  ? number
+  : Rule extends { readonly type: 'string' }
+    ? string
+    : Rule extends { readonly fields: MessageRules<infer Inner> }
+      ? FieldsOf<Inner>
+      : Bytes;
+
+type FieldOf<Rule extends FieldRule> = Rule extends { readonly repeated: number }
+  ? readonly ValueOf<Rule>[]
+  : Rule extends { readonly type: 'message' }
+    ? ValueOf<Rule> | undefined
+    : ValueOf<Rule>;
+
+type FieldsOf<Rules extends FieldRules> = {
+  readonly [N in keyof Rules as Rules[N] extends FieldRule ? Rules[N]['name'] : never]: Rules[N] extends FieldRule
+    ? FieldOf<Rules[N]>
+    : never;
+};
+
+/** A message that was read. */
+export interface CanonicalMessage<Rules extends FieldRules> {
+  /** Its known fields by name. An absent one has the default value of its type; an absent message is `undefined`. Bytes are views of what was read. */
+  readonly fields: FieldsOf<Rules>;
+  /** The numbers of all of its fields, ascending. */
+  readonly numbers: readonly number[];
+}
+
 /** Rules of a message. `admits` lets unknown fields through; `any`: of any wire type, and repeatable; `bytes`: length-delimited, and once. Default: none. */
-export function messageRules(
-  known: Readonly<Record<number, FieldRule>>,
+export function messageRules<const Rules extends FieldRules>(
+  known: Rules,
   admits: MessageRules['admits'] = () => undefined,
-): MessageRules {
-  const numbers = Object.keys(known).map(Number);
-  return { known, required: numbers.filter((number) => known[number]?.required), admits };
+): MessageRules<Rules> {
+  return { known, admits };
 }
 
 const varint = 0;
@@ -50,9 +78,19 @@ const lengthDelimited = 2;
 const fixed32 = 5;
 const maxFieldNumber = 2 ** 29 - 1;
 
-/** Throws `ERR_MALFORMED`, `ERR_LIMIT_EXCEEDED` or `ERR_UNSUPPORTED_FEATURE` unless bytes are canonical and obey the rules; returns the numbers of the fields, ascending. */
-export function assertCanonical(bytes: Uint8Array, rules: MessageRules, what: string): readonly number[] {
+const defaults = { uint32: 0, string: '', bytes: undefined, message: undefined };
+
+/** Reads a message. Throws `ERR_MALFORMED`, `ERR_LIMIT_EXCEEDED` or `ERR_UNSUPPORTED_FEATURE` unless it is canonical and obeys the rules. */
+export function readCanonical<Rules extends FieldRules>(
+  bytes: Bytes,
+  rules: MessageRules<Rules>,
+  what: string,
+): CanonicalMessage<Rules> {
   const cursor = new Cursor(bytes, what);
+  const fields: Record<string, unknown> = {};
+  for (const { name, type, repeated } of Object.values<FieldRule>(rules.known)) {
+    fields[name] = repeated === undefined ? defaults[type] : [];
+  }
   const numbers: number[] = [];
   let previous = 0;
   let count = 0;
@@ -74,14 +112,17 @@ export function assertCanonical(bytes: Uint8Array, rules: MessageRules, what: st
     if (rule === undefined) {
       checkUnknown(cursor, number, wireType, admitted, what);
     } else {
-      if (++count > (rule.repeated ?? 1)) throw limitExceeded(what, `has more than ${rule.repeated} ${rule.name}`);
-      checkField(cursor, wireType, rule, what);
+      const { name, repeated } = rule;
+      if (++count > (repeated ?? 1)) throw refused('ERR_LIMIT_EXCEEDED', what, `has more than ${repeated} ${name}`);
+      const value = readField(cursor, wireType, rule, what);
+      if (repeated === undefined) fields[name] = value;
+      else (fields[name] as unknown[]).push(value);
     }
   }
-  for (const number of rules.required) {
-    if (!numbers.includes(number)) throw malformed(what, `lacks its ${rules.known[number]?.name}`);
+  for (const [number, { name, required }] of Object.entries<FieldRule>(rules.known)) {
+    if (required && !numbers.includes(Number(number))) throw malformed(what, `lacks its ${name}`);
   }
-  return numbers;
+  return { fields: fields as FieldsOf<Rules>, numbers };
 }
 
 /** §2.3, §7.4: a field of a later version, where there may be one, is canonical all the same. */
@@ -93,14 +134,16 @@ function checkUnknown(
   what: string,
 ): void {
   const isDefault = cursor.skip(wireType);
-  if (admitted === undefined) throw unsupported(what, number);
+  if (admitted === undefined) {
+    throw refused('ERR_UNSUPPORTED_FEATURE', what, `has field ${number}, which this version does not know`);
+  }
   if (isDefault) throw malformed(what, `has field ${number} with its default value`);
   if (admitted === 'bytes' && wireType !== lengthDelimited) {
     throw malformed(what, `has field ${number} of the wrong wire type`);
   }
 }
 
-function checkField(cursor: Cursor, wireType: number, rule: FieldRule, what: string): void {
+function readField(cursor: Cursor, wireType: number, rule: FieldRule, what: string): unknown {
   const { name, type, least = 1, most = Number.POSITIVE_INFINITY, limit = Number.POSITIVE_INFINITY } = rule;
   if (wireType !== (type === 'uint32' ? varint : lengthDelimited))
     throw malformed(what, `has a ${name} of the wrong wire type`);
@@ -108,28 +151,27 @@ function checkField(cursor: Cursor, wireType: number, rule: FieldRule, what: str
   if (type === 'uint32' && size >= 2 ** 32) throw malformed(what, `has a ${name} that is too large`);
   if (type !== 'uint32') cursor.assertHolds(size);
   // A bound says whether a value is of the format, a limit whether it is worth reading: both come before the bytes themselves.
-  if (size > limit) throw limitExceeded(what, `has a ${name} of ${size}, more than ${limit}`);
+  if (size > limit) throw refused('ERR_LIMIT_EXCEEDED', what, `has a ${name} of ${size}, more than ${limit}`);
   if (size < least || size > most) throw malformed(what, `has a ${name} of ${size}`);
   if (type === 'uint32') {
     rule.judge?.(size);
-    return;
-  }
-  if (type === 'bytes') {
-    cursor.pass(size);
-    return;
+    return size;
   }
   const content = cursor.bytes(size);
-  if (type === 'string' && !isUtf8(content)) throw malformed(what, `has a ${name} that is not UTF-8`);
-  if (rule.fields !== undefined) assertCanonical(content, rule.fields, `${what} ${name}`);
+  if (rule.fields !== undefined) return readCanonical(content, rule.fields, `${what} ${name}`).fields;
+  if (type === 'bytes') return content;
+  const text = decodeUtf8(content);
+  if (text === undefined) throw malformed(what, `has a ${name} that is not UTF-8`);
+  return text;
 }
 
 /** A position in bytes that never passes their end. */
 class Cursor {
-  readonly #bytes: Uint8Array;
+  readonly #bytes: Bytes;
   readonly #what: string;
   #at = 0;
 
-  constructor(bytes: Uint8Array, what: string) {
+  constructor(bytes: Bytes, what: string) {
     this.#bytes = bytes;
     this.#what = what;
   }
@@ -160,13 +202,9 @@ class Cursor {
     if (length > this.#bytes.byteLength - this.#at) throw malformed(this.#what, 'ends inside a field');
   }
 
-  pass(length: number): void {
+  bytes(length: number): Bytes {
     this.assertHolds(length);
     this.#at += length;
-  }
-
-  bytes(length: number): Uint8Array {
-    this.pass(length);
     return this.#bytes.subarray(this.#at - length, this.#at);
   }
 
@@ -183,17 +221,9 @@ class Cursor {
 
 /** `ERR_MALFORMED` about a part of a message. */
 export function malformed(what: string, how: string): MessageFormatError {
-  return formatError('ERR_MALFORMED', what, how);
+  return refused('ERR_MALFORMED', what, how);
 }
 
-function limitExceeded(what: string, how: string): MessageFormatError {
-  return formatError('ERR_LIMIT_EXCEEDED', what, how);
-}
-
-function unsupported(what: string, number: number): MessageFormatError {
-  return formatError('ERR_UNSUPPORTED_FEATURE', what, `has field ${number}, which this version does not know`);
-}
-
-function formatError(code: MessageFormatErrorCode, what: string, how: string): MessageFormatError {
+function refused(code: MessageFormatErrorCode, what: string, how: string): MessageFormatError {
   return new MessageFormatError(code, `The ${what} ${how}`);
 }

@@ -19,7 +19,7 @@ import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Bytes, KeyContext } from '../types.ts';
 import { bulla } from './generated/bulla.js';
 import { pairRule, readPairs } from './header.ts';
-import { assertCanonical, type FieldRule, malformed, messageRules } from './wire.ts';
+import { type CanonicalMessage, malformed, messageRules, readCanonical } from './wire.ts';
 
 const sealedKeyLength = 48;
 const wrapSaltLength = 32;
@@ -94,6 +94,8 @@ const rules = messageRules(
   (number) => (number >= 22 && number <= 127 ? 'bytes' : undefined),
 );
 
+type WireFields = CanonicalMessage<(typeof rules)['known']>['fields'];
+
 /** The bytes of a wrapped key. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` where the parts are not of this format: a keyring may be anybody's. */
 export function encodeWrappedKey(key: WrappedKey): Bytes {
   return EncodedKey.bytesOf(key) ?? encode(key);
@@ -126,12 +128,12 @@ export function decodeWrappedKey(bytes: Bytes): WrappedKey {
   if (bytes.byteLength > maxWrappedKeyLength) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `A wrapped key has more than ${maxWrappedKeyLength} bytes`);
   }
-  const methods = assertCanonical(bytes, rules, 'wrapped key').filter((number) => number >= 16);
+  const { fields, numbers } = readCanonical(bytes, rules, 'wrapped key');
+  const methods = numbers.filter((number) => number >= 16);
   if (methods.length !== 1) throw malformed('wrapped key', 'must have one method');
-  const key = WireWrappedKey.decode(bytes);
-  const { keyId, version, serviceId } = key;
-  const keyContext = Object.fromEntries(readPairs(key.keyContext, 'wrapped key', 'key_context'));
-  const wrapping = readMethod(key, methods[0] as number);
+  const { key_id: keyId, version, service_id: serviceId } = fields;
+  const keyContext = Object.fromEntries(readPairs(fields.key_context, 'wrapped key', 'key_context'));
+  const wrapping = readMethod(fields, methods[0] as number);
   const needsService = wrapping.method === 'service' || wrapping.method === 'service-ecdh';
   if (wrapping.method !== 'unknown' && needsService !== (serviceId !== '')) {
     throw malformed('wrapped key', needsService ? 'lacks its service_id' : 'must not have a service_id');
@@ -139,24 +141,25 @@ export function decodeWrappedKey(bytes: Bytes): WrappedKey {
   return new EncodedKey({ keyId, version, serviceId, keyContext }, wrapping, bytes);
 }
 
-function readMethod(key: bulla.v1.WrappedKey & bulla.v1.WrappedKey.$Shape, field: number): Wrapping {
-  const { ecdh, serviceEcdh, aes, rsa, passphrase, service } = key;
+function readMethod(fields: WireFields, field: number): Wrapping {
+  const { ecdh, service_ecdh: serviceEcdh, aes, rsa, passphrase, service } = fields;
   if (ecdh) return readEcdh('ecdh', ecdh);
   if (serviceEcdh) return readEcdh('service-ecdh', serviceEcdh);
-  if (aes) return { method: 'aes', salt: required(aes.salt), sealedKey: required(aes.sealedKey) };
-  if (rsa) return { method: 'rsa', encryptedKey: required(rsa.encryptedKey) };
+  if (aes) return { method: 'aes', salt: copy(aes.salt), sealedKey: copy(aes.sealed_key) };
+  if (rsa) return { method: 'rsa', encryptedKey: copy(rsa.encrypted_key) };
   if (passphrase) {
-    const { salt, iterations, sealedKey } = passphrase;
-    return { method: 'passphrase', salt: required(salt), iterations: iterations ?? 0, sealedKey: required(sealedKey) };
+    const { salt, iterations, sealed_key: sealedKey } = passphrase;
+    return { method: 'passphrase', salt: copy(salt), iterations, sealedKey: copy(sealedKey) };
   }
-  if (service) return { method: 'service', opaque: required(service.opaque) };
+  if (service) return { method: 'service', opaque: copy(service.opaque) };
   return { method: 'unknown', field };
 }
 
-function readEcdh(method: 'ecdh' | 'service-ecdh', { ephemeralKey, sealedKey }: bulla.v1.Ecdh.$Properties): Wrapping {
+function readEcdh(method: 'ecdh' | 'service-ecdh', fields: NonNullable<WireFields['ecdh']>): Wrapping {
+  const { ephemeral_key: ephemeralKey, sealed_key: sealedKey } = fields;
   // §8.1: the first byte is checked before anything is computed, as the length was.
-  if (ephemeralKey?.[0] !== 0x04) throw malformed('wrapped key', 'has an ephemeral_key that is no uncompressed point');
-  return { method, ephemeralKey: required(ephemeralKey), sealedKey: required(sealedKey) };
+  if (ephemeralKey[0] !== 0x04) throw malformed('wrapped key', 'has an ephemeral_key that is no uncompressed point');
+  return { method, ephemeralKey: copy(ephemeralKey), sealedKey: copy(sealedKey) };
 }
 
 function wireMethod(wrapping: Wrapping): bulla.v1.WrappedKey.$Properties {
@@ -178,11 +181,6 @@ function wireMethod(wrapping: Wrapping): bulla.v1.WrappedKey.$Properties {
   }
 }
 
-function exactly(name: string, length: number): FieldRule {
-  return { name, type: 'bytes', required: true, least: length, most: length };
-}
-
-// Present by the rules above; copied, because protobufjs hands out views of its input.
-function required(bytes: Uint8Array | null | undefined): Bytes {
-  return copy(bytes as Uint8Array);
+function exactly<const Name extends string>(name: Name, length: number) {
+  return { name, type: 'bytes', required: true, least: length, most: length } as const;
 }

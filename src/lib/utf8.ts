@@ -51,11 +51,6 @@ export function decodeUtf8(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Whether bytes are well-formed UTF-8. */
-export function isUtf8(bytes: Uint8Array): boolean {
-  return isShortAscii(bytes) || decodeUtf8(bytes) !== undefined;
-}
-
 function isShortAscii(bytes: Uint8Array): boolean {
   if (bytes.byteLength > shortLength) return false;
   for (let i = 0; i < bytes.byteLength; i++) if ((bytes[i] as number) >= 0x80) return false;

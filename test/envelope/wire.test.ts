@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { assertCanonical, messageRules } from '../../src/envelope/wire.ts';
+import { messageRules, readCanonical } from '../../src/envelope/wire.ts';
 
 const rules = messageRules(
   {
@@ -11,10 +11,10 @@ const rules = messageRules(
   (number) => (number >= 1024 ? 'any' : number >= 512 ? 'bytes' : undefined),
 );
 const bytesField = [0x12, 0x02, 1, 2];
-const check = (...bytes: readonly number[]) => assertCanonical(Uint8Array.from(bytes), rules, 'thing');
+const read = (...bytes: readonly number[]) => readCanonical(Uint8Array.from(bytes), rules, 'thing');
 const codeOf = (...bytes: readonly number[]) => {
   try {
-    check(...bytes);
+    read(...bytes);
   } catch (error) {
     return (error as { code: string }).code;
   }
@@ -22,11 +22,28 @@ const codeOf = (...bytes: readonly number[]) => {
 };
 
 describe('canonical protobuf', () => {
-  test('§2.2 accepts what is canonical and tells its fields', () => {
-    expect([...check(0x08, 0x96, 0x01, ...bytesField, 0x1a, 1, 0x61, 0x1a, 1, 0x62, 0x22, 2, 0x08, 9)]).toEqual([
-      1, 2, 3, 4,
-    ]);
-    expect([...check(...bytesField)]).toEqual([2]);
+  test('§2.2 reads what is canonical', () => {
+    expect(read(0x08, 0x96, 0x01, ...bytesField, 0x1a, 1, 0x61, 0x1a, 1, 0x62, 0x22, 2, 0x08, 9)).toEqual({
+      fields: { number: 150, bytes: Uint8Array.of(1, 2), strings: ['a', 'b'], inner: { number: 9 } },
+      numbers: [1, 2, 3, 4],
+    });
+    expect(read(0x08, 0xff, 0xff, 0xff, 0xff, 0x0f, ...bytesField).fields.number).toBe(2 ** 32 - 1);
+    expect(read(...bytesField, 0x1a, 3, 0xef, 0xbb, 0xbf).fields.strings).toEqual(['\ufeff']);
+  });
+
+  test('§2.2 an absent field has the default value of its type, whatever Object.prototype has', () => {
+    const prototype = Object.prototype as { number?: unknown; inner?: unknown };
+    prototype.number = 7;
+    prototype.inner = { number: 7 };
+    try {
+      expect(read(...bytesField)).toStrictEqual({
+        fields: { number: 0, bytes: Uint8Array.of(1, 2), strings: [], inner: undefined },
+        numbers: [2],
+      });
+    } finally {
+      delete prototype.number;
+      delete prototype.inner;
+    }
   });
 
   test.each<[string, number[]]>([
@@ -92,8 +109,6 @@ describe('canonical protobuf', () => {
   test('a large number of fields takes time in proportion', () => {
     const many = new Uint8Array(3_000_000);
     for (let i = 0; i < many.length; i += 3) many.set([0x1a, 1, 0x61], i);
-    expect(() => assertCanonical(many, rules, 'thing')).toThrow(
-      expect.objectContaining({ code: 'ERR_LIMIT_EXCEEDED' }),
-    );
+    expect(() => readCanonical(many, rules, 'thing')).toThrow(expect.objectContaining({ code: 'ERR_LIMIT_EXCEEDED' }));
   });
 });

@@ -1,10 +1,17 @@
 // Detached envelopes with other wrapped keys, as somebody makes them who can write to the storage.
 
 import { bulla } from '../../src/envelope/generated/bulla.js';
+import { messageRules, readCanonical } from '../../src/envelope/wire.ts';
 import { frameEnvelope } from '../../src/message/forms.ts';
 
 const preambleLength = 10;
-const decoded = (envelope: Uint8Array) => bulla.v1.Envelope.decode(envelope.subarray(preambleLength));
+const rules = messageRules({
+  1: { name: 'header', type: 'bytes' },
+  2: { name: 'keys', type: 'bytes', repeated: Number.POSITIVE_INFINITY },
+  3: { name: 'commitment', type: 'bytes' },
+});
+const decoded = (envelope: Uint8Array) =>
+  readCanonical(new Uint8Array(envelope.subarray(preambleLength)), rules, 'envelope').fields;
 
 /** The serialized wrapped keys of a detached envelope. */
 export function keysOf(envelope: Uint8Array): readonly Uint8Array[] {

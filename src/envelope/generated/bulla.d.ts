@@ -20,7 +20,7 @@ export namespace bulla {
              * Constructs a new Envelope.
              * @param [properties] Properties to set
              */
-            constructor(properties?: bulla.v1.Envelope.$Properties);
+            private constructor();
 
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
@@ -41,16 +41,6 @@ export namespace bulla {
              * @returns Writer
              */
             static encode(message: bulla.v1.Envelope.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes an Envelope message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {bulla.v1.Envelope & bulla.v1.Envelope.$Shape} Envelope
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): bulla.v1.Envelope & bulla.v1.Envelope.$Shape;
         }
 
         namespace Envelope {
@@ -102,7 +92,7 @@ export namespace bulla {
              * Constructs a new Header.
              * @param [properties] Properties to set
              */
-            constructor(properties?: bulla.v1.Header.$Properties);
+            private constructor();
 
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
@@ -138,16 +128,6 @@ export namespace bulla {
              * @returns Writer
              */
             static encode(message: bulla.v1.Header.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a Header message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {bulla.v1.Header & bulla.v1.Header.$Shape} Header
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): bulla.v1.Header & bulla.v1.Header.$Shape;
         }
 
         namespace Header {
@@ -201,7 +181,7 @@ export namespace bulla {
              * Constructs a new Pair.
              * @param [properties] Properties to set
              */
-            constructor(properties?: bulla.v1.Pair.$Properties);
+            private constructor();
 
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
@@ -219,16 +199,6 @@ export namespace bulla {
              * @returns Writer
              */
             static encode(message: bulla.v1.Pair.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a Pair message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {bulla.v1.Pair & bulla.v1.Pair.$Shape} Pair
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): bulla.v1.Pair & bulla.v1.Pair.$Shape;
         }
 
         namespace Pair {
@@ -264,7 +234,7 @@ export namespace bulla {
              * Constructs a new WrappedKey.
              * @param [properties] Properties to set
              */
-            constructor(properties?: bulla.v1.WrappedKey.$Properties);
+            private constructor();
 
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
@@ -309,16 +279,6 @@ export namespace bulla {
              * @returns Writer
              */
             static encode(message: bulla.v1.WrappedKey.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a WrappedKey message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {bulla.v1.WrappedKey & bulla.v1.WrappedKey.$Shape} WrappedKey
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): bulla.v1.WrappedKey & bulla.v1.WrappedKey.$Shape;
         }
 
         namespace WrappedKey {
@@ -395,7 +355,7 @@ export namespace bulla {
              * Constructs a new Ecdh.
              * @param [properties] Properties to set
              */
-            constructor(properties?: bulla.v1.Ecdh.$Properties);
+            private constructor();
 
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
@@ -413,16 +373,6 @@ export namespace bulla {
              * @returns Writer
              */
             static encode(message: bulla.v1.Ecdh.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes an Ecdh message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {bulla.v1.Ecdh & bulla.v1.Ecdh.$Shape} Ecdh
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): bulla.v1.Ecdh & bulla.v1.Ecdh.$Shape;
         }
 
         namespace Ecdh {
@@ -458,7 +408,7 @@ export namespace bulla {
              * Constructs a new Aes.
              * @param [properties] Properties to set
              */
-            constructor(properties?: bulla.v1.Aes.$Properties);
+            private constructor();
 
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
@@ -476,16 +426,6 @@ export namespace bulla {
              * @returns Writer
              */
             static encode(message: bulla.v1.Aes.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes an Aes message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {bulla.v1.Aes & bulla.v1.Aes.$Shape} Aes
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): bulla.v1.Aes & bulla.v1.Aes.$Shape;
         }
 
         namespace Aes {
@@ -521,7 +461,7 @@ export namespace bulla {
              * Constructs a new Rsa.
              * @param [properties] Properties to set
              */
-            constructor(properties?: bulla.v1.Rsa.$Properties);
+            private constructor();
 
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
@@ -536,16 +476,6 @@ export namespace bulla {
              * @returns Writer
              */
             static encode(message: bulla.v1.Rsa.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a Rsa message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {bulla.v1.Rsa & bulla.v1.Rsa.$Shape} Rsa
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): bulla.v1.Rsa & bulla.v1.Rsa.$Shape;
         }
 
         namespace Rsa {
@@ -578,7 +508,7 @@ export namespace bulla {
              * Constructs a new Passphrase.
              * @param [properties] Properties to set
              */
-            constructor(properties?: bulla.v1.Passphrase.$Properties);
+            private constructor();
 
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
@@ -599,16 +529,6 @@ export namespace bulla {
              * @returns Writer
              */
             static encode(message: bulla.v1.Passphrase.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a Passphrase message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {bulla.v1.Passphrase & bulla.v1.Passphrase.$Shape} Passphrase
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): bulla.v1.Passphrase & bulla.v1.Passphrase.$Shape;
         }
 
         namespace Passphrase {
@@ -647,7 +567,7 @@ export namespace bulla {
              * Constructs a new Service.
              * @param [properties] Properties to set
              */
-            constructor(properties?: bulla.v1.Service.$Properties);
+            private constructor();
 
             /** Unknown fields preserved while decoding when enabled */
             $unknowns?: Uint8Array[];
@@ -662,16 +582,6 @@ export namespace bulla {
              * @returns Writer
              */
             static encode(message: bulla.v1.Service.$Properties, writer?: $protobuf.Writer): $protobuf.Writer;
-
-            /**
-             * Decodes a Service message from the specified reader or buffer.
-             * @param reader Reader or buffer to decode from
-             * @param [length] Message length if known beforehand
-             * @returns {bulla.v1.Service & bulla.v1.Service.$Shape} Service
-             * @throws {Error} If the payload is not a reader or valid buffer
-             * @throws {$protobuf.util.ProtocolError} If required fields are missing
-             */
-            static decode(reader: ($protobuf.Reader|Uint8Array), length?: number): bulla.v1.Service & bulla.v1.Service.$Shape;
         }
 
         namespace Service {
