@@ -1,36 +1,50 @@
-// Runs every test of the project, one suite after the other, and says at the end what each of them came to: `npm test`.
-// All suites run even if one fails; the exit code is 0 only if none did.
+// Runs every test of the project and says at the end what each suite came to: `npm test`. Two suites run at a time, since most of them wait as much as they work; what a
+// suite prints comes in one piece when it has ended. All suites run even if one fails; the exit code is 0 only if none did.
 
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { findBrowsers } from './browsers.ts';
 
-const suites = [
-  'build',
-  'lint',
-  'typecheck',
-  'vectors:check',
-  'test:clauses',
-  'test:unit',
-  'test:browsers',
-  'test:fields',
-  'test:client',
-  'test:client:browsers',
-  'test:cli',
-  'test:large',
-  'test:rewrap:short',
-  'test:e2e',
-  'test:runtimes',
-  'test:matrix:short',
-  'test:package',
-  'test:docs',
-  'test:service',
+/** Everything else needs it. */
+const first = 'build';
+/** Each lane runs its suites one after the other. Those that open browsers are in one lane. */
+const lanes = [
+  [
+    'lint',
+    'typecheck',
+    'vectors:check',
+    'test:clauses',
+    'test:unit',
+    'test:client',
+    'test:cli',
+    'test:large',
+    'test:rewrap:short',
+    'test:runtimes',
+    'test:package',
+    'test:docs',
+    'test:fields',
+  ],
+  ['test:browsers', 'test:client:browsers', 'test:e2e', 'test:matrix:short', 'test:service'],
 ];
 
-const results = suites.map((name) => {
-  console.log(`\n=== npm run ${name}`);
-  const begun = performance.now();
-  const { status } = spawnSync('npm', ['run', '--silent', name], { stdio: ['ignore', 'inherit', 'inherit'] });
-  return { name, passed: status === 0, seconds: (performance.now() - begun) / 1000 };
-});
+interface Result {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly seconds: number;
+}
+
+/** What running suites have printed, by their names. */
+const output = new Map<string, string[]>();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    for (const name of output.keys()) show(name);
+    process.exit(1);
+  });
+}
+
+const results = [await run(first)];
+// Installed once, and not by two suites at a time. Who needs them fails without them.
+await findBrowsers().catch((error: unknown) => console.error(error));
+results.push(...(await Promise.all(lanes.map(runAll))).flat());
 
 console.log('');
 for (const { name, passed, seconds } of results) {
@@ -39,3 +53,28 @@ for (const { name, passed, seconds } of results) {
 const failed = results.filter(({ passed }) => !passed);
 console.log(`${results.length - failed.length} suites passed, ${failed.length} failed`);
 process.exitCode = failed.length === 0 ? 0 : 1;
+
+async function runAll(names: readonly string[]): Promise<Result[]> {
+  const ended: Result[] = [];
+  for (const name of names) ended.push(await run(name));
+  return ended;
+}
+
+async function run(name: string): Promise<Result> {
+  const begun = performance.now();
+  const pieces: string[] = [];
+  output.set(name, pieces);
+  const child = spawn('npm', ['run', '--silent', name], { stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => pieces.push(text));
+  const status = await new Promise((resolve) => child.on('error', () => resolve(undefined)).on('close', resolve));
+  show(name);
+  const seconds = (performance.now() - begun) / 1000;
+  console.log(`=== npm run ${name}: ${status === 0 ? 'passed' : 'FAILED'} after ${seconds.toFixed(0)} s`);
+  return { name, passed: status === 0, seconds };
+}
+
+function show(name: string): void {
+  console.log(`\n=== npm run ${name}`);
+  process.stdout.write(output.get(name)?.join('') ?? '');
+  output.delete(name);
+}
