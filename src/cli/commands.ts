@@ -3,6 +3,7 @@
 import type { Command } from './actions.ts';
 import { decryptCommand } from './decrypt.ts';
 import { encryptCommand } from './encrypt.ts';
+import { fieldsCommand } from './fields.ts';
 import { inspectCommand } from './inspect.ts';
 import { keygenCommand } from './keygen.ts';
 import { rewrapCommand } from './rewrap.ts';
@@ -16,4 +17,5 @@ export const commands: readonly Command[] = [
   inspectCommand,
   rewrapCommand,
   keysCommand,
+  fieldsCommand,
 ];

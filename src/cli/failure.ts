@@ -6,7 +6,7 @@ import { reasonOf } from '../node/system-error.ts';
 /** Exit codes by kind of error. */
 export const exitCodes = {
   success: 0,
-  /** Something that nobody foresaw. */
+  /** Something that nobody foresaw, or faults that a job on database fields found. */
   unexpected: 1,
   /** The command line itself is wrong; nothing was read or written. */
   usage: 2,
@@ -49,6 +49,16 @@ export class FileError extends Error {
   }
 }
 
+/** What was given is not of the form that it has to be. */
+export class FormatError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
 /** `--drop` names a wrapped key that is not there. */
 export class DropError extends Error {
   readonly code = 'ERR_NOTHING_TO_DROP';
@@ -80,6 +90,7 @@ const bullaExitCodes: Record<string, number> = {
   KeyError: exitCodes.key,
   SourceError: exitCodes.file,
   KeyServiceError: exitCodes.service,
+  FieldError: exitCodes.key,
 };
 
 const hints: Record<string, string> = {
@@ -137,6 +148,7 @@ function failureOf(error: unknown): Failure {
   if (error instanceof UsageError) return failure(error.code, error.message, exitCodes.usage, error.hint);
   if (error instanceof FileError) return failure(error.code, error.message, exitCodes.file, error.hint);
   if (error instanceof LockedKeyError) return failure(error.code, error.message, exitCodes.decryption);
+  if (error instanceof FormatError) return failure(error.code, error.message, exitCodes.format);
   if (error instanceof DropError) return failure(error.code, error.message, exitCodes.key);
   if (isBullaError(error)) {
     // The words of a source of ours, which are for the author of the configuration.

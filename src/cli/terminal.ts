@@ -22,10 +22,10 @@ const clearLine = ownText('\r\x1b[K');
 /** A bar that nobody sees. */
 export const silentBar: ProgressBar = { update: () => {}, clear: () => {} };
 
-/** A progress bar for one file, or for many, on standard error if that is a terminal and nobody asked for silence. */
-export function progressBar(label: Words, silent: boolean, unit: 'bytes' | 'files' = 'bytes'): ProgressBar {
+/** A progress bar for one file, or for many files or rows, on standard error if that is a terminal and nobody asked for silence. */
+export function progressBar(label: Words, silent: boolean, unit: 'bytes' | 'files' | 'rows' = 'bytes'): ProgressBar {
   if (silent || !standardError.isTerminal) return silentBar;
-  const format = unit === 'bytes' ? formatBytes : (files: number) => `${Math.round(files)} files`;
+  const format = unit === 'bytes' ? formatBytes : (count: number) => `${Math.round(count)} ${unit}`;
   const draw = (text: Words) => void standardError.write(words`${clearLine}${text}`).catch(() => {});
   // What came before the first piece, such as a passphrase's key, is no part of the rate.
   let begun: { readonly time: number; readonly done: number } | undefined;

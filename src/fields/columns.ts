@@ -19,6 +19,8 @@ export interface ColumnOptions<Value> {
   readonly name?: string | undefined;
   /** The name of the column in the database. Default: the name of the property. */
   readonly column?: string | undefined;
+  /** The plaintext column that this one replaces, while it is being migrated (`docs/fields.md` §10). Default: none. */
+  readonly plain?: string | undefined;
   /** `field` gives the column data keys of its own. Default: those of the tenant or subject. */
   readonly key?: 'shared' | 'field' | undefined;
 }
@@ -45,6 +47,7 @@ export class ColumnDefinition {
   readonly schemas: ReadonlyMap<number, readonly Slot[]>;
   readonly name: string | undefined;
   readonly column: string | undefined;
+  readonly plain: string | undefined;
   readonly ownKey: boolean;
   readonly as: 'timestamptz' | 'timestamp' | 'date';
 
@@ -59,6 +62,7 @@ export class ColumnDefinition {
     this.schemas = schemas.set(version, index);
     this.name = taken.name;
     this.column = taken.column;
+    this.plain = taken.plain;
     this.ownKey = taken.key === 'field';
     this.as = taken.as;
     for (const slot of [...schemas.values()].flat()) assertFits(type, slot);
@@ -90,6 +94,7 @@ const readers = {
   earlier: optional(takeEarlier, {}),
   name: optional(takeString),
   column: optional(takeString),
+  plain: optional(takeString),
   key: optional(oneOf('shared', 'field'), 'shared'),
   as: optional(oneOf('timestamptz', 'timestamp', 'date'), 'timestamptz' as const),
 };

@@ -133,7 +133,11 @@ function checkTable(key: string, given: unknown): TableDefinition {
     const field = { id: `${name}.${own}`, key: property, column: column.column ?? property, name: own };
     fields.set(property, Object.freeze({ ...field, table: definition, definition: column }));
   }
-  assertUnique([...fields.values()].map(({ column }) => `${key}.${column}`));
+  assertUnique(
+    [...fields.values()].flatMap(({ column, definition: { plain } }) =>
+      [column, ...(plain === undefined ? [] : [plain])].map((each) => `${key}.${each}`),
+    ),
+  );
   assertApart(definition);
   return Object.freeze(definition);
 }

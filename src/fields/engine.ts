@@ -1,6 +1,7 @@
 /** What the calls of one field encryption share: tables, keys, settings. */
 
 import { FieldError } from '../errors.ts';
+import type { Keyring } from '../keyrings/keyring.ts';
 import { tell } from '../lib/callbacks.ts';
 import type { OnEvent } from '../lib/events.ts';
 import type { RandomSource } from '../types.ts';
@@ -15,6 +16,7 @@ export interface EngineSettings {
   readonly tables: ReadonlyMap<string, TableDefinition>;
   readonly keys: DataKeys;
   readonly store: DataKeyStore;
+  readonly keyring: (tenant: string) => Keyring | Promise<Keyring>;
   readonly mode: 'strict' | 'migrating';
   readonly tenant: string | undefined;
   readonly random: RandomSource | undefined;

@@ -106,6 +106,11 @@ export class DataKeys {
     return rows.some((row) => isShreddedFor(row, slot));
   }
 
+  /** Whether a row's key seals at the moment (§4.7). */
+  isCurrent(row: DataKeyRow): boolean {
+    return row.state === 'active' && this.#maySeal(row);
+  }
+
   /** Forgets what is known of rows: they were changed. */
   forget(): void {
     this.#rows.clear();

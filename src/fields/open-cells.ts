@@ -60,7 +60,7 @@ export async function openCells(cells: readonly CellToOpen[], context: CellConte
 const counts = new WeakMap<Field, ReadonlyMap<number, number>>();
 
 /** How many tags each schema version of a field has. */
-function tagCounts(field: Field): ReadonlyMap<number, number> {
+export function tagCounts(field: Field): ReadonlyMap<number, number> {
   let known = counts.get(field);
   if (known === undefined) {
     known = new Map([...field.definition.schemas].map(([version, slots]) => [version, slots.length]));

@@ -9,6 +9,24 @@ import { runWithTenant, Seam } from './postgres/seam.ts';
 import { isName } from './row-values.ts';
 
 export { type DataKeyPool, postgresDataKeyStore } from './postgres/data-key-store.ts';
+export type { BatchResult } from './postgres/jobs/batch.ts';
+export type { JobClient, JobPool, JobResult } from './postgres/jobs/database.ts';
+export type { JobEstimate } from './postgres/jobs/estimate.ts';
+export {
+  createFieldJobs,
+  type EstimateJobOptions,
+  type FieldJobCallOptions,
+  type FieldJobs,
+  type FieldJobsOptions,
+  type RunBatchOptions,
+  type RunJobOptions,
+  type StartJobOptions,
+} from './postgres/jobs/jobs.ts';
+export type { FieldState, Finding } from './postgres/jobs/plan.ts';
+export type { KeyringOf } from './postgres/jobs/rewrap-work.ts';
+export type { JobStatus } from './postgres/jobs/state.ts';
+export type { JobFault, JobKind } from './postgres/jobs/work.ts';
+export { type MigrationSqlOptions, type MigrationStep, migrationSql } from './postgres/migration.ts';
 
 /** What is used of the module `pg`. */
 export interface PgModule {

@@ -144,7 +144,8 @@ function tenantError(table: TableDefinition, message: string): FieldError {
   return new FieldError('ERR_FIELD_TENANT', `${table.key}: ${message}`, { table: table.key, column: table.tenant });
 }
 
-function nameOf(table: TableDefinition, column: string, value: unknown): string {
+/** The tenant or subject that a column names. Throws `ERR_FIELD_TENANT` or `ERR_FIELD_ROW_UNKNOWN`. */
+export function nameOf(table: TableDefinition, column: string, value: unknown): string {
   const name = spell('any', value);
   if (name !== undefined && isName(name)) return name;
   const code = column === table.tenant ? 'ERR_FIELD_TENANT' : 'ERR_FIELD_ROW_UNKNOWN';

@@ -27,6 +27,12 @@ beforeAll(async () => {
   writeFileSync(at('m.bulla'), await encrypt('x', { keyring: ecdhKeyring({ recipients: [key.publicKey] }) }));
   const token = { developmentUser: 'alice@north' };
   writeFileSync(at('service'), JSON.stringify({ url: 'http://127.0.0.1:9', key: 'alias:files', token }));
+  const job = `{ id: '7', kind: 'verify', field: 'patient.email', state: 'done', pass: 2, rows: 1, written: 0, faults: 0 }`;
+  const config = `const job = async () => (${job});
+    const none = async () => [];
+    export default { fields: () => [], sql: () => [], estimate: async () => ({ distinct: 1 }), start: job, run: job, cancel: job,
+      faults: none, list: none, plan: async () => [{ level: 'warning' }], states: none };`;
+  writeFileSync(at('config.mjs'), config);
   for (const stream of [standardOutput, standardError]) vi.spyOn(stream, 'write').mockResolvedValue();
 });
 afterAll(() => {
@@ -93,6 +99,15 @@ function callsOf(name: string): string[][] {
   if (name.startsWith('keys ')) {
     const more = /deletion$/.test(name) && name !== 'keys cancel-deletion' ? ['--days', '7'] : [];
     return [[], ['a'], ['a', 'b']].map((names) => [...names, ...service, '--quiet', ...more]);
+  }
+  if (name.startsWith('fields ')) {
+    const field = ['patient.email'];
+    const words: Record<string, string[][]> = {
+      ...{ plan: [[]], status: [[]], rewrap: [[], ['--dry-run']], cancel: [['7']], sql: [['expand', ...field]] },
+      inspect: [['00'], [`f90001${'00'.repeat(60)}`]],
+    };
+    const config = name === 'fields inspect' ? [] : ['--config', at('config.mjs')];
+    return (words[name.slice(7)] ?? [field, [...field, '--dry-run']]).map((each) => [...each, ...config]);
   }
   const calls: Record<string, string[][]> = {
     keygen: [['-o', at('made')]],

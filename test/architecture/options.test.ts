@@ -209,6 +209,28 @@ const fieldOptions = () => ({
   keyring: (tenant: string) => tenantKeyring(tenant),
   dataKeys: memoryDataKeyStore(),
 });
+/** Answers what jobs ask of a database, which has one job that is done. */
+const jobRow = {
+  ...{ attname: 'id', type: 'int4', id: '1', kind: 'verify', field: 'patient.email', state: 'done', pass: 1, shard: 0 },
+  ...{
+    columns: {},
+    checks: {},
+    triggers: {},
+    has_key: true,
+    pages: 1,
+    found: 1,
+    done: true,
+    key: ['1'],
+    fault_list: [],
+  },
+};
+const jobQuery = async (text: string) => ({ rows: text.includes('SKIP LOCKED') ? [] : [jobRow], rowCount: 1 });
+const jobPool = { query: jobQuery, connect: async () => ({ query: jobQuery, release: () => {} }) };
+const jobOptions = () => ({
+  encryption: createFieldEncryption({ ...fieldOptions(), tenant: 'north' }),
+  ...{ pool: jobPool, rewrapTo: (tenant: string) => tenantKeyring(tenant) },
+});
+const jobKind = () => ({ kind: 'verify', field: 'patient.email', signal });
 const rows = () => [{ id: 1, clinic: 'north', email: 'alice@example' }];
 const column = (name: keyof typeof encrypted): Entry => ({
   options: () => ({ name: 'x', column: 'y', version: 2, key: 'field' }),
@@ -530,6 +552,35 @@ const taking: Readonly<Record<string, Entry>> = {
         call: (given: never) => returned.shred(given),
       }),
     }),
+  },
+  migrationSql: {
+    options: () => ({ step: 'expand', field: 'patient.email', back: false }),
+    call: (given) => api['migrationSql'](fields, given),
+  },
+  createFieldJobs: {
+    options: jobOptions,
+    call: (given) => api['createFieldJobs'](given),
+    returns: () => api['createFieldJobs'](jobOptions()),
+    methods: {
+      fields: 'none',
+      ...{
+        plan: methodCall('plan', onSignal),
+        states: methodCall('states', onSignal),
+        list: methodCall('list', onSignal),
+      },
+      sql: methodCall('sql', () => ({ step: 'tables' })),
+      estimate: methodCall('estimate', jobKind),
+      start: methodCall('start', () => ({ ...jobKind(), shards: 1 })),
+      runBatch: methodCall('runBatch', () => ({ batch: 5, lease: 1_000, signal }), '1'),
+      run: methodCall(
+        'run',
+        () => ({ batch: 5, lease: 1_000, signal, workers: 1, rowsPerSecond: 7, onProgress: () => {} }),
+        '1',
+      ),
+      status: methodCall('status', onSignal, '1'),
+      faults: methodCall('faults', onSignal, '1'),
+      cancel: methodCall('cancel', onSignal, '1'),
+    },
   },
 };
 const ecdhKey = await generateEcdhKey({ extractable: true });

@@ -32,19 +32,52 @@ export const dataKeyTables: readonly string[] = [
 
 /** The statements that give a table's encrypted columns their index columns, unique indexes and checks. */
 export function tableSql(table: TableDefinition): readonly string[] {
-  return [...table.fields.values()].flatMap((field) => [checkOf(field), ...indexesOf(field)]);
+  const alter = `ALTER TABLE ${tableName(table)}`;
+  return [...table.fields.values()].flatMap((field) => [
+    `${alter} ADD ${checkSql(field)}`,
+    ...indexColumns(field).flatMap((index) => [`${alter} ADD ${columnSql(index)}`, indexSql(field, index)]),
+  ]);
+}
+
+/** The name of a table in a statement. */
+export function tableName({ schema, table }: TableDefinition): string {
+  return quoted(schema, table);
+}
+
+/** The name of the check of {@link checkSql}. */
+export function checkName({ table, column }: Field): string {
+  return quoted(`${table.table}_${column}_sealed`);
 }
 
 /** §1.1, §7.3: what no record can be is refused from any connection. */
-function checkOf({ table, column }: Field): string {
-  const name = quoted(column);
-  return `ALTER TABLE ${quoted(table.schema, table.table)} ADD CONSTRAINT ${quoted(`${table.table}_${column}_sealed`)} CHECK (
+export function checkSql(field: Field): string {
+  const name = quoted(field.column);
+  return `CONSTRAINT ${checkName(field)} CHECK (
   substring(${name} FROM 1 FOR 1) = '\\xf9'::bytea AND (octet_length(${name}) >= 60 OR (octet_length(${name}) = 3 AND get_byte(${name}, 1) = 128)))`;
 }
 
-function indexesOf(field: Field): readonly string[] {
-  const { table, column, definition } = field;
-  const target = quoted(table.schema, table.table);
+/** A generated column of tags. */
+export interface IndexColumn {
+  readonly name: string;
+  readonly unique: boolean;
+  /** What it is generated from. */
+  readonly expression: string;
+}
+
+/** The definition of an index column. */
+export function columnSql({ name, expression }: IndexColumn): string {
+  return `COLUMN ${quoted(name)} bytea GENERATED ALWAYS AS (${expression}) STORED`;
+}
+
+/** The index over an index column, after the tenant. */
+export function indexSql({ table }: Field, { name, unique }: IndexColumn): string {
+  const key = [table.tenant, name].filter((each) => each !== undefined);
+  return `CREATE ${unique ? 'UNIQUE ' : ''}INDEX ${quoted(`${table.table}_${name}`)} ON ${tableName(table)} (${key.map((each) => quoted(each)).join(', ')})`;
+}
+
+/** The index columns of all schema versions of a field. */
+export function indexColumns(field: Field): readonly IndexColumn[] {
+  const { column, definition } = field;
   const slots = new Map<string, { slot: Slot; places: [version: number, slot: number][] }>();
   for (const [version, schema] of definition.schemas) {
     schema.forEach((slot, i) => {
@@ -54,13 +87,11 @@ function indexesOf(field: Field): readonly string[] {
       slots.set(name, known);
     });
   }
-  return [...slots].flatMap(([name, { slot, places }]) => {
-    const key = [table.tenant, name].filter((each) => each !== undefined);
-    return [
-      `ALTER TABLE ${target} ADD COLUMN ${quoted(name)} bytea GENERATED ALWAYS AS (${tagExpression(column, places)}) STORED`,
-      `CREATE ${slot.unique ? 'UNIQUE ' : ''}INDEX ${quoted(`${table.table}_${name}`)} ON ${target} (${key.map((each) => quoted(each)).join(', ')})`,
-    ];
-  });
+  return [...slots].map(([name, { slot, places }]) => ({
+    name,
+    unique: slot.unique,
+    expression: tagExpression(column, places),
+  }));
 }
 
 /** §5.7 */

@@ -1,0 +1,46 @@
+/** The jobs on database fields that a configuration names, and the errors of its database. */
+
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { isBullaError } from '../errors.ts';
+import type { FieldJobs } from '../fields/postgres/jobs/jobs.ts';
+import { reasonOf } from '../node/system-error.ts';
+import type { Arguments } from './arguments.ts';
+import { FileError } from './failure.ts';
+
+/** Where it is looked for. */
+export const defaultConfig = 'bulla.config.mjs';
+
+const methods = ['plan', 'states', 'fields', 'sql', 'estimate', 'start', 'run', 'faults', 'list', 'cancel'] as const;
+
+/** What the configuration exports. Rejects with a {@link FileError} for a file that is not there, fails, or exports something else. */
+export async function openJobs(args: Arguments): Promise<FieldJobs> {
+  const path = args.get('config') ?? defaultConfig;
+  const { href } = pathToFileURL(resolve(path));
+  let module: { readonly default?: unknown };
+  try {
+    // Of the application, with its copy of this package: made when the command runs.
+    module = await import(/* @vite-ignore */ href);
+  } catch (error) {
+    const { code, url } = error as { code?: unknown; url?: unknown };
+    const isMissing = code === 'ERR_MODULE_NOT_FOUND' && (url === href || String(error).includes(resolve(path)));
+    if (isMissing)
+      throw new FileError('ENOENT', `There is no configuration ${path}`, 'docs/cli.md shows one: --config names it');
+    throw new FileError('ERR_CONFIGURATION', `${path}: ${reasonOf(error as Error)}`);
+  }
+  const jobs = module.default as Partial<FieldJobs> | null | undefined;
+  if (methods.every((method) => typeof jobs?.[method] === 'function')) return jobs as FieldJobs;
+  throw new FileError('ERR_CONFIGURATION', `${path} has no default export made by createFieldJobs`);
+}
+
+/** Classes of SQLSTATE whose messages are about names and connections, and quote no values. */
+const harmless = /^(08|28|3D|3F|42|53|55|57)/;
+
+/** What a database says, with the exit code of whatever the system refuses; other errors as they are. */
+export function databaseFailure(error: unknown): unknown {
+  const code: unknown = (error as { code?: unknown } | null | undefined)?.code;
+  if (isBullaError(error) || !(error instanceof Error) || typeof code !== 'string') return error;
+  if (!/^[0-9A-Z]{5}$/.test(code) || 'syscall' in error) return error;
+  const reason = harmless.test(code) ? `: ${error.message}` : '';
+  return new FileError('ERR_DATABASE', `The database refused a statement (${code})${reason}`);
+}

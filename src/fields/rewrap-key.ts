@@ -1,0 +1,69 @@
+/** One wrapped data key of fields, wrapped again: `docs/fields.md` §10.13. */
+
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
+import { FieldError, isBullaError, KeyError } from '../errors.ts';
+import { answerOf } from '../keyrings/answers.ts';
+import { useAndErase } from '../keyrings/data-key.ts';
+import type { Keyring } from '../keyrings/keyring.ts';
+import { equalConstantTime } from '../lib/bytes.ts';
+import { untilAborted } from '../lib/single-flight.ts';
+import { deriveFieldKeyId } from '../schedule/field-keys.ts';
+import type { Bytes } from '../types.ts';
+import type { DataKeyRow } from './data-key-store.ts';
+import { decodeWrapped, encodeWrapped } from './wrapped.ts';
+
+/**
+ * What the column `wrapped` of a row becomes, or `undefined` where it is under the newest version of its keys already. The data key is unwrapped and compared with the row's id first, and stays with its
+ * holder where `to` can re-wrap by itself. Rejects with `ERR_FIELD_KEY` for a row that must not be believed.
+ */
+export async function rewrapRow(
+  row: DataKeyRow,
+  from: Keyring,
+  to: Keyring,
+  signal: AbortSignal | undefined,
+): Promise<Bytes | undefined> {
+  const wrapped = row.wrapped === null ? undefined : decodeWrapped(row.wrapped, row.tenant);
+  if (wrapped === undefined) throw keyError('A data key has a wrapped key that must not stand there');
+  const opened = await answerOf(from.unwrapDataKey(wrapped, { signal }), signal).catch(refused);
+  if (opened === null) throw keyError('A data key does not unwrap with the keyring of its tenant');
+  if (!equalConstantTime(await deriveFieldKeyId(opened.dataKey, row), row.id)) {
+    throw keyError('A data key is not the one that its row says');
+  }
+  const made = await wrappedAgain([opened.wrappedKey], from, to, signal);
+  if (made.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring to re-wrap to gave no wrapped key');
+  const isSame = made.length === wrapped.length && made.every((key) => wrapped.some((old) => isVersion(key, old)));
+  return isSame ? undefined : encodeWrapped(made, row.tenant);
+}
+
+async function wrappedAgain(
+  keys: readonly WrappedKey[],
+  from: Keyring,
+  to: Keyring,
+  signal: AbortSignal | undefined,
+): Promise<readonly WrappedKey[]> {
+  const rewrapping = to.rewrapDataKey?.(keys, from, { signal, verified: true });
+  const rewrapped = rewrapping === undefined ? null : await untilAborted(rewrapping, signal);
+  if (rewrapped !== null && rewrapped !== 'unverified') return rewrapped.wrappedKeys;
+  const opening = from.unwrapDataKeyBytes(keys, { signal });
+  const opened = await answerOf(opening, signal).catch((error: unknown) => {
+    // What comes after an abort is nobody's, and must not stay in memory.
+    opening.then((late) => late?.dataKey.fill(0)).catch(() => {});
+    return refused(error);
+  });
+  if (opened === null) throw keyError('A data key does not unwrap with the keyring of its tenant');
+  return useAndErase(opened.dataKey, (dataKey) => answerOf(to.wrapDataKey(dataKey, { signal }), signal));
+}
+
+/** A wrapped key that does not unwrap is one of the row; all else stays what it is. */
+function refused(error: unknown): null {
+  if (isBullaError(error) && error.code === 'ERR_DECRYPTION_FAILED') return null;
+  throw error;
+}
+
+function isVersion(key: WrappedKey, old: WrappedKey): boolean {
+  return key.keyId === old.keyId && key.serviceId === old.serviceId && key.version === old.version;
+}
+
+function keyError(message: string): FieldError {
+  return new FieldError('ERR_FIELD_KEY', message);
+}
