@@ -1,5 +1,6 @@
 /** The jobs on database fields that a configuration names, and the errors of its database. */
 
+import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isBullaError } from '../errors.ts';
@@ -17,16 +18,15 @@ const methods = ['plan', 'states', 'fields', 'sql', 'estimate', 'start', 'run', 
 export async function openJobs(args: Arguments): Promise<FieldJobs> {
   const path = args.get('config') ?? defaultConfig;
   const { href } = pathToFileURL(resolve(path));
+  await access(path).catch((error: NodeJS.ErrnoException) => {
+    throw new FileError(error.code ?? 'ENOENT', `There is no configuration ${path}`, 'docs/cli.md shows one');
+  });
   let module: { readonly default?: unknown };
   try {
     // Of the application, with its copy of this package: made when the command runs.
     module = await import(/* @vite-ignore */ href);
   } catch (error) {
-    const { code, url } = error as { code?: unknown; url?: unknown };
-    const isMissing = code === 'ERR_MODULE_NOT_FOUND' && (url === href || String(error).includes(resolve(path)));
-    if (isMissing)
-      throw new FileError('ENOENT', `There is no configuration ${path}`, 'docs/cli.md shows one: --config names it');
-    throw new FileError('ERR_CONFIGURATION', `${path}: ${reasonOf(error as Error)}`);
+    throw new FileError('ERR_CONFIGURATION', `${path}: ${error instanceof Error ? reasonOf(error) : String(error)}`);
   }
   const jobs = module.default as Partial<FieldJobs> | null | undefined;
   if (methods.every((method) => typeof jobs?.[method] === 'function')) return jobs as FieldJobs;

@@ -3,11 +3,11 @@
 import { spawn } from 'node:child_process';
 import { pathToFileURL } from 'node:url';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { createDatabase, type PostgresServer, startPostgres } from '../../key-service/test/support/postgres.ts';
-import { endOf, main, outcomeOf, Workplace } from './command.ts';
+import { afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { createDatabase } from '../../key-service/test/support/postgres.ts';
+import { endOf, main, outcomeOf, Workplace } from '../cli/command.ts';
+import assertBuilt from '../support/built.ts';
 
-let server: PostgresServer;
 let database: Awaited<ReturnType<typeof createDatabase>>;
 let pool: pg.Pool;
 let place: Workplace;
@@ -28,12 +28,9 @@ const encryption = createFieldEncryption({ fields, keyring, dataKeys: postgresDa
 export default createFieldJobs({ encryption, pool });
 `;
 
-beforeAll(async () => {
-  server = await startPostgres({ hasty: true });
-});
-afterAll(() => server?.stop());
+beforeAll(assertBuilt);
 beforeEach(async () => {
-  database = await createDatabase(server.url);
+  database = await createDatabase(inject('postgresUrl'));
   pool = new pg.Pool({ connectionString: database.url });
   place = new Workplace();
   place.write('bulla.config.mjs', config(database.url));
@@ -157,9 +154,9 @@ describe('bulla fields', () => {
       ['sql', 'contract', 'patient.email', '--back'],
     ],
   ];
-  test.each(usage)('§10.15 a wrong call is 2: %s %s %s %s', async (...args) => {
+  test('§10.15 a wrong call is 2', async () => {
     await query('create table if not exists bulla_jobs (id bigint)');
-    expect((await fields(...args.filter((arg) => arg !== undefined))).exitCode).toBe(2);
+    for (const args of usage) expect([args, (await fields(...args)).exitCode]).toEqual([args, 2]);
   });
 
   test('§10.15 no configuration, a wrong one, and a database that refuses are 7, and no secret is said', async () => {
