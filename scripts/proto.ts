@@ -31,6 +31,9 @@ const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
   [/message\.\w+ != null && \$Object\.hasOwnProperty\.call\(message, ("\w+")\)/g, '$$has(message, $1)'],
   [/function \(message, writer, _depth\) \{\n.*\n.*\n/g, 'function (message, writer = new $$Writer()) {\n'],
   [/, _depth(?: \+ 1)?\)/g, ')'],
+  // An enum's numbers have no use for their names.
+  [/const valuesById = .*$/m, 'const values = {};'],
+  [/values\[valuesById\[\d+\] = ("\w+")\]/g, 'values[$1]'],
 ];
 const declarationEdits: typeof scriptEdits = [
   [

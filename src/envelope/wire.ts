@@ -69,7 +69,14 @@ export function messageRules<const Rules extends FieldRules>(
   known: Rules,
   admits: MessageRules['admits'] = () => undefined,
 ): MessageRules<Rules> {
-  return { known, admits };
+  const rules = bare<Record<string, FieldRule>>(known);
+  for (const number in rules) rules[number] = bare(rules[number] as FieldRule);
+  return { known: rules as Rules, admits };
+}
+
+/** An object of its own members alone: nothing that a polluted `Object.prototype` has becomes a rule or a field. */
+function bare<Value extends object>(members: Value): Value {
+  return { __proto__: null, ...members };
 }
 
 const varint = 0;
@@ -87,7 +94,7 @@ export function readCanonical<Rules extends FieldRules>(
   what: string,
 ): CanonicalMessage<Rules> {
   const cursor = new Cursor(bytes, what);
-  const fields: Record<string, unknown> = {};
+  const fields: Record<string, unknown> = bare({});
   for (const { name, type, repeated } of Object.values<FieldRule>(rules.known)) {
     fields[name] = repeated === undefined ? defaults[type] : [];
   }

@@ -31,19 +31,55 @@ describe('canonical protobuf', () => {
     expect(read(...bytesField, 0x1a, 3, 0xef, 0xbb, 0xbf).fields.strings).toEqual(['\ufeff']);
   });
 
-  test('§2.2 an absent field has the default value of its type, whatever Object.prototype has', () => {
-    const prototype = Object.prototype as { number?: unknown; inner?: unknown };
-    prototype.number = 7;
-    prototype.inner = { number: 7 };
-    try {
-      expect(read(...bytesField)).toStrictEqual({
-        fields: { number: 0, bytes: Uint8Array.of(1, 2), strings: [], inner: undefined },
-        numbers: [2],
-      });
-    } finally {
-      delete prototype.number;
-      delete prototype.inner;
-    }
+  test('§2.2 an absent field has the default value of its type', () => {
+    expect({ ...read(...bytesField).fields }).toStrictEqual({
+      number: 0,
+      bytes: Uint8Array.of(1, 2),
+      strings: [],
+      inner: undefined,
+    });
+  });
+
+  // Each is what a page or a library may have done to all objects. None is a rule, a field or its value.
+  test.each<[string, PropertyDescriptor]>([
+    ['number', { value: 7, writable: true }],
+    ['inner', { value: { number: 7 }, writable: true }],
+    ['bytes', { value: 7, writable: false }],
+    ['strings', { set: () => {} }],
+    ['repeated', { value: 5, writable: true }],
+    ['least', { value: 3, writable: true }],
+    ['most', { value: 1, writable: true }],
+    ['limit', { value: 1, writable: true }],
+    ['required', { value: true, writable: true }],
+    ['judge', { value: () => expect.unreachable(), writable: true }],
+    ['fields', { value: messageRules({}), writable: true }],
+    ['5', { value: { name: 'five', type: 'bytes' }, writable: true }],
+  ])('§2.2 reads the same where Object.prototype has %s', (name, descriptor) => {
+    const others = [
+      [0x08, 7, ...bytesField, 0x1a, 2, 0x61, 0x62, 0x22, 2, 0x08, 9],
+      [...bytesField],
+      [0x08, 7, 0x08, 7, ...bytesField],
+      [0x08, 7],
+      [...bytesField, 0x2a, 1, 0],
+    ];
+    const outcomes = () => others.map((bytes) => [codeOf(...bytes), codeOf(...bytes) === 'accepted' && read(...bytes)]);
+    const expected = outcomes();
+    Object.defineProperty(Object.prototype, name, { ...descriptor, configurable: true });
+    const polluted = (() => {
+      try {
+        return outcomes();
+      } finally {
+        Reflect.deleteProperty(Object.prototype, name);
+      }
+    })();
+    expect(polluted).toStrictEqual(expected);
+    expect(expected.map(([code]) => code)).toEqual([
+      'accepted',
+      'accepted',
+      'ERR_MALFORMED',
+      'ERR_MALFORMED',
+      'ERR_UNSUPPORTED_FEATURE',
+    ]);
   });
 
   test.each<[string, number[]]>([
@@ -52,6 +88,7 @@ describe('canonical protobuf', () => {
     ['§2.2a a length that is not minimal', [0x12, 0x82, 0x00, 1, 2]],
     ['§2.2a a varint of eleven bytes', [0x08, ...new Array(10).fill(0xff), 0x01, ...bytesField]],
     ['§2.2a a varint beyond 64 bits', [0x08, ...new Array(9).fill(0xff), 0x02, ...bytesField]],
+    ['§2.2a 2^64 as a length', [0x12, ...new Array(9).fill(0x80), 0x02, 1, 2]],
     ['§2.2b fields out of order', [...bytesField, 0x08, 0x01]],
     ['§2.2b a repeated singular field', [0x08, 0x01, 0x08, 0x01, ...bytesField]],
     ['§2.2b a repeated field that is interrupted', [...bytesField, 0x1a, 1, 0x61, 0x22, 2, 0x08, 9, 0x1a, 1, 0x62]],
@@ -65,14 +102,24 @@ describe('canonical protobuf', () => {
     ['§2.2d a default value', [0x08, 0x00, ...bytesField]],
     ['§2.2d an empty string', [...bytesField, 0x1a, 0]],
     ['§2.2d an empty message', [...bytesField, 0x22, 0]],
+    // 2^63 + 2 is 2 for whoever keeps 32 bits of it, 2^64 - 1 is -1.
+    ['§2.2e 2^63 + 2', [0x08, 0x82, ...new Array(8).fill(0x80), 0x01, ...bytesField]],
+    ['§2.2e 2^64 - 1', [0x08, ...new Array(9).fill(0xff), 0x01, ...bytesField]],
+    ['§2.2e 2^53 + 1', [0x08, 0x81, ...new Array(6).fill(0x80), 0x10, ...bytesField]],
     ['§2.2e 2^32', [0x08, 0x80, 0x80, 0x80, 0x80, 0x10, ...bytesField]],
+    ['§2.2f half of a character', [...bytesField, 0x1a, 3, 0xed, 0xa0, 0x80]],
+    ['§2.2f beyond U+10FFFF', [...bytesField, 0x1a, 4, 0xf4, 0x90, 0x80, 0x80]],
+    ['§2.2f a character that is cut', [...bytesField, 0x1a, 2, 0xe2, 0x82]],
     ['§2.2f overlong UTF-8', [...bytesField, 0x1a, 2, 0xc0, 0xaf]],
     ['§2.2g a length beyond the end', [0x12, 0x03, 1, 2]],
     ['§2.2g an inner length beyond the inner end', [...bytesField, 0x22, 2, 0x08, 0x80]],
+    ['§2.2g a length of 2^63 + 2', [0x12, 0x82, ...new Array(8).fill(0x80), 0x01, 1, 2]],
     ['§2.2g a length of nearly 2^28', [...bytesField, 0x1a, 0xff, 0xff, 0xff, 0x7f]],
     ['§2.2g a cut tag', [...bytesField, 0x80]],
     ['§2.2g a cut fixed64', [...bytesField, 0x81, 0x40, 1, 2, 3]],
     ['§2.2h field number 0', [0x02, 0x01, 1]],
+    // Cut to 32 bits, the tag of field 2.
+    ['§2.2h field number 2^29 + 2', [0x92, 0x80, 0x80, 0x80, 0x10, 2, 1, 2]],
     ['§2.2h field number 2^29', [...bytesField, 0x80, 0x80, 0x80, 0x80, 0x10, 1]],
     ['§2.1 a required field that is missing', [0x08, 0x01]],
     ['§2.1 nothing', []],

@@ -32,10 +32,10 @@ export const bulla = $root.bulla = (() => {
         })();
 
         v1.KeyUse = (function() {
-            const valuesById = $Object.create(null), values = $Object.create(valuesById);
-            values[valuesById[0] = "KEY_USE_UNSPECIFIED"] = 0;
-            values[valuesById[1] = "KEY_USE_SINGLE"] = 1;
-            values[valuesById[2] = "KEY_USE_SHARED"] = 2;
+            const values = {};
+            values["KEY_USE_UNSPECIFIED"] = 0;
+            values["KEY_USE_SINGLE"] = 1;
+            values["KEY_USE_SHARED"] = 2;
             return values;
         })();
 
