@@ -24,7 +24,8 @@ export function decodeWrapped(wrapped: Bytes, tenant: string): readonly WrappedK
     const length = wrapped.byteLength - at < 4 ? maxWrappedKeyLength + 1 : readU32(wrapped, at);
     const end = at + 4 + length;
     if (length > maxWrappedKeyLength || end > wrapped.byteLength || keys.length === maxWrappedKeys) return undefined;
-    const key = decode(wrapped.subarray(at + 4, end));
+    // A wrapped key keeps its bytes: the store may keep, and change, those that it gave.
+    const key = decode(copy(wrapped.subarray(at + 4, end)));
     if (key === undefined || fault(key, tenant) !== undefined) return undefined;
     keys.push(key);
     at = end;
@@ -45,6 +46,7 @@ function fault({ wrapping, keyContext }: WrappedKey, tenant: string): string | u
   if (!methods.includes(wrapping.method)) {
     return `wraps by the method ${wrapping.method}, which needs no secret; use serviceKeyring (online) or aesKeyring`;
   }
-  if (keyContext['use'] !== fieldsUse) return `has no use: '${fieldsUse}' in its keyContext`;
-  return keyContext['tenant'] === tenant ? undefined : 'has not the tenant in its keyContext';
+  const own = (name: string) => (Object.hasOwn(keyContext, name) ? keyContext[name] : undefined);
+  if (own('use') !== fieldsUse) return `has no use: '${fieldsUse}' in its keyContext`;
+  return own('tenant') === tenant ? undefined : 'has not the tenant in its keyContext';
 }
