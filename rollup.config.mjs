@@ -51,6 +51,23 @@ const notices = {
 /** The modules of protobufjs, of which none imports another in a circle. */
 const commonModules = () => commonjs({ defaultIsModuleExports: true, strictRequires: false });
 
+/**
+ * The package has its sources, so its maps do not repeat them. What a map has of a dependency stays in it, under a path
+ * that does not tell where the dependency lay.
+ */
+const slimMaps = {
+  name: 'slim-maps',
+  generateBundle(_options, files) {
+    for (const file of Object.values(files)) {
+      if (!file.fileName.endsWith('.map')) continue;
+      const { sourcesContent, ...map } = JSON.parse(file.source);
+      const contents = map.sources.map((path, i) => (/^(\.\.\/)+src\//.test(path) ? null : sourcesContent[i]));
+      map.sources = map.sources.map((path) => path.replace(/^.*\/node_modules\//, 'node_modules/'));
+      file.source = JSON.stringify({ ...map, ...(contents.some(Boolean) && { sourcesContent: contents }) });
+    }
+  },
+};
+
 const typescript = () => esbuild({ target: 'es2022', tsconfig: false });
 
 const minify = terser({ module: true, ecma: 2022, compress: { passes: 2 } });
@@ -112,6 +129,7 @@ export default [
       typescript(),
       builtWorker('./segment-worker.js'),
       notices,
+      slimMaps,
     ],
     output: {
       dir: 'dist',
@@ -161,6 +179,7 @@ export default [
       typescript(),
       builtWorker('./segment-worker.js'),
       minify,
+      slimMaps,
     ],
     output: { file: 'dist/bulla.min.js', format: 'es', sourcemap: true },
   },
@@ -171,6 +190,7 @@ export default [
       nodeResolve({ browser: true, extensions: ['.ts', '.js'], exportConditions: ['bulla-source', 'browser'] }),
       typescript(),
       minify,
+      slimMaps,
     ],
     output: { file: 'dist/segment-worker.js', format: 'es', sourcemap: true },
   },

@@ -1,6 +1,6 @@
 // Uses the package as a stranger would: packs it, installs the tarball in an empty project, and runs it in Node, in a Vite build without polyfills
-// and in a page with a plain module script. Checks the package with publint and are-the-types-wrong, and that its pages link to what is in it:
-// `npm run test:package`, after a build.
+// and in a page with a plain module script. Checks its size, the package with publint and are-the-types-wrong, and that its pages and source maps
+// lead to what is in it: `npm run test:package`, after a build.
 
 import { execFileSync } from 'node:child_process';
 import {
@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
@@ -38,6 +39,9 @@ const { plaintext } = await decrypt(message, { keyring, context: { record: '4711
 const code = await decrypt(message, { keyring }).catch((error) => isBullaError(error) && error.code);
 export const result = new TextDecoder().decode(plaintext) + ' ' + code;
 `;
+/** What a tarball may have, in bytes. */
+const maxTarball = 1_300_000;
+
 const expected = 'attack at dawn ERR_CONTEXT_MISMATCH';
 
 /** What a page does besides: a blob there and back, by workers. */
@@ -57,6 +61,7 @@ try {
   // `prepack` would build once more.
   const pack = ['pack', '--silent', '--ignore-scripts', '--pack-destination', folder];
   const tarball = join(folder, run('npm', pack, root).trim());
+  assertSize(tarball);
   await lint(tarball);
   run(
     'npx',
@@ -74,6 +79,7 @@ try {
   console.log(`installed: ${installed.join(', ')}`);
 
   assertLinks(join(project, 'node_modules/bulla'));
+  assertMaps(join(project, 'node_modules/bulla'));
 
   writeFileSync(join(project, 'program.js'), program);
   writeFileSync(join(project, 'main.js'), "import { result } from './program.js';\nconsole.log(result);\n");
@@ -116,6 +122,26 @@ try {
   }
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+function assertSize(tarball: string): void {
+  const { size } = statSync(tarball);
+  console.log(`tarball: ${size} B of ${maxTarball} B`);
+  if (size > maxTarball) throw new Error('the tarball is over budget');
+}
+
+/** Every source that a map names is in the map or in the package: a debugger shows TypeScript. */
+function assertMaps(installed: string): void {
+  const maps = globSync('dist/**/*.map', { cwd: installed });
+  const missing = maps.flatMap((path) => {
+    const { sources, sourcesContent = [], sourceRoot = '' } = JSON.parse(readFileSync(join(installed, path), 'utf8'));
+    const isThere = (source: string, i: number) =>
+      typeof sourcesContent[i] === 'string' || existsSync(join(installed, dirname(path), sourceRoot, source));
+    return (sources as string[]).filter((source, i) => !isThere(source, i)).map((source) => `${path}: ${source}`);
+  });
+  if (!maps.includes('dist/index.js.map')) throw new Error('the package has lost its source maps');
+  if (missing.length > 0) throw new Error(`sources that no debugger finds:\n${missing.join('\n')}`);
+  console.log(`source maps: ${maps.length}`);
 }
 
 /**

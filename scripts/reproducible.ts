@@ -1,5 +1,5 @@
-// Packs the package from two copies of the checkout, in folders of other names, and compares every byte of the two
-// tarballs: `npm run test:reproducible`.
+// Packs the package from two copies of the checkout, in folders of other names and depths, and compares every byte of
+// the two tarballs: `npm run test:reproducible`.
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -14,7 +14,7 @@ const run = (program: string, args: string[], cwd: string) =>
 
 try {
   const files = run('git', ['ls-files', '-z'], root).split('\0').filter(Boolean);
-  const hashes = ['one', 'another-place'].map((name) => {
+  const hashes = ['one', 'another/place'].map((name) => {
     const copy = join(folder, name);
     for (const file of files) cpSync(join(root, file), join(copy, file), { recursive: true });
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'));
