@@ -7,6 +7,7 @@ import type { JWK } from 'jose';
 import type { Keyring } from '../keyrings/keyring.ts';
 import { serviceKeyring } from '../keyrings/service.ts';
 import { assert } from '../lib/assert.ts';
+import { decodeUtf8 } from '../lib/utf8.ts';
 import { reasonOf } from '../node/system-error.ts';
 import { type TlsFetch, tlsFetch } from '../node/tls-fetch.ts';
 import { createKeyServiceClient, type KeyServiceClient } from '../service/client.ts';
@@ -227,6 +228,10 @@ function runCommand(
     child.on('exit', (code, endedBy) => {
       if (code !== 0) failure(`failed: ${code === null ? `it was ended by ${endedBy}` : `exit code ${code}`}`);
     });
-    child.on('close', () => done(printed.toString().trim()));
+    child.on('close', () => {
+      const token = decodeUtf8(printed);
+      if (token === undefined) failure('failed: what it printed is not UTF-8');
+      else done(token.trim());
+    });
   });
 }

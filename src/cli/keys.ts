@@ -6,6 +6,7 @@ import { anyOf } from '../keyrings/any-of.ts';
 import { type EcdhPrivateKey, ecdhKeyring, importEcdhPrivateKey, importEcdhPublicKey } from '../keyrings/ecdh.ts';
 import type { Keyring } from '../keyrings/keyring.ts';
 import { passphraseKeyring } from '../keyrings/passphrase.ts';
+import { decodeUtf8 } from '../lib/utf8.ts';
 import { decrypt } from '../message/decrypt.ts';
 import { encrypt } from '../message/encrypt.ts';
 import type { Arguments, Option } from './arguments.ts';
@@ -59,7 +60,7 @@ export const offlineOption: Option = {
 
 const keyFileContentType = 'application/vnd.bulla.private-key';
 
-/** The keyring that encrypts for all recipients, and for a passphrase. Throws a {@link UsageError} where there is none of either. */
+/** The keyring that encrypts for all recipients, and for a passphrase. Rejects with a {@link UsageError} where there is none of either. */
 export async function encryptionKeyring(
   args: Arguments,
   passphraseName: 'passphrase' | 'new-passphrase' = 'passphrase',
@@ -86,9 +87,7 @@ export async function decryptionKeyring(args: Arguments): Promise<Keyring> {
  */
 export async function rewrappingKeyring(args: Arguments): Promise<Keyring> {
   const local = await localKeyrings(args);
-  const ofService = await serviceKeyrings(args, 'also as configured');
-  const all = combine([...local, ...ofService], nothingToDecryptWith);
-  return local.length > 0 && ofService.length > 0 ? localFirst(combine(local, nothingToDecryptWith), all) : all;
+  return combine([...local, ...(await serviceKeyrings(args, 'also as configured'))], nothingToDecryptWith);
 }
 
 const nothingToDecryptWith = 'There is nothing to decrypt with: give a --key, a passphrase or a --key-service';
@@ -100,17 +99,6 @@ async function localKeyrings(args: Arguments): Promise<Keyring[]> {
     ...(privateKeys.length > 0 ? [ecdhKeyring({ privateKeys })] : []),
     ...(passphrase === undefined ? [] : [passphraseKeyring({ passphrase })]),
   ];
-}
-
-/** A local key that opens a message is the one to replace, although the service could re-wrap its own without it. */
-function localFirst(local: Keyring, all: Keyring): Keyring {
-  return {
-    ...all,
-    async ownKeys(wrappedKeys, service, options) {
-      const opened = await local.unwrapDataKey(wrappedKeys, options).catch(() => null);
-      return opened === null ? ((await all.ownKeys?.(wrappedKeys, service, options)) ?? []) : [];
-    },
-  };
 }
 
 /** The one of `--key-service`, if it is given. */
@@ -175,7 +163,7 @@ async function parsePrivateKey(path: string, text: string, passphrase: string | 
       throw new LockedKeyError(`${path}: a wrong passphrase of this key file, or the file was changed`);
     },
   );
-  const key = keyLine(new TextDecoder().decode(plaintext));
+  const key = keyLine(decodeUtf8(plaintext) ?? '');
   plaintext.fill(0);
   if (header.contentType !== keyFileContentType || key === undefined) throw notAKeyFile(path);
   return importEcdhPrivateKey(key).catch(renameInvalid(path));

@@ -34,7 +34,7 @@ export interface Job {
   readonly failure?: unknown;
 }
 
-/** The jobs that the arguments ask for. `nameOf` gives the name of an output beside its input. Throws a {@link UsageError}. */
+/** The jobs that the arguments ask for. `nameOf` gives the name of an output beside its input. Rejects with a {@link UsageError}. */
 export async function planJobs(args: Arguments, nameOf: (input: PlainPath) => PlainPath): Promise<Job[]> {
   const inputs = args.files.length === 0 ? [pipe] : args.files;
   const [output, folder] = [args.get('output'), args.get('output-folder')];

@@ -85,7 +85,7 @@ const moveTo = (target: Bytes) => (bytes: Bytes) => {
   bytes.fill(0);
 };
 
-/** Opens a sealed secret straight into a handle, without its bytes becoming visible where the platform can do that. Throws `ERR_DECRYPTION_FAILED`. */
+/** Opens a sealed secret straight into a handle, without its bytes becoming visible where the platform can do that. Rejects with `ERR_DECRYPTION_FAILED`. */
 export async function openSecret(key: AeadKey, nonce: Bytes, sealed: Bytes, additionalData: Bytes): Promise<SecretKey> {
   if (native !== undefined) return importAndErase(native, await open(key, nonce, sealed, additionalData));
   const algorithm = parameters(nonce, additionalData);

@@ -49,7 +49,7 @@ export async function exportPoint(publicKey: CryptoKey): Promise<Bytes> {
   return new Uint8Array(await subtle.exportKey('raw', publicKey));
 }
 
-/** A private key from the members of its JWK (RFC 7518 §6.2), which must be there. Throws `ERR_INVALID_KEY`. */
+/** A private key from the members of its JWK (RFC 7518 §6.2), which must be there. Rejects with `ERR_INVALID_KEY`. */
 export async function importPrivateJwk(jwk: JsonWebKey, extractable: boolean): Promise<CryptoKey> {
   const { subtle } = await webcrypto();
   return subtle.importKey('jwk', jwk, curve, extractable, ['deriveKey', 'deriveBits']).catch(failImport);

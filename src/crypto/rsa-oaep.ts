@@ -18,7 +18,7 @@ export async function generateKeyPair(bits: number, extractable: boolean): Promi
   return subtle.generateKey(algorithm, extractable, ['encrypt', ...privateKeyUsages]);
 }
 
-/** A public or private key from the members of its JWK (RFC 7518 §6.3), which must be there. Throws `ERR_INVALID_KEY`. */
+/** A public or private key from the members of its JWK (RFC 7518 §6.3), which must be there. Rejects with `ERR_INVALID_KEY`. */
 export async function importJwk(jwk: JsonWebKey, extractable: boolean): Promise<CryptoKey> {
   const { subtle } = await webcrypto();
   const usages = jwk.d === undefined ? (['encrypt'] as const) : privateKeyUsages;
@@ -37,7 +37,7 @@ export async function encrypt(publicKey: CryptoKey, plaintext: Bytes, label: Byt
   return new Uint8Array(await subtle.encrypt({ name: 'RSA-OAEP', label }, publicKey, plaintext));
 }
 
-/** The plaintext. Throws `ERR_DECRYPTION_FAILED`. */
+/** The plaintext. Rejects with `ERR_DECRYPTION_FAILED`. */
 export async function decrypt(privateKey: CryptoKey, ciphertext: Bytes, label: Bytes): Promise<Bytes> {
   const { subtle } = await webcrypto();
   const algorithm = { name: 'RSA-OAEP', label };
@@ -45,7 +45,7 @@ export async function decrypt(privateKey: CryptoKey, ciphertext: Bytes, label: B
 }
 
 /**
- * Decrypts straight into a handle on a secret of exactly 32 bytes. Throws `ERR_DECRYPTION_FAILED`. An HKDF key takes any length, so the same
+ * Decrypts straight into a handle on a secret of exactly 32 bytes. Rejects with `ERR_DECRYPTION_FAILED`. An HKDF key takes any length, so the same
  * bytes are unwrapped a second time as an AES-256 key, which takes no other. (An HMAC key would not do: the fallback of Node ignores its length.)
  */
 export async function decryptSecret(privateKey: CryptoKey, ciphertext: Bytes, label: Bytes): Promise<SecretKey> {

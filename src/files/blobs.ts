@@ -40,7 +40,8 @@ export type BlobSource = Blob | ReadableStream<Uint8Array<ArrayBuffer>>;
  *
  * @example
  * const message = await encryptBlob(input.files[0], { keyring, workers: createWorkerPool() });
- * await fetch(uploadUrl, { method: 'PUT', body: message });
+ * const response = await fetch(uploadUrl, { method: 'PUT', body: message });
+ * if (!response.ok) throw new Error(`not stored: status ${response.status}`);
  */
 export async function encryptBlob(
   source: BlobSource,

@@ -1,5 +1,6 @@
 /** Several keyrings as one: encrypts for all of them, decrypts with any. */
 
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { assert } from '../lib/assert.ts';
 import { takeOptions } from '../lib/options.ts';
 import { scopeOf } from './answers.ts';
@@ -53,11 +54,8 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     },
     rewrapDataKey: async (keys, from, given = {}) =>
       rewrapByAll(keyrings, keys, from, takeOptions(given, rewrapDataKeyReaders)),
-    async ownKeys(keys, service, given = {}) {
-      const options = takeOptions(given, keyringReaders);
-      const own = await Promise.all(keyrings.map(async (keyring) => keyring.ownKeys?.(keys, service, options)));
-      return own.flatMap((found) => found ?? []);
-    },
+    ownKeys: async (keys, service, given = {}) =>
+      ownKeysInOrder(keyrings, keys, service, takeOptions(given, keyringReaders)),
     cacheScope: async (given = {}) => scopeOfAll(keyrings, takeOptions(given, keyringReaders)),
     async rejectDataKey(wrappedKey) {
       await Promise.all(keyrings.map((keyring) => keyring.rejectDataKey?.(wrappedKey)));
@@ -82,6 +80,38 @@ async function rewrapByAll(
   const complete = rewrapped.length === all.length;
   if (!first || !complete || rewrapped.some(({ wrappedKey }) => wrappedKey !== first.wrappedKey)) return null;
   return { wrappedKey: first.wrappedKey, wrappedKeys: rewrapped.flatMap(({ wrappedKeys }) => wrappedKeys) };
+}
+
+/**
+ * Those that stand before the first wrapped key that a keyring opens by itself: the order of the keyrings decides which key opens a message, and not who could re-wrap without
+ * giving out the data key (`docs/format.md` §7.5).
+ */
+async function ownKeysInOrder(
+  keyrings: readonly Keyring[],
+  wrappedKeys: readonly WrappedKey[],
+  service: object,
+  options: KeyringOptions,
+): Promise<readonly WrappedKey[]> {
+  const found = await Promise.all(
+    keyrings.map(async (keyring) => (await keyring.ownKeys?.(wrappedKeys, service, options)) ?? []),
+  );
+  const own: WrappedKey[] = [];
+  for (const [i, keyring] of keyrings.entries()) {
+    const here = found[i] ?? [];
+    own.push(...here);
+    // A key derivation or a call costs something: nobody is asked whose answer changes nothing.
+    if (found.slice(i + 1).every(({ length }) => length === 0)) break;
+    const others = wrappedKeys.filter((wrappedKey) => !here.includes(wrappedKey));
+    if (await opensOne(keyring, others, options)) break;
+  }
+  return own;
+}
+
+/** Whether a keyring opens one of the wrapped keys. One that fails lets the next one try, as always. */
+async function opensOne(keyring: Keyring, wrappedKeys: readonly WrappedKey[], options: KeyringOptions) {
+  const opened = await keyring.unwrapDataKey(wrappedKeys, options).catch(() => null);
+  options.signal?.throwIfAborted();
+  return opened !== null;
 }
 
 /** Those who have the same scope in all of the keyrings may use whatever any of them gave. */

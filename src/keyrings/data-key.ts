@@ -10,7 +10,7 @@ import type { Bytes } from '../types.ts';
 import type { DataKey, GeneratedDataKey, KeyringOptions } from './keyring.ts';
 
 /**
- * A handle on a data key of 32 bytes, for keyrings of your own. The bytes are copied: overwrite yours. Throws `ERR_INVALID_KEY` for another length.
+ * A handle on a data key of 32 bytes, for keyrings of your own. The bytes are copied: overwrite yours. Rejects with `ERR_INVALID_KEY` for another length.
  */
 export async function importDataKey(bytes: Uint8Array): Promise<DataKey> {
   return useAndErase(takeDataKey(bytes), importSecret);

@@ -54,7 +54,7 @@ export async function generateEcdhKey(options: ExtractableOption = {}): Promise<
   return { publicKey: await publicKeyOf(await exportPoint(publicKey)), privateKey };
 }
 
-/** A public key from its string (`bullapk1.…`; white space does not matter) or its JWK (RFC 7518 §6.2.1). Throws `ERR_INVALID_KEY`. */
+/** A public key from its string (`bullapk1.…`; white space does not matter) or its JWK (RFC 7518 §6.2.1). Rejects with `ERR_INVALID_KEY`. */
 export async function importEcdhPublicKey(key: string | JsonWebKey): Promise<EcdhPublicKey> {
   return importPoint(
     typeof key === 'string' ? decodeString(key, publicPrefix) : pointOf(takeJwk(key, type, ['x', 'y'])),
@@ -74,7 +74,7 @@ export function exportEcdhPublicJwk({
   return { ...type, x: encodeBase64url(x), y: encodeBase64url(y) };
 }
 
-/** A private key from its string (`bullask1.…`) or its JWK (RFC 7518 §6.2.2). Throws `ERR_INVALID_KEY`. */
+/** A private key from its string (`bullask1.…`) or its JWK (RFC 7518 §6.2.2). Rejects with `ERR_INVALID_KEY`. */
 export async function importEcdhPrivateKey(
   key: string | JsonWebKey,
   options: ExtractableOption = {},
@@ -86,14 +86,14 @@ export async function importEcdhPrivateKey(
   return { publicKey: await importPoint(pointOf(jwk)), privateKey: await importPrivateJwk(jwk, extractable) };
 }
 
-/** The string of an extractable private key: `bullask1.` and 192 characters. **A secret.** Throws `ERR_INVALID_KEY` for a key that is not extractable. */
+/** The string of an extractable private key: `bullask1.` and 192 characters. **A secret.** Rejects with `ERR_INVALID_KEY` for a key that is not extractable. */
 export async function exportEcdhPrivateKey(key: EcdhPrivateKey): Promise<string> {
   const jwk = await exportEcdhPrivateJwk(key);
   const bytes = concat(decodeCoordinate(jwk.d), pointOf(jwk).subarray(1));
   return privatePrefix + encodeBase64url(bytes);
 }
 
-/** The JWK of an extractable private key. **A secret.** Throws `ERR_INVALID_KEY` for a key that is not extractable. */
+/** The JWK of an extractable private key. **A secret.** Rejects with `ERR_INVALID_KEY` for a key that is not extractable. */
 export async function exportEcdhPrivateJwk({ privateKey }: EcdhPrivateKey): Promise<JsonWebKey> {
   if (!privateKey.extractable) throw invalidKey('not extractable');
   const { kty, crv, x, y, d } = await exportPrivateJwk(privateKey);

@@ -82,7 +82,7 @@ export function ecdhKeyring(options: EcdhKeyringOptions): Keyring {
   });
 }
 
-/** Wraps a data key to a public key, §8.1 and §8.2. Throws `ERR_INVALID_KEY` for a point that is not on the curve. */
+/** Wraps a data key to a public key, §8.1 and §8.2. Rejects with `ERR_INVALID_KEY` for a point that is not on the curve. */
 export async function wrapTo(
   method: 'ecdh' | 'service-ecdh',
   point: Bytes,

@@ -114,7 +114,10 @@ export interface Keyring {
     options?: RewrapDataKeyOptions,
   ): Promise<Rewrapped | 'unverified' | null>;
 
-  /** Those of the wrapped keys that this keyring would let a key service unwrap, in the order in which it would. `service` is the client that asks. Keyrings without it have none. */
+  /**
+   * Those of the wrapped keys that this keyring would let a key service unwrap, in the order in which it would, up to the first that it opens without that service. `service` is
+   * the client that asks. Keyrings without it have none.
+   */
   ownKeys?(
     wrappedKeys: readonly WrappedKey[],
     service: object,

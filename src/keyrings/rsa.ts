@@ -151,13 +151,13 @@ export async function generateRsaKey(
 const publicMembers = ['n', 'e'];
 const privateMembers = [...publicMembers, 'd', 'p', 'q', 'dp', 'dq', 'qi'];
 
-/** A public key from its JWK (RFC 7518 §6.3.1). Throws `ERR_INVALID_KEY`. */
+/** A public key from its JWK (RFC 7518 §6.3.1). Rejects with `ERR_INVALID_KEY`. */
 export async function importRsaPublicKey(jwk: JsonWebKey): Promise<RsaPublicKey> {
   const taken = takeJwk(jwk, { kty: 'RSA' }, publicMembers);
   return { publicKey: await importChecked(taken, true), keyId: await keyIdOf(taken) };
 }
 
-/** A private key from its JWK (RFC 7518 §6.3.2), not extractable unless asked. Throws `ERR_INVALID_KEY`. */
+/** A private key from its JWK (RFC 7518 §6.3.2), not extractable unless asked. Rejects with `ERR_INVALID_KEY`. */
 export async function importRsaPrivateKey(jwk: JsonWebKey, options: RsaKeyOptions = {}): Promise<RsaPrivateKey> {
   const { extractable } = takeOptions(options, keyReaders);
   const taken = takeJwk(jwk, { kty: 'RSA' }, privateMembers);

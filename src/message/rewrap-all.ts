@@ -60,9 +60,11 @@ const reencryptAllReaders = {
 
 /**
  * Re-wraps many messages with `rewrap`, by its rules: to anything but a newer version of the same key each item needs its `context`, and fails with
- * `ERR_CONTEXT_MISMATCH` without it. Between keyrings of one key service the data keys stay there, and a thousand travel in a request. Resolves to a report, also where it was stopped: by
- * `signal`, by too many failures, or by a service that cannot be used. A run that resumes passes over what the token covers; messages that were written after the token was kept are seen again,
- * which `skip` finds. Throws a `TypeError` that names a wrong option.
+ * `ERR_CONTEXT_MISMATCH` without it. Between keyrings of one key service, data keys stay in the service unless they have to be checked: those of items with a `context`, and of
+ * messages without context names that go to another key. Up to a thousand messages travel in one request.
+ *
+ * Resolves to a report, also where it was stopped: by `signal`, by too many failures, or by a service that cannot be used. A run that resumes passes over what the token covers;
+ * messages that were written after the token was kept are seen again, which `skip` finds. Rejects with a `TypeError` that names a wrong option.
  *
  * @example
  * const report = await rewrapAll(rows(), {

@@ -130,7 +130,7 @@ async function verifiedKey(
   return elementOf(envelope.keys, opened.wrappedKey);
 }
 
-/** §5.5. Throws `ERR_DECRYPTION_FAILED`. */
+/** §5.5. Rejects with `ERR_DECRYPTION_FAILED`. */
 async function assertCommitment(
   { commitment }: Envelope,
   transcript: Transcript,

@@ -3,7 +3,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { SourceError } from '../errors.ts';
 
-/** Fills a buffer from a position on. Throws `ERR_SOURCE_CHANGED` where the file ends before, and `ERR_SOURCE_UNREADABLE`. */
+/** Fills a buffer from a position on. Rejects with `ERR_SOURCE_CHANGED` where the file ends before, and `ERR_SOURCE_UNREADABLE`. */
 export async function readFully(handle: FileHandle, buffer: Uint8Array, position: number): Promise<void> {
   let filled = 0;
   while (filled < buffer.byteLength) {

@@ -52,7 +52,7 @@ export async function proofKeyThumbprint(key: CryptoKeyPair): Promise<string> {
   return (await importProofKey(key)).thumbprint;
 }
 
-/** A key pair as a proof key. Throws a `TypeError` for one of another kind, or whose private key could be exported. */
+/** A key pair as a proof key. Rejects with a `TypeError` for one of another kind, or whose private key could be exported. */
 export async function importProofKey({ publicKey, privateKey }: CryptoKeyPair): Promise<ProofKey> {
   const { name, namedCurve = '' } = (privateKey?.algorithm ?? {}) as EcKeyAlgorithm;
   const algorithm = algorithms[namedCurve];

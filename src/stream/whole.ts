@@ -96,7 +96,7 @@ export function takeBody(body: Bytes, segmentSize: number): TakenBody | undefine
   return { geometry, memory, tags };
 }
 
-/** Opens a whole body, all of it or nothing (§6.4). Throws `ERR_DECRYPTION_FAILED`; what was opened before is overwritten then. */
+/** Opens a whole body, all of it or nothing (§6.4). Rejects with `ERR_DECRYPTION_FAILED`; what was opened before is overwritten then. */
 export async function openAll(
   key: AeadKey,
   body: TakenBody | undefined,

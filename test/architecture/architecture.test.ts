@@ -1,6 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { closure, longFunctions, readSources, type Source, undocumentedExports } from './sources.ts';
+import { asyncThatThrow, closure, longFunctions, readSources, type Source, undocumentedExports } from './sources.ts';
 
 const sources = readSources();
 const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
@@ -197,12 +197,30 @@ describe('form', () => {
     const { path, text } = source;
     expect(text).toMatch(/^(#!.*\n)?\/\*\*[\s*]*[^\s]/);
     expect(undocumentedExports(source)).toEqual([]);
+    expect(asyncThatThrow(source)).toEqual([]);
     expect(longFunctions(source, 60)).toEqual([]);
     const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/ .*/g, '');
     expect(code.match(/\bany\b(?=[;,)\]>])|@ts-(ignore|expect-error|nocheck)|\bexport \*|export default/g)).toBeNull();
     expect(text).not.toMatch(/TODO|FIXME/);
     if (!path.startsWith('cli/')) expect(code).not.toMatch(/\bconsole\./);
     if (path !== 'errors.ts' && path !== 'types.ts') expect(text.split('\n').length).toBeLessThanOrEqual(301);
+  });
+
+  test('every upload in an example looks at what became of it', () => {
+    const pages = ['README.md', ...globSync('docs/*.md')].map((path) => ({ path, text: readFileSync(path, 'utf8') }));
+    const examples = [
+      ...pages.flatMap(({ path, text }) =>
+        [...text.matchAll(/^```(?:ts|js).*\n([\s\S]*?)^```$/gm)].map(([code]) => ({ path, code })),
+      ),
+      ...sources.flatMap(({ path, text }) =>
+        [...text.matchAll(/@example[\s\S]*?\*\//g)].map(([code]) => ({ path, code })),
+      ),
+    ];
+    const uploads = examples.filter(({ code }) => /fetch\([^;]*method: '(PUT|POST)'/.test(code));
+    expect(uploads.length).toBeGreaterThan(3);
+    expect(uploads.filter(({ code }) => !/\.ok\b|\bok\b.*= await fetch/.test(code)).map(({ path }) => path)).toEqual(
+      [],
+    );
   });
 
   test('labels of the key schedule exist in schedule/ alone', () => {
@@ -213,8 +231,40 @@ describe('form', () => {
     ).toEqual([]);
   });
 
+  test('§4.3 the specification names all labels, those of the key service too, and no others', () => {
+    const label = /['`]bulla\/v1[^'`]*['`]/g;
+    const used = [...sources, ...readSources('key-service/src')].flatMap(({ text }) => text.match(label) ?? []);
+    const plain = used.map((quoted) => quoted.slice(1, -1).replace(/suite\$\{[\w.]+\}/, 'suite1'));
+    const specified = (page: string, from: string, to: string) =>
+      readFileSync(page, 'utf8')
+        .split(from)[1]
+        ?.split(to)[0]
+        ?.match(/bulla\/v1[^`"]*/g) ?? [];
+    const ofFields = specified('docs/fields.md', '## 1', '## 7');
+    const expected = new Set([...specified('docs/format.md', '**4.3**', '**4.4**'), ...ofFields]);
+    expect([...new Set(plain)].sort()).toEqual([...expected].sort());
+  });
+
   test('a result that may be there at once is told by isPromise, whatever realm it is of', () => {
     expect(sources.filter(({ text }) => /instanceof Promise\b/.test(text)).map(({ path }) => path)).toEqual([]);
+  });
+
+  test('bytes become text where what is not UTF-8 is refused, and nowhere else', () => {
+    const decoding = sources.filter(({ text }) => /new TextDecoder\(|toString\('utf-?8'\)|, 'utf-?8'\)/.test(text));
+    expect(
+      decoding
+        .map(({ path }) => path)
+        .filter((path) => !path.startsWith('message/decrypt.ts'))
+        .sort(),
+    ).toEqual([
+      // base64url and the text form of a message have no character that a decoder would put in.
+      'cli/main.ts',
+      'cli/text-file.ts',
+      'cli/text-form.ts',
+      'fields/postgres/sql-text.ts',
+      'lib/base64url.ts',
+      'lib/utf8.ts',
+    ]);
   });
 
   test('suites are compared in the registry alone', () => {

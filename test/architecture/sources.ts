@@ -85,6 +85,15 @@ export function undocumentedExports({ path, tree }: Source): string[] {
     .map((statement) => `${path}: ${statement.getText(tree).slice(0, 60)}`);
 }
 
+/** Async functions whose docstring says that they throw, as `path: name`: they reject. */
+export function asyncThatThrow({ path, tree }: Source): string[] {
+  return tree.statements
+    .filter((statement) => ts.isFunctionDeclaration(statement))
+    .filter((statement) => statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.AsyncKeyword))
+    .filter((statement) => ts.getJSDocCommentsAndTags(statement).some((doc) => /\bThrows\b/.test(doc.getText(tree))))
+    .map(({ name }) => `${path}: ${name?.text}`);
+}
+
 /** Functions of more than `most` lines, as `path: name (lines)`. */
 export function longFunctions({ path, tree }: Source, most: number): string[] {
   const found: string[] = [];

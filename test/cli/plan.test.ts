@@ -3,7 +3,7 @@
 import { linkSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { optionsOf } from '../../src/cli/actions.ts';
 import { parseArguments } from '../../src/cli/arguments.ts';
 import { encryptCommand } from '../../src/cli/encrypt.ts';
@@ -168,7 +168,7 @@ test('the file `./-.bulla` is decrypted to the file `./-`, not to standard outpu
   expect((await plan(['./-.bulla'], withoutExtension as never)).map(({ output }) => output)).toEqual(['./-']);
 });
 
-test('an envelope that comes byte by byte is read once', async () => {
+test('an envelope that comes byte by byte is read once, and copied a few times', async () => {
   const bytes = Uint8Array.from([...new TextEncoder().encode('bulla'), 1, 0, 1, 0, 0, ...new Uint8Array(2 ** 16 + 1)]);
   let at = 0;
   const stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -177,7 +177,14 @@ test('an envelope that comes byte by byte is read once', async () => {
       if (at === bytes.byteLength) controller.close();
     },
   });
-  const { beginning } = await readBeginning(stream);
+  let copied = 0;
+  const { set } = Uint8Array.prototype;
+  const counting = vi.spyOn(Uint8Array.prototype, 'set').mockImplementation(function (this: Uint8Array, part, offset) {
+    copied += part.length;
+    return set.call(this, part, offset);
+  });
+  const { beginning } = await readBeginning(stream).finally(() => counting.mockRestore());
   expect(beginning).toEqual(bytes);
   expect(beginning.buffer.byteLength).toBeLessThan(4 * bytes.byteLength);
+  expect(copied).toBeLessThan(4 * bytes.byteLength);
 });

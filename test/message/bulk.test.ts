@@ -212,6 +212,49 @@ test('the token never passes over what is not finished, in whatever order it end
   expect(seen.length).toBe(50);
 });
 
+test('what an item costs does not grow with those that are in work, nor with those that are done behind a slow one', async () => {
+  let looked = 0;
+  const count = (length: number) => {
+    looked += length;
+  };
+  const spies = [
+    ...(['race', 'any', 'all', 'allSettled'] as const).map((name) => {
+      const original = Promise[name].bind(Promise) as (all: unknown[]) => Promise<never>;
+      return vi.spyOn(Promise, name).mockImplementation(((all: Iterable<unknown>) => {
+        const list = [...all];
+        count(list.length);
+        return original(list);
+      }) as never);
+    }),
+    ...(['shift', 'splice', 'indexOf', 'includes', 'find', 'findIndex', 'filter', 'every', 'some'] as const).map(
+      (name) => {
+        const original = Array.prototype[name] as (...args: unknown[]) => unknown;
+        return vi.spyOn(Array.prototype, name).mockImplementation(function (this: unknown[], ...args: unknown[]) {
+          count(this.length);
+          return original.apply(this, args);
+        } as never);
+      },
+    ),
+  ];
+  const items = itemsOf(2_000);
+  let others = 0;
+  let release = () => {};
+  const gate = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  try {
+    await forAll(items, { concurrency: 500 }, async ({ id }) => {
+      if (id === '00000') await gate;
+      else if (++others === items.length - 1) release();
+      return true;
+    });
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  expect(others).toBe(items.length - 1);
+  expect(looked).toBeLessThan(20 * items.length);
+});
+
 describe('what throws', () => {
   const items = async function* (pause: number) {
     for (const item of itemsOf(20)) {

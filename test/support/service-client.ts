@@ -1,6 +1,8 @@
 // Clients of the key service that the tests run against, and ways to make its answers wrong.
 
 import { inject } from 'vitest';
+import { decrypt } from '../../src/index.ts';
+import type { Keyring } from '../../src/keyrings/keyring.ts';
 import {
   createKeyServiceClient,
   developmentToken,
@@ -40,6 +42,11 @@ export function clientOf(user: string, options: Partial<KeyServiceClientOptions>
 /** A new key of the tenant north, by id. */
 export async function newKey(): Promise<string> {
   return (await keyManagement(clientOf('admin@north')).create()).key_id;
+}
+
+/** The text in a message. */
+export async function textOf(message: Uint8Array, keyring: Keyring): Promise<string> {
+  return new TextDecoder().decode((await decrypt(message, { keyring })).plaintext);
 }
 
 /** The key context that the policies of the development service want. */

@@ -39,7 +39,7 @@ const types: Readonly<Record<string, RowColumn['type']>> = {
   ...{ int2: 'integer', int4: 'integer', int8: 'integer', uuid: 'uuid', text: 'text', varchar: 'text' },
 };
 
-/** Reads the catalog. Throws a `TypeError` for a table that is not there, and for columns that cannot hold what they must. */
+/** Reads the catalog. Rejects with a `TypeError` for a table that is not there, and for columns that cannot hold what they must. */
 export async function readCatalog(tables: Iterable<TableDefinition>, run: RunSql): Promise<Catalog> {
   const all = [...tables];
   const rows = await run(sql, [all.map(({ schema, table }) => `${schema}.${table}`)]);

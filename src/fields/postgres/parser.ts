@@ -14,7 +14,7 @@ export type Parse = (text: string) => Parsed;
 
 let parser: Promise<Parse> | undefined;
 
-/** Loads the parser, once. Throws an error that says what to install. */
+/** Loads the parser, once. Rejects with an error that says what to install. */
 export function loadParser(): Promise<Parse> {
   parser ??= load().catch((error: unknown) => {
     parser = undefined;

@@ -26,7 +26,7 @@ const takeHandle = nested({
 export const takeSigningKey: Reader<SigningKey> = (value, name) =>
   typeof value === 'object' && value !== null && 'jwk' in value ? takeJwk(value, name) : takeHandle(value, name);
 
-/** Signs claims with a key. Throws a `TypeError` where the key lacks its algorithm or id, and for symmetric ones. */
+/** Signs claims with a key. Rejects with a `TypeError` where the key lacks its algorithm or id, and for symmetric ones. */
 export async function signJwt(signing: SigningKey, typ: string, claims: Readonly<Record<string, unknown>>) {
   const jwk = 'jwk' in signing;
   const algorithm = jwk ? signing.jwk.alg : signing.algorithm;

@@ -1,0 +1,68 @@
+// Hand-written statements on both databases: right, or refused. A third outcome fails.
+
+import { describe, test } from 'vitest';
+import { same, withPeople } from './people.ts';
+
+withPeople();
+
+describe('§6.4 §5.8 reading', () => {
+  test.each([
+    ['select * from patient order by id'],
+    ['select id, email from patient order by id'],
+    ['select email from patient order by id'],
+    ['select email as e, note as "n n" from public.patient order by name'],
+    ['select p.*, p.email as again from patient p order by p.id'],
+    ['select "p"."email" from "public"."patient" as "p" where "p"."id" = $1', [1]],
+    ['select id from patient where email = $1', ['alice@example']],
+    ['select id from patient where $1 = email', ['alice@example']],
+    ['select id, note from patient where email = $1 and name = $2', ['alice@example', 'Alice']],
+    ['select id from patient where email = $1', ['nobody@example']],
+    ['select id from patient where email = $1', [null]],
+    ["select id, email from patient where email = 'zoë@example'"],
+    ["select id, 'é' as é from patient where name = 'Zoë' and email = 'zoë@example'"],
+    ['select id from patient where email in ($1, $2) order by id', ['alice@example', 'bob@example']],
+    ["select id from patient where email in ('alice@example', $1) order by id", ['bob@example']],
+    ['select id from patient where email = any($1) order by id', [['alice@example', 'bob@example', 'x']]],
+    ['select id from patient where email = any($1)', [[]]],
+    ['select id from patient where visits = $1 order by id', [7]],
+    ['select id from patient where visits = 7 order by id'],
+    ['select id from patient where visits = -1'],
+    ['select id from patient where email = $1 or email = $2 order by id', ['alice@example', 'bob@example']],
+    ['select id from patient where (email = $1 or visits = $2) and id > $3 order by id', ['alice@example', '7', 0]],
+    ['select id from patient where email is null'],
+    ['select id from patient where note is not null and email is not null order by id'],
+    ['select count(email), count(*), count(p.note) as n from patient p'],
+    ['select count(*) from patient where email = $1', ['alice@example']],
+    ['select count(*) from patient where visits = $1 group by name order by name', ['7']],
+    ['select upper(name), id from patient where email = $1', ['alice@example']],
+    ['select name, row_number() over (order by id) from patient where email = $1', ['alice@example']],
+    ['select id, email from patient order by 1 desc limit $1 offset $2', [2, 1]],
+    ['select distinct name from patient where visits = $1 order by name', ['7']],
+    ['select p.email, v.day from patient p join visit v on v.patient = p.id'],
+    ['select p.email, v.day from patient p left join visit v on v.patient = p.id order by p.id'],
+    ['select v.day, p.email from visit v right join patient p on v.patient = p.id order by p.id'],
+    ['select p.email, v.day from patient p join visit v on v.patient = p.id and p.email = $1', ['alice@example']],
+    ['select a.email, b.email as other from patient a, patient b where a.id = 1 and b.id = 2'],
+    ['select a.id from patient a join patient b on a.id = b.id where a.email = $1 and b.email = $1', ['bob@example']],
+    ['select x.email, x.id from (select id, email from patient where name = $1) x', ['Bob']],
+    ['select e from (select id, email as e from patient) x order by id'],
+    ['with x as (select * from patient where email = $1) select id, email from x', ['bob@example']],
+    ['with x as (select id, name, email from patient) select x.email from x where x.name = $1', ['Bob']],
+    ['select name from patient p where exists (select from visit v where v.patient = p.id)'],
+    ['select day from visit where patient in (select id from patient where email = $1)', ['alice@example']],
+    [
+      'select id, is_it.* from patient, lateral (select name = $1 as yes) is_it where email = $2',
+      ['Bob', 'bob@example'],
+    ],
+    ['select id is distinct from 1 as other, email from patient where id = 2'],
+    ['select id, email from patient for update'],
+    ['select diagnosis from visit where diagnosis = $1', ['hay fever']],
+    ['select x.* from (select * from patient) x order by x.id'],
+    ['with x as (select * from patient) select * from x order by id'],
+    ['select *, v.day as again from visit v where v.diagnosis = $1', ['hay fever']],
+    ['select 1 as one'],
+    ['select $1::int + 1 as two', [1]],
+    ['select name from patient order by name'],
+    ['show server_version_num'],
+  ] as [string, unknown[]?][])('%s', (text, values) => same(text, values));
+});
