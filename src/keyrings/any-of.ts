@@ -2,19 +2,12 @@
 
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { assert } from '../lib/assert.ts';
-import { takeOptions } from '../lib/options.ts';
+import type { Bytes } from '../types.ts';
 import { scopeOf } from './answers.ts';
 import { generateAndWrap } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
-import {
-  assertKeyring,
-  type CacheScope,
-  type Keyring,
-  type KeyringOptions,
-  keyringReaders,
-  type Rewrapped,
-  rewrapDataKeyReaders,
-} from './keyring.ts';
+import { inFrontOf } from './forwarding.ts';
+import { assertKeyring, type CacheScope, type Keyring, type KeyringOptions, type Rewrapped } from './keyring.ts';
 
 /**
  * A keyring whose messages any one of several keyrings opens: a data key is wrapped by each of them, and unwrapped by the first that can, in the order given.
@@ -27,44 +20,45 @@ import {
  * const keyring = anyOf(ecdhKeyring({ recipients: [alice] }), passphraseKeyring({ passphrase }));
  */
 export function anyOf(...keyrings: readonly Keyring[]): Keyring {
-  assert(keyrings.length > 0, 'anyOf', 'given at least one keyring');
+  const [first] = keyrings;
+  assert(first !== undefined, 'anyOf', 'given at least one keyring');
   keyrings.forEach((keyring, i) => {
     assertKeyring(keyring, `keyring ${i + 1}`);
   });
 
-  const wrapDataKey: Keyring['wrapDataKey'] = async (dataKey, given = {}) => {
-    const options = takeOptions(given, keyringReaders);
+  const wrapByAll = async (dataKey: Bytes, options: KeyringOptions | undefined) => {
     const wrapped = await Promise.all(keyrings.map((keyring) => keyring.wrapDataKey(dataKey, options)));
     return wrapped.flat();
   };
   // All methods, the optional ones too: a new one does not compile until it is decided here what it means for several keyrings.
-  const combined: Required<Keyring> = {
-    async generateDataKey(given = {}) {
-      const options = takeOptions(given, keyringReaders);
-      return generateAndWrap((bytes) => wrapDataKey(bytes, options), options);
+  return inFrontOf(first, {
+    generateDataKey: (options) => generateAndWrap((bytes) => wrapByAll(bytes, options), options),
+    wrapDataKey: wrapByAll,
+    unwrapDataKey: (keys, options) =>
+      firstUnwrapped(keyrings, options?.signal, (keyring) => keyring.unwrapDataKey(keys, options)),
+    unwrapDataKeyBytes: (keys, options) =>
+      firstUnwrapped(keyrings, options?.signal, (keyring) => keyring.unwrapDataKeyBytes(keys, options)),
+    rewrapDataKey: (...args) => rewrapByAll(keyrings, ...args),
+    async ownKeys(keys, service, options) {
+      let own: readonly WrappedKey[] = [];
+      // §7.5: those before the first that a keyring opens by itself. From the last keyring on, so that none is asked to open one whose answer changes nothing.
+      for (const keyring of [...keyrings].reverse()) {
+        const here = (await keyring.ownKeys?.(keys, service, options)) ?? [];
+        const others = keys.filter((key) => !here.includes(key));
+        // One that fails lets the next one try.
+        const opened = own.length > 0 && (await keyring.unwrapDataKey(others, options).catch(() => undefined));
+        own = opened ? here : [...here, ...own];
+      }
+      return own;
     },
-    wrapDataKey,
-    async unwrapDataKey(keys, given = {}) {
-      const options = takeOptions(given, keyringReaders);
-      return firstUnwrapped(keyrings, options.signal, (keyring) => keyring.unwrapDataKey(keys, options));
-    },
-    async unwrapDataKeyBytes(keys, given = {}) {
-      const options = takeOptions(given, keyringReaders);
-      return firstUnwrapped(keyrings, options.signal, (keyring) => keyring.unwrapDataKeyBytes(keys, options));
-    },
-    rewrapDataKey: async (keys, from, given = {}) =>
-      rewrapByAll(keyrings, keys, from, takeOptions(given, rewrapDataKeyReaders)),
-    ownKeys: async (keys, service, given = {}) =>
-      ownKeysInOrder(keyrings, keys, service, takeOptions(given, keyringReaders)),
-    cacheScope: async (given = {}) => scopeOfAll(keyrings, takeOptions(given, keyringReaders)),
+    cacheScope: (options) => scopeOfAll(keyrings, options),
     async rejectDataKey(wrappedKey) {
       await Promise.all(keyrings.map((keyring) => keyring.rejectDataKey?.(wrappedKey)));
     },
     segmentFailed(wrappedKey) {
       for (const keyring of keyrings) keyring.segmentFailed?.(wrappedKey);
     },
-  };
-  return combined;
+  } satisfies Required<Keyring>);
 }
 
 /** By those who hold the keys, where all of them can; otherwise the data key has to come here, and is wrapped for all. */
@@ -75,47 +69,14 @@ async function rewrapByAll(
   if (keyrings.some((keyring) => keyring.rewrapDataKey === undefined)) return null;
   const all = await Promise.all(keyrings.map(async (keyring) => (await keyring.rewrapDataKey?.(...args)) ?? null));
   if (all.includes('unverified')) return 'unverified';
-  const rewrapped = all.filter((each) => each !== null && each !== 'unverified');
+  const rewrapped = all as readonly (Rewrapped | null)[];
   const [first] = rewrapped;
-  const complete = rewrapped.length === all.length;
-  if (!first || !complete || rewrapped.some(({ wrappedKey }) => wrappedKey !== first.wrappedKey)) return null;
-  return { wrappedKey: first.wrappedKey, wrappedKeys: rewrapped.flatMap(({ wrappedKeys }) => wrappedKeys) };
-}
-
-/**
- * Those that stand before the first wrapped key that a keyring opens by itself: the order of the keyrings decides which key opens a message, and not who could re-wrap without
- * giving out the data key (`docs/format.md` §7.5).
- */
-async function ownKeysInOrder(
-  keyrings: readonly Keyring[],
-  wrappedKeys: readonly WrappedKey[],
-  service: object,
-  options: KeyringOptions,
-): Promise<readonly WrappedKey[]> {
-  const found = await Promise.all(
-    keyrings.map(async (keyring) => (await keyring.ownKeys?.(wrappedKeys, service, options)) ?? []),
-  );
-  const own: WrappedKey[] = [];
-  for (const [i, keyring] of keyrings.entries()) {
-    const here = found[i] ?? [];
-    own.push(...here);
-    // A key derivation or a call costs something: nobody is asked whose answer changes nothing.
-    if (found.slice(i + 1).every(({ length }) => length === 0)) break;
-    const others = wrappedKeys.filter((wrappedKey) => !here.includes(wrappedKey));
-    if (await opensOne(keyring, others, options)) break;
-  }
-  return own;
-}
-
-/** Whether a keyring opens one of the wrapped keys. One that fails lets the next one try, as always. */
-async function opensOne(keyring: Keyring, wrappedKeys: readonly WrappedKey[], options: KeyringOptions) {
-  const opened = await keyring.unwrapDataKey(wrappedKeys, options).catch(() => null);
-  options.signal?.throwIfAborted();
-  return opened !== null;
+  if (!first || rewrapped.some((each) => each?.wrappedKey !== first.wrappedKey)) return null;
+  return { wrappedKey: first.wrappedKey, wrappedKeys: rewrapped.flatMap((each) => each?.wrappedKeys ?? []) };
 }
 
 /** Those who have the same scope in all of the keyrings may use whatever any of them gave. */
-async function scopeOfAll(keyrings: readonly Keyring[], options: KeyringOptions): Promise<CacheScope | undefined> {
+async function scopeOfAll(keyrings: readonly Keyring[], options: KeyringOptions = {}): Promise<CacheScope | undefined> {
   const stated = await Promise.all(
     // Where one of them cannot say (there is no token), another one may still open the message: without the cache.
     keyrings.map((keyring) => scopeOf(keyring, options)).map((scope) => scope.catch(() => undefined)),

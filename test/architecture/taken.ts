@@ -187,7 +187,8 @@ class Search {
 }
 
 /** The methods of a wrapper, which `inFrontOf` calls with options that it took. */
-function isInFront({ parent }: ts.Node): boolean {
+function isInFront(node: ts.Node): boolean {
+  const parent = ts.isSatisfiesExpression(node.parent) ? node.parent.parent : node.parent;
   return ts.isCallExpression(parent) && parent.expression.getText() === 'inFrontOf';
 }
 
