@@ -99,7 +99,7 @@ async function runningJob(client: JobClient, kind: JobKind, field: string): Prom
   return id;
 }
 
-/** The status of a job. Throws a `TypeError` for one that is not there. */
+/** The status of a job. Rejects with a `TypeError` for one that is not there. */
 export async function jobStatus(client: JobClient, id: string): Promise<JobStatus> {
   const [row] = (await client.query(statusSql('WHERE j.id = $1'), [id])).rows;
   if (row === undefined) throw new TypeError('id must be that of a job in this database');

@@ -52,7 +52,7 @@ FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k
   JOIN pg_type t ON t.oid = a.atttypid JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE i.indrelid = to_regclass($1) AND i.indisprimary ORDER BY k.place`;
 
-/** A table as it can be walked. Throws a `TypeError` where it is not there or has no primary key. */
+/** A table as it can be walked. Rejects with a `TypeError` where it is not there or has no primary key. */
 export async function walked(client: JobClient, relation: string): Promise<Walked> {
   const { rows } = await client.query(keySql, [relation]);
   if (rows.length === 0) throw new TypeError(`${relation} must be a table with a primary key`);
