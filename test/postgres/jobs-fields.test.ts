@@ -1,6 +1,7 @@
 // Backfill and verify while an old program writes, workers are killed and values cannot be sealed.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { KeyServiceError } from '../../src/errors.ts';
 import type { FieldJobs } from '../../src/fields/postgres.ts';
@@ -38,10 +39,10 @@ function oldProgram() {
     }
   })();
   return {
+    writes: () => writes,
     async stop() {
       isStopped = true;
       await done;
-      return writes;
     },
   };
 }
@@ -87,8 +88,10 @@ describe('backfill', () => {
     const id = await start('backfill');
     const running = jobs.run(id, { batch: 50, workers: 2 });
     const ofNames = jobs.run(await start('backfill', 'patient.name'), { batch: 50 });
-    await expect.poll(async () => (await jobs.status(id)).rows).toBeGreaterThan(rows / 2);
-    expect(await program.stop()).toBeGreaterThan(5);
+    const slow = { timeout: 60_000 };
+    await expect.poll(async () => (await jobs.status(id)).rows, slow).toBeGreaterThan(rows / 2);
+    await expect.poll(program.writes, slow).toBeGreaterThan(20);
+    await program.stop();
     expect((await running).state).toBe('done');
     await ofNames;
     // The old program came again after some shards were done.
@@ -163,12 +166,13 @@ describe('backfill', () => {
     });
     const { id } = await slow.jobs.start({ kind: 'backfill', field: email, shards: 1 });
     const late = slow.jobs.runBatch(id, { batch: 100 });
-    await expect.poll(() => isFirst).toBe(false);
+    await expect.poll(() => isFirst, { timeout: 60_000 }).toBe(false);
     expect(await jobs.runBatch(id)).toMatchObject({ state: 'busy' });
     await query(`update bulla_job_shards set lease_until = clock_timestamp() - interval '1 second'`);
-    expect(await jobs.run(id)).toMatchObject({ state: 'done', written: rows });
+    expect(await jobs.runBatch(id, { batch: 50 })).toMatchObject({ state: 'running', written: 50 });
     release();
     expect(await late).toEqual({ state: 'busy', rows: 0, written: 0, missed: 0, faults: 0 });
+    expect(await jobs.run(id)).toMatchObject({ state: 'done', written: rows, rows });
     expect(await jobs.status(id)).toMatchObject({ written: rows, rows });
   });
 
@@ -249,7 +253,9 @@ describe('values', () => {
       (3, 'ok', '', false, 'NaN', 1, 'NaN', 'infinity', '0044-03-15 BC', 'null')`);
     await database.step(types, 'tables');
     for (const path of paths) await database.step(types, 'expand', path);
-    const on = jobsOn(database.pool, types, { tenant: 'north' });
+    // Only new connections have the time zone of the database.
+    const pool = new pg.Pool({ connectionString: database.url });
+    const on = jobsOn(pool, types, { tenant: 'north' });
     const faults: unknown[] = [];
     for (const field of paths) {
       const { id } = await on.jobs.start({ kind: 'backfill', field });
@@ -277,6 +283,7 @@ describe('values', () => {
       const { id } = await on.jobs.start({ kind: 'verify', field });
       expect(await on.jobs.run(id)).toMatchObject({ faults: 0 });
     }
+    await pool.end();
   });
 
   const unique = defineFields({

@@ -97,6 +97,7 @@ describe('expand', () => {
     await query(`update ${name} set other = 1`);
     expect(await isSealed('price_sealed')).toBe(false);
     await query('drop function clinic.zz cascade');
+    await seal();
     const client = await database.pool.connect();
     await client.query(`set session_replication_role = replica; set extra_float_digits = 0`);
     await client.query(`update ${name} set "ma""il" = 'z'`);
