@@ -112,7 +112,8 @@ function structureOf(field: Field, { columns, checks, triggers, hasKey }: Look):
   const check = checks.get(stored(`${table.table}_${column}_sealed`));
   if (check === undefined) found.push(warning('no check keeps plaintext out of the encrypted column'));
   if (check === false) found.push(warning('the check of the encrypted column is not validated yet: step contract'));
-  if (plain === undefined || !columns.has(plain)) return found;
+  if (plain === undefined) return found;
+  if (!columns.has(plain)) return [...found, error(`column ${plain} is not there: define the field without plain`)];
   if (trigger === undefined)
     found.push(error('the trigger of step expand is missing: old programs leave stale records'));
   else if (trigger !== 'A') found.push(error('the trigger of step expand is not ENABLE ALWAYS'));
