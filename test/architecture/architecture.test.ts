@@ -147,8 +147,8 @@ describe('entry points', () => {
     const path = subpath === '.' ? 'index' : subpath.slice(2);
     const modules = { types: `./dist/${path}.d.ts`, default: `./dist/${path}.js` };
     const commonJs = { types: `./dist/cjs/${path}.d.ts`, default: `./dist/cjs/${path}.js` };
-    // Metro bundles nothing that has `import.meta`.
-    const native = subpath === './workers' ? { 'react-native': commonJs } : {};
+    // Metro bundles nothing that has `import.meta`, of which webpack makes `document` in Next's edge routes.
+    const native = subpath === './workers' ? { 'react-native': commonJs, 'edge-light': commonJs } : {};
     const source = { 'bulla-source': `./src/${path}.ts`, ...native };
     expect(target).toEqual(
       // A script for `new Worker`, which nobody imports.

@@ -30,6 +30,8 @@ export default function Page() {
 }`,
   'app/nodejs/route.js': route('nodejs'),
   'app/edge/route.js': route('edge'),
+  // With `"type": "module"`, Next 16.4 cannot build any edge route with webpack: it looks for a manifest that it did not write.
+  'package.json': '{ "name": "project", "private": true }',
   'next.config.mjs': "export default { turbopack: { root: import.meta.dirname + '/../..' } };",
 };
 
@@ -41,7 +43,7 @@ export async function inNext({ version, flags = [] }: Environment, project: stri
   const folder = mkdtempSync(join(base, 'next-'));
   const next = [toolOf('next/dist/bin/next', 'bundlers')];
   try {
-    for (const name of ['all.js', 'suite.js', 'package.json', 'node_modules']) {
+    for (const name of ['all.js', 'suite.js', 'node_modules']) {
       cpSync(join(project, name), join(folder, name), { recursive: true });
     }
     for (const [name, text] of Object.entries(files)) {
@@ -57,8 +59,10 @@ export async function inNext({ version, flags = [] }: Environment, project: stri
     });
     try {
       const url = await addressOf(server.stdout);
-      if (version === 'chromium') return await inPageAt(url, version);
-      const results = (await (await fetch(`${url}/${version}`)).json()) as Result[];
+      const { results } =
+        version === 'chromium'
+          ? await inPageAt(url, version)
+          : { results: (await (await fetch(`${url}/${version}`)).json()) as Result[] };
       return { version: packageVersion(toolOf('next', 'bundlers')), results };
     } finally {
       server.kill();
