@@ -55,6 +55,7 @@ const limitsSchema = z.strictObject({
     .default(128 * 1024 * 1024),
   sockets: z.int().min(16).default(10_000),
   clock_seconds: z.int().min(1).max(600).default(60),
+  revoked_data_keys_per_day: z.int().positive().default(1000),
 });
 
 const poolSchema = z.strictObject({

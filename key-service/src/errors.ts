@@ -19,6 +19,7 @@ const problems = {
   'key-disabled': [423, 'The key is disabled'],
   'version-unavailable': [423, 'The version of the key is not available'],
   'below-floor': [423, 'The version is below the floor'],
+  'data-key-revoked': [423, 'The data key was revoked'],
   'rate-limited': [429, 'Too many requests'],
   'internal-error': [500, 'The service failed'],
   unavailable: [503, 'The service cannot work at the moment'],

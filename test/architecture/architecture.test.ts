@@ -119,7 +119,8 @@ describe('the key service', () => {
 
   test('rules of the domain stand in operations/: nobody above decides on permissions or writes keys', () => {
     const above = own.filter(({ path }) => floorOf(path) > floorOf('operations/x.ts'));
-    const deciding = /\.putKey\(|\.mayKey\(|\.allowsKey\(|\.allowsData\(|model\/changes\.ts/;
+    const deciding =
+      /\.putKey\(|\.putRevocation\(|\.addTombstones\(|\.mayKey\(|\.mayData\(|\.allowsKey\(|\.allowsData\(|model\/changes\.ts/;
     expect(above.filter(({ text }) => deciding.test(text)).map(({ path }) => path)).toEqual([]);
   });
 

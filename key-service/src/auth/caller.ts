@@ -10,6 +10,8 @@ export const roles = [
   'key-importer',
   'alias-mover',
   'deletion-approver',
+  'data-key-revoker',
+  'revocation-approver',
   'auditor',
   'metrics-reader',
 ] as const;

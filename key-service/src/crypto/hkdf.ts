@@ -10,7 +10,8 @@ export type Label =
   | 'bulla/v1 transport response seal'
   | 'bulla/v1 transport response mac'
   | 'bulla/v1 transport request seal'
-  | 'bulla/v1 root';
+  | 'bulla/v1 root'
+  | 'bulla/v1 tombstone';
 
 const zero = Uint8Array.of(0);
 

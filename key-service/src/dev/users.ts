@@ -11,6 +11,8 @@ export const devUsers: readonly DevUser[] = [
   { user: 'importer@north', tenant: 'north', roles: ['key-importer'] },
   { user: 'mover@north', tenant: 'north', roles: ['alias-mover'] },
   { user: 'approver@north', tenant: 'north', roles: ['deletion-approver'] },
+  { user: 'revoker@north', tenant: 'north', roles: ['data-key-revoker'] },
+  { user: 'revocations@north', tenant: 'north', roles: ['revocation-approver'] },
   { user: 'recoverer@north', tenant: 'north', roles: ['recoverer'] },
   { user: 'bob@south', tenant: 'south', roles: user },
   { user: 'admin@south', tenant: 'south', roles: administrator },

@@ -14,6 +14,7 @@ import { otherEndpoints } from './other-endpoints.ts';
 import { answer, type Incoming, type Origin, refusal, type Trace, toProblem } from './pipeline.ts';
 import { publicEndpoints } from './public-endpoints.ts';
 import { type Answer, problemAnswer, toResponse } from './respond.ts';
+import { revocationEndpoints } from './revocation-endpoints.ts';
 
 /** What the server knows of a request beside it. */
 export interface Peer {
@@ -28,7 +29,12 @@ export interface App {
 }
 
 /** All endpoints of authenticated callers, in the order of routing. */
-export const endpoints: readonly Endpoint[] = [...keyEndpoints, ...otherEndpoints, ...dataEndpoints];
+export const endpoints: readonly Endpoint[] = [
+  ...keyEndpoints,
+  ...revocationEndpoints,
+  ...otherEndpoints,
+  ...dataEndpoints,
+];
 
 /** The handler over a service. CORS is on for the configured origins, or those given. */
 export function createApp(service: Service, origins: AllowedOrigins | undefined = service.config.cors?.origins): App {

@@ -2,7 +2,7 @@
 
 import type * as z from 'zod';
 import { Problem } from '../errors.ts';
-import { type Bytes, concat, decodeUtf8 } from '../lib/bytes.ts';
+import { type Bytes, concat, decodeBase64url, decodeUtf8 } from '../lib/bytes.ts';
 import { jsonFault } from '../lib/json-bounds.ts';
 import { maxBodyBytes, maxContextPairs, maxItems } from '../lib/limits.ts';
 
@@ -77,6 +77,14 @@ export function readQuery({ url }: Request): Record<string, string> {
 /** Refuses the query of a request to a path that takes none. */
 export function assertNoQuery({ url }: Request): void {
   if (url.includes('?')) throw new Problem('malformed-request', 'This path takes no query');
+}
+
+/** The bytes of a member that is base64url. Throws a `Problem` that names it. */
+export function decodeField(text: string, path: string): Bytes {
+  const bytes = decodeBase64url(text);
+  if (bytes) return bytes;
+  const message = 'is not base64url in its canonical form';
+  throw new Problem('malformed-request', `${path}: ${message}`, { errors: [{ path, message }] });
 }
 
 /** A value as its schema wants it. Throws a `Problem` that names every fault, at most 20. */

@@ -1,11 +1,10 @@
 /** The endpoints of the data plane, `docs/key-service.md` §6. */
 
 import { z } from '@hono/zod-openapi';
-import { Problem } from '../errors.ts';
-import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
 import { runBatch } from '../operations/data-keys/batch.ts';
 import type { DataItem, DataOperation } from '../operations/data-keys/requests.ts';
 import { requestView } from '../store/key-cache.ts';
+import { decodeField } from './body.ts';
 import { type Call, type Endpoint, endpoint, type Outcome } from './endpoint.ts';
 import { batch, batchResponse, itemShapes, keyReference, requestSalt } from './schemas.ts';
 
@@ -81,26 +80,20 @@ async function run(operation: DataOperation, call: Call<RawBatch>): Promise<Outc
     materials: service.materials,
     turn: service.admission.slices.of(caller.tenant),
     contextMac: service.secrets.contextMac,
-    openSealed: body.salt === undefined ? undefined : session.opener(decode(body.salt, 'salt')),
+    openSealed: body.salt === undefined ? undefined : session.opener(decodeField(body.salt, 'salt')),
   });
   for (const { outcome } of records) service.metrics.items.inc({ operation, outcome });
-  return { status: 200, body: { results }, items: records, uses, epoch: view.epoch, keys: view.keys() };
+  const decidedOn = { epoch: view.epoch, keys: view.keys(), tombstones: view.tombstones() };
+  return { status: 200, body: { results }, items: records, uses, ...decidedOn };
 }
 
 function decodeItems({ body, parameters }: Call<RawBatch>): DataItem[] {
   return body.items.map(({ key, key_context = {}, wrapped_key, sealed_key, version, method, to }, index) => {
     const item = { key: key ?? parameters['key'] ?? '', key_context };
-    if (sealed_key !== undefined) return { ...item, sealed_key: decode(sealed_key, `items.${index}.sealed_key`) };
+    if (sealed_key !== undefined) return { ...item, sealed_key: decodeField(sealed_key, `items.${index}.sealed_key`) };
     if (wrapped_key === undefined) return item;
-    const wrapped = decode(wrapped_key, `items.${index}.wrapped_key`);
+    const wrapped = decodeField(wrapped_key, `items.${index}.wrapped_key`);
     const unwrap = { ...item, version: version ?? 0, wrapped_key: wrapped, method: method ?? 'service' };
     return to ? { ...unwrap, to: { key: to.key, key_context: to.key_context } } : unwrap;
   });
-}
-
-function decode(text: string, path: string): Bytes {
-  const bytes = decodeBase64url(text);
-  if (bytes) return bytes;
-  const message = 'is not base64url in its canonical form';
-  throw new Problem('malformed-request', `${path}: ${message}`, { errors: [{ path, message }] });
 }

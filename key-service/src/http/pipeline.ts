@@ -242,6 +242,7 @@ function commitOf(
   return {
     epoch: outcome?.epoch,
     keys: outcome?.keys,
+    tombstones: outcome?.tombstones,
     proof: proof.used,
     use: windowUse(service, principal, weight),
     entry: encodeEntry({ ...who, operation: endpoint.operation, status, ...what }),

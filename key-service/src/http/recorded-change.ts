@@ -5,7 +5,7 @@ import { notAuthenticated, Problem } from '../errors.ts';
 import { encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
 import { describeKey } from '../model/describe.ts';
-import { encodeEntry } from '../model/entry.ts';
+import { type EntryFields, encodeEntry } from '../model/entry.ts';
 import type { KeyRecord } from '../model/keys.ts';
 import type { KeyWork } from '../operations/keys/target.ts';
 import type { Change } from '../store/store.ts';
@@ -30,18 +30,26 @@ export async function recordedChange(
   { operation, status = 200, change: asked, content = call.bodyBytes }: ChangeFields,
   work: (work: KeyWork) => Promise<KeyRecord>,
 ): Promise<Outcome> {
-  const { service } = call;
   const idempotency = readIdempotencyKey(call, operation, content);
-  const record = async (change: Change): Promise<Outcome> => {
-    if (!(await change.claim(call.proof.used))) throw replayed();
-    if (!(await change.use(windowUse(service, call.caller.principal)))) throw rateLimited(service);
+  return recorded(call, async (change) => {
     const earlier = idempotency && (await findAnswer(change, idempotency));
     const key = earlier ? undefined : await work(keyWork(call, change));
     const body = key ? describeKey(key) : (earlier?.body as Outcome['body'] & { key_id: string; revision: number });
-    change.append(entry(call, operation, earlier?.status ?? status, body.key_id, asked));
+    const logged = { operation, status: earlier?.status ?? status, key: body.key_id, change: asked };
+    change.append(changeEntry(call, logged));
     if (idempotency && !earlier) await saveAnswer(call, change, idempotency, status, body);
     const headers = { ETag: `"${body.revision}"` };
-    return { status: earlier?.status ?? status, body, headers, recorded: true };
+    return { status: earlier?.status ?? status, body, headers };
+  });
+}
+
+/** Runs work under the lock, with the proof and the rate; the work adds its own leaf. */
+export async function recorded(call: Call, work: (change: Change) => Promise<Outcome>): Promise<Outcome> {
+  const { service } = call;
+  const record = async (change: Change): Promise<Outcome> => {
+    if (!(await change.claim(call.proof.used))) throw replayed();
+    if (!(await change.use(windowUse(service, call.caller.principal)))) throw rateLimited(service);
+    return { ...(await work(change)), recorded: true };
   };
   const changed = service.admission.change(call.caller.tenant, () => service.changes.run(record), call.signal);
   return changed.finally(() => service.keys.reset());
@@ -101,14 +109,12 @@ async function saveAnswer(
   await change.putAnswer(id, { bodyHash, status, body: JSON.stringify(body) }, seconds(service.clock) + answerSeconds);
 }
 
-function entry(
+/** The leaf of a change that a caller made. */
+export function changeEntry(
   { service, caller, proof }: Call,
-  operation: string,
-  status: number,
-  key: string,
-  change: ChangeFields['change'],
+  what: Pick<EntryFields, 'operation' | 'status' | 'key' | 'change'>,
 ) {
   const { tenant, principal, proofKey } = caller;
   const who = { time: service.clock(), tenant, principal, proofKey, request: proof.requestId };
-  return encodeEntry({ ...who, operation, status, key, change });
+  return encodeEntry({ ...who, ...what });
 }

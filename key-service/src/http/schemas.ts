@@ -2,7 +2,7 @@
 
 import { z } from '@hono/zod-openapi';
 import { keyContextFault } from '../lib/key-context.ts';
-import { maxItems } from '../lib/limits.ts';
+import { maxItems, maxRevokedItems } from '../lib/limits.ts';
 import { aliasNamePattern, keyIdPattern, referencePattern } from '../model/references.ts';
 
 const wellFormed = (text: string): boolean => text.isWellFormed();
@@ -127,6 +127,15 @@ export const versionBody = z.strictObject({ version: versionNumber });
 export const floorBody = z.strictObject({ floor: versionNumber });
 export const deletionBody = z.strictObject({ days: z.int().min(7).max(30), version: versionNumber.optional() });
 export const approvalBody = z.strictObject({ version: versionNumber.nullable(), days: z.int().min(7).max(30) });
+export const revocationBody = z
+  .strictObject({
+    items: z
+      .array(z.strictObject({ key: keyReference, ...unwrapItem }))
+      .min(1)
+      .max(maxRevokedItems),
+  })
+  .openapi('Revoke');
+export const revocationApprovalBody = z.strictObject({ data_keys: z.int().min(1).max(maxRevokedItems) });
 export const emptyBody = z.strictObject({});
 export const aliasPath = z.object({ name: aliasName });
 export const aliasBody = z.strictObject({ key: keyReference });
@@ -171,6 +180,30 @@ export const keyResponse = z
     ),
   })
   .openapi('Key');
+const undoResponse = z.object({
+  requested_by: z.string(),
+  requested: z.int(),
+  approved_by: z.string().nullable(),
+  undone: z.int().nullable(),
+  leaf: z.int().nullable(),
+});
+export const revocationResponse = z
+  .object({
+    revocation_id: z.string(),
+    tenant: z.string(),
+    state: z.enum(['requested', 'revoked', 'undone']),
+    data_keys: z.int(),
+    tombstones: z.array(z.string()),
+    keys: z.array(z.string()),
+    requested_by: z.string(),
+    requested: z.int(),
+    approved_by: z.string().nullable(),
+    revoked: z.int().nullable(),
+    until: z.int().nullable(),
+    leaf: z.int().nullable(),
+    undo: undoResponse.nullable(),
+  })
+  .openapi('Revocation');
 export const keyListResponse = z.object({ keys: z.array(keyResponse), next: z.string().nullable() });
 export const documentResponse = z.object({ document: z.string() });
 export const callerResponse = z.object({ tenant: z.string(), principal: z.string(), roles: z.array(z.string()) });

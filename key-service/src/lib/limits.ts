@@ -18,5 +18,7 @@ export const clockSkewSeconds = 30;
 export const maxContextPairs = 64;
 export const maxContextNameBytes = 256;
 export const maxContextValueBytes = 1024;
+/** Data keys of one revocation, §7.7. */
+export const maxRevokedItems = 100;
 /** Entries of the log in one answer, §8.4. */
 export const maxEntries = 1000;

@@ -9,7 +9,16 @@ const daySeconds = 86_400;
 
 /** A key id: 130 random bits. */
 export function createKeyId(): string {
-  return `key-${Array.from(randomBytes(26), (byte) => alphabet[byte & 31]).join('')}`;
+  return `key-${randomLetters()}`;
+}
+
+/** The id of a revocation, likewise. */
+export function createRevocationId(): string {
+  return `rev-${randomLetters()}`;
+}
+
+function randomLetters(): string {
+  return Array.from(randomBytes(26), (byte) => alphabet[byte & 31]).join('');
 }
 
 /** Adds the version that replaces `from`. */

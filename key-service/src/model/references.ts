@@ -4,6 +4,9 @@ export const keyIdPattern = /^key-[a-z2-7]{26}$/;
 export const aliasNamePattern = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 export const referencePattern = new RegExp(`${keyIdPattern.source}|^alias:${aliasNamePattern.source.slice(1)}`);
 
+/** `docs/key-service.md` §7.8 */
+export const revocationIdPattern = /^rev-[a-z2-7]{26}$/;
+
 const looksLikeOne = /^(key-|alias:)[a-z0-9._-]{1,63}$/;
 
 /**

@@ -2,8 +2,9 @@
 
 import type { Caller } from '../auth/caller.ts';
 import { Problem } from '../errors.ts';
+import type { KeyContext } from '../lib/key-context.ts';
 import type { KeyRecord } from '../model/keys.ts';
-import type { Authorizer, KeyAction, ServiceAction } from '../policies/authorizer.ts';
+import type { Authorizer, DataAction, KeyAction, ServiceAction } from '../policies/authorizer.ts';
 
 /** Somebody who acts for a tenant. */
 export interface Actor {
@@ -14,6 +15,8 @@ export interface Actor {
   readonly identity: string;
   /** Whether they may do this with a key of their tenant. */
   mayKey(action: KeyAction, key: KeyRecord): boolean;
+  /** Whether they may do this with a key of their tenant in a key context. */
+  mayData(action: DataAction, key: KeyRecord, context: KeyContext): boolean;
   /** Whether they may do this with the service. */
   mayService(action: ServiceAction): boolean;
 }
@@ -26,6 +29,7 @@ export function callerActor(caller: Caller, authorizer: Authorizer): Actor {
     principal,
     identity,
     mayKey: (action, key) => authorizer.allowsKey(caller, action, key),
+    mayData: (action, key, context) => authorizer.allowsData(caller, action, key, context),
     mayService: (action) => authorizer.allowsService(caller, action),
   };
 }
@@ -33,7 +37,7 @@ export function callerActor(caller: Caller, authorizer: Authorizer): Actor {
 /** An operator, who has the root key: nothing that policies could say would stop them. */
 export function operatorActor(tenant: string, user: string): Actor {
   const principal = `operator|${user}`;
-  return { tenant, principal, identity: principal, mayKey: () => true, mayService: () => true };
+  return { tenant, principal, identity: principal, mayKey: () => true, mayData: () => true, mayService: () => true };
 }
 
 /** Throws a `Problem` where the actor may not do this with the service. */

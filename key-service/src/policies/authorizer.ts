@@ -18,7 +18,8 @@ export type DataAction =
   | 'rewrap-from'
   | 'rewrap-to'
   | 'rewrap-to-other-key'
-  | 'rewrap-compromised';
+  | 'rewrap-compromised'
+  | 'revoke-data-key';
 
 /** What can be done with a key. */
 export type KeyAction =
@@ -38,7 +39,15 @@ export type KeyAction =
   | 'remove-alias';
 
 /** What can be done with the service. */
-export type ServiceAction = 'create-key' | 'import-key' | 'list-keys' | 'read-audit' | 'read-metrics';
+export type ServiceAction =
+  | 'create-key'
+  | 'import-key'
+  | 'list-keys'
+  | 'read-audit'
+  | 'read-metrics'
+  | 'describe-revocation'
+  | 'undo-revocation'
+  | 'approve-revocation';
 
 /** What a policy sees of a key. */
 export interface KeyResource {

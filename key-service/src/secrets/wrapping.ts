@@ -1,4 +1,4 @@
-/** Wrapping and unwrapping data keys under a key version, `docs/key-service.md` §5.3, §5.4 and `docs/format.md` §7.3, §8.2. */
+/** Wrapping and unwrapping data keys under a key version, `docs/key-service.md` §5.3, §5.4, §7.6 and `docs/format.md` §7.3, §8.2. */
 
 import { randomBytes } from 'node:crypto';
 import { open, seal, zeroNonce } from '../crypto/aead.ts';
@@ -54,6 +54,11 @@ export async function unwrapDataKey(
   const dataKey =
     method === 'service' ? unwrapOwn(material, identity, wrapped) : await unwrapEcdh(material, identity, wrapped);
   return dataKey?.byteLength === 32 ? dataKey : undefined;
+}
+
+/** By which a data key of a tenant is refused, however it is wrapped; §7.6. */
+export function tombstoneOf(dataKey: Bytes, tenant: string): Bytes {
+  return deriveBytes(dataKey, new Uint8Array(), 'bulla/v1 tombstone', digestFields(encodeUtf8(tenant)), 32);
 }
 
 function unwrapOwn({ symmetric }: Material, identity: WrappingIdentity, wrapped: Bytes): Bytes | undefined {

@@ -4,15 +4,25 @@ import { IntegrityError } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { LogEntry } from '../model/entry.ts';
 import type { KeyRecord } from '../model/keys.ts';
+import type { RevocationRecord, RevokedCounts } from '../model/revocations.ts';
+import type { TombstoneEntry, TombstoneHead } from '../model/tombstones.ts';
 import { type Leaf, lastLeaf, type SeenKey } from './acknowledged.ts';
 import { addToWindows } from './commit.ts';
 import { resealAll } from './dump.ts';
 import type { Queries } from './engine.ts';
 import { type KeyReading, renewAnswerMacs, renewKeyMacs, selectKey, writeKey } from './key-queries.ts';
 import { type SeenReplica, selectReplicas } from './replicas.ts';
+import {
+  countRevoked,
+  selectRevocation,
+  selectSameRevocations,
+  sumRevocations,
+  writeRevocation,
+} from './revocation-queries.ts';
 import { answerMac, assertAnswer, type StateRecord } from './rows.ts';
 import { appendEntries, writeState } from './state.ts';
 import type { Change, SealedSecret, SecretRow, StoredAnswer, TransportRow, UsedProof, WindowUse } from './store.ts';
+import { appendTombstones, sumTombstones } from './tombstone-queries.ts';
 
 /** What a change left, to be remembered once it is acknowledged. */
 export interface ChangeOutcome {
@@ -28,6 +38,7 @@ export class SqlChange implements Change {
   #macKey: Bytes;
   readonly #entries: LogEntry[] = [];
   readonly #keys: SeenKey[] = [];
+  readonly #before: StateRecord;
   #state: StateRecord;
   #changed = false;
 
@@ -35,6 +46,7 @@ export class SqlChange implements Change {
     this.#tx = tx;
     this.#reading = { ...reading, committed: false };
     this.#macKey = reading.macKey;
+    this.#before = state;
     this.#state = state;
   }
 
@@ -74,6 +86,34 @@ export class SqlChange implements Change {
     return next;
   }
 
+  findRevocation(tenant: string, id: string): Promise<RevocationRecord | undefined> {
+    return selectRevocation(this.#tx, this.#reading, tenant, id);
+  }
+
+  sameRevocations(tenant: string, digest: string): Promise<RevocationRecord[]> {
+    return selectSameRevocations(this.#tx, this.#reading, tenant, digest);
+  }
+
+  revokedSince(tenant: string, after: number): Promise<RevokedCounts> {
+    return countRevoked(this.#tx, this.#reading, tenant, after);
+  }
+
+  async putRevocation(revocation: RevocationRecord): Promise<RevocationRecord> {
+    const next = { ...revocation, revision: revocation.revision + 1 };
+    this.#keys.push(await writeRevocation(this.#tx, this.#macKey, next));
+    this.#state = { ...this.#state, revisions: this.#state.revisions + 1 };
+    return next;
+  }
+
+  async addTombstones(tenant: string, entries: readonly TombstoneEntry[]): Promise<TombstoneHead> {
+    const { head, row } = await appendTombstones(this.#tx, this.#reading, tenant, entries);
+    this.#keys.push(row);
+    this.#state = { ...this.#state, revisions: this.#state.revisions + entries.length };
+    // Whoever decided on the list before decides anew.
+    this.#changed = true;
+    return head;
+  }
+
   append(entry: LogEntry): void {
     this.#entries.push(entry);
   }
@@ -106,7 +146,10 @@ export class SqlChange implements Change {
       await query.execute();
     }
     await this.#tx.deleteFrom('transport_keys').execute();
-    if ((await renewKeyMacs(this.#tx, this.#reading, macKey)) !== this.#state.revisions) {
+    const ofKeys = await renewKeyMacs(this.#tx, this.#reading, macKey);
+    const ofRevocations = await sumRevocations(this.#tx, this.#reading, macKey);
+    const ofTombstones = await sumTombstones(this.#tx, this.#reading, macKey);
+    if (ofKeys + ofRevocations + ofTombstones !== this.#state.revisions) {
       throw new IntegrityError('A key in the store is older than the state: it was put back or removed');
     }
     await renewAnswerMacs(this.#tx, this.#macKey, macKey);
@@ -131,7 +174,8 @@ export class SqlChange implements Change {
   async finish(): Promise<ChangeOutcome> {
     const appended = await appendEntries(this.#tx, this.#state, this.#entries);
     const state = { ...appended, epoch: appended.epoch + (this.#changed ? 1 : 0) };
-    if (this.#changed || this.#entries.length > 0) await writeState(this.#tx, this.#macKey, state);
+    const written = state.epoch !== this.#before.epoch || state.revisions !== this.#before.revisions;
+    if (written || this.#entries.length > 0) await writeState(this.#tx, this.#macKey, state);
     return { state, leaf: lastLeaf(this.#state.tree.size, this.#entries), keys: this.#keys };
   }
 }

@@ -1,6 +1,7 @@
 /** The transaction of requests that are in flight together, `docs/key-service.md` §11.3. */
 
 import { sql } from 'kysely';
+import { IntegrityError } from '../errors.ts';
 import { type Leaf, lastLeaf } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import { type KeyReading, selectRevisions } from './key-queries.ts';
@@ -8,6 +9,7 @@ import type { StateRecord } from './rows.ts';
 import { appendEntries, readState, type StateReading, writeState } from './state.ts';
 import type { Commit, CommitResult } from './store.ts';
 import type { Tables } from './tables.ts';
+import { selectTombstoneHead } from './tombstone-queries.ts';
 
 /** Keys of one transaction that are read again where the epoch is over. */
 const maxRereads = 2000;
@@ -61,13 +63,32 @@ async function lateButUnchanged(tx: Queries, reading: KeyReading, commits: reado
     for (const { id } of keys) ids.add(id);
     return true;
   });
-  if (ids.size === 0) return new Set(wanted);
-  const revisions = await selectRevisions(tx, reading, [...ids]);
+  const revisions = ids.size === 0 ? new Map<string, number>() : await selectRevisions(tx, reading, [...ids]);
+  const lists = await listLengths(tx, reading, wanted);
   return new Set(
-    wanted.filter(({ keys }) =>
-      keys?.every(({ tenant, id, revision }) => revisions.get(`${tenant}\n${id}`) === revision),
+    wanted.filter(
+      ({ keys, tombstones }) =>
+        keys?.every(({ tenant, id, revision }) => revisions.get(`${tenant}\n${id}`) === revision) &&
+        (!tombstones || lists.get(tombstones.tenant) === tombstones.total),
     ),
   );
+}
+
+/** The lengths of the lists of tombstones; a list that somebody changed has none, like a key above. */
+async function listLengths(
+  tx: Queries,
+  reading: KeyReading,
+  commits: readonly Commit[],
+): Promise<ReadonlyMap<string, number>> {
+  const lengths = new Map<string, number>();
+  for (const tenant of new Set(commits.flatMap(({ tombstones }) => tombstones?.tenant ?? []))) {
+    try {
+      lengths.set(tenant, (await selectTombstoneHead(tx, reading, tenant)).total);
+    } catch (error) {
+      if (!(error instanceof IntegrityError)) throw error;
+    }
+  }
+  return lengths;
 }
 
 // A proof that two requests of one batch share belongs to the first.

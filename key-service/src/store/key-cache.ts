@@ -3,10 +3,8 @@
 import { LruMap } from '../lib/lru.ts';
 import type { KeyRecord } from '../model/keys.ts';
 import { isReference } from '../model/references.ts';
-import type { KeyRevision, Store } from './store.ts';
-
-/** Runs a read of a tenant. */
-type Admit = <T>(tenant: string, work: () => Promise<T>) => Promise<T>;
+import { type Admit, RevokedCache, type RevokedView } from './revoked-cache.ts';
+import type { KeyRevision, Store, TombstonesSeen } from './store.ts';
 
 type Found = { readonly key: KeyRecord | undefined };
 
@@ -16,18 +14,23 @@ export interface KeyView {
   find(tenant: string, reference: string): Promise<KeyRecord | undefined>;
   /** Reads keys that are not known yet all at once; `find` then has them. */
   prefetch(tenant: string, references: readonly string[]): Promise<void>;
+  /** The data keys of a tenant that are refused. */
+  revoked(tenant: string): Promise<RevokedView>;
 }
 
 /** A view that keeps account of what one request is decided on. */
 export interface RequestView extends KeyView {
   /** The keys that were found; `undefined` where one was not. */
   readonly keys: () => readonly KeyRevision[] | undefined;
+  /** The list of tombstones that was asked for. */
+  readonly tombstones: () => TombstonesSeen | undefined;
 }
 
 /** The view of one request. */
 export function requestView(view: KeyView): RequestView {
   const found = new Map<string, KeyRevision>();
   let complete = true;
+  let tombstones: TombstonesSeen | undefined;
   return {
     epoch: view.epoch,
     async find(tenant, reference) {
@@ -37,6 +40,12 @@ export function requestView(view: KeyView): RequestView {
       return key;
     },
     prefetch: (tenant, references) => view.prefetch(tenant, references),
+    async revoked(tenant) {
+      const revoked = await view.revoked(tenant);
+      tombstones = { tenant, total: revoked.total };
+      return revoked;
+    },
+    tombstones: () => tombstones,
     keys: () => (complete ? [...found.values()] : undefined),
   };
 }
@@ -44,6 +53,7 @@ export function requestView(view: KeyView): RequestView {
 export class KeyCache {
   readonly #store: Store;
   readonly #admit: Admit;
+  readonly #revoked: RevokedCache;
   #view: Promise<KeyView> | undefined;
   #epoch: number | undefined;
 
@@ -51,6 +61,7 @@ export class KeyCache {
   constructor(store: Store, admit: Admit = (_, work) => work()) {
     this.#store = store;
     this.#admit = admit;
+    this.#revoked = new RevokedCache(store, admit);
   }
 
   /** The keys of the epoch that this replica knows. */
@@ -89,9 +100,18 @@ export class KeyCache {
       }
       await finding;
     };
+    const revoked = new LruMap<string, Promise<RevokedView>>(20_000);
     return {
       epoch,
       prefetch,
+      revoked: (tenant) => {
+        const known = revoked.get(tenant);
+        if (known !== undefined) return known;
+        const reading = this.#revoked.read(tenant);
+        reading.catch(() => revoked.delete(tenant));
+        revoked.set(tenant, reading);
+        return reading;
+      },
       find: async (tenant, reference) => {
         if (!isReference(reference)) return undefined;
         const id = `${tenant}\n${reference}`;

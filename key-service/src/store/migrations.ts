@@ -33,6 +33,13 @@ const migrations: readonly ((types: Dialect) => string[])[] = [
     `create table exchanged (id text primary key, proof_key text not null, expires ${int} not null)`,
     'create index exchanged_by_expiry on exchanged (expires)',
   ],
+  ({ int, bytes }) => [
+    `create table revocations (id text primary key, tenant text not null, digest text not null, requested ${int} not null, revoked ${int}, data_keys ${int} not null, record text not null, revision ${int} not null, mac text not null)`,
+    'create index revocations_by_digest on revocations (tenant, digest)',
+    'create index revocations_by_time on revocations (tenant, requested)',
+    `create table tombstones (tenant text not null, seq ${int} not null, tombstone ${bytes} not null, stands ${int} not null, primary key (tenant, seq))`,
+    `create table tombstone_heads (tenant text primary key, total ${int} not null, hash ${bytes} not null, mac text not null)`,
+  ],
 ];
 
 /** What the rows themselves need after the statements of a migration, by its number. */

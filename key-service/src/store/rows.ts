@@ -86,7 +86,7 @@ export function stateRow(macKey: Bytes, { epoch, revisions, tree }: StateRecord)
 
 /** The MAC of an answer that is kept for its idempotency key. */
 export function answerMac(macKey: Bytes, id: string, { bodyHash, status, body }: StoredAnswer): string {
-  return mac(macKey, ['answer', id, bodyHash, status, body]);
+  return rowMac(macKey, ['answer', id, bodyHash, status, body]);
 }
 
 /** Throws `IntegrityError` for an answer that was changed. */
@@ -110,13 +110,13 @@ function versionRecord(row: VersionRow): VersionRecord {
 function keyMac(macKey: Bytes, key: KeyRecord): string {
   const { origin, importedBy, deletion } = key;
   const deletionFields = deletion && [...firstDeletionFields(deletion), deletion.requestedIdentity];
-  return mac(macKey, ['key', ...firstFields(key), origin, importedBy, deletionFields, versionFields(key)]);
+  return rowMac(macKey, ['key', ...firstFields(key), origin, importedBy, deletionFields, versionFields(key)]);
 }
 
 /** The MAC of a key in a database of schema 1, for renewing it. */
 export function firstKeyMac(macKey: Bytes, key: KeyRecord): string {
   const deletionFields = key.deletion && firstDeletionFields(key.deletion);
-  return mac(macKey, ['key', ...firstFields(key), deletionFields, versionFields(key)]);
+  return rowMac(macKey, ['key', ...firstFields(key), deletionFields, versionFields(key)]);
 }
 
 function firstFields(key: KeyRecord): unknown[] {
@@ -136,14 +136,16 @@ function versionFields({ versions }: KeyRecord): unknown[][] {
 }
 
 function stateMac(macKey: Bytes, row: Omit<Tables['state'], 'id' | 'mac'>): string {
-  return mac(macKey, ['state', row.epoch, row.revisions, row.size, row.frontier]);
+  return rowMac(macKey, ['state', row.epoch, row.revisions, row.size, row.frontier]);
 }
 
-function mac(macKey: Bytes, fields: readonly unknown[]): string {
+/** The MAC of a row over its fields, the first of which names the kind. */
+export function rowMac(macKey: Bytes, fields: readonly unknown[]): string {
   return encodeBase64url(hmacSha256(macKey, encodeUtf8(JSON.stringify(fields))));
 }
 
-function fits(stored: string, computed: string): boolean {
+/** Whether a stored MAC is the computed one. */
+export function fits(stored: string, computed: string): boolean {
   return equalBytes(encodeUtf8(stored), encodeUtf8(computed));
 }
 

@@ -3,6 +3,8 @@
 import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import type { KeyRecord, VersionUse } from '../model/keys.ts';
+import type { RevocationRecord } from '../model/revocations.ts';
+import type { TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import { Acknowledged, type AcknowledgedState, type Leaf, type SeenKey } from './acknowledged.ts';
 import { SqlChange } from './change.ts';
 import { commitBatch } from './commit.ts';
@@ -14,6 +16,7 @@ import { selectDueKeys, selectVersionUses } from './key-uses.ts';
 import { selectEntries, selectNodes } from './log-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
 import { assertServes, beatReplica, joinReplicas, type Replica } from './replicas.ts';
+import { selectRevocation, sumRevocations } from './revocation-queries.ts';
 import { readState, type StateReading } from './state.ts';
 import type {
   Change,
@@ -28,6 +31,7 @@ import type {
   TransportRow,
 } from './store.ts';
 import { backedUpTables } from './tables.ts';
+import { selectTombstones, sumTombstones } from './tombstone-queries.ts';
 
 type Reading = StateReading & KeyReading;
 
@@ -131,6 +135,14 @@ export class SqlStore implements Store {
     return this.#snapshot((db, reading) => selectKeys(db, reading, tenant, after, limit));
   }
 
+  findRevocation(tenant: string, id: string): Promise<RevocationRecord | undefined> {
+    return this.#snapshot((db, reading) => selectRevocation(db, reading, tenant, id));
+  }
+
+  tombstones(tenant: string, after: TombstoneHead): Promise<TombstonePage> {
+    return this.#snapshot((db, reading) => selectTombstones(db, reading, tenant, after));
+  }
+
   dueKeys(now: number): Promise<{ id: string; tenant: string }[]> {
     return this.#engine.read((db) => selectDueKeys(db, now));
   }
@@ -142,7 +154,8 @@ export class SqlStore implements Store {
   async verifyKeys(): Promise<void> {
     await this.#snapshot(async (db, reading) => {
       const { revisions } = await readState(db, reading);
-      if ((await sumRevisions(db, reading)) !== revisions) {
+      const ofRevocations = (await sumRevocations(db, reading)) + (await sumTombstones(db, reading));
+      if ((await sumRevisions(db, reading)) + ofRevocations !== revisions) {
         throw new IntegrityError('A key in the store is older than the state: it was put back or removed');
       }
     });

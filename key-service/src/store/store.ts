@@ -4,6 +4,8 @@ import type { Bytes } from '../lib/bytes.ts';
 import type { LogEntry } from '../model/entry.ts';
 import type { KeyRecord, VersionUse } from '../model/keys.ts';
 import type { Frontier } from '../model/merkle.ts';
+import type { RevocationRecord, RevokedCounts } from '../model/revocations.ts';
+import type { TombstoneEntry, TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import type { Replica, SeenReplica } from './replicas.ts';
 
 /** A sealed secret of §11.1. */
@@ -66,12 +68,20 @@ export interface KeyRevision {
   readonly revision: number;
 }
 
+/** A tenant's list of tombstones as it was when something was decided on it. */
+export interface TombstonesSeen {
+  readonly tenant: string;
+  readonly total: number;
+}
+
 /** A request of the data plane that wants to be recorded before it is answered, §11.3. */
 export interface Commit {
   /** The epoch it was decided on; `undefined` where no key was looked at. */
   readonly epoch: number | undefined;
   /** All that it was decided on, where every key was found: while these keys are the same, a newer epoch changes nothing. */
   readonly keys?: readonly KeyRevision[] | undefined;
+  /** The list of tombstones that it was decided on. Default: it was decided on none. */
+  readonly tombstones?: TombstonesSeen | undefined;
   readonly proof: UsedProof | undefined;
   readonly use: WindowUse | undefined;
   readonly entry: LogEntry;
@@ -110,6 +120,15 @@ export interface Change {
   formerHolder(tenant: string, alias: string): Promise<string | undefined>;
   /** Writes a key with its versions and aliases, as its next revision, and gives it back. */
   putKey(key: KeyRecord): Promise<KeyRecord>;
+  findRevocation(tenant: string, id: string): Promise<RevocationRecord | undefined>;
+  /** The revocations of the same data keys, newest first. */
+  sameRevocations(tenant: string, digest: string): Promise<RevocationRecord[]>;
+  /** Data keys of a tenant that were asked for, and revoked, after a moment. */
+  revokedSince(tenant: string, after: number): Promise<RevokedCounts>;
+  /** Writes a revocation as its next revision, and gives it back. */
+  putRevocation(revocation: RevocationRecord): Promise<RevocationRecord>;
+  /** Adds to a tenant's list of tombstones, and gives its new head. */
+  addTombstones(tenant: string, entries: readonly TombstoneEntry[]): Promise<TombstoneHead>;
   /** Adds a leaf. */
   append(entry: LogEntry): void;
   findAnswer(id: string): Promise<StoredAnswer | undefined>;
@@ -172,11 +191,14 @@ export interface Store {
   /** Keys by the references that they were found by; one that does not exist is left out. */
   findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord>>;
   listKeys(tenant: string, after: string, limit: number): Promise<KeyRecord[]>;
+  findRevocation(tenant: string, id: string): Promise<RevocationRecord | undefined>;
+  /** Entries of a tenant's list of tombstones behind a head that was reached, and the newest head. Throws `IntegrityError` for a list that lacks one. */
+  tombstones(tenant: string, after: TombstoneHead): Promise<TombstonePage>;
   /** Ids and tenants of keys whose rotation policy or deletion is due. */
   dueKeys(now: number): Promise<{ readonly id: string; readonly tenant: string }[]>;
   /** Versions of keys by id, and whether they may be used: a key that is gone has none. MACs are not checked: this is for forgetting. */
   versionUses(ids: readonly string[]): Promise<VersionUse[]>;
-  /** Checks every key and the sum of revisions. Throws `IntegrityError`. */
+  /** Checks every key, revocation and list of tombstones, and the sum of their revisions. Throws `IntegrityError`. */
   verifyKeys(): Promise<void>;
   transportKeys(): Promise<TransportRow[]>;
   nodes(level: number, from: number, to: number): Promise<Bytes[]>;

@@ -16,6 +16,9 @@ export interface Tables {
   audit_nodes: { level: number; idx: number; hash: Bytes };
   replicas: { id: string; name: string; seen: number };
   former_aliases: { tenant: string; name: string; key_id: string };
+  revocations: RevocationRow;
+  tombstones: { tenant: string; seq: number; tombstone: Bytes; stands: number };
+  tombstone_heads: TombstoneHeadRow;
   exchanged: { id: string; proof_key: string; expires: number };
 }
 
@@ -47,6 +50,25 @@ export interface VersionRow {
   point: Bytes;
 }
 
+export interface RevocationRow {
+  id: string;
+  tenant: string;
+  digest: string;
+  requested: number;
+  revoked: number | null;
+  data_keys: number;
+  record: string;
+  revision: number;
+  mac: string;
+}
+
+export interface TombstoneHeadRow {
+  tenant: string;
+  total: number;
+  hash: Bytes;
+  mac: string;
+}
+
 /** What a backup holds, parents first. Proofs, windows, transport keys, exchanged tokens and replicas live too short. */
 export const backedUpTables = [
   'state',
@@ -56,6 +78,9 @@ export const backedUpTables = [
   'aliases',
   'former_aliases',
   'answers',
+  'revocations',
+  'tombstones',
+  'tombstone_heads',
   'audit_leaves',
   'audit_nodes',
 ] as const;
@@ -69,6 +94,9 @@ export const primaryKeys = {
   aliases: ['tenant', 'name'],
   former_aliases: ['tenant', 'name'],
   answers: ['id'],
+  revocations: ['id'],
+  tombstones: ['tenant', 'seq'],
+  tombstone_heads: ['tenant'],
   audit_leaves: ['idx'],
   audit_nodes: ['level', 'idx'],
 } as const satisfies Record<(typeof backedUpTables)[number], readonly string[]>;

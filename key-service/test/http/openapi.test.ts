@@ -178,6 +178,22 @@ describe('the OpenAPI document', () => {
     }
   });
 
+  it('says of revocations what is so', async () => {
+    const key = (await call(admin, 'POST /v1/keys', [], {})).body.key_id;
+    const made = await alice.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] });
+    const { wrapped_key } = made.body.results[0];
+    const [revoker, approver] = await Promise.all(
+      ['data-key-revoker', 'revocation-approver'].map((role) => harness.client([role])),
+    );
+    if (!revoker || !approver) throw new Error('no clients');
+    const asked = await call(revoker, 'POST /v1/revocations', [], { items: [{ key, version: 1, wrapped_key }] });
+    const id = asked.body.revocation_id;
+    await call(approver, 'POST /v1/revocations/{id}/approve', [id], { data_keys: 1 });
+    await call(revoker, 'POST /v1/revocations/{id}/undo', [id], {});
+    await call(approver, 'GET /v1/revocations/{id}', [id]);
+    await call(approver, 'POST /v1/revocations/{id}/approve-undo', [id], { data_keys: 1 });
+  });
+
   it('says of the log, the caller and the service what is so', async () => {
     await call(admin, 'GET /v1/caller');
     await call(admin, 'GET /v1/audit/checkpoint');

@@ -47,8 +47,8 @@ const allowed = (policies: string, who: Caller, target = key): string[] => {
 };
 
 describe('deny by default', () => {
-  it('there are 27 actions; without a policy or a role none is allowed', () => {
-    expect(actions).toHaveLength(27);
+  it('there are 31 actions; without a policy or a role none is allowed', () => {
+    expect(actions).toHaveLength(31);
     expect(allowed('', caller([...shipped]))).toEqual([]);
     expect(allowed(shippedRoles, caller([]))).toEqual([]);
     expect(allowed(shippedRoles, caller(['x-own', 'Encryptor', 'encryptor ']))).toEqual([]);
@@ -70,19 +70,31 @@ describe('deny by default', () => {
       for (const role of ['key-administrator', 'deletion-approver']) expect(of(role)).not.toContain(action);
     expect(of('recoverer')).toEqual(['rewrap-from', 'rewrap-to', 'rewrap-compromised', 'read-public-key']);
     expect(of('deletion-approver')).toEqual(['describe-key', 'approve-deletion', 'cancel-deletion']);
-    expect(of('auditor')).toEqual(['describe-key', 'read-audit']);
+    expect(of('auditor')).toEqual(['describe-key', 'read-audit', 'describe-revocation']);
+    expect(of('data-key-revoker')).toEqual([
+      'revoke-data-key',
+      'read-public-key',
+      'describe-revocation',
+      'undo-revocation',
+    ]);
+    expect(of('revocation-approver')).toEqual(['describe-revocation', 'approve-revocation']);
+    for (const role of shipped.filter((each) => each !== 'data-key-revoker')) {
+      expect(of(role)).not.toContain('revoke-data-key');
+      expect(of(role)).not.toContain('undo-revocation');
+    }
+    expect(shipped.filter((role) => of(role).includes('approve-revocation'))).toEqual(['revocation-approver']);
     expect(of('metrics-reader')).toEqual(['read-metrics']);
     expect(of('key-administrator')).not.toEqual(expect.arrayContaining(['approve-deletion']));
     for (const duty of ['key-administrator', 'deletion-approver'])
       for (const action of ['unwrap', 'generate-data-key']) expect(of(...shipped, duty)).not.toContain(action);
-    expect(of(...shipped)).not.toContain('approve-deletion');
+    for (const action of ['approve-deletion', 'approve-revocation']) expect(of(...shipped)).not.toContain(action);
   });
 });
 
 describe('guards that no policy lifts', () => {
   it('tenants stay apart, whatever is permitted', () => {
     const onService = actions.filter(({ kind }) => kind === 'service').map(({ name }) => name);
-    expect(allowed(all, caller([]))).toHaveLength(27);
+    expect(allowed(all, caller([]))).toHaveLength(31);
     expect(allowed(all, caller([], { tenant: 'south' }))).toEqual(onService);
   });
 
@@ -92,6 +104,7 @@ describe('guards that no policy lifts', () => {
     expect(lost('key-administrator')).toEqual([
       ...['generate-data-key', 'unwrap', 'approve-deletion', 'move-alias', 'import-key'],
     ]);
+    expect(lost('data-key-revoker')).toEqual(['approve-revocation']);
     expect(lost('deletion-approver')).toEqual(['generate-data-key', 'unwrap', 'import-key']);
     for (const role of ['alias-mover', 'rewrapper', 'recoverer']) expect(lost(role)).toEqual(['import-key']);
   });
@@ -106,7 +119,7 @@ describe('guards that no policy lifts', () => {
       ...['rewrap-to-other-key', 'set-alias', 'move-alias'],
     ]);
     expect(lost(caller([], { identity: 'corp||bob' }))).toEqual([]);
-    expect(allowed(all, caller([], alice))).toHaveLength(27);
+    expect(allowed(all, caller([], alice))).toHaveLength(31);
   });
 
   it('a key context named tenant is only the caller’s', () => {

@@ -49,6 +49,8 @@ const roleNames = [
   'key-importer',
   'alias-mover',
   'deletion-approver',
+  'data-key-revoker',
+  'revocation-approver',
   'auditor',
   'metrics-reader',
 ];

@@ -4,7 +4,7 @@ import { Problem } from '../../errors.ts';
 import type { Bytes } from '../../lib/bytes.ts';
 import { type KeyRecord, type VersionRecord, versionOf } from '../../model/keys.ts';
 import type { DataAction } from '../../policies/authorizer.ts';
-import { unwrapDataKey } from '../../secrets/wrapping.ts';
+import { tombstoneOf, unwrapDataKey } from '../../secrets/wrapping.ts';
 import type { BoundContext } from './contexts.ts';
 import type { ItemParts } from './parts.ts';
 import type { UnwrapItem } from './requests.ts';
@@ -56,6 +56,11 @@ export async function openItem(
   };
   const dataKey = await unwrapDataKey(material, item.method, identity, item.wrapped_key);
   if (!dataKey) throw new Problem('unwrap-failed');
+  const { keys: revoked } = await parts.view.revoked(key.tenant);
+  if (!revoked.isEmpty && revoked.has(tombstoneOf(dataKey, key.tenant))) {
+    dataKey.fill(0);
+    throw new Problem('data-key-revoked');
+  }
   return { key, version: version.version, dataKey };
 }
 
