@@ -162,6 +162,8 @@ export type KeyServiceErrorCode =
   | 'ERR_KEY_DISABLED'
   /** §5.2: the version of the key is compromised, disabled, destroyed or below the floor */
   | 'ERR_KEY_VERSION_UNAVAILABLE'
+  /** §7.6: the data key was revoked: nobody unwraps it any more */
+  | 'ERR_DATA_KEY_REVOKED'
   /** §10: too many requests; `retryAfter` says how long to wait */
   | 'ERR_THROTTLED';
 
@@ -229,7 +231,7 @@ export type FieldErrorCode =
   | 'ERR_FIELD_TAG'
   /** §6.3: a record stands in a result where it belongs to no field */
   | 'ERR_FIELD_OPAQUE'
-  /** §7.2: the data keys of the subject were destroyed */
+  /** §7.2, §7.6: the subject was shredded, or the key service refuses its data keys */
   | 'ERR_FIELD_SHREDDED'
   /** a statement that encrypted columns cannot answer; the message says what to do instead */
   | 'ERR_FIELD_QUERY';

@@ -26,7 +26,6 @@ export {
   type FieldEncryptionOptions,
   type OpenFieldsOptions,
   type SearchOptions,
-  type Shredded,
 } from './fields/encryption.ts';
 export {
   type BlindIndexOptions,
@@ -45,4 +44,5 @@ export type { FieldPath, OpenedRow, RowToSeal, SealedRow, ValueAt } from './fiel
 export type { NormalizationStep } from './fields/normalize.ts';
 export type { RowColumnType } from './fields/rows.ts';
 export type { FieldTag, FieldTags } from './fields/search.ts';
+export type { CellStore, CellsToShred, Shredded, ShredOptions, SubjectTable } from './fields/shred.ts';
 export type { ValueType, ValueTypes } from './fields/values.ts';

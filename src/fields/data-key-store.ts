@@ -25,6 +25,8 @@ export interface DataKeyRow extends DataKeySlot, FieldKeyColumns {
   readonly state: 'active' | 'retired' | 'shredded';
   /** Its wrapped keys, or `null` once they were deleted. */
   readonly wrapped: Bytes | null;
+  /** What says that a key service refuses it (§7.5). Default: nothing does. */
+  readonly receipt?: string | null;
 }
 
 /** A schema version of a field, in words that are compared (§5.6). */
@@ -61,8 +63,11 @@ export interface DataKeyStore {
     options?: DataKeyStoreOptions,
   ): Promise<readonly DataKeyRow[]>;
 
-  /** Marks all rows of a subject as shredded and deletes their wrapped keys. Resolves to the rows as they were. Where there is none, one is made that keeps the subject out: `marker`. */
+  /** Marks all rows of a subject as shredded, and resolves to them; their wrapped keys stay. Where there is none, one is made that keeps the subject out: `marker`. */
   shred(marker: DataKeyRow, options?: DataKeyStoreOptions): Promise<readonly DataKeyRow[]>;
+
+  /** Deletes the wrapped keys of shredded rows that have some, and keeps a receipt with them. */
+  erase(ids: readonly Bytes[], receipt: string | null, options?: DataKeyStoreOptions): Promise<void>;
 
   /** Keeps definitions that it does not have yet, and resolves to what it has for all of them. */
   define(definitions: readonly StoredDefinition[], options?: DataKeyStoreOptions): Promise<readonly StoredDefinition[]>;
@@ -101,10 +106,18 @@ export function memoryDataKeyStore(): DataKeyStore {
       return holders(added);
     },
     async shred(marker) {
-      const before = ofSubject(marker.tenant, marker.subject);
-      if (before.length === 0) rows.set(bytesToKey(marker.id), marker);
-      for (const row of before) rows.set(bytesToKey(row.id), { ...row, state: 'shredded', wrapped: null });
-      return before;
+      if (ofSubject(marker.tenant, marker.subject).length === 0) rows.set(bytesToKey(marker.id), marker);
+      for (const row of ofSubject(marker.tenant, marker.subject)) {
+        rows.set(bytesToKey(row.id), { ...row, state: 'shredded' });
+      }
+      return ofSubject(marker.tenant, marker.subject);
+    },
+    async erase(ids, receipt) {
+      for (const id of ids) {
+        const row = rows.get(bytesToKey(id));
+        if (row?.state !== 'shredded' || row.wrapped === null) continue;
+        rows.set(bytesToKey(id), { ...row, wrapped: null, receipt });
+      }
     },
     async define(given) {
       return given.map((each) => {

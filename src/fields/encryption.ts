@@ -2,10 +2,8 @@
 
 import { createDataKeyCache } from '../cache/caching-keyring.ts';
 import type { DataKeyCache } from '../cache/data-key-cache.ts';
-import { randomBytes } from '../crypto/random.ts';
 import type { Keyring } from '../keyrings/keyring.ts';
 import { assert } from '../lib/assert.ts';
-import { timeOf } from '../lib/callbacks.ts';
 import type { OnEvent } from '../lib/events.ts';
 import {
   arrayOf,
@@ -16,11 +14,11 @@ import {
   type Reader,
   type ReadersOf,
   recordOf,
+  takeBoolean,
   takeOptions,
   takeSignal,
   takeString,
 } from '../lib/options.ts';
-import { fieldKeyIdLength } from '../schedule/field-keys.ts';
 import type { RandomSource } from '../types.ts';
 import type { DataKeyStore } from './data-key-store.ts';
 import { type Fields, type TableDefinition, tablesOf } from './define.ts';
@@ -29,6 +27,7 @@ import type { FieldPath, OpenedRow, RowToSeal, SealedRow, ValueAt } from './infe
 import { DataKeys } from './keys.ts';
 import { isName, openRows, sealRows, takeRows } from './row-values.ts';
 import { type FieldTags, searchFor, slotsByName, takeSearch, versionsToAsk } from './search.ts';
+import { type CellStore, type Shredded, type ShredOptions, shredSubject } from './shred.ts';
 
 /** Options of {@link createFieldEncryption}. */
 export interface FieldEncryptionOptions<Of extends Fields> {
@@ -85,12 +84,6 @@ export interface SearchOptions extends FieldCallOptions {
   readonly with?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/** What became of a subject's data keys. */
-export interface Shredded {
-  /** The ids of the data keys, in hex. */
-  readonly dataKeys: readonly string[];
-}
-
 /** Seals, opens and searches for the encrypted columns of {@link Fields}. */
 export interface FieldEncryption<Of extends Fields = Fields> {
   /**
@@ -113,12 +106,16 @@ export interface FieldEncryption<Of extends Fields = Fields> {
   /** The tags by which rows with a value are found. Rejects as {@link FieldEncryption.seal} does. */
   index<Path extends FieldPath<Of>>(field: Path, value: ValueAt<Of, Path>, options?: SearchOptions): Promise<FieldTags>;
 
-  /** Destroys the data keys of a subject: its cells never open again, and no more can be written. This cannot be undone. */
-  shred(subject: {
-    readonly tenant: string;
-    readonly subject: string;
-    readonly signal?: AbortSignal | undefined;
-  }): Promise<Shredded>;
+  /**
+   * Shreds a subject (`docs/fields.md` §7.4): its cells are `ERR_FIELD_SHREDDED` from now on, no more can be written, and the key service is asked to refuse its data keys for ever. Another person
+   * must approve that at the service; until then this resolves with the state `requested`, and is called again afterwards. It may be called again at any time, also after a crash.
+   *
+   * The keyring of the tenant must be that of somebody who may revoke data keys, which the application itself should not be. Rejects with `ERR_KEYRING_CANNOT` for a keyring that cannot.
+   *
+   * @example
+   * const { state, receipts } = await erasure.shred({ tenant: 'north', subject: '4711', cells: postgresCells(pool) });
+   */
+  shred(subject: ShredOptions): Promise<Shredded>;
 }
 
 const day = 86_400_000;
@@ -144,7 +141,7 @@ const takeObject =
 const readers = {
   fields: tablesOf,
   keyring: func<(tenant: string) => Keyring | Promise<Keyring>>(),
-  dataKeys: takeObject<DataKeyStore>(['byId', 'bySlot', 'add', 'shred', 'define'], 'a DataKeyStore'),
+  dataKeys: takeObject<DataKeyStore>(['byId', 'bySlot', 'add', 'shred', 'erase', 'define'], 'a DataKeyStore'),
   cache: optional(takeObject<DataKeyCache>(['invalidate'], 'made by createDataKeyCache')),
   mode: optional(oneOf('strict', 'migrating'), 'strict' as const),
   tenant: optional(takeName),
@@ -169,7 +166,14 @@ const searchCall = {
     {} as Readonly<Record<string, unknown>>,
   ),
 } satisfies ReadersOf<SearchOptions>;
-const shredCall = { tenant: takeName, subject: takeName, signal: optional(takeSignal) };
+
+const shredCall = {
+  tenant: takeName,
+  subject: takeName,
+  cells: optional(takeObject<CellStore>(['shred'], 'made by postgresCells')),
+  revoke: optional(takeBoolean, true),
+  signal: optional(takeSignal),
+} satisfies ReadersOf<ShredOptions>;
 
 const engines = new WeakMap<object, Engine>();
 
@@ -216,7 +220,10 @@ export function createFieldEncryption<Of extends Fields>(options: FieldEncryptio
       return openRows(engine, definition, takeRows(rows, definition), tenant, foundBy, signal);
     },
     index: async (path: string, value: unknown, callOptions = {}) => search(engine, tableOf, path, value, callOptions),
-    shred: async (subject: unknown) => shred(engine, subject),
+    async shred(options: unknown) {
+      const { signal, cells, revoke, ...about } = takeOptions(options, shredCall, 'subject');
+      return shredSubject(engine, about, { cells, revoke }, signal);
+    },
   };
   engines.set(encryption, engine);
   return Object.freeze(encryption) as FieldEncryption<Of>;
@@ -242,17 +249,4 @@ async function search(
   const other = (part: string) => (Object.hasOwn(parts, part) ? parts[part] : undefined);
   const asked = versionsToAsk(field, name).map((slot) => ({ slot, message: takeSearch(field, slot, value, other) }));
   return searchFor(field, tenant, asked, await engine.begin(signal));
-}
-
-/** §7.2 */
-async function shred({ settings }: Engine, options: unknown): Promise<Shredded> {
-  const { tenant, subject, signal } = takeOptions(options, shredCall, 'subject');
-  signal?.throwIfAborted();
-  const { store, keys, now, random } = settings;
-  const id = await randomBytes(fieldKeyIdLength, random);
-  const created = Math.floor(timeOf(now));
-  const marker = { id, tenant, subject, purpose: 'data', field: null, version: 0, created, state: 'shredded' } as const;
-  const rows = await store.shred({ ...marker, wrapped: null }, { signal });
-  keys.forget();
-  return { dataKeys: rows.map((row) => Array.from(row.id, (byte) => byte.toString(16).padStart(2, '0')).join('')) };
 }

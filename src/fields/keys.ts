@@ -3,9 +3,9 @@
 import { type CachingKeyring, cachingKeyring } from '../cache/caching-keyring.ts';
 import type { DataKeyCache } from '../cache/data-key-cache.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { FieldError, isBullaError } from '../errors.ts';
-import { answerOf, generatedBy } from '../keyrings/answers.ts';
-import { assertKeyring, type DataKey, type Keyring } from '../keyrings/keyring.ts';
+import { FieldError, isBullaError, KeyError } from '../errors.ts';
+import { answerOf, generatedBy, revokedBy } from '../keyrings/answers.ts';
+import { assertKeyring, type DataKey, type DataKeyRevocation, type Keyring } from '../keyrings/keyring.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import { bytesToKey, equalConstantTime } from '../lib/bytes.ts';
 import { timeOf } from '../lib/callbacks.ts';
@@ -111,6 +111,21 @@ export class DataKeys {
     return row.state === 'active' && this.#maySeal(row);
   }
 
+  /** Has the key service of a tenant refuse the data keys of rows, which it was asked for before or not (§7.4). Of no rows it asks whether that is possible. Throws `ERR_KEYRING_CANNOT`. */
+  async revoke(rows: readonly DataKeyRow[], tenant: string, signal: Signal): Promise<readonly DataKeyRevocation[]> {
+    const keyring = await this.#keyringOf(tenant);
+    const wrapped = rows.flatMap((row) => {
+      const keys = row.wrapped === null ? [] : decodeWrapped(row.wrapped, row.tenant);
+      if (keys === undefined) throw keyError('A data key has a wrapped key that must not stand there');
+      return keys;
+    });
+    const answer = await revokedBy(keyring, wrapped, { signal });
+    if (answer !== null) return answer;
+    const message =
+      'The keyring of the tenant cannot have a key service refuse data keys: see docs/fields.md §7.7 for what shredding means without';
+    throw new KeyError('ERR_KEYRING_CANNOT', message);
+  }
+
   /** Forgets what is known of rows: they were changed. */
   forget(): void {
     this.#rows.clear();
@@ -188,6 +203,8 @@ export class DataKeys {
     const keyring = await this.#keyringOf(row.tenant);
     const unwrapped = await answerOf(keyring.unwrapDataKey(wrapped, { signal }), signal).catch((error: unknown) => {
       if (isBullaError(error) && error.code === 'ERR_DECRYPTION_FAILED') return null;
+      // §7.6
+      if (isBullaError(error) && error.code === 'ERR_DATA_KEY_REVOKED') throw subjectShredded();
       throw error;
     });
     if (unwrapped === null) throw keyError('A data key does not unwrap with the keyring of its tenant');

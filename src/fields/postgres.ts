@@ -8,7 +8,8 @@ import { dataKeyTables, tableSql } from './postgres/ddl.ts';
 import { runWithTenant, Seam } from './postgres/seam.ts';
 import { isName } from './row-values.ts';
 
-export { type DataKeyPool, postgresDataKeyStore } from './postgres/data-key-store.ts';
+export { postgresCells } from './postgres/cells.ts';
+export { type DataKeyPool, postgresDataKeyStore, type Queryable } from './postgres/data-key-store.ts';
 export type { BatchResult } from './postgres/jobs/batch.ts';
 export type { JobClient, JobPool, JobResult } from './postgres/jobs/database.ts';
 export type { JobEstimate } from './postgres/jobs/estimate.ts';

@@ -1,8 +1,11 @@
 /** What keyrings answer, which may be anybody's: waited for until a signal ends that, and checked before it is used. */
 
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { assert } from '../lib/assert.ts';
 import {
   arrayOf,
+  integer,
+  nested,
   oneOf,
   optional,
   type Reader,
@@ -12,7 +15,7 @@ import {
   takeText,
 } from '../lib/options.ts';
 import { untilAborted } from '../lib/single-flight.ts';
-import type { CacheScope, GeneratedDataKey, KeyNews, Keyring, KeyringOptions } from './keyring.ts';
+import type { CacheScope, DataKeyRevocation, GeneratedDataKey, KeyNews, Keyring, KeyringOptions } from './keyring.ts';
 
 /** What a call of a keyring resolves to: an object or `null`. Rejects with the signal's reason, and with a `TypeError` for another answer. */
 export async function answerOf<Answer>(answering: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
@@ -28,6 +31,17 @@ export async function generatedBy(keyring: Keyring, options: KeyringOptions): Pr
   return takeOptions(generated, generatedReaders, 'generated') as GeneratedDataKey;
 }
 
+/** What came of asking a keyring to revoke data keys; `null` where it cannot. Rejects as {@link generatedBy} does. */
+export async function revokedBy(
+  keyring: Keyring,
+  wrappedKeys: readonly WrappedKey[],
+  { signal }: KeyringOptions,
+): Promise<readonly DataKeyRevocation[] | null> {
+  const asked = keyring.revokeDataKeys?.(wrappedKeys, { signal });
+  const answer = asked === undefined ? null : await answerOf(asked, signal);
+  return answer === null ? null : arrayOf(takeRevocation)(answer, 'revoked');
+}
+
 /** The scope that a keyring states. Rejects as {@link answerOf} does, and with a `TypeError` for one that would put users together who are apart. */
 export async function scopeOf(keyring: Keyring, options: KeyringOptions): Promise<CacheScope | undefined> {
   if (keyring.cacheScope === undefined) return undefined;
@@ -39,6 +53,13 @@ const takeObject: Reader<object> = (value, name) => {
   assert(typeof value === 'object' && value !== null, name, 'an object');
   return value;
 };
+const takeRevocation = nested({
+  service: takeText,
+  id: takeText,
+  state: oneOf('requested', 'revoked'),
+  dataKeys: integer(1, Number.MAX_SAFE_INTEGER),
+  leaf: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+} satisfies ReadersOf<DataKeyRevocation>);
 const generatedReaders = {
   dataKey: takeObject,
   wrappedKeys: arrayOf(takeObject),

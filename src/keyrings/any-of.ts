@@ -31,6 +31,7 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     return wrapped.flat();
   };
   // All methods, the optional ones too: a new one does not compile until it is decided here what it means for several keyrings.
+  // To revoke is left to the first, which can where every wrapped key is one of its own: what one service refuses, another one still opens.
   return inFrontOf(first, {
     generateDataKey: (options) => generateAndWrap((bytes) => wrapByAll(bytes, options), options),
     wrapDataKey: wrapByAll,
@@ -58,7 +59,7 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     segmentFailed(wrappedKey) {
       for (const keyring of keyrings) keyring.segmentFailed?.(wrappedKey);
     },
-  } satisfies Required<Keyring>);
+  } satisfies Required<Omit<Keyring, 'revokeDataKeys'>>);
 }
 
 /** By those who hold the keys, where all of them can; otherwise the data key has to come here, and is wrapped for all. */

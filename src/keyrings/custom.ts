@@ -7,6 +7,7 @@ export { importDataKey } from './data-key.ts';
 export type {
   CacheScope,
   DataKey,
+  DataKeyRevocation,
   GeneratedDataKey,
   KeyNews,
   Keyring,

@@ -13,6 +13,7 @@ const methods: Readonly<Record<keyof Required<Keyring>, readonly [at: number, re
   unwrapDataKey: [1, keyringReaders],
   unwrapDataKeyBytes: [1, keyringReaders],
   rewrapDataKey: [2, rewrapDataKeyReaders],
+  revokeDataKeys: [1, keyringReaders],
   ownKeys: [2, keyringReaders],
   cacheScope: [0, keyringReaders],
   rejectDataKey: undefined,

@@ -52,6 +52,20 @@ export interface Rewrapped {
   readonly wrappedKeys: readonly WrappedKey[];
 }
 
+/** What came of asking that data keys be refused for ever. */
+export interface DataKeyRevocation {
+  /** The URL of the key service. */
+  readonly service: string;
+  /** Its id there. */
+  readonly id: string;
+  /** `requested` until another person approves it. From then on the data keys are refused. */
+  readonly state: 'requested' | 'revoked';
+  /** How many data keys it is about. */
+  readonly dataKeys: number;
+  /** The index of its receipt in the audit log of the service, once it is approved. */
+  readonly leaf: number | undefined;
+}
+
 /** Where a cache hears what becomes of keys. A client of a key service is one. */
 export interface KeyNews {
   /** Which service it is. */
@@ -129,6 +143,15 @@ export interface Keyring {
    * `undefined`, is not cached.
    */
   cacheScope?(options?: KeyringOptions): Promise<CacheScope | undefined>;
+
+  /**
+   * Asks the key service behind some wrapped keys to refuse their data keys for ever, whatever wrapping of them it is shown. Asking again changes nothing, and tells what came of it. Resolves to
+   * `null`, and asks nothing, where it cannot do that for every one of them. Keyrings that can answer no wrapped keys at all with an empty array; those without this method never can.
+   */
+  revokeDataKeys?(
+    wrappedKeys: readonly WrappedKey[],
+    options?: KeyringOptions,
+  ): Promise<readonly DataKeyRevocation[] | null>;
 
   /** Is told that the data key in a wrapped key is not that of the message: a keyring that kept it forgets it. Must not reject. */
   rejectDataKey?(wrappedKey: WrappedKey): Promise<void>;

@@ -23,6 +23,7 @@ import { wrapTo } from './ecdh.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
 import { type CacheScope, type Keyring, type KeyringOptions, keyringReaders, rewrapDataKeyReaders } from './keyring.ts';
 import { takeKeyContext } from './local.ts';
+import { revokeItems } from './revoke-items.ts';
 
 /** Options of {@link serviceKeyring}. */
 export interface ServiceKeyringOptions {
@@ -131,7 +132,19 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
         ? (await ownKeys(settings, wrappedKeys, signal)).map(({ wrappedKey }) => wrappedKey)
         : [];
     },
+    revokeDataKeys: revokes(settings),
     cacheScope: scopes(settings),
+  };
+}
+
+/** Has the service refuse the data keys of wrapped keys, where each of them is this keyring's. */
+function revokes(settings: Settings): NonNullable<Keyring['revokeDataKeys']> {
+  return async (wrappedKeys, given = {}) => {
+    const { signal } = takeOptions(given, keyringReaders);
+    const own = await ownKeys(settings, wrappedKeys, signal);
+    if (own.length < wrappedKeys.length) return null;
+    const items = own.map(({ item }) => item);
+    return revokeItems(settings.client, items, signal);
   };
 }
 
@@ -236,6 +249,7 @@ const ofOneKey: readonly AnyBullaError['code'][] = [
   'ERR_NOT_ALLOWED',
   'ERR_KEY_DISABLED',
   'ERR_KEY_VERSION_UNAVAILABLE',
+  'ERR_DATA_KEY_REVOKED',
 ];
 
 /** A wrapped key as an item, where its method is one of a key service. */

@@ -129,7 +129,8 @@ const requestReaders = {
 const documentReaders = { fresh: optional(takeBoolean), ...callReaders } satisfies ReadersOf<KeyDocumentOptions>;
 // Checked and copied now: what one caller gets wrong must not fail those whose calls travel with it.
 const takeTarget = nested({ key: takeKeyName, keyContext: takeKeyContext } satisfies ReadersOf<WrapTarget>);
-const takeItem = nested({
+/** The reader of a wrapped item. */
+export const takeWrappedItem = nested({
   keyId: takeString,
   version: integer(1, 2 ** 32 - 1),
   keyContext: takeKeyContext,
@@ -199,12 +200,12 @@ function dataKeyMethods(plane: DataPlane) {
       }
     },
     unwrapDataKey: async (item: WrappedItem, options?: CallOptions) =>
-      plane.unwrap(takeItem(item, 'item'), signalOf(options)),
+      plane.unwrap(takeWrappedItem(item, 'item'), signalOf(options)),
     unwrapDataKeyBytes: async (item: WrappedItem, options?: CallOptions) =>
-      plane.unwrapBytes(takeItem(item, 'item'), signalOf(options)),
+      plane.unwrapBytes(takeWrappedItem(item, 'item'), signalOf(options)),
     rewrapDataKey: async (source: WrappedItem, target?: WrapTarget, options?: CallOptions) =>
       plane.rewrap(
-        { source: takeItem(source, 'source'), target: optional(takeTarget)(target, 'target') },
+        { source: takeWrappedItem(source, 'source'), target: optional(takeTarget)(target, 'target') },
         signalOf(options),
       ),
   };

@@ -20,6 +20,7 @@ const codes = new Map<string | undefined, KeyServiceErrorCode>(
     'key-disabled': 'ERR_KEY_DISABLED',
     'version-unavailable': 'ERR_KEY_VERSION_UNAVAILABLE',
     'below-floor': 'ERR_KEY_VERSION_UNAVAILABLE',
+    'data-key-revoked': 'ERR_DATA_KEY_REVOKED',
     'rate-limited': 'ERR_THROTTLED',
   } as const),
 );
@@ -40,6 +41,7 @@ const sentences: Readonly<Partial<Record<KeyServiceErrorCode, string>>> = {
   ERR_NOT_ALLOWED: 'The key service does not allow this, or has no such key',
   ERR_KEY_DISABLED: 'The key is disabled',
   ERR_KEY_VERSION_UNAVAILABLE: 'The version of the key can no longer be used',
+  ERR_DATA_KEY_REVOKED: 'The data key was revoked',
   ERR_SERVICE_CONFLICT: 'The change conflicts with what is there',
   ERR_THROTTLED: 'The key service takes no more requests at the moment',
   ERR_SERVICE_UNAVAILABLE: 'The key service cannot answer at the moment',

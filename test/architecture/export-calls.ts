@@ -43,6 +43,7 @@ import {
   management,
   methodCall,
   rangeMethods,
+  revocations,
 } from './method-calls.ts';
 
 /** What is called with options, and what becomes of what it gives. */
@@ -124,6 +125,7 @@ export const none = [
   ...['exportRsaPublicJwk', 'importRsaPublicKey', 'developmentToken', 'generateProofKey', 'proofKeyThumbprint'],
   ...['encryptedPg', 'encryptedPool', 'withTenant', 'fieldsSql', 'postgresDataKeyStore'],
   ...['refreshingToken', 'memoryDataKeyStore', 'displayName', 'fileSource', 'keyManagement', 'defineFields'],
+  ...['dataKeyRevocations', 'postgresCells'],
 ];
 
 /** A database that has nothing. */
@@ -136,9 +138,10 @@ export const returning: Readonly<Record<string, Pick<Entry, 'returns' | 'methods
   anyOf: made(() => api['anyOf'](lenient, lenient), keyringMethods),
   observedKeyring: made(() => api['observedKeyring'](lenient, () => {}), keyringMethods),
   keyManagement: made(() => api['keyManagement'](anyClient), management),
+  dataKeyRevocations: made(() => api['dataKeyRevocations'](anyClient), revocations),
   // They take options to pass on to a database, which this one does not have.
   memoryDataKeyStore: made(() => memoryDataKeyStore(), {
-    ...{ byId: 'none', bySlot: 'none', add: 'none', shred: 'none', define: 'none' },
+    ...{ byId: 'none', bySlot: 'none', add: 'none', shred: 'none', erase: 'none', define: 'none' },
   }),
   postgresDataKeyStore: made(() => api['postgresDataKeyStore'](pool), {
     byId: methodCall('byId', onSignal, () => []),
@@ -150,7 +153,11 @@ export const returning: Readonly<Record<string, Pick<Entry, 'returns' | 'methods
       () => [],
     ),
     shred: methodCall('shred', onSignal, () => ({ id: new Uint8Array(16), tenant: 't', subject: 's', created: 1 })),
+    erase: methodCall('erase', onSignal, () => [], null),
     define: methodCall('define', onSignal, () => []),
+  }),
+  postgresCells: made(() => api['postgresCells'](pool), {
+    shred: methodCall('shred', onSignal, [], { subject: 's', dataKeys: [] }),
   }),
   fileSource: made(() => api['fileSource'](file('plain')), {
     ...{ read: 'none', close: 'none' },
@@ -411,7 +418,7 @@ export const taking: Readonly<Record<string, Entry>> = {
       ),
       index: methodCall('index', () => ({ tenant: 'north', signal, index: 'mail' }), 'patient.email', 'alice'),
       shred: (returned: { shred(subject: object): unknown }) => ({
-        options: () => ({ tenant: 'north', subject: '7', signal }),
+        options: () => ({ tenant: 'north', subject: '7', revoke: false, cells: { shred: async () => 0 }, signal }),
         call: (given: never) => returned.shred(given),
       }),
     }),

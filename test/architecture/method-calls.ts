@@ -26,6 +26,7 @@ export const keyringMethods = {
   unwrapDataKeyBytes: methodCall('unwrapDataKeyBytes', keyringCall, []),
   rewrapDataKey: methodCall('rewrapDataKey', () => ({ ...keyringCall(), verified: true }), [], keyring),
   ownKeys: methodCall('ownKeys', keyringCall, [], {}),
+  revokeDataKeys: methodCall('revokeDataKeys', keyringCall, []),
   cacheScope: methodCall('cacheScope', keyringCall),
   rejectDataKey: 'none',
   segmentFailed: 'none',
@@ -86,6 +87,15 @@ export const management: Methods = {
   })),
 };
 
+const revocationId = `rev-${'a'.repeat(26)}`;
+/** The methods of `dataKeyRevocations`. */
+export const revocations: Methods = {
+  request: methodCall('request', onSignal, () => [item()]),
+  ...Object.fromEntries(['describe', 'undo'].map((name) => [name, methodCall(name, onSignal, revocationId)])),
+  ...Object.fromEntries(['approve', 'approveUndo'].map((name) => [name, methodCall(name, onSignal, revocationId, 1)])),
+};
+const revocation = { revocation_id: revocationId, state: 'requested', data_keys: 1 };
+
 const answers: Readonly<Record<string, unknown>> = { wrapDataKey: [], ownKeys: [], cacheScope: undefined };
 /** A keyring that takes what it is given: what stands in front of it must not. */
 export const lenient = Object.fromEntries(
@@ -97,9 +107,10 @@ export const lenient = Object.fromEntries(
     },
   ]),
 ) as unknown as Keyring;
-/** Answers whatever is asked for with a key. */
+/** Answers whatever is asked for with a key, which is a revocation too. */
 export const anyClient = {
-  request: async ({ body }: { body?: object }) => JSON.parse(JSON.stringify({ newest_version: 1, keys: [], body })),
+  request: async ({ body }: { body?: object }) =>
+    JSON.parse(JSON.stringify({ newest_version: 1, keys: [], body, ...revocation })),
 } as unknown as KeyServiceClient;
 
 /** The methods of an opened message. */

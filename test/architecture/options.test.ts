@@ -40,7 +40,7 @@ function methodsOf(returned: object): string[] {
 }
 
 /** Not every keyring has them. */
-const optionalMethods = ['rewrapDataKey', 'ownKeys', 'rejectDataKey', 'segmentFailed'];
+const optionalMethods = ['rewrapDataKey', 'ownKeys', 'revokeDataKeys', 'rejectDataKey', 'segmentFailed'];
 
 /** What applications keep is read through a Proxy, or taken apart: its methods need no receiver, and there is no class with private members behind it. */
 const isKept = (returned: object) =>

@@ -291,8 +291,11 @@ describe('shredding', () => {
     const dataKeys = memoryDataKeyStore();
     const encryption = encryptionOf(fields, { dataKeys });
     const [first, second] = await encryption.seal('note', [rowOf(1), rowOf(2)]);
-    const { dataKeys: ids } = await encryption.shred({ tenant: 'north', subject: '1' });
-    expect(ids).toEqual([toHex(first?.text.slice(3, 19) ?? new Uint8Array())]);
+    const here = { tenant: 'north', subject: '1', revoke: false };
+    const ids = [toHex(first?.text.slice(3, 19) ?? new Uint8Array())];
+    const shredded = { state: 'shredded', dataKeys: ids, receipts: [], unrevoked: ids, rows: 0 };
+    expect(await encryption.shred(here)).toEqual(shredded);
+    expect(await encryption.shred(here)).toEqual(shredded);
     for (const reader of [encryption, encryptionOf(fields, { dataKeys })]) {
       expect((await failureOf(reader.open('note', [{ ...first }]))).code).toBe('ERR_FIELD_SHREDDED');
       expect((await failureOf(reader.seal('note', [rowOf(1)]))).code).toBe('ERR_FIELD_SHREDDED');
@@ -300,15 +303,33 @@ describe('shredding', () => {
     }
     const [row] = await dataKeys.byId([first?.text.slice(3, 19) as Uint8Array<ArrayBuffer>]);
     expect(row).toMatchObject({ state: 'shredded', wrapped: null });
-    expect(await encryption.shred({ tenant: 'north', subject: 'never seen' })).toEqual({ dataKeys: [] });
+    for (let i = 0; i < 2; i++) {
+      const never = await encryption.shred({ tenant: 'north', subject: 'never seen', revoke: false });
+      expect(never).toMatchObject({ state: 'shredded', dataKeys: [], unrevoked: [] });
+    }
     const unseen = { ...rowOf(3), patient: 'never seen' as never };
     expect((await failureOf(encryption.seal('note', [unseen]))).code).toBe('ERR_FIELD_SHREDDED');
+  });
+
+  test('§7.7 a keyring that cannot revoke is told so, and nothing is changed', async () => {
+    const dataKeys = memoryDataKeyStore();
+    const encryption = encryptionOf(fields, { dataKeys });
+    const rows = await encryption.seal('note', [rowOf(1)]);
+    const error = await failureOf(encryption.shred({ tenant: 'north', subject: '1' }));
+    expect(error.code).toBe('ERR_KEYRING_CANNOT');
+    expect(error.message).toContain('§7.7');
+    expect((await encryptionOf(fields, { dataKeys }).open('note', rows))[0]?.text).toBe('x');
+    const several = encryptionOf(fields, { dataKeys, keyring: (of) => anyOf(tenantKeyring(of), tenantKeyring(of)) });
+    expect((await failureOf(several.shred({ tenant: 'north', subject: '1' }))).code).toBe('ERR_KEYRING_CANNOT');
+    for (const wrong of [{ tenant: '' }, { subject: 7 }, { cells: {} }, { revoke: 1 }, { other: 1 }]) {
+      await expect(encryption.shred({ tenant: 'north', subject: '1', ...wrong } as never)).rejects.toThrow(TypeError);
+    }
   });
 
   test('§7.3 a shredded cell is believed beside a shredded key alone', async () => {
     const encryption = encryptionOf(fields);
     await encryption.seal('note', [rowOf(1), rowOf(2)]);
-    await encryption.shred({ tenant: 'north', subject: '1' });
+    await encryption.shred({ tenant: 'north', subject: '1', revoke: false });
     const cell = Uint8Array.of(0xf9, 0x80, 1);
     const codeOf = async (patient: number, text: Uint8Array) =>
       (await failureOf(encryption.open('note', [{ ...rowOf(patient), text }]))).code;

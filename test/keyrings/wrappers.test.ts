@@ -29,10 +29,11 @@ class Recorder {
     const { calls } = this;
     const scope = { id: 'recorder' };
     const more: Required<
-      Pick<Keyring, 'rewrapDataKey' | 'ownKeys' | 'cacheScope' | 'rejectDataKey' | 'segmentFailed'>
+      Pick<Keyring, 'rewrapDataKey' | 'ownKeys' | 'revokeDataKeys' | 'cacheScope' | 'rejectDataKey' | 'segmentFailed'>
     > = {
       rewrapDataKey: async () => null,
       ownKeys: async (keys) => keys,
+      revokeDataKeys: async () => [],
       cacheScope: async () => scope,
       rejectDataKey: async () => undefined,
       segmentFailed: () => undefined,
@@ -64,7 +65,14 @@ const optional = keyringMethods.filter((name) => {
 });
 
 test('what is optional', () => {
-  expect([...optional].sort()).toEqual(['cacheScope', 'ownKeys', 'rejectDataKey', 'rewrapDataKey', 'segmentFailed']);
+  expect([...optional].sort()).toEqual([
+    'cacheScope',
+    'ownKeys',
+    'rejectDataKey',
+    'revokeDataKeys',
+    'rewrapDataKey',
+    'segmentFailed',
+  ]);
 });
 
 describe.each(Object.entries(wrappers))('%s', (name, wrap) => {
@@ -78,14 +86,16 @@ describe.each(Object.entries(wrappers))('%s', (name, wrap) => {
       unwrapDataKeyBytes: [wrappedKeys],
       rewrapDataKey: [wrappedKeys, fastKeyring()],
       ownKeys: [wrappedKeys, {}],
+      revokeDataKeys: [wrappedKeys],
       rejectDataKey: [wrappedKeys[0] as WrappedKey],
       segmentFailed: [wrappedKeys[0] as WrappedKey],
     };
     await wrapped[method]?.(...(args[method] ?? []));
-    // A data key that anyOf makes is wrapped by all of its keyrings, and re-wrapped where all of them can.
+    // A data key that anyOf makes is wrapped by all of its keyrings, re-wrapped where all of them can, and revoked by the first.
     const instead: Partial<Record<string, string>> =
       name === 'observedKeyring' || name === 'cachingKeyring' ? {} : { generateDataKey: 'wrapDataKey' };
-    if (name === 'anyOf with others' && method === 'rewrapDataKey') expect(calls).toEqual([]);
+    const byAllOrTheFirst = ['rewrapDataKey', 'revokeDataKeys'];
+    if (name === 'anyOf with others' && byAllOrTheFirst.includes(method)) expect(calls).toEqual([]);
     else expect(calls).toContain(instead[method] ?? method);
   });
 

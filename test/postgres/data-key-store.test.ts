@@ -63,6 +63,7 @@ describe('postgresDataKeyStore', () => {
       created: byte,
       state: 'active',
       wrapped: Uint8Array.of(1),
+      receipt: null,
     });
     expect(await store.add([row(1)], [])).toEqual([row(1)]);
     expect(await store.add([row(2)], [])).toEqual([row(1)]);
@@ -74,7 +75,7 @@ describe('postgresDataKeyStore', () => {
   test('§7.2 a shredded subject gets no key, whoever is faster', async () => {
     await encryption().seal('note', [{ id: 1, person: 'gone', text: 'x' }]);
     const [result, ...writers] = await Promise.allSettled([
-      encryption().shred({ tenant: 'north', subject: 'gone' }),
+      encryption().shred({ tenant: 'north', subject: 'gone', revoke: false }),
       ...Array.from({ length: 8 }, () => encryption().seal('note', [{ id: 1, person: 'gone', text: 'x' }])),
     ]);
     expect(result?.status).toBe('fulfilled');

@@ -9,7 +9,15 @@ import { rejection } from '../support/data.ts';
 import { lyingKeyId, lyingService, lyingToken, lyingUrl } from '../support/lying-service.ts';
 
 const codes = [
-  ...['unwrap-failed', 'not-allowed', 'key-disabled', 'version-unavailable', 'below-floor', 'state-conflict'],
+  ...[
+    'unwrap-failed',
+    'not-allowed',
+    'key-disabled',
+    'version-unavailable',
+    'below-floor',
+    'state-conflict',
+    'data-key-revoked',
+  ],
   ...['rate-limited', 'invalid-token', 'invalid-proof', 'use-dpop-nonce', 'alias-taken', 'constructor', '__proto__'],
 ];
 /** The codes of errors that a status alone may lead to. */

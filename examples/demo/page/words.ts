@@ -16,6 +16,7 @@ const words: Record<string, string> = {
   ERR_THROTTLED: 'The key service is asked too often. Wait a little.',
   ERR_KEY_DISABLED: 'The key is disabled.',
   ERR_KEY_VERSION_UNAVAILABLE: 'That version of the key is no longer in use.',
+  ERR_DATA_KEY_REVOKED: 'The key of this message was revoked: nobody can open it any more.',
   ERR_SOURCE_UNAVAILABLE: 'The store cannot be reached, or its answer broke off. Try again.',
   ERR_SOURCE_NOT_FOUND: 'This file is no longer in the store.',
   ERR_SOURCE_CHANGED: 'The file changed while it was read. Open it again.',

@@ -22,7 +22,7 @@ export interface Queryable {
 
 const columns = 'id, tenant, subject, purpose, field, version, created, state, wrapped';
 const selected =
-  'k.id, k.tenant, k.subject, k.purpose, k.field, k.version, k.created::text AS created, k.state, k.wrapped';
+  'k.id, k.tenant, k.subject, k.purpose, k.field, k.version, k.created::text AS created, k.state, k.wrapped, k.receipt';
 const slotsSql = `SELECT DISTINCT ${selected} FROM bulla_data_keys k
 JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[]) AS s (tenant, subject, purpose, field, version) ON k.tenant = s.tenant
 WHERE (k.state = 'active' AND k.subject IS NOT DISTINCT FROM s.subject AND k.purpose = s.purpose AND k.field IS NOT DISTINCT FROM s.field AND k.version = s.version)
@@ -68,11 +68,16 @@ export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
     async shred(marker, options) {
       const signal = signalOf(options);
       signal?.throwIfAborted();
-      const { id, tenant, subject, created } = marker;
-      const { rows } = await locked(pool, [marker], (client) =>
-        client.query(shredSql, [tenant, subject, buffer(id), created]),
-      );
-      return rows.map(rowOf).filter(({ state }) => state !== 'shredded');
+      const { id, tenant, subject, created, receipt } = marker;
+      const { rows } = await locked(pool, [marker], async (client) => {
+        await client.query(markSql, [tenant, subject]);
+        await client.query(markerSql, [tenant, subject, buffer(id), created, receipt]);
+        return client.query(subjectSql, [tenant, subject]);
+      });
+      return rows.map(rowOf);
+    },
+    async erase(ids, receipt, options) {
+      await query(eraseSql, [ids.map(buffer), receipt], signalOf(options));
     },
     async define(definitions, options) {
       const signal = signalOf(options);
@@ -132,15 +137,13 @@ WHERE NOT EXISTS (
   SELECT FROM bulla_data_keys k WHERE k.tenant = given.tenant AND k.subject = given.subject AND k.state = 'shredded')
 ON CONFLICT DO NOTHING`;
 
-const shredSql = `WITH before AS MATERIALIZED (
-  SELECT ${selected} FROM bulla_data_keys k WHERE k.tenant = $1 AND k.subject = $2
-), marked AS (
-  UPDATE bulla_data_keys k SET state = 'shredded', wrapped = NULL FROM before WHERE k.id = before.id
-), added AS (
-  INSERT INTO bulla_data_keys (${columns})
-  SELECT $3::bytea, $1, $2, 'data', NULL, 0, $4::bigint, 'shredded', NULL WHERE NOT EXISTS (SELECT FROM before)
-)
-SELECT * FROM before`;
+const markSql = `UPDATE bulla_data_keys SET state = 'shredded' WHERE tenant = $1 AND subject = $2 AND state <> 'shredded'`;
+const markerSql = `INSERT INTO bulla_data_keys (${columns}, receipt)
+SELECT $3::bytea, $1, $2, 'data', NULL, 0, $4::bigint, 'shredded', NULL, $5
+WHERE NOT EXISTS (SELECT FROM bulla_data_keys WHERE tenant = $1 AND subject = $2)`;
+const subjectSql = `SELECT ${selected} FROM bulla_data_keys k WHERE k.tenant = $1 AND k.subject = $2`;
+const eraseSql = `UPDATE bulla_data_keys SET wrapped = NULL, receipt = $2
+WHERE id = ANY($1::bytea[]) AND state = 'shredded' AND wrapped IS NOT NULL`;
 
 const definedSql = `SELECT field, version, definition FROM bulla_field_schemas
 WHERE (field, version) IN (SELECT * FROM unnest($1::text[], $2::int[]))`;

@@ -17,6 +17,7 @@ export const dataKeyTables: readonly string[] = [
   created bigint NOT NULL,
   state text NOT NULL CHECK (state IN ('active', 'retired', 'shredded')),
   wrapped bytea CHECK (octet_length(wrapped) BETWEEN 1 AND 1048832),
+  receipt text,
   CHECK (wrapped IS NOT NULL OR state = 'shredded')
 )`,
   `CREATE UNIQUE INDEX IF NOT EXISTS bulla_data_keys_active

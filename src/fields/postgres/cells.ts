@@ -1,0 +1,59 @@
+/** Shredded cells in PostgreSQL, `docs/fields.md` §7.3 and §7.4: what was sealed under a subject's data keys is replaced, and leaves the indexes. */
+
+import { optional, takeOptions, takeSignal } from '../../lib/options.ts';
+import type { CellStore, SubjectTable } from '../shred.ts';
+import type { Queryable } from './data-key-store.ts';
+import { quoted } from './sql-text.ts';
+
+/** Texts that the type of a subject's column does not take: no row has such a subject. */
+const noValue = ['22P02', '22003', '22007', '22008'];
+const readers = { signal: optional(takeSignal) };
+
+/**
+ * The cells of a database, to be given to `shred`. The pool must not be encrypted itself, and its user must be allowed to update the encrypted columns.
+ *
+ * @example
+ * await encryption.shred({ tenant: 'north', subject: '4711', cells: postgresCells(new pg.Pool({ connectionString, max: 1 })) });
+ */
+export function postgresCells(pool: Queryable): CellStore {
+  return {
+    async shred(tables, { subject, dataKeys }, options = {}) {
+      const { signal } = takeOptions(options, readers);
+      const ids = dataKeys.map((id) => globalThis.Buffer.from(id.buffer, id.byteOffset, id.byteLength));
+      let rows = 0;
+      for (const table of tables) {
+        signal?.throwIfAborted();
+        rows += await replaced(pool, table, [subject, subject, ids]);
+      }
+      return rows;
+    },
+  };
+}
+
+async function replaced(pool: Queryable, table: SubjectTable, values: unknown[]): Promise<number> {
+  try {
+    return (await pool.query(updateSql(table), values)).rows.length;
+  } catch (error) {
+    if (noValue.includes((error as { code?: string }).code ?? '')) return 0;
+    throw error;
+  }
+}
+
+/** Compared as the column's own type, for its index, and as text, since a type may take other spellings of a subject than that of its data keys. */
+function updateSql({ schema, table, subject, columns }: SubjectTable): string {
+  const own = columns.map(isOwn);
+  const sets = columns.map((column, i) => {
+    const name = quoted(column);
+    return `${name} = CASE WHEN ${own[i]} THEN '\\xf980'::bytea || substring(${name} FROM 3 FOR 1) ELSE ${name} END`;
+  });
+  return `UPDATE ${quoted(schema, table)} SET ${sets.join(', ')}
+WHERE ${quoted(subject)} = $1 AND ${quoted(subject)}::text = $2 AND (${own.join(' OR ')})
+RETURNING 1`;
+}
+
+/** Whether a cell is a record under one of the data keys: by the id in its header (§1), whose place its number of tags says. */
+function isOwn(column: string): string {
+  const name = quoted(column);
+  const id = `substring(${name} FROM 4 + 12 * (get_byte(${name}, 1) & 3) FOR 16)`;
+  return `(CASE WHEN octet_length(${name}) >= 60 AND get_byte(${name}, 0) = 249 THEN ${id} = ANY($3::bytea[]) ELSE false END)`;
+}
