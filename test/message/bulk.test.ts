@@ -244,6 +244,8 @@ test('what an item costs does not grow with those that are in work, nor with tho
   });
   try {
     await forAll(items, { concurrency: 500 }, async ({ id }) => {
+      // All that may are in work at once.
+      await new Promise((resolve) => setTimeout(resolve));
       if (id === '00000') await gate;
       else if (++others === items.length - 1) release();
       return true;

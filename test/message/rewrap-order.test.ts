@@ -107,3 +107,26 @@ test('§7.5 a key that fails lets the next one be re-wrapped, and nobody is aske
   };
   await expect(rewrap(message, { from: anyOf(aborting, to), to, signal: controller.signal })).rejects.toBe(reason);
 });
+
+test.each(Object.entries(compositions))(
+  '§7.5 %s: behind a key that is held here nothing is left to a service',
+  async (_what, compose) => {
+    const [one, two] = [heldBy(here, 'one'), heldBy(here, 'two')];
+    const keyring = compose(one, local('local'), two);
+    for (const [present, left] of [
+      [['two', 'local', 'one'], ['one']],
+      [
+        ['two', 'one'],
+        ['one', 'two'],
+      ],
+      [['two', 'local'], []],
+      [['two'], ['two']],
+    ] as const) {
+      const writer = anyOf(...(present.map((name) => local(name)) as [Keyring, ...Keyring[]]));
+      const { wrappedKeys } = await writer.generateDataKey();
+      const own = (await keyring.ownKeys?.(wrappedKeys, here)) ?? [];
+      expect(own.map(({ keyId }) => keyId)).toEqual(left);
+      expect((await keyring.ownKeys?.(wrappedKeys, {})) ?? []).toEqual([]);
+    }
+  },
+);

@@ -3,7 +3,16 @@
 import { describe, expect, test } from 'vitest';
 import { cachingKeyring, type DataKeyCacheOptions } from '../../src/cache.ts';
 import { decryptBlob, encryptBlob } from '../../src/files.ts';
-import { decrypt, decryptMany, decryptStream, encrypt, encryptStream, open, reencrypt } from '../../src/index.ts';
+import {
+  decrypt,
+  decryptMany,
+  decryptStream,
+  encrypt,
+  encryptStream,
+  open,
+  reencrypt,
+  rewrap,
+} from '../../src/index.ts';
 import type { Keyring } from '../../src/keyrings/custom.ts';
 import { observedKeyring } from '../../src/keyrings/observed.ts';
 import { KeyChanges } from '../../src/service/key-changes.ts';
@@ -17,6 +26,7 @@ const other = fastKeyring(9);
 const data = pattern(5 * s + 7);
 const message = await encrypt(data, { keyring, segmentSize: s });
 const changed = flipBit(message, message.byteLength * 8 - 1);
+const bound = await encrypt(data, { keyring, context: { id: '1' } });
 
 type Listener = () => void;
 const bytesOf = async (blob: Blob) => new Uint8Array(await blob.arrayBuffer());
@@ -74,6 +84,12 @@ const failing: Readonly<Record<string, (listener: Listener) => Promise<unknown>>
   'a keyring that is told of a wrong data key or segment': (told) => {
     const custom: Keyring = { ...keyring, rejectDataKey: async () => told(), segmentFailed: () => told() };
     return codeOf(opened(changed, custom));
+  },
+  'a keyring that is told of a data key that is another one': (told) =>
+    codeOf(decrypt(bound, { keyring: { ...keyring, rejectDataKey: async () => told() }, context: { id: '2' } })),
+  'the same, where it is re-wrapped': (told) => {
+    const from: Keyring = { ...keyring, rejectDataKey: async () => told() };
+    return codeOf(rewrap(bound, { from, to: other, context: { id: '2' } }));
   },
   'onError of createDecryptingHandler': async (onError) => {
     const handler = createDecryptingHandler({ match: () => ({ source: changed.slice(0, -s), keyring }), onError });
