@@ -86,6 +86,14 @@ test('a token that is bound to another key, or not exchanged, is refused in word
   expect([refused.exitCode, refused.stderr]).toEqual([8, expect.stringContaining('ERR_TOKEN_REFUSED')]);
 });
 
+test('what a program prints that is not UTF-8 is no token, and is not repeated', async () => {
+  const print = 'process.stdout.write(Buffer.from("caf\\xe9", "latin1"))';
+  const file = configure('latin1.json', { command: [process.execPath, '-e', print] });
+  const { exitCode, stderr } = await place.bulla(['encrypt', '-s', file, '-f', 'plan']);
+  expect([exitCode, stderr]).toEqual([8, expect.stringContaining('what it printed is not UTF-8')]);
+  expect(stderr).not.toContain('caf');
+});
+
 test('over TLS, with an authority of its own and a pinned key; a wrong one of either is refused', async () => {
   const authority = createAuthority(place.folder, 'authority');
   createAuthority(place.folder, 'other');
