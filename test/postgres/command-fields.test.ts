@@ -2,11 +2,12 @@
 
 import { spawn } from 'node:child_process';
 import { pathToFileURL } from 'node:url';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { createDatabase } from '../../key-service/test/support/postgres.ts';
 import { endOf, main, outcomeOf, Workplace } from '../cli/command.ts';
 import assertBuilt from '../support/built.ts';
+import { openPool } from './migrating.ts';
 
 let database: Awaited<ReturnType<typeof createDatabase>>;
 let pool: pg.Pool;
@@ -31,7 +32,7 @@ export default createFieldJobs({ encryption, pool });
 beforeAll(assertBuilt);
 beforeEach(async () => {
   database = await createDatabase(inject('postgresUrl'));
-  pool = new pg.Pool({ connectionString: database.url });
+  pool = openPool(database.url);
   place = new Workplace();
   place.write('bulla.config.mjs', config(database.url));
   await query('create table patient (id int primary key, email text, note text)');

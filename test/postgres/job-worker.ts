@@ -1,13 +1,11 @@
-// A worker in a process of its own, to be killed: `node --conditions=bulla-source test/postgres/job-worker.ts URL JOB [hang]`.
+// A worker in a process of its own, to be killed: `node --conditions=bulla-source test/postgres/job-worker.ts URL JOB [hang] [ROWS]`.
 // It says `working` once its first batch asks for a key. With `hang` it never gets one.
 
-import pg from 'pg';
 import { tenantKeyring } from '../fields/support.ts';
-import { jobsOn, migrating } from './migrating.ts';
+import { jobsOn, migrating, openPool } from './migrating.ts';
 
-const [url = '', id = '', mode = ''] = process.argv.slice(2);
-const pool = new pg.Pool({ connectionString: url, max: 4 });
-pool.on('error', () => {});
+const [url = '', id = '', mode = '', batch = '50'] = process.argv.slice(2);
+const pool = openPool(url);
 let isFirst = true;
 const { jobs } = jobsOn(pool, migrating, {
   async keyring(tenant) {
@@ -17,5 +15,5 @@ const { jobs } = jobsOn(pool, migrating, {
     return tenantKeyring(tenant);
   },
 });
-await jobs.run(id, { batch: 50, lease: 1_000 });
+await jobs.run(id, { batch: Number(batch), lease: 1_000 });
 await pool.end();

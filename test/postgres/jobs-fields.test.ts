@@ -1,13 +1,12 @@
 // Backfill and verify while an old program writes, workers are killed and values cannot be sealed.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { KeyServiceError } from '../../src/errors.ts';
 import type { FieldJobs } from '../../src/fields/postgres.ts';
 import { blindIndex, defineFields, encrypted } from '../../src/fields.ts';
 import { failureOf, tenantKeyring } from '../fields/support.ts';
-import { type Database, jobsOn, migrating, openDatabase, openMigrating } from './migrating.ts';
+import { type Database, jobsOn, migrating, openDatabase, openMigrating, openPool } from './migrating.ts';
 
 const rows = 1_500;
 const email = 'patient.email';
@@ -254,7 +253,7 @@ describe('values', () => {
     await database.step(types, 'tables');
     for (const path of paths) await database.step(types, 'expand', path);
     // Only new connections have the time zone of the database.
-    const pool = new pg.Pool({ connectionString: database.url });
+    const pool = openPool(database.url);
     const on = jobsOn(pool, types, { tenant: 'north' });
     const faults: unknown[] = [];
     for (const field of paths) {

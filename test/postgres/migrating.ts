@@ -58,12 +58,15 @@ export function jobsOn<Of extends Fields>(
   return { encryption, jobs: createFieldJobs({ encryption, pool, rewrapTo }) };
 }
 
+/** A pool whose connections may still be closing when their database is dropped, which ends them. */
+export function openPool(connectionString: string, max = 4): pg.Pool {
+  return new pg.Pool({ connectionString, max }).on('error', () => {});
+}
+
 /** A new database with a pool. */
 export async function openDatabase(serverUrl: string) {
   const database = await createDatabase(serverUrl);
-  const pool = new pg.Pool({ connectionString: database.url, max: 12 });
-  // A server that stops ends connections that nobody uses.
-  pool.on('error', () => {});
+  const pool = openPool(database.url, 12);
   return {
     pool,
     url: database.url,

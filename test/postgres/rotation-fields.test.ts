@@ -1,13 +1,12 @@
 // Rotation of data keys, indexes and the keys that wrap, while an application writes.
 
-import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
 import { encryptedPool, postgresDataKeyStore } from '../../src/fields/postgres.ts';
 import { blindIndex, createFieldEncryption, defineFields, encrypted, type Fields } from '../../src/fields.ts';
 import { aesKeyring } from '../../src/keyrings/aes.ts';
 import { anyOf } from '../../src/keyrings/any-of.ts';
 import { failureOf } from '../fields/support.ts';
-import { type Database, jobsOn, openDatabase, sqlState } from './migrating.ts';
+import { type Database, jobsOn, openDatabase, openPool, sqlState } from './migrating.ts';
 
 const mail = (options: Parameters<typeof encrypted.string>[0]) =>
   defineFields({
@@ -55,7 +54,7 @@ const findable = async (fields: Fields) => {
     keyring: (tenant) =>
       aesKeyring({ keyId: 'fields', key: new Uint8Array(32).fill(7), keyContext: { use: 'bulla-fields', tenant } }),
   });
-  const pool = encryptedPool(new pg.Pool({ connectionString: database.url, max: 1 }), encryption);
+  const pool = encryptedPool(openPool(database.url, 1), encryption);
   try {
     const wanted = [0, 1, 399, rows - 1].map((id) => `m${id}`);
     return (await pool.query('select id from account where mail = any($1) order by id', [wanted])).rows.map(
