@@ -42,7 +42,7 @@ async function wrappedAgain(
   signal: AbortSignal | undefined,
 ): Promise<readonly WrappedKey[]> {
   const rewrapping = to.rewrapDataKey?.(keys, from, { signal, verified: true });
-  const rewrapped = rewrapping === undefined ? null : await untilAborted(rewrapping, signal);
+  const rewrapped = rewrapping === undefined ? null : await untilAborted(rewrapping, signal).catch(refused);
   if (rewrapped !== null && rewrapped !== 'unverified') return rewrapped.wrappedKeys;
   const opening = from.unwrapDataKeyBytes(keys, { signal });
   const opened = await answerOf(opening, signal).catch((error: unknown) => {
@@ -54,9 +54,12 @@ async function wrappedAgain(
   return useAndErase(opened.dataKey, (dataKey) => answerOf(to.wrapDataKey(dataKey, { signal }), signal));
 }
 
-/** A wrapped key that does not unwrap is one of the row; all else stays what it is. */
+/** A wrapped key that does not unwrap is a fault of the row, and so is one that the key service refuses (§7.6); all else stays what it is. */
 function refused(error: unknown): null {
   if (isBullaError(error) && error.code === 'ERR_DECRYPTION_FAILED') return null;
+  if (isBullaError(error) && error.code === 'ERR_DATA_KEY_REVOKED') {
+    throw new FieldError('ERR_FIELD_SHREDDED', 'The data keys of this subject were destroyed');
+  }
   throw error;
 }
 

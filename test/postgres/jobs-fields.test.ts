@@ -322,6 +322,26 @@ describe('values', () => {
     );
   });
 
+  test('§10.6 a shredded cell is no fault, unless plaintext stands beside it', async () => {
+    await query('create table account (id int primary key, who text, mail text)');
+    await query(`insert into account select i, 'p' || i % 2, 'm' || i from generate_series(1, 6) i`);
+    await database.step(unique, 'tables');
+    await database.step(unique, 'expand', 'account.mail');
+    const on = jobsOn(database.pool, unique, { tenant: 'north' });
+    const run = async (kind: 'backfill' | 'verify') => {
+      const { id } = await on.jobs.start({ kind, field: 'account.mail' });
+      await on.jobs.run(id);
+      return on.jobs.faults(id);
+    };
+    expect(await run('backfill')).toEqual([]);
+    await on.encryption.shred({ tenant: 'north', subject: 'p1', revoke: false });
+    await query(`update account set sealed = '\\xf98001' where id in (1, 5)`);
+    await query('alter table account disable trigger user');
+    await query(`update account set mail = null, sealed = '\\xf98001' where id = 1`);
+    await query('update account set mail = null where id = 3');
+    expect(await run('verify')).toEqual([{ row: ['5'], fault: 'ERR_FIELD_SHREDDED' }]);
+  });
+
   test('a table that cannot be walked, a job that is not there and a wrong field are refused', async () => {
     await query('create table account (id int, who text, mail text)');
     await database.step(unique, 'tables');

@@ -1,6 +1,7 @@
 // Rotation of data keys, indexes and the keys that wrap, while an application writes.
 
 import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { KeyServiceError } from '../../src/errors.ts';
 import { encryptedPool, postgresDataKeyStore } from '../../src/fields/postgres.ts';
 import { blindIndex, createFieldEncryption, defineFields, encrypted, type Fields } from '../../src/fields.ts';
 import { aesKeyring } from '../../src/keyrings/aes.ts';
@@ -159,15 +160,22 @@ test('§10.13 rewrap moves data keys to another key, writes no other table, and 
     where k.tenant = 'clinic9' and k.purpose = 'data' and o.tenant = 'clinic9' and o.purpose = 'index'`);
   const before = await written();
   const total = 302;
-  const { jobs } = jobsOn(database.pool, first, { rewrapTo: under(8) });
+  const revoked = async () => Promise.reject(new KeyServiceError('ERR_DATA_KEY_REVOKED', 'revoked'));
+  const { jobs } = jobsOn(database.pool, first, {
+    keyring: (tenant) => (tenant === 'clinic10' ? { ...old(tenant), unwrapDataKey: revoked } : old(tenant)),
+    rewrapTo: under(8),
+  });
   expect(await jobs.estimate({ kind: 'rewrap' })).toMatchObject({ rows: total, dataKeys: total });
   const { id } = await jobs.start({ kind: 'rewrap' });
-  expect(await jobs.run(id, { batch: 50, workers: 2 })).toMatchObject({ state: 'done', written: total - 3, faults: 3 });
-  expect((await jobs.faults(id)).map(({ fault }) => fault)).toEqual(Array(3).fill('ERR_FIELD_KEY'));
+  expect(await jobs.run(id, { batch: 50, workers: 2 })).toMatchObject({ state: 'done', written: total - 5, faults: 5 });
+  expect((await jobs.faults(id)).map(({ fault }) => fault).sort()).toEqual([
+    ...Array(3).fill('ERR_FIELD_KEY'),
+    ...Array(2).fill('ERR_FIELD_SHREDDED'),
+  ]);
   expect(await written()).toEqual(before);
   const again = jobsOn(database.pool, first, { keyring: under(8) });
   const repeated = await again.jobs.start({ kind: 'rewrap' });
-  expect(await again.jobs.run(repeated.id)).toMatchObject({ written: 0, faults: 3 });
+  expect(await again.jobs.run(repeated.id)).toMatchObject({ written: 0, faults: 5 });
   const verify = await again.jobs.start({ kind: 'verify', field: path });
   expect(await again.jobs.run(verify.id)).toMatchObject({ rows, faults: 0 });
   const lost = jobsOn(database.pool, first, { keyring: old });

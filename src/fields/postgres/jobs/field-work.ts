@@ -164,9 +164,11 @@ async function verified(
     if (isFault(outcome)) found[i] = outcome.fault;
     else if (!outcome.result || !row.fits) found[i] = 'ERR_FIELD_TAG';
   }
-  return rows.flatMap(({ key }, i): JobFault[] => {
+  return rows.flatMap(({ key, plain }, i): JobFault[] => {
     const fault = found[i];
-    return fault === undefined || fault === 'ERR_FIELD_SHREDDED' ? [] : [{ row: key, fault }];
+    // Of who was shredded, plaintext must not be left.
+    const isNone = fault === undefined || (fault === 'ERR_FIELD_SHREDDED' && plain === null);
+    return isNone ? [] : [{ row: key, fault }];
   });
 }
 
