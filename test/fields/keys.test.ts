@@ -311,6 +311,50 @@ describe('shredding', () => {
     expect((await failureOf(encryption.seal('note', [unseen]))).code).toBe('ERR_FIELD_SHREDDED');
   });
 
+  test('§7.4 the key service is asked for the same data keys in the same order each time, and what it says is kept', async () => {
+    const own = () => encrypted.string({ key: 'field' });
+    const columns = { a: own(), b: own(), c: own(), d: own() };
+    const several = defineFields({ note: { row: 'id', tenant: 'clinic', subject: 'patient', columns } });
+    const dataKeys = memoryDataKeyStore();
+    const row = { id: 1, clinic: 'north', patient: 1, a: 'x', b: 'x', c: 'x', d: 'x' };
+    await encryptionOf(several, { dataKeys }).seal('note', [row]);
+    const asked: string[][] = [];
+    let state: 'requested' | 'revoked' = 'requested';
+    let turn = 0;
+    const shred = async () => {
+      const keyring: Keyring = {
+        ...tenantKeyring('north'),
+        async revokeDataKeys(keys) {
+          if (keys.length === 0) return [];
+          asked.push(keys.map((key) => toHex(encodeWrappedKey(key))));
+          return [{ service: 's', id: 'rev', state, dataKeys: keys.length, leaf: state === 'revoked' ? 7 : undefined }];
+        },
+      };
+      const store: DataKeyStore = {
+        ...dataKeys,
+        async shred(marker) {
+          const marked = await dataKeys.shred(marker);
+          turn += 1;
+          return turn % 2 === 0 ? marked : [...marked].reverse();
+        },
+      };
+      return encryptionOf(several, { dataKeys: store, keyring: () => keyring }).shred({
+        tenant: 'north',
+        subject: '1',
+      });
+    };
+    const first = await shred();
+    expect(first).toMatchObject({ state: 'requested', receipts: [{ leaf: undefined }], unrevoked: [] });
+    expect(await shred()).toEqual(first);
+    state = 'revoked';
+    const done = await shred();
+    expect(done).toMatchObject({ state: 'shredded', receipts: [{ service: 's', id: 'rev', leaf: 7, dataKeys: 4 }] });
+    expect(asked[0]).toHaveLength(4);
+    expect(asked).toEqual([asked[0], asked[0], asked[0]]);
+    expect(await shred()).toEqual(done);
+    expect(asked).toHaveLength(3);
+  });
+
   test('§7.7 a keyring that cannot revoke is told so, and nothing is changed', async () => {
     const dataKeys = memoryDataKeyStore();
     const encryption = encryptionOf(fields, { dataKeys });
