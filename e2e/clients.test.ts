@@ -347,11 +347,11 @@ test('tokens that expire in the middle of the work are renewed, and nobody notic
     serviceKeyring({ client: world.nodeClient({ seconds, limit: 0 }), keyId, keyContext }),
     50,
   );
-  await wait(8_000);
+  await expect.poll(() => world.site.tokens - before, { timeout: 90_000 }).toBeGreaterThanOrEqual(3);
   const inPage = await stopPage(tab);
   const inNode = await stopNode();
   expect([...inPage.failures, ...inNode.failures]).toEqual([]);
-  expect(Math.min(inPage.written.length, inNode.written.length)).toBeGreaterThan(10);
+  expect(Math.min(inPage.written.length, inNode.written.length)).toBeGreaterThan(3);
   // They were really refused by the service, and replaced.
   expect(inPage.refused).toBeGreaterThanOrEqual(2);
   expect(world.site.tokens - before).toBe(inPage.refused + 1);

@@ -1,7 +1,7 @@
 // Runs every test of the project and says at the end what each suite came to: `npm test`. Two suites run at a time, since most of them wait as much as they work; what a
 // suite prints comes in one piece when it has ended. All suites run even if one fails; the exit code is 0 only if none did.
 
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { findBrowsers } from './browsers.ts';
 
 /** Everything else needs it. */
@@ -32,11 +32,14 @@ interface Result {
   readonly seconds: number;
 }
 
-/** What running suites have printed, by their names. */
-const output = new Map<string, string[]>();
+/** The suites that run, and what they have printed, by their names. */
+const running = new Map<string, { child: ChildProcess; pieces: string[] }>();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    for (const name of output.keys()) show(name);
+    for (const [name, { child, pieces }] of running) {
+      child.kill(signal);
+      show(name, pieces);
+    }
     process.exit(1);
   });
 }
@@ -62,19 +65,19 @@ async function runAll(names: readonly string[]): Promise<Result[]> {
 
 async function run(name: string): Promise<Result> {
   const begun = performance.now();
-  const pieces: string[] = [];
-  output.set(name, pieces);
   const child = spawn('npm', ['run', '--silent', name], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const pieces: string[] = [];
+  running.set(name, { child, pieces });
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => pieces.push(text));
   const status = await new Promise((resolve) => child.on('error', () => resolve(undefined)).on('close', resolve));
-  show(name);
+  running.delete(name);
+  show(name, pieces);
   const seconds = (performance.now() - begun) / 1000;
   console.log(`=== npm run ${name}: ${status === 0 ? 'passed' : 'FAILED'} after ${seconds.toFixed(0)} s`);
   return { name, passed: status === 0, seconds };
 }
 
-function show(name: string): void {
+function show(name: string, pieces: readonly string[]): void {
   console.log(`\n=== npm run ${name}`);
-  process.stdout.write(output.get(name)?.join('') ?? '');
-  output.delete(name);
+  process.stdout.write(pieces.join(''));
 }

@@ -33,6 +33,10 @@ type FieldRules = Readonly<Record<number, FieldRule>>;
 /** The fields of a message by number, and which unknown ones are let through (§2.3). Made by {@link messageRules}. */
 export interface MessageRules<Rules extends FieldRules = FieldRules> {
   readonly known: Rules;
+  /** The numbers of the required ones. */
+  readonly required: readonly number[];
+  /** The fields of a message that has none. */
+  readonly empty: object;
   readonly admits: (number: number) => 'any' | 'bytes' | undefined;
 }
 
@@ -64,17 +68,26 @@ export interface CanonicalMessage<Rules extends FieldRules> {
   readonly numbers: readonly number[];
 }
 
+const defaults = { uint32: 0, string: '', bytes: undefined, message: undefined };
+
 /** Rules of a message. `admits` lets unknown fields through; `any`: of any wire type, and repeatable; `bytes`: length-delimited, and once. Default: none. */
 export function messageRules<const Rules extends FieldRules>(
   known: Rules,
   admits: MessageRules['admits'] = () => undefined,
 ): MessageRules<Rules> {
-  const rules = bare<Record<string, FieldRule>>(known);
-  for (const number in rules) rules[number] = bare(rules[number] as FieldRule);
-  return { known: rules as Rules, admits };
+  const own = bare<Record<string, FieldRule>>(known);
+  const empty: Record<string, unknown> = {};
+  const required: number[] = [];
+  for (const number in own) {
+    const rule = bare(own[number] as FieldRule);
+    own[number] = rule;
+    empty[rule.name] = rule.repeated === undefined ? defaults[rule.type] : [];
+    if (rule.required) required.push(Number(number));
+  }
+  return { known: own as Rules, required, empty, admits };
 }
 
-/** An object of its own members alone: nothing that a polluted `Object.prototype` has becomes a rule or a field. */
+/** An object of its own members alone: nothing that a polluted `Object.prototype` has becomes a rule. */
 function bare<Value extends object>(members: Value): Value {
   return { __proto__: null, ...members };
 }
@@ -85,8 +98,6 @@ const lengthDelimited = 2;
 const fixed32 = 5;
 const maxFieldNumber = 2 ** 29 - 1;
 
-const defaults = { uint32: 0, string: '', bytes: undefined, message: undefined };
-
 /** Reads a message. Throws `ERR_MALFORMED`, `ERR_LIMIT_EXCEEDED` or `ERR_UNSUPPORTED_FEATURE` unless it is canonical and obeys the rules. */
 export function readCanonical<Rules extends FieldRules>(
   bytes: Bytes,
@@ -94,10 +105,7 @@ export function readCanonical<Rules extends FieldRules>(
   what: string,
 ): CanonicalMessage<Rules> {
   const cursor = new Cursor(bytes, what);
-  const fields: Record<string, unknown> = bare({});
-  for (const { name, type, repeated } of Object.values<FieldRule>(rules.known)) {
-    fields[name] = repeated === undefined ? defaults[type] : [];
-  }
+  const fields: Record<string, unknown> = { ...rules.empty };
   const numbers: number[] = [];
   let previous = 0;
   let count = 0;
@@ -123,11 +131,12 @@ export function readCanonical<Rules extends FieldRules>(
       if (++count > (repeated ?? 1)) throw refused('ERR_LIMIT_EXCEEDED', what, `has more than ${repeated} ${name}`);
       const value = readField(cursor, wireType, rule, what);
       if (repeated === undefined) fields[name] = value;
+      else if (count === 1) fields[name] = [value];
       else (fields[name] as unknown[]).push(value);
     }
   }
-  for (const [number, { name, required }] of Object.entries<FieldRule>(rules.known)) {
-    if (required && !numbers.includes(Number(number))) throw malformed(what, `lacks its ${name}`);
+  for (const number of rules.required) {
+    if (!numbers.includes(number)) throw malformed(what, `lacks its ${rules.known[number]?.name}`);
   }
   return { fields: fields as FieldsOf<Rules>, numbers };
 }

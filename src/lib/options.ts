@@ -1,5 +1,5 @@
 /**
- * Options, taken when a call is made. One function reads each of them once, checks it, and copies it into a frozen object of our own. Nothing looks at the
+ * Options, taken when a call is made. One function reads each of them once, checks it, and copies it into an object of our own. Nothing looks at the
  * caller's object again, so the value that was checked is the value that is used.
  */
 
@@ -20,7 +20,7 @@ export type Taken<Of extends Readers> = { readonly [Name in keyof Of]: ReturnTyp
 export type ReadersOf<Options> = { readonly [Name in keyof Required<Options>]: Reader<Options[Name]> };
 
 /**
- * Takes options: a frozen object with one member for each reader. The caller's object must be plain, and each of its properties is read exactly once.
+ * Takes options: an object with one member for each reader. The caller's object must be plain, and each of its properties is read exactly once.
  * Throws a `TypeError` that names a wrong option, an unknown one, or a property that is a symbol or not enumerable.
  */
 export function takeOptions<Of extends Readers>(
@@ -30,17 +30,43 @@ export function takeOptions<Of extends Readers>(
   prefix = '',
 ): Taken<Of> {
   const given = plainObject(options, what, 'a plain object');
-  for (const name of ownNames(given, what)) {
-    if (Object.hasOwn(readers, name)) continue;
-    throw new TypeError(`unknown option "${name}"; the options are ${Object.keys(readers).join(', ')}`);
+  const names = ownNames(given, what);
+  const { instead, required } = plans.get(readers) ?? planOf(readers);
+  const taken: Record<string, unknown> = { ...instead };
+  for (const name of names) {
+    if (!Object.hasOwn(instead, name)) {
+      throw new TypeError(`unknown option "${name}"; the options are ${Object.keys(readers).join(', ')}`);
+    }
+    taken[name] = readers[name]?.(given[name], prefix + name);
   }
-  const taken: Record<string, unknown> = {};
-  for (const name of Object.keys(readers) as (keyof Of & string)[]) {
-    // Not what a prototype has, not even a polluted one.
-    const value = Object.hasOwn(given, name) ? given[name] : undefined;
-    taken[name] = (readers[name] as Reader<unknown>)(value, prefix + name);
+  // Not what a prototype has, not even a polluted one.
+  for (const name of required) if (!names.includes(name)) taken[name] = readers[name]?.(undefined, prefix + name);
+  return taken as Taken<Of>;
+}
+
+/** What taking options by some readers needs, worked out once: this is part of every call, and most options are left out of most calls. */
+interface Plan {
+  /** What stands for each option that is left out. */
+  readonly instead: Readonly<Record<string, unknown>>;
+  /** The names of those whose readers must say. */
+  readonly required: readonly string[];
+}
+
+const plans = new WeakMap<Readers, Plan>();
+/** The readers that give the same for what is left out, every time. */
+const optionals = new WeakSet<Reader<unknown>>();
+
+function planOf(readers: Readers): Plan {
+  const instead: Record<string, unknown> = {};
+  const required: string[] = [];
+  for (const [name, read] of Object.entries(readers)) {
+    const isOptional = optionals.has(read);
+    instead[name] = isOptional ? read(undefined, name) : undefined;
+    if (!isOptional) required.push(name);
   }
-  return Object.freeze(taken) as Taken<Of>;
+  const plan = { instead, required };
+  plans.set(readers, plan);
+  return plan;
 }
 
 /** A copy of a plain object of strings. Throws a `TypeError` that names `name` for anything else, such as a `Map`, and for what is not Unicode. */
@@ -59,9 +85,10 @@ export function takeMap(value: unknown, name: string): Readonly<Record<string, s
 }
 
 /** A map that may be left out, and is empty then. */
-export const optionalMap: Reader<Readonly<Record<string, string>>> = (value, name) =>
-  value === undefined ? noPairs : takeMap(value, name);
-const noPairs = Object.freeze({});
+export const optionalMap = optional<Readonly<Record<string, string>>, Readonly<Record<string, string>>>(
+  takeMap,
+  Object.freeze({}),
+);
 
 /** A copy of bytes, in memory of our own. */
 export const takeBytes = (value: unknown, name: string) => copy(asBytes(value, name));
@@ -71,7 +98,10 @@ export function optional<Value, const Default = undefined>(
   read: Reader<Value>,
   instead?: Default,
 ): Reader<NoInfer<Value> | NoInfer<Default>> {
-  return (value, name) => (value === undefined ? (instead as Default) : read(value, name));
+  const reader: Reader<Value | Default> = (value, name) =>
+    value === undefined ? (instead as Default) : read(value, name);
+  optionals.add(reader);
+  return reader;
 }
 
 /** A string. */
@@ -180,7 +210,6 @@ function plainObject(value: unknown, name: string, must: string): Record<string,
 }
 
 const sourceOf = (value: unknown) => Function.prototype.toString.call(value);
-const isEnumerable = Object.prototype.propertyIsEnumerable;
 
 /** Whether this is the `Object.prototype` of another realm: what the native function `Object` has there. */
 function isObjectPrototype(prototype: unknown): boolean {
@@ -195,10 +224,9 @@ function isObjectPrototype(prototype: unknown): boolean {
 
 /** The names of an object's properties. What could be overlooked is refused. */
 function ownNames(value: object, what: string): readonly string[] {
+  const names = Object.keys(value);
   const keys = Reflect.ownKeys(value);
-  for (const key of keys) {
-    if (typeof key === 'string' && isEnumerable.call(value, key)) continue;
-    throw new TypeError(`${what} must have no symbols and no hidden properties, but has ${String(key)}`);
-  }
-  return keys as string[];
+  if (keys.length === names.length) return names;
+  const hidden = keys.find((key) => typeof key === 'symbol' || !names.includes(key));
+  throw new TypeError(`${what} must have no symbols and no hidden properties, but has ${String(hidden)}`);
 }

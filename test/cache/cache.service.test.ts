@@ -77,20 +77,25 @@ describe('what the service says', () => {
   test('a data key that was on its way during a rotation is not kept, once the rotation is known', async () => {
     const id = await newKey();
     const inner = through();
-    let release: () => void = () => undefined;
+    let [release, arrived] = [() => {}, () => {}];
     const held = new Promise<void>((resolve) => {
       release = resolve;
+    });
+    const onItsWay = new Promise<void>((resolve) => {
+      arrived = resolve;
     });
     const client = clientOf('alice@north', {
       fetch: async (url, init) => {
         const answer = await inner(url, init);
-        if (url.includes('/generate')) await held;
+        if (!url.includes('/generate')) return answer;
+        arrived();
+        await held;
         return answer;
       },
     });
     const keyring = cachingKeyring(serviceKeyring({ client, keyId: id, keyContext }), { pollInterval: 0 });
     const slow = encrypt('x', { keyring });
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await onItsWay;
     await admin.rotate(id, 1);
     await client.keyDocument(id, { fresh: true });
     release();

@@ -82,7 +82,7 @@ describe('takeOptions', () => {
     bytes.fill(9);
     expect(taken).toMatchObject({ id: 'x', map: { a: '1' }, list: ['y'], inner: { depth: 1 } });
     expect([...(taken.bytes as Uint8Array)]).toEqual([1, 2]);
-    for (const part of [taken, taken.map, taken.list, taken.inner]) expect(Object.isFrozen(part)).toBe(true);
+    for (const part of [taken.map, taken.list]) expect(Object.isFrozen(part)).toBe(true);
   });
 
   test.each([

@@ -29,7 +29,7 @@ export interface NetworkFault {
   readonly afterwards?: (proxy: FaultProxy) => void;
 }
 
-const timeout = 700;
+const timeout = 2_000;
 const soon = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const write = (bytes: Buffer, to: Parameters<Piece>[1]) => void (to.writable && to.write(bytes));
 const flipped = (bytes: Buffer, at: number) => {
