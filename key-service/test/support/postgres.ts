@@ -133,8 +133,20 @@ async function makeDatabase(serverUrl: string, options: string): Promise<TestPos
   url.pathname = `/${name}`;
   return {
     url: url.href,
-    drop: async () => void (await query(serverUrl, `drop database if exists ${name} with (force)`)),
+    async drop() {
+      await disconnected(serverUrl, name);
+      await query(serverUrl, `drop database if exists ${name} with (force)`);
+    },
   };
+}
+
+/** Waits for connections that are closing: a client that is told by the server that it was ended fails the test. Those that a test left open are ended. */
+async function disconnected(serverUrl: string, name: string): Promise<void> {
+  for (let looks = 0; looks < 20; looks++) {
+    const open = await query(serverUrl, `select pid from pg_stat_activity where datname = '${name}'`);
+    if (open.length === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /** Runs one statement over a connection of its own. */
