@@ -53,9 +53,8 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
       return own;
     },
     cacheScope: (options) => scopeOfAll(keyrings, options),
-    async rejectDataKey(wrappedKey) {
-      await Promise.all(keyrings.map((keyring) => keyring.rejectDataKey?.(wrappedKey)));
-    },
+    rejectDataKey: async (wrappedKey) =>
+      void (await Promise.all(keyrings.map((keyring) => keyring.rejectDataKey?.(wrappedKey)))),
     segmentFailed(wrappedKey) {
       for (const keyring of keyrings) keyring.segmentFailed?.(wrappedKey);
     },
@@ -68,9 +67,9 @@ async function rewrapByAll(
   ...args: Parameters<NonNullable<Keyring['rewrapDataKey']>>
 ): Promise<Rewrapped | 'unverified' | null> {
   if (keyrings.some((keyring) => keyring.rewrapDataKey === undefined)) return null;
-  const all = await Promise.all(keyrings.map(async (keyring) => (await keyring.rewrapDataKey?.(...args)) ?? null));
+  const all = await Promise.all(keyrings.map((keyring) => keyring.rewrapDataKey?.(...args)));
   if (all.includes('unverified')) return 'unverified';
-  const rewrapped = all as readonly (Rewrapped | null)[];
+  const rewrapped = all as readonly (Rewrapped | null | undefined)[];
   const [first] = rewrapped;
   if (!first || rewrapped.some((each) => each?.wrappedKey !== first.wrappedKey)) return null;
   return { wrappedKey: first.wrappedKey, wrappedKeys: rewrapped.flatMap((each) => each?.wrappedKeys ?? []) };
