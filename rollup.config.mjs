@@ -19,7 +19,7 @@ const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id =
 const slimmed = /\/protobufjs\/src\/(writer|util\/(minimal|utf8))\.js$/;
 const usedMembers = new Set(
   [
-    'uint32 int32 bytes string _reserve _delim fork ldelim finish alloc initialBufferSize',
+    'uint32 bytes string _reserve _delim fork ldelim finish alloc initialBufferSize',
     'isString utf8 pool length write exports',
   ].flatMap((names) => names.split(' ')),
 );

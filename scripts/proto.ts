@@ -31,7 +31,8 @@ const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
   [/message\.\w+ != null && \$Object\.hasOwnProperty\.call\(message, ("\w+")\)/g, '$$has(message, $1)'],
   [/function \(message, writer, _depth\) \{\n.*\n.*\n/g, 'function (message, writer = new $$Writer()) {\n'],
   [/, _depth(?: \+ 1)?\)/g, ')'],
-  // An enum's numbers have no use for their names.
+  // An enum's numbers are never negative, and have no use for their names.
+  [/\.int32\(/g, '.uint32('],
   [/const valuesById = .*$/m, 'const values = {};'],
   [/values\[valuesById\[\d+\] = ("\w+")\]/g, 'values[$1]'],
 ];

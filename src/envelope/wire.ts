@@ -69,6 +69,18 @@ export interface CanonicalMessage<Rules extends FieldRules> {
 }
 
 const defaults = { uint32: 0, string: '', bytes: undefined, message: undefined };
+// Messages share it.
+const none = Object.freeze([]);
+// Of its own, as every member of a rule: unlike an object without a prototype, such a rule is read fast.
+const unset = {
+  required: false,
+  least: 1,
+  most: Number.POSITIVE_INFINITY,
+  limit: Number.POSITIVE_INFINITY,
+  repeated: undefined,
+  judge: undefined,
+  fields: undefined,
+} as object;
 
 /** Rules of a message. `admits` lets unknown fields through; `any`: of any wire type, and repeatable; `bytes`: length-delimited, and once. Default: none. */
 export function messageRules<const Rules extends FieldRules>(
@@ -79,9 +91,9 @@ export function messageRules<const Rules extends FieldRules>(
   const empty: Record<string, unknown> = {};
   const required: number[] = [];
   for (const number in own) {
-    const rule = bare(own[number] as FieldRule);
+    const rule: FieldRule = { ...unset, ...(own[number] as FieldRule) };
     own[number] = rule;
-    empty[rule.name] = rule.repeated === undefined ? defaults[rule.type] : [];
+    empty[rule.name] = rule.repeated === undefined ? defaults[rule.type] : none;
     if (rule.required) required.push(Number(number));
   }
   return { known: own as Rules, required, empty, admits };
@@ -164,7 +176,7 @@ function readField(cursor: Cursor, wireType: number, rule: FieldRule, what: stri
   if (wireType !== (type === 'uint32' ? varint : lengthDelimited))
     throw malformed(what, `has a ${name} of the wrong wire type`);
   const size = cursor.varint();
-  if (type === 'uint32' && size >= 2 ** 32) throw malformed(what, `has a ${name} that is too large`);
+  if (type === 'uint32' && size >= 2 ** 32) throw malformed(what, `has a ${name} of ${size}`);
   if (type !== 'uint32') cursor.assertHolds(size);
   // A bound says whether a value is of the format, a limit whether it is worth reading: both come before the bytes themselves.
   if (size > limit) throw refused('ERR_LIMIT_EXCEEDED', what, `has a ${name} of ${size}, more than ${limit}`);

@@ -53,7 +53,7 @@ export const bulla = $root.bulla = (() => {
                 if ($has(message, "created") && message.created !== 0)
                     writer.uint32(/* id 4, wireType 0 =*/32).uint32(message.created);
                 if ($has(message, "keyUse") && message.keyUse !== 0)
-                    writer.uint32(/* id 5, wireType 0 =*/40).int32(message.keyUse);
+                    writer.uint32(/* id 5, wireType 0 =*/40).uint32(message.keyUse);
                 if (message.contextNames != null && message.contextNames.length)
                     for (let i = 0; i < message.contextNames.length; ++i)
                         writer.uint32(/* id 6, wireType 2 =*/50).string(message.contextNames[i]);
