@@ -1,11 +1,11 @@
 // Bundles the portable suite as an application of its own would be bundled, with no more settings than the docs name.
 
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import * as esbuild from 'esbuild';
-import { toolOf } from './run.ts';
+import { packageVersion, toolOf } from './run.ts';
 
 const run = promisify(execFile);
 type Bundle = (project: string, site: string) => Promise<unknown>;
@@ -21,6 +21,13 @@ export async function bundle(project: string, name: Bundler): Promise<string> {
 
 /** A tool and what it builds for. */
 export type Bundler = keyof typeof bundlers;
+
+/** The version of a tool. */
+export function bundlerVersion(name: Bundler): string {
+  const [tool = ''] = /^\w+/.exec(name) ?? [];
+  const folder = tool === 'rspack' ? '@rspack/core' : tool.toLowerCase();
+  return packageVersion(toolOf(folder, /esbuild|Bun/.test(tool) ? '.' : 'bundlers'));
+}
 
 const bundlers = {
   esbuild: async (project, site) => {
@@ -63,14 +70,20 @@ const bundlers = {
     writeFileSync(join(project, 'index.html'), '<!doctype html><script type="module" src="/page.js"></script>');
     await build({ root: project, logLevel: 'error', build: { outDir: site, emptyOutDir: true, target: 'es2022' } });
   },
-  /** Needs `"@parcel/resolver-default": { "packageExports": true }` in the application's package.json. */
-  Parcel: async (project, site) => {
-    writeFileSync(join(project, 'index.html'), '<!doctype html><script type="module" src="page.js"></script>');
-    const args = ['build', 'index.html', '--dist-dir', site, '--no-cache', '--no-source-maps', '--log-level', 'error'];
-    await run(process.execPath, [toolOf('parcel/lib/bin.js', 'bundlers'), ...args], { cwd: project });
+  Parcel: (project, site) => parcel(project, site),
+  'Parcel without packageExports': async (project, site) => {
+    const manifest = join(project, 'package.json');
+    const text = readFileSync(manifest, 'utf8');
+    writeFileSync(manifest, '{ "name": "project", "private": true, "type": "module" }');
+    try {
+      await parcel(project, site);
+    } finally {
+      writeFileSync(manifest, text);
+    }
   },
   Metro: (project, site) => metro(project, site, 'static.js', ['react-native']),
   'Metro, require': (project, site) => metro(project, site, 'page.cjs', []),
+  'Metro without package exports': (project, site) => metro(project, site, 'static.js', ['react-native'], false),
   Bun: async (project, site) => {
     const args = ['build', 'page.js', '--outdir', site, '--target', 'browser'];
     await run(toolOf('bun/bin/bun.exe'), args, { cwd: project });
@@ -101,8 +114,21 @@ async function compiled(compile: any, project: string, site: string): Promise<vo
   if (stats.hasErrors()) throw new Error(stats.toString({ all: false, errors: true }));
 }
 
+/** Needs `"@parcel/resolver-default": { "packageExports": true }` in the application's package.json. */
+async function parcel(project: string, site: string): Promise<void> {
+  writeFileSync(join(project, 'index.html'), '<!doctype html><script type="module" src="page.js"></script>');
+  const args = ['build', 'index.html', '--dist-dir', site, '--no-cache', '--no-source-maps', '--log-level', 'error'];
+  await run(process.execPath, [toolOf('parcel/lib/bin.js', 'bundlers'), ...args], { cwd: project });
+}
+
 /** Metro's bundle for React Native, which Node runs as a script. */
-async function metro(project: string, site: string, entry: string, conditions: readonly string[]): Promise<void> {
+async function metro(
+  project: string,
+  site: string,
+  entry: string,
+  conditions: readonly string[],
+  readsExports = true,
+): Promise<void> {
   const { default: Metro } = await import(toolOf('metro/src/index.js', 'bundlers'));
   const extraNodeModules = { 'metro-runtime': toolOf('metro-runtime', 'bundlers') };
   const config = await Metro.loadConfig(
@@ -112,7 +138,7 @@ async function metro(project: string, site: string, entry: string, conditions: r
       watchFolders: Object.values(extraNodeModules),
       resolver: {
         unstable_conditionNames: conditions,
-        unstable_enablePackageExports: true,
+        unstable_enablePackageExports: readsExports,
         useWatchman: false,
         extraNodeModules,
       },

@@ -1,6 +1,7 @@
 // The matrix: packs the package, installs the tarball into throwaway projects, and runs the portable suite in every
 // environment of `table.ts`: `npm run test:matrix`, after a build. With names as arguments, only environments whose name
-// contains one of them; with `--short`, those of `npm test`. `--docs` writes the table of docs/runtimes.md and runs nothing.
+// contains one of them; with `--short`, those of `npm test`. A complete run with `--record` writes its results, and the table of docs/runtimes.md, where
+// nothing failed; `--docs` writes that table from the recorded results and runs nothing.
 
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { startService } from '../support/key-service.ts';
 import { type Setting, writePrograms } from './programs.ts';
-import { createKey, type Outcome, type Result, runIn } from './run.ts';
-import { type Environment, environments, type Lacks, markdown, ruled } from './table.ts';
+import { createKey, type Outcome, type Result, runIn, versionOf } from './run.ts';
+import { type Environment, environments, type Lacks, markdown, type Row, ruled } from './table.ts';
 import { compileEverywhere } from './types.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -18,18 +19,16 @@ const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('
 const isChosen = (name: string) => wanted.length === 0 || wanted.some((part) => name.includes(part));
 
 /** A row of the table that is printed at the end. */
-interface Row {
-  readonly name: string;
-  readonly version: string;
-  readonly passed: string;
-  readonly asserted: string;
+interface Judged extends Row {
   readonly problems: readonly string[];
 }
 
-checkDocs();
+const isRecording = process.argv.includes('--record');
+if (isRecording && (isShort || wanted.length > 0)) throw new Error('only a complete run is recorded');
+if (wanted.length === 0 && !isRecording) checkDocs();
 const chosen = environments.filter((environment) => isChosen(environment.name) && (!isShort || environment.isShort));
 const folder = mkdtempSync(join(tmpdir(), 'bulla-matrix-'));
-const rows: Row[] = [];
+const rows: Judged[] = [];
 installTools();
 const { child, url, pin } = await startService(join(folder, 'service'));
 try {
@@ -51,18 +50,24 @@ console.log(`\n${ruled(['environment', 'version', 'cases passed', 'refusals asse
 const failed = rows.filter(({ problems }) => problems.length > 0).length;
 console.log(`${rows.length - failed} environments passed, ${failed} failed`);
 process.exitCode = failed === 0 && rows.length > 0 ? 0 : 1;
+if (isRecording && failed === 0) {
+  const results = rows.map(({ problems: _, ...row }) => row);
+  writeFileSync(join(import.meta.dirname, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
+  // In another process, which reads the new results.
+  execFileSync(process.execPath, [...process.execArgv, import.meta.filename, '--docs'], { stdio: 'inherit' });
+}
 
-/** The table of docs/runtimes.md is that of `table.ts`; with `--docs` it becomes so, and that is all. */
+/** The table of docs/runtimes.md is that of `table.ts` and results.json; with `--docs` it becomes so, and that is all. */
 function checkDocs(): void {
   const page = join(root, 'docs/runtimes.md');
   const text = readFileSync(page, 'utf8');
-  const current = text.replace(/\| tested [\s\S]*?\n(?!\|)/, `${markdown()}\n`);
+  const current = text.replace(/(?:^The last complete run: .*\n\n)?^\| tested [\s\S]*?\n(?!\|)/m, `${markdown()}\n`);
   if (process.argv.includes('--docs')) {
     writeFileSync(page, current);
     process.exit();
   }
   if (current === text) return;
-  throw new Error('the table of docs/runtimes.md is not that of table.ts: npm run test:matrix -- --docs');
+  throw new Error('the table of docs/runtimes.md is not the recorded one: npm run test:matrix -- --docs');
 }
 
 function npm(args: string[], cwd: string): string {
@@ -91,22 +96,29 @@ function installPackage(): string {
   return project;
 }
 
-function say(row: Row): void {
+function say(row: Judged): void {
   rows.push(row);
   console.log(`${row.problems.length === 0 ? 'passed' : 'FAILED'}  ${row.name}`);
   for (const problem of row.problems) console.log(`    ${problem}`);
 }
 
-async function rowOf(environment: Environment, setting: Setting): Promise<Row> {
-  const { name, lacks = {} } = environment;
+async function rowOf(environment: Environment, setting: Setting): Promise<Judged> {
+  const { name, lacks = {}, refuses } = environment;
   try {
     const { version, results } = await runIn(environment, setting);
+    if (refuses !== undefined) {
+      return { name, version, passed: '', asserted: '', problems: ['works, although the table says that it does not'] };
+    }
     const passed = results.filter(({ error }) => error === undefined).length;
     const asserted = String(Object.keys(lacks).length);
     return { name, version, passed: `${passed} of ${results.length}`, asserted, problems: compare(results, lacks) };
   } catch (error) {
     const { stderr, stdout, stack } = error as { stderr?: string; stdout?: string; stack?: string };
-    return { name, version: '', passed: 'none', asserted: '', problems: [stderr || stdout || stack || String(error)] };
+    const said = [stderr, stdout, stack, String(error)].filter(Boolean);
+    if (refuses !== undefined && said.some((text) => text?.includes(refuses))) {
+      return { name, version: versionOf(environment), passed: 'none', asserted: '1', problems: [] };
+    }
+    return { name, version: '', passed: 'none', asserted: '', problems: [said[0] as string] };
   }
 }
 

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import { createKeyServiceClient, developmentToken, keyManagement } from '../../src/service.ts';
 import { startService } from '../support/key-service.ts';
-import { bundle } from './bundlers.ts';
+import { bundle, bundlerVersion } from './bundlers.ts';
 import { inNext } from './next.ts';
 import { type BrowserName, inPageOf } from './pages.ts';
 import type { Setting } from './programs.ts';
@@ -56,8 +56,10 @@ export async function runIn(environment: Environment, { project }: Setting): Pro
       return command(nodeOf(version), ...flags, 'import.mjs');
     case 'node-require':
       return command(nodeOf(version), ...flags, 'require.cjs');
-    case 'node-bundle':
-      return command(nodeOf(version), join(await bundle(project, bundler), flags[0] as string));
+    case 'node-bundle': {
+      const outcome = await command(nodeOf(version), join(await bundle(project, bundler), flags[0] as string));
+      return { ...outcome, version: versionOf(environment) };
+    }
     case 'bun':
       return command(toolOf('bun/bin/bun.exe'), 'import.mjs');
     case 'deno':
@@ -73,9 +75,16 @@ export async function runIn(environment: Environment, { project }: Setting): Pro
       return onService(nodeOf(version), project);
     case 'next':
       return inNext(environment, project);
-    case 'page':
-      return inPageOf(await bundle(project, bundler), version as BrowserName);
+    case 'page': {
+      const outcome = await inPageOf(await bundle(project, bundler), version as BrowserName);
+      return environment.bundler === undefined ? outcome : { ...outcome, version: versionOf(environment) };
+    }
   }
+}
+
+/** The version of the tool that an environment is named after, where that is no runtime. */
+export function versionOf({ bundler = 'esbuild' }: Environment): string {
+  return bundlerVersion(bundler);
 }
 
 /** The suite in this Node, on a development service in another. */

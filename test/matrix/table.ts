@@ -1,7 +1,8 @@
 // What each environment cannot do, and how the portable suite sees that. What is not named here must work. The table
-// of docs/runtimes.md is made of it.
+// of docs/runtimes.md is made of it and of what the last complete run recorded.
 
 import type { Bundler } from './bundlers.ts';
+import recorded from './results.json' with { type: 'json' };
 
 /** The error code, or part of the message, by case of the suite. */
 export type Lacks = Readonly<Record<string, string>>;
@@ -29,6 +30,8 @@ export interface Environment {
   readonly bundler?: Bundler;
   readonly flags?: readonly string[];
   readonly lacks?: Lacks;
+  /** What a tool says that cannot build for it: part of its message. The docs say what to do. */
+  readonly refuses?: string;
   /** Whether it is one of those that `npm test` runs. */
   readonly isShort?: boolean;
 }
@@ -88,12 +91,26 @@ export const environments: readonly Environment[] = [
   { name: 'Chromium, Rollup', kind: 'page', version: 'chromium', bundler: 'Rollup' },
   { name: 'Chromium, Vite', kind: 'page', version: 'chromium', bundler: 'Vite' },
   { name: 'Chromium, Parcel', kind: 'page', version: 'chromium', bundler: 'Parcel' },
+  {
+    name: 'Parcel without packageExports',
+    kind: 'page',
+    version: 'chromium',
+    bundler: 'Parcel without packageExports',
+    refuses: "@parcel/resolver-default: Cannot load file './keyrings/",
+  },
   { name: 'Chromium, Bun', kind: 'page', version: 'chromium', bundler: 'Bun' },
   { name: 'Next, page', kind: 'next', version: 'chromium' },
   { name: 'Next, route in Node', kind: 'next', version: 'nodejs', lacks },
   { name: 'Next, route in the edge runtime', kind: 'next', version: 'edge', lacks },
   { name: 'Next with webpack, page', kind: 'next', version: 'chromium', flags: ['--webpack'] },
   { name: 'Next with webpack, route in Node', kind: 'next', version: 'nodejs', flags: ['--webpack'], lacks },
+  {
+    name: 'Next with webpack, route in the edge runtime',
+    kind: 'next',
+    version: 'edge',
+    flags: ['--webpack'],
+    lacks,
+  },
   {
     name: 'Node 24, esbuild',
     kind: 'node-bundle',
@@ -118,6 +135,13 @@ export const environments: readonly Environment[] = [
     flags: ['main.cjs'],
     lacks,
   },
+  {
+    name: 'Metro without package exports',
+    kind: 'node-bundle',
+    bundler: 'Metro without package exports',
+    flags: ['main.cjs'],
+    refuses: 'could not be found within the project',
+  },
   { name: 'Jest, CommonJS, Node 20.0', kind: 'jest', version: 'node20-0', lacks },
   { name: 'Jest, CommonJS, Node 22.11', kind: 'jest', version: 'node22-11', lacks, isShort: true },
   { name: 'Jest, CommonJS, Node 24', kind: 'jest', version: 'node24', lacks },
@@ -129,13 +153,46 @@ export const environments: readonly Environment[] = [
   { name: 'Vitest, happy-dom', kind: 'vitest', version: 'happy-dom', lacks },
 ];
 
-/** The table of docs/runtimes.md. */
+/** What a run found in an environment, or a compiler said. */
+export interface Row {
+  readonly name: string;
+  readonly version: string;
+  readonly passed: string;
+  readonly asserted: string;
+}
+
+/** The totals and the table of docs/runtimes.md. Throws where an environment was never run, or was run and is none any more. */
 export function markdown(): string {
-  const rows = environments.map(({ name, lacks = {} }) => {
-    const refusals = Object.entries(lacks).map(([what, error]) => `${what}: \`${error}\``);
-    return [name, refusals.length === 0 ? 'nothing' : refusals.join('; ')];
+  const rows: readonly Row[] = recorded;
+  const lacking = new Map(environments.map((environment) => [environment.name, refusalsOf(environment)]));
+  const compilers = rows.filter(({ name }) => name.startsWith('TypeScript '));
+  const wrong = [
+    ...environments.filter(({ name }) => !rows.some((row) => row.name === name)),
+    ...rows.filter((row) => !lacking.has(row.name) && !compilers.includes(row)),
+  ];
+  if (wrong.length > 0 || compilers.length === 0) {
+    const names = wrong.map(({ name }) => name).join('; ');
+    throw new Error(`not recorded, or no longer in the table: ${names}: npm run test:matrix -- --record`);
+  }
+  const cells = rows.map(({ name, version, passed, asserted }) => {
+    return [name, version, passed, asserted, lacking.get(name) ?? 'nothing'];
   });
-  return ruled(['tested', 'what does not work there, and its error'], rows);
+  const sum = (member: 'passed' | 'asserted') =>
+    rows.reduce((total, row) => total + (Number.parseInt(row[member], 10) || 0), 0);
+  const totals = [
+    `The last complete run: ${rows.length - compilers.length} environments and ${compilers.length} compilers in their modes`,
+    `${sum('passed').toLocaleString('en')} cases passed`,
+    `${sum('asserted')} refusals asserted`,
+    'none failed',
+  ];
+  const header = ['tested', 'version', 'cases passed', 'refusals asserted', 'what does not work there, and its error'];
+  return `${totals.join(', ')}.\n\n${ruled(header, cells)}`;
+}
+
+function refusalsOf({ lacks = {}, refuses }: Environment): string {
+  const refusals = Object.entries(lacks).map(([what, error]) => `${what}: \`${error}\``);
+  if (refuses !== undefined) refusals.push(`the build: \`${refuses}\``);
+  return refusals.length === 0 ? 'nothing' : refusals.join('; ');
 }
 
 /** A table in Markdown. */

@@ -9,9 +9,11 @@ import { join } from 'node:path';
 
 const here = import.meta.dirname;
 const nodes = join(here, 'nodes');
-if (!existsSync(join(nodes, 'node_modules'))) {
-  console.log('installing the versions of Node under test');
-  execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--silent'], { cwd: nodes, stdio: 'inherit' });
+const others = join(here, '../matrix');
+for (const folder of [nodes, others]) {
+  if (existsSync(join(folder, 'node_modules'))) continue;
+  console.log('installing the runtimes under test');
+  execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--silent'], { cwd: folder, stdio: 'inherit' });
 }
 
 const version = (name: string) => join(nodes, 'node_modules', name, 'bin', 'node');
@@ -25,7 +27,7 @@ const sides = [
 ];
 
 /** How many instances of the package `import` and `require` make: Node 20.19 and 22.12 were the first to make one. */
-const instances: [name: string, node: string, count: string][] = [
+const instances: [name: string, program: string, count: string, ...args: string[]][] = [
   ['Node 20.0', version('node20-0'), 'two instances'],
   ['Node 20.18', version('node20-18'), 'two instances'],
   ['Node 20', version('node20'), 'one instance'],
@@ -33,9 +35,11 @@ const instances: [name: string, node: string, count: string][] = [
   ['Node 22', version('node22'), 'one instance'],
   ['Node 24', process.execPath, 'one instance'],
   ['Node 26', version('node26'), 'one instance'],
+  ['Bun', join(others, 'node_modules/bun/bin/bun.exe'), 'one instance'],
+  ['Deno', join(others, 'node_modules/deno/deno'), 'one instance', 'run', '--quiet', '--no-lock', '--allow-all'],
 ];
-for (const [name, node, expected] of instances) {
-  const count = execFileSync(node, [join(here, 'instances.cjs')], { encoding: 'utf8' }).trim();
+for (const [name, program, expected, ...args] of instances) {
+  const count = execFileSync(program, [...args, join(here, 'instances.cjs')], { encoding: 'utf8' }).trim();
   if (count !== expected) throw new Error(`${name}: ${count} instead of ${expected}`);
   console.log(`${name}: ${count} by import and require`);
 }
