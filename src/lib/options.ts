@@ -192,7 +192,9 @@ export function arrayOf<Value>(read: Reader<Value>, least = 0): Reader<readonly 
     assert(Array.isArray(value), name, 'an array');
     const { length } = value;
     assert(length >= least, name, `an array of at least ${least}`);
-    return Object.freeze(Array.from({ length }, (_, i) => read(value[i], `${name}[${i}]`)));
+    const taken: Value[] = [];
+    for (let i = 0; i < length; i++) taken.push(read(value[i], `${name}[${i}]`));
+    return Object.freeze(taken);
   };
 }
 
