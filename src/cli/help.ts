@@ -20,8 +20,8 @@ Example:
 `;
 
 const exitCodesText = `
-Exit codes: 0 done, 1 unexpected or faults found, 2 usage, 3 no message or a malformed one, 4 not decrypted, 5 key, 6 context names, 7 file,
-8 key service, 128 + n ended by signal n. With several files, the first failure's.
+Exit codes: 0 done, 1 unexpected or faults found, 2 usage, 3 no message or a malformed one, 4 not decrypted, 5 key,
+6 context names, 7 file, 8 key service, 128 + n ended by signal n. With several files, the first failure's.
 `;
 
 /** What `bulla --help` prints. */
@@ -48,7 +48,10 @@ export function commandHelp(command: Command): Words {
 function helpOf({ actions }: Command, { name, help }: Option): string {
   const users = actions.filter((action) => uses(action, name)).map((action) => action.name);
   const isOwn = users.every((user) => user === '' || user === `--${name}`);
-  return isOwn || users.length === actions.length ? help : `${users.filter((user) => user !== '').join(', ')}: ${help}`;
+  if (isOwn || users.length === actions.length) return help;
+  const others = actions.map((action) => action.name).filter((action) => !users.includes(action));
+  const allBut = users.length > 2 && others.length === 1 && others[0] !== '';
+  return `${allBut ? `all but ${others[0]}` : users.filter((user) => user !== '').join(', ')}: ${help}`;
 }
 
 function optionForm({ name, short, value }: Option): string {

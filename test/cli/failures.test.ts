@@ -165,7 +165,7 @@ describe('usage', () => {
 
   test('help for all commands and for each, on standard output', async () => {
     const general = (await place.ok(['--help'])).stdout.toString();
-    for (const command of ['keygen', 'encrypt', 'decrypt', 'inspect', 'rewrap']) {
+    for (const command of ['keygen', 'encrypt', 'decrypt', 'inspect', 'rewrap', 'keys', 'fields']) {
       expect(general).toMatch(new RegExp(`^ {2}${command} +\\w`, 'm'));
       const { stdout } = await place.ok([command, '--help']);
       expect(stdout.toString()).toMatch(new RegExp(`^bulla ${command}: [\\s\\S]*Options:[\\s\\S]*Exit codes: 0 done`));
