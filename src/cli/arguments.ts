@@ -126,5 +126,6 @@ function parseFailure({ code, message }: Error & { code?: string }): string {
   const option = /'(?:-\w, )?(--?[\w-]+)/.exec(message)?.[1] ?? '';
   if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return `There is no option ${option}`;
   if (message.includes('does not take an argument')) return `${option} takes no value`;
-  return `${option} needs a value`;
+  const isAmbiguous = message.includes('ambiguous') && option.startsWith('--');
+  return `${option} needs a value${isAmbiguous ? `; one that begins with a hyphen is written ${option}=VALUE` : ''}`;
 }

@@ -277,7 +277,7 @@ describe('rewrap', () => {
     place.write('a', 'first');
     await place.ok(['encrypt', '-r', alice, '-r', bob, '-c', 'id=1', 'a']);
     const { wrappedKeys } = JSON.parse((await place.ok(['inspect', '--json', 'a.bulla'])).stdout.toString());
-    const args = ['rewrap', '-k', 'alice.key', '-r', alice, '--drop', wrappedKeys[1].keyId, '-i', 'a.bulla'];
+    const args = ['rewrap', '-k', 'alice.key', '-r', alice, `--drop=${wrappedKeys[1].keyId}`, '-i', 'a.bulla'];
     expect((await place.bulla([...args, '-c', 'id=2'])).exitCode).toBe(4);
     await place.ok([...args, '-c', 'id=1']);
     expect((await place.bulla(['decrypt', '-k', 'bob.key', '-c', 'id=1', 'a.bulla', '-o', 'b'])).exitCode).toBe(5);
@@ -293,9 +293,9 @@ describe('rewrap', () => {
       (await place.ok(['inspect', '--json', 'both.bulla'])).stdout.toString(),
     ).wrappedKeys;
     const before = place.read('a.bulla');
-    const drop = ['rewrap', '-k', 'alice.key', '-r', alice, '-i', '--drop'];
+    const drop = ['rewrap', '-k', 'alice.key', '-r', alice, '-i'];
     for (const dry of [[], ['-n']]) {
-      const { exitCode, stderr } = await place.bulla([...drop, keyId, ...dry, 'a.bulla', 'both.bulla']);
+      const { exitCode, stderr } = await place.bulla([...drop, `--drop=${keyId}`, ...dry, 'a.bulla', 'both.bulla']);
       expect([exitCode, stderr]).toEqual([
         5,
         expect.stringContaining(`a.bulla: The message has no wrapped key ${keyId}`),
@@ -321,7 +321,8 @@ describe('rewrap', () => {
     const drop = (...ids: string[]) =>
       place.bulla([
         ...['rewrap', '-k', 'alice.key', '-r', alice, '-i', '--recursive', 'store'],
-        ...ids.flatMap((id) => ['--drop', id]),
+        // One id in 64 begins with a hyphen.
+        ...ids.map((id) => `--drop=${id}`),
       ]);
     const mistaken = await drop(keyId, 'mistaken');
     expect([mistaken.exitCode, mistaken.stderr]).toEqual([5, expect.stringContaining('wrapped key mistaken to drop')]);
@@ -333,6 +334,11 @@ describe('rewrap', () => {
     ]);
     expect(await keysOf('store/left.bulla')).toHaveLength(1);
     expect((await drop(keyId)).exitCode).toBe(5);
+  });
+
+  test('says how an id that begins with a hyphen is given', async () => {
+    const { exitCode, stderr } = await place.bulla(['rewrap', '-k', 'alice.key', '--drop', '-x', '-i', 'a.bulla']);
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('begins with a hyphen is written --drop=VALUE')]);
   });
 
   test('says where to write', async () => {
