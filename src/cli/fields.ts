@@ -4,6 +4,7 @@ import type { FieldJobs } from '../fields/postgres/jobs/jobs.ts';
 import type { JobKind } from '../fields/postgres/jobs/work.ts';
 import type { MigrationStep } from '../fields/postgres/migration.ts';
 import { parseRecord } from '../fields/record.ts';
+import { toHex } from '../lib/hex.ts';
 import type { Bytes } from '../types.ts';
 import type { Command } from './actions.ts';
 import type { Arguments, Option } from './arguments.ts';
@@ -144,13 +145,12 @@ async function inspectCell(args: Arguments): Promise<number> {
   const record = parseRecord(cell, anyVersion(cell));
   if (record === 'shredded') return show(args, [['shredded', `schema version ${cell[2]}`]]);
   if (typeof record === 'string') throw new FormatError(record, 'The cell is no record that this version can read');
-  const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex');
   return show(args, [
     ['schemaVersion', record.schemaVersion],
-    ['tags', record.tags.map(hex).join(' ')],
-    ['dataKeyId', hex(record.keyId)],
-    ['salt', hex(record.salt)],
-    ['nonce', hex(record.nonce)],
+    ['tags', record.tags.map(toHex).join(' ')],
+    ['dataKeyId', toHex(record.keyId)],
+    ['salt', toHex(record.salt)],
+    ['nonce', toHex(record.nonce)],
     // The type in front, and GCM's tag behind.
     [record.padded ? 'paddedLength' : 'valueLength', record.sealed.byteLength - 17],
   ]);

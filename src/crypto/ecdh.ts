@@ -1,6 +1,7 @@
 /** ECDH on P-384, SP 800-56A (ECC CDH); points are uncompressed, SEC 1 §2.3.3. */
 
 import { native, webcrypto } from '#platform';
+import { toHex } from '../lib/hex.ts';
 import type { Bytes, CryptoKey, CryptoKeyPair, JsonWebKey } from '../types.ts';
 import { importAndErase, type SecretKey, secretHandle, secretKeyUsages } from './keys.ts';
 import { failImport } from './refusal.ts';
@@ -22,13 +23,10 @@ const b = 0xb3312fa7e23ee7e4988e056be3f82d19181d9c6efe8141120314088f5013875ac656
  */
 export function isPoint(bytes: Uint8Array): boolean {
   if (bytes.byteLength !== pointLength || bytes[0] !== 0x04) return false;
-  const x = integer(bytes.subarray(1, 1 + coordinateLength));
-  const y = integer(bytes.subarray(1 + coordinateLength));
+  const digits = toHex(bytes);
+  const x = BigInt(`0x${digits.slice(2, -2 * coordinateLength)}`);
+  const y = BigInt(`0x${digits.slice(-2 * coordinateLength)}`);
   return x < p && y < p && (y * y - (x * x * x - 3n * x + b)) % p === 0n;
-}
-
-function integer(bytes: Uint8Array): bigint {
-  return BigInt(`0x${Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')}`);
 }
 
 /** A fresh key pair; the private key is extractable only where asked. */

@@ -9,6 +9,7 @@ import { assertKeyring, type DataKey, type DataKeyRevocation, type Keyring } fro
 import { BoundedMap } from '../lib/bounded-map.ts';
 import { bytesToKey, equalConstantTime } from '../lib/bytes.ts';
 import { timeOf } from '../lib/callbacks.ts';
+import { toHex } from '../lib/hex.ts';
 import { deriveFieldKeyId } from '../schedule/field-keys.ts';
 import type { Bytes, RandomSource } from '../types.ts';
 import { type DataKeyRow, type DataKeySlot, type DataKeyStore, slotKey } from './data-key-store.ts';
@@ -238,8 +239,7 @@ export class DataKeys {
   #isPinned({ purpose, tenant, id }: DataKeyRow): boolean {
     const { pinned } = this.#settings;
     if (purpose !== 'index' || !Object.hasOwn(pinned, tenant)) return true;
-    const hex = Array.from(id, (byte) => byte.toString(16).padStart(2, '0')).join('');
-    return pinned[tenant]?.includes(hex) === true;
+    return pinned[tenant]?.includes(toHex(id)) === true;
   }
 
   #learn(row: DataKeyRow): KnownRow {

@@ -2,7 +2,9 @@
 
 import { randomBytes } from '../crypto/random.ts';
 import type { DataKeyRevocation } from '../keyrings/keyring.ts';
+import { compareBytes } from '../lib/bytes.ts';
 import { timeOf } from '../lib/callbacks.ts';
+import { toHex } from '../lib/hex.ts';
 import { fieldKeyIdLength } from '../schedule/field-keys.ts';
 import type { Bytes } from '../types.ts';
 import type { DataKeyRow } from './data-key-store.ts';
@@ -84,7 +86,7 @@ export async function shredSubject(
   const rows = marked.filter((row) => !isMarker(row));
   const left = rows.filter(({ wrapped }) => wrapped !== null);
   const asked = revoke ? await keys.revoke(left, tenant, signal) : [];
-  const about = { dataKeys: rows.map(hexOf), receipts: [...receiptsOf(rows), ...asked] };
+  const about = { dataKeys: rows.map(({ id }) => toHex(id)), receipts: [...receiptsOf(rows), ...asked] };
   if (asked.some(({ state }) => state !== 'revoked')) return { state: 'requested', ...about, unrevoked: [], rows: 0 };
   const ids = left.map((row) => row.id);
   if (ids.length > 0) await store.erase(ids, asked.length === 0 ? null : encodeReceipt(asked), { signal });
@@ -95,7 +97,7 @@ export async function shredSubject(
     { signal },
   );
   const bare = rows.filter((row) => (row.wrapped === null ? receiptsOf([row]).length === 0 : asked.length === 0));
-  return { state: 'shredded', ...about, unrevoked: bare.map(hexOf), rows: changed ?? 0 };
+  return { state: 'shredded', ...about, unrevoked: bare.map(({ id }) => toHex(id)), rows: changed ?? 0 };
 }
 
 const noReceipt = '[]';
@@ -115,11 +117,7 @@ function subjectTables(tables: ReadonlyMap<string, TableDefinition>): readonly S
 
 // The same order at each call: the key service knows what was asked for by exactly these data keys.
 function inOrder(rows: readonly DataKeyRow[]): readonly DataKeyRow[] {
-  return [...rows].sort((a, b) => (hexOf(a) < hexOf(b) ? -1 : 1));
-}
-
-function hexOf({ id }: DataKeyRow): string {
-  return Array.from(id, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return [...rows].sort((a, b) => compareBytes(a.id, b.id));
 }
 
 /** §7.5 */

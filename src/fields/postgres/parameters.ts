@@ -2,6 +2,7 @@
 
 import { FieldError } from '../../errors.ts';
 import { copy, isBytes } from '../../lib/bytes.ts';
+import { toHex } from '../../lib/hex.ts';
 import type { Field, TableDefinition } from '../define.ts';
 import type { Engine } from '../engine.ts';
 import { identify, type RowColumn, spell } from '../rows.ts';
@@ -76,7 +77,7 @@ function takeSpread(run: Run): (values: unknown[], context: CellContext) => Prom
   return async (values, context) => {
     for (const { param, seals } of taken) {
       const records = await sealCells(seals, context);
-      const byKey = rows.map(({ key }, i) => [key, records[i] === undefined ? null : hexOf(records[i])]);
+      const byKey = rows.map(({ key }, i) => [key, records[i] === undefined ? null : toHex(records[i])]);
       values[param - 1] = JSON.stringify(Object.fromEntries(byKey));
     }
     for (const [i, param] of expand.keys.entries()) values[param - 1] = rows.map(({ place }) => place.row[i]);
@@ -94,10 +95,6 @@ function foundRow(run: Run, table: TableDefinition, texts: readonly (string | nu
     row: identify(table.key, run.catalog.rowColumns(table), get),
   };
   return { key: texts.join(keySeparator), place };
-}
-
-function hexOf(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** `pg` sends a `Buffer` as bytea; a plain array of bytes it would send as JSON. */

@@ -1,6 +1,7 @@
 /** The rows of a result: encrypted columns opened by what the server says of each column, hidden columns taken out. */
 
 import { FieldError } from '../../errors.ts';
+import { toHex } from '../../lib/hex.ts';
 import type { Field, TableDefinition } from '../define.ts';
 import { type CellToOpen, type ExpectedTag, openCells } from '../open-cells.ts';
 import { isRecord } from '../record.ts';
@@ -180,8 +181,7 @@ function oidOf({ definition: { type, as } }: Field): number {
 /** A value in the text that PostgreSQL would print for its type. */
 function textOf({ definition: { type, as } }: Field, value: unknown): string {
   if (type === 'boolean') return value === true ? 't' : 'f';
-  if (type === 'bytes')
-    return `\\x${Array.from(value as Uint8Array, (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+  if (type === 'bytes') return `\\x${toHex(value as Uint8Array)}`;
   if (type === 'json') return JSON.stringify(value);
   if (type !== 'date') return String(value);
   const iso = (value as Date).toISOString();
