@@ -2,6 +2,7 @@
 
 import { optional, takeOptions, takeSignal } from '../../lib/options.ts';
 import type { CellStore, SubjectTable } from '../shred.ts';
+import { toBytea } from './bytea.ts';
 import type { Queryable } from './data-key-store.ts';
 import { quoted } from './sql-text.ts';
 
@@ -19,7 +20,7 @@ export function postgresCells(pool: Queryable): CellStore {
   return {
     async shred(tables, { subject, dataKeys }, options = {}) {
       const { signal } = takeOptions(options, readers);
-      const ids = dataKeys.map((id) => globalThis.Buffer.from(id.buffer, id.byteOffset, id.byteLength));
+      const ids = dataKeys.map(toBytea);
       let rows = 0;
       for (const table of tables) {
         signal?.throwIfAborted();

@@ -9,6 +9,7 @@ import type {
   DataKeyStoreOptions,
   StoredDefinition,
 } from '../data-key-store.ts';
+import { toBytea } from './bytea.ts';
 
 /** What is used of a pool of `pg`. */
 export interface DataKeyPool extends Queryable {
@@ -47,7 +48,7 @@ export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
   return {
     async byId(ids, options) {
       const text = `SELECT ${selected} FROM bulla_data_keys k WHERE id = ANY($1::bytea[])`;
-      return (await query(text, [ids.map(buffer)], signalOf(options))).map(rowOf);
+      return (await query(text, [ids.map(toBytea)], signalOf(options))).map(rowOf);
     },
     bySlot: async (slots, options) => inSlots(slots, signalOf(options)),
     async add(rows, retire, options) {
@@ -55,12 +56,12 @@ export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
       signal?.throwIfAborted();
       const values = [
         ...slotArrays(rows),
-        rows.map(({ id }) => buffer(id)),
+        rows.map(({ id }) => toBytea(id)),
         rows.map(({ created }) => created),
-        rows.map(({ wrapped }) => buffer(wrapped ?? new Uint8Array())),
+        rows.map(({ wrapped }) => toBytea(wrapped ?? new Uint8Array())),
       ];
       await locked(pool, rows, async (client) => {
-        if (retire.length > 0) await client.query(retireSql, [retire.map(buffer)]);
+        if (retire.length > 0) await client.query(retireSql, [retire.map(toBytea)]);
         await client.query(addSql, values);
       });
       return inSlots(rows, signal);
@@ -71,13 +72,13 @@ export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
       const { id, tenant, subject, created, receipt } = marker;
       const { rows } = await locked(pool, [marker], async (client) => {
         await client.query(markSql, [tenant, subject]);
-        await client.query(markerSql, [tenant, subject, buffer(id), created, receipt]);
+        await client.query(markerSql, [tenant, subject, toBytea(id), created, receipt]);
         return client.query(subjectSql, [tenant, subject]);
       });
       return rows.map(rowOf);
     },
     async erase(ids, receipt, options) {
-      await query(eraseSql, [ids.map(buffer), receipt], signalOf(options));
+      await query(eraseSql, [ids.map(toBytea), receipt], signalOf(options));
     },
     async define(definitions, options) {
       const signal = signalOf(options);
@@ -163,10 +164,4 @@ function rowOf(row: Record<string, unknown>): DataKeyRow {
     created: Number(created),
     wrapped: wrapped === null ? null : copy(wrapped as Uint8Array),
   };
-}
-
-/** `pg` sends a `Buffer` as bytea. */
-function buffer(bytes: Uint8Array): Uint8Array {
-  const { buffer: memory, byteOffset, byteLength } = bytes;
-  return globalThis.Buffer.from(memory, byteOffset, byteLength);
 }

@@ -9,6 +9,7 @@ import { identify, type RowColumn, spell } from '../rows.ts';
 import { type CellContext, type Place, sealCells, takeValue, type ValueToSeal } from '../seal-cells.ts';
 import { searchFor, takeSearch } from '../search.ts';
 import type { ValueType } from '../values.ts';
+import { toBytea } from './bytea.ts';
 import type { Catalog } from './catalog.ts';
 import { keySeparator } from './expansion.ts';
 import { type Plan, type RowSource, refusal, type SearchStep, type Source } from './plan.ts';
@@ -54,7 +55,7 @@ export function takeParameters(run: Run): (context: CellContext) => Promise<{ va
   return async (context) => {
     const records = await sealCells(seals, context);
     await spread(values, context);
-    for (const [i, record] of records.entries()) values[(targets[i] as number) - 1] = buffer(record);
+    for (const [i, record] of records.entries()) values[(targets[i] as number) - 1] = toBytea(record);
     const asked = new Map<SearchStep, Uint8Array<ArrayBuffer>[]>();
     for (const { step, asked: given } of searches) asked.set(step, await writeTags(run, step, given, values, context));
     return { values, asked };
@@ -95,17 +96,6 @@ function foundRow(run: Run, table: TableDefinition, texts: readonly (string | nu
     row: identify(table.key, run.catalog.rowColumns(table), get),
   };
   return { key: texts.join(keySeparator), place };
-}
-
-/** `pg` sends a `Buffer` as bytea; a plain array of bytes it would send as JSON. */
-function buffer(bytes: Uint8Array): Uint8Array {
-  return (
-    (globalThis as { Buffer?: { from(b: ArrayBufferLike, at: number, length: number): Uint8Array } }).Buffer?.from(
-      bytes.buffer,
-      bytes.byteOffset,
-      bytes.byteLength,
-    ) ?? bytes
-  );
 }
 
 function otherOf(run: Run, { table }: Field, others: ReadonlyMap<string, Source>, name: string): unknown {
@@ -149,7 +139,7 @@ async function writeTags(
       const found = message === undefined ? undefined : await searchFor(field, tenant, [{ slot, message }], context);
       const tag = found?.tags[0]?.tag;
       if (tag !== undefined) asked.push(tag);
-      tags.push(tag === undefined ? null : buffer(tag));
+      tags.push(tag === undefined ? null : toBytea(tag));
     }
     values[(params[i] as number) - 1] = isArray ? tags.filter((tag) => tag !== null) : (tags[0] ?? null);
   }

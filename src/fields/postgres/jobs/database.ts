@@ -70,8 +70,3 @@ export function sqlStateOf(error: unknown): string | undefined {
 export function isTransient(error: unknown): boolean {
   return ['40P01', '40001', '55P03'].includes(sqlStateOf(error) ?? '');
 }
-
-/** `pg` sends a `Buffer` as bytea. */
-export function buffer(bytes: Uint8Array): Uint8Array {
-  return globalThis.Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}

@@ -6,10 +6,11 @@ import type { Field } from '../../define.ts';
 import { nameOf } from '../../row-values.ts';
 import { identify } from '../../rows.ts';
 import type { Place } from '../../seal-cells.ts';
+import { toBytea } from '../bytea.ts';
 import { indexColumns, tableName } from '../ddl.ts';
 import { identityColumns } from '../scope.ts';
 import { quoted } from '../sql-text.ts';
-import { attempted, buffer, type JobClient } from './database.ts';
+import { attempted, type JobClient } from './database.ts';
 import type { Batch, KeyText, Reading, Walked } from './walk.ts';
 
 /** A field with what stands beside it in its table. */
@@ -181,7 +182,7 @@ function updateSql({ field, walked, parts }: Source, changes: readonly Change[])
     same('bytea', `t.${cellOf(each)}`, (row) => pairOf(row).cell);
   });
   const names = given.map((_, i) => `v${i}`).join(', ');
-  values.push(changes.map(({ record }) => buffer(record)));
+  values.push(changes.map(({ record }) => toBytea(record)));
   const text = `UPDATE ${tableName(field.table)} AS t SET ${cellOf(field)} = v.record
 FROM unnest(${[...given, `$${values.length}::bytea[]`].join(', ')}) AS v (${names}, record)
 WHERE ${conditions.join(' AND ')}`;
@@ -189,5 +190,5 @@ WHERE ${conditions.join(' AND ')}`;
 }
 
 function toSql(value: string | Bytes | null): string | Uint8Array | null {
-  return value === null || typeof value === 'string' ? value : buffer(value);
+  return value === null || typeof value === 'string' ? value : toBytea(value);
 }

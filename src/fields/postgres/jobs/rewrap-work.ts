@@ -7,7 +7,7 @@ import type { Bytes } from '../../../types.ts';
 import type { DataKeyRow } from '../../data-key-store.ts';
 import type { Engine } from '../../engine.ts';
 import { rewrapRow } from '../../rewrap-key.ts';
-import { buffer } from './database.ts';
+import { toBytea } from '../bytea.ts';
 import type { Walked } from './walk.ts';
 import type { JobFault, Work } from './work.ts';
 
@@ -46,9 +46,9 @@ export function rewrapWork(walked: Walked, rewrapTo: KeyringOf | undefined): Wor
         async store(client) {
           if (changed.length === 0) return { written: 0, missed: 0, faults: [] };
           const { rowCount } = await client.query(updateSql, [
-            changed.map(({ row }) => buffer(row.id)),
-            changed.map(({ row }) => buffer(row.wrapped as Bytes)),
-            changed.map(({ made }) => buffer(made)),
+            changed.map(({ row }) => toBytea(row.id)),
+            changed.map(({ row }) => toBytea(row.wrapped as Bytes)),
+            changed.map(({ made }) => toBytea(made)),
           ]);
           return { written: rowCount ?? 0, missed: changed.length - (rowCount ?? 0), faults: [] };
         },
