@@ -46,7 +46,6 @@ export async function openItem(
   const version = versionOf(key, item.version);
   if (!version) throw new Problem('unwrap-failed');
   assertUsable(parts, action, key, version, context);
-  const material = await parts.materials.open(key, version);
   const identity = {
     serviceId: parts.serviceId,
     tenant: key.tenant,
@@ -54,9 +53,11 @@ export async function openItem(
     version: version.version,
     context: context.encoded,
   };
+  // Read before there is a data key: nothing would overwrite it if the list could not be read.
+  const { keys: revoked } = await parts.view.revoked(key.tenant);
+  const material = await parts.materials.open(key, version);
   const dataKey = await unwrapDataKey(material, item.method, identity, item.wrapped_key);
   if (!dataKey) throw new Problem('unwrap-failed');
-  const { keys: revoked } = await parts.view.revoked(key.tenant);
   if (!revoked.isEmpty && revoked.has(tombstoneOf(dataKey, key.tenant))) {
     dataKey.fill(0);
     throw new Problem('data-key-revoked');
