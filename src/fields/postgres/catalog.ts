@@ -3,6 +3,7 @@
 import type { Field, TableDefinition } from '../define.ts';
 import type { RowColumn } from '../rows.ts';
 import { indexColumn } from '../search.ts';
+import { tableName } from './ddl.ts';
 import { identityColumns } from './scope.ts';
 import type { RunSql } from './shadows.ts';
 import { quoted } from './sql-text.ts';
@@ -80,7 +81,7 @@ type CatalogRow = readonly (string | null)[];
 
 function columnOf(table: TableDefinition, name: string, columns: ReadonlyMap<string, CatalogRow>): CatalogRow {
   const row = columns.get(name);
-  if (row === undefined) throw new TypeError(`${quoted(table.schema, table.table)} has no column ${quoted(name)}`);
+  if (row === undefined) throw new TypeError(`${tableName(table)} has no column ${quoted(name)}`);
   return row;
 }
 

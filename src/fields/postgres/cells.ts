@@ -4,6 +4,7 @@ import { optional, takeOptions, takeSignal } from '../../lib/options.ts';
 import type { CellStore, SubjectTable } from '../shred.ts';
 import { toBytea } from './bytea.ts';
 import type { Queryable } from './data-key-store.ts';
+import { tableName } from './ddl.ts';
 import { quoted } from './sql-text.ts';
 
 /** Texts that the type of a subject's column does not take: no row has such a subject. */
@@ -41,13 +42,14 @@ async function replaced(pool: Queryable, table: SubjectTable, values: unknown[])
 }
 
 /** Compared as the column's own type, for its index, and as text, since a type may take other spellings of a subject than that of its data keys. */
-function updateSql({ schema, table, subject, columns }: SubjectTable): string {
+function updateSql(table: SubjectTable): string {
+  const { subject, columns } = table;
   const own = columns.map(isOwn);
   const sets = columns.map((column, i) => {
     const name = quoted(column);
     return `${name} = CASE WHEN ${own[i]} THEN '\\xf980'::bytea || substring(${name} FROM 3 FOR 1) ELSE ${name} END`;
   });
-  return `UPDATE ${quoted(schema, table)} SET ${sets.join(', ')}
+  return `UPDATE ${tableName(table)} SET ${sets.join(', ')}
 WHERE ${quoted(subject)} = $1 AND ${quoted(subject)}::text = $2 AND (${own.join(' OR ')})
 RETURNING 1`;
 }

@@ -41,19 +41,19 @@ export function tableSql(table: TableDefinition): readonly string[] {
 }
 
 /** The name of a table in a statement. */
-export function tableName({ schema, table }: TableDefinition): string {
+export function tableName({ schema, table }: Pick<TableDefinition, 'schema' | 'table'>): string {
   return quoted(schema, table);
 }
 
-/** The name of the check of {@link checkSql}. */
-export function checkName({ table, column }: Field): string {
-  return quoted(`${table.table}_${column}_sealed`);
+/** The name of the check of {@link checkSql}, unquoted. */
+export function checkConstraint({ table, column }: Field): string {
+  return `${table.table}_${column}_sealed`;
 }
 
 /** §1.1, §7.3: what no record can be is refused from any connection. */
 export function checkSql(field: Field): string {
   const name = quoted(field.column);
-  return `CONSTRAINT ${checkName(field)} CHECK (
+  return `CONSTRAINT ${quoted(checkConstraint(field))} CHECK (
   substring(${name} FROM 1 FOR 1) = '\\xf9'::bytea AND (octet_length(${name}) >= 60 OR (octet_length(${name}) = 3 AND get_byte(${name}, 1) = 128)))`;
 }
 

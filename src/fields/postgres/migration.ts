@@ -4,7 +4,7 @@ import { assert } from '../../lib/assert.ts';
 import { oneOf, optional, type ReadersOf, takeBoolean, takeOptions, takeText } from '../../lib/options.ts';
 import { type Field, type Fields, type TableDefinition, tablesOf } from '../define.ts';
 import { writtenSlots } from '../seal-cells.ts';
-import { checkName, checkSql, columnSql, dataKeyTables, indexColumns, indexSql, tableName } from './ddl.ts';
+import { checkConstraint, checkSql, columnSql, dataKeyTables, indexColumns, indexSql, tableName } from './ddl.ts';
 import { textSettings } from './jobs/plain-text.ts';
 import { jobTables } from './jobs/tables.ts';
 import { identityColumns } from './scope.ts';
@@ -195,7 +195,7 @@ BEGIN
     RAISE EXCEPTION USING MESSAGE = ${literal(`${pathOf(field)} is not verified: run bulla fields verify ${pathOf(field)}`)};
   END IF;
 END `)}`,
-    `ALTER TABLE ${target} VALIDATE CONSTRAINT ${checkName(field)}`,
+    `ALTER TABLE ${target} VALIDATE CONSTRAINT ${quoted(checkConstraint(field))}`,
     ...dropTrigger(field),
     ...watchingLess(field, plain),
     `ALTER TABLE ${target} DROP CONSTRAINT IF EXISTS ${bothName(field)}, DROP COLUMN ${quoted(plain)}`,

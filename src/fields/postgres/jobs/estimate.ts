@@ -1,5 +1,6 @@
 /** What a job would have to do, counted without doing any of it. */
 
+import { tableName } from '../ddl.ts';
 import { quoted } from '../sql-text.ts';
 import { inTransaction, type JobPool } from './database.ts';
 import { outdated, type Source, unsealed } from './field-rows.ts';
@@ -33,7 +34,7 @@ export async function estimateField(pool: JobPool, kind: JobKind, { field }: Sou
   }[kind];
   const owners = [table.tenant, table.subject].flatMap((name) => (name === undefined ? [] : [quoted(name)]));
   const size = kind === 'backfill' ? `octet_length(${plain}::text)` : `octet_length(${quoted(column)})`;
-  const relation = quoted(table.schema, table.table);
+  const relation = tableName(table);
   return inTransaction(pool, async (client) => {
     const [found] = (
       await client.query(`SELECT count(*)::float8 AS rows, coalesce(sum(${size}), 0)::float8 AS bytes,

@@ -17,8 +17,8 @@ import {
 import type { Field, Fields } from '../../define.ts';
 import { engineOf, type FieldEncryption } from '../../encryption.ts';
 import type { Engine } from '../../engine.ts';
+import { tableName } from '../ddl.ts';
 import { fieldAt, type MigrationSqlOptions, pathOf, statementsOf } from '../migration.ts';
-import { quoted } from '../sql-text.ts';
 import { type BatchResult, stepOf } from './batch.ts';
 import type { JobPool } from './database.ts';
 import { estimateField, estimateRewrap, type JobEstimate } from './estimate.ts';
@@ -149,7 +149,7 @@ const takeId = matching(/^[1-9]\d{0,18}$/, 'the id of a job');
  * @example
  * const jobs = createFieldJobs({ encryption, pool });
  * const { id } = await jobs.start({ kind: 'backfill', field: 'patient.email' });
- * await jobs.run(id, { onProgress: ({ rows, total }) => console.log(`${rows} of ${total}`) });
+ * await jobs.run(id, { onProgress: ({ rows, total }) => bar.update(rows / total) });
  */
 export function createFieldJobs<Of extends Fields>(
   options: Omit<FieldJobsOptions, 'encryption'> & { readonly encryption: FieldEncryption<Of> },
@@ -246,7 +246,7 @@ class Works {
   async source(path: string): Promise<Source> {
     const { tables, tenant } = this.#engine.settings;
     const field = fieldAt(tables, path);
-    const relation = quoted(field.table.schema, field.table.table);
-    return { field, tenant, parts: partsOfField(field), walked: await walked(this.#pool, relation) };
+    const found = await walked(this.#pool, tableName(field.table));
+    return { field, tenant, parts: partsOfField(field), walked: found };
   }
 }

@@ -1,7 +1,7 @@
 /** What a database lacks of what fields need, and where a migration stands: `docs/fields.md` §10. */
 
 import type { Field } from '../../define.ts';
-import { indexColumns } from '../ddl.ts';
+import { checkConstraint, indexColumns, tableName } from '../ddl.ts';
 import { bothConstraint, pathOf, triggerOf } from '../migration.ts';
 import { quoted } from '../sql-text.ts';
 import { inTransaction, type JobClient, type JobPool } from './database.ts';
@@ -40,7 +40,7 @@ const lookSql = `SELECT
 FROM pg_class c WHERE c.oid = to_regclass($1)`;
 
 async function lookAt(client: JobClient, { table }: Field): Promise<Look | undefined> {
-  const [row] = (await client.query(lookSql, [quoted(table.schema, table.table)])).rows;
+  const [row] = (await client.query(lookSql, [tableName(table)])).rows;
   if (row === undefined) return undefined;
   const map = <Value>(name: string) => new Map(Object.entries(row[name] as Record<string, Value>));
   const [columns, checks, triggers] = [map<string>('columns'), map<boolean>('checks'), map<string>('triggers')];
@@ -55,7 +55,7 @@ export async function fieldStates(client: JobClient, fields: readonly Field[]): 
   const states: FieldState[] = [];
   for (const field of fields) {
     const look = await lookAt(client, field);
-    const check = stored(`${field.table.table}_${field.column}_sealed`);
+    const check = stored(checkConstraint(field));
     states.push({ field: pathOf(field), phase: phaseOf(field, look), validated: look?.checks.get(check) === true });
   }
   return states;
@@ -99,7 +99,7 @@ const error = (message: string): Unnamed => ({ level: 'error', message });
 const warning = (message: string): Unnamed => ({ level: 'warning', message });
 
 function structureOf(field: Field, { columns, checks, triggers, hasKey }: Look): readonly Unnamed[] {
-  const { table, column, definition } = field;
+  const { column, definition } = field;
   const { plain, type } = definition;
   const trigger = triggers.get(stored(triggerOf(field).name));
   const found: Unnamed[] = [];
@@ -109,7 +109,7 @@ function structureOf(field: Field, { columns, checks, triggers, hasKey }: Look):
   for (const { name } of indexColumns(field)) {
     if (!columns.has(name)) found.push(error(`index column ${name} is not there: step rotate`));
   }
-  const check = checks.get(stored(`${table.table}_${column}_sealed`));
+  const check = checks.get(stored(checkConstraint(field)));
   if (check === undefined) found.push(warning('no check keeps plaintext out of the encrypted column'));
   if (check === false) found.push(warning('the check of the encrypted column is not validated yet: step contract'));
   if (plain === undefined) return found;
@@ -136,7 +136,7 @@ async function cardinalityOf(client: JobClient, { table, definition }: Field): P
   const plain = quoted(definition.plain as string);
   const [row] = (
     await client.query(`SELECT count(*)::int AS found, coalesce(sum(n), 0)::int AS rows, coalesce(max(n), 0)::int AS most FROM (
-  SELECT count(*) AS n FROM (SELECT ${plain}::text COLLATE "C" AS value FROM ${quoted(table.schema, table.table)}
+  SELECT count(*) AS n FROM (SELECT ${plain}::text COLLATE "C" AS value FROM ${tableName(table)}
     WHERE ${plain} IS NOT NULL LIMIT ${sampleSize}) AS sampled GROUP BY value) AS counted`)
   ).rows;
   const [found, rows, most] = [Number(row?.['found']), Number(row?.['rows']), Number(row?.['most'])];

@@ -1,6 +1,6 @@
 /** The tables that jobs keep their state in: `docs/fields.md` §10.10. */
 
-/** What {@link migrationSql} makes for the step `jobs`. */
+/** What {@link migrationSql} makes for the step `tables`. */
 export const jobTables: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS bulla_jobs (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
