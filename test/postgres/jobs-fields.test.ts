@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { KeyServiceError } from '../../src/errors.ts';
-import type { FieldJobs } from '../../src/fields/postgres.ts';
+import { createFieldJobs, type FieldJobs, type FieldJobsOptions } from '../../src/fields/postgres.ts';
 import { blindIndex, defineFields, encrypted } from '../../src/fields.ts';
 import { failureOf, tenantKeyring } from '../fields/support.ts';
 import { type Database, jobsOn, migrating, openDatabase, openMigrating, openPool } from './migrating.ts';
@@ -215,6 +215,32 @@ describe('backfill', () => {
     expect(await jobs.run(id)).toMatchObject({ state: 'cancelled', written });
     expect(await start('backfill')).not.toBe(id);
     expect((await jobs.list()).map(({ state }) => state)).toEqual(['cancelled', 'running']);
+  });
+
+  test('§10.14 a job that another process starts and ends while it is started here is started here', async () => {
+    let other: string | undefined;
+    const pool: FieldJobsOptions['pool'] = {
+      query: (text, values) => database.pool.query(text, values),
+      async connect() {
+        const client = await database.pool.connect();
+        return {
+          release: (broken) => client.release(broken),
+          async query(text, values) {
+            const isNew = text.startsWith('INSERT INTO bulla_jobs ') && other === undefined;
+            if (isNew) other = await start('backfill');
+            const result = await client.query(text, values);
+            if (isNew) await jobs.cancel(other as string);
+            return result;
+          },
+        };
+      },
+    };
+    const { encryption } = jobsOn(database.pool, migrating);
+    const { id } = await createFieldJobs({ encryption, pool }).start({ kind: 'backfill', field: email });
+    expect((await jobs.list()).map((job) => [job.id, job.state])).toEqual([
+      [other, 'cancelled'],
+      [id, 'running'],
+    ]);
   });
 });
 

@@ -66,6 +66,29 @@ export async function startJob(
   work: Work,
   shards: number,
 ): Promise<string> {
+  for (;;) {
+    // Another process may start or end the job at any moment.
+    const id = (await runningJob(pool, kind, field)) ?? (await newJob(pool, kind, field, work, shards));
+    if (id !== undefined) return id;
+  }
+}
+
+async function runningJob(client: JobClient, kind: JobKind, field: string): Promise<string | undefined> {
+  const { rows } = await client.query(
+    `SELECT id::text FROM bulla_jobs WHERE kind = $1 AND field = $2 AND state = 'running'`,
+    [kind, field],
+  );
+  return rows[0]?.['id'] as string | undefined;
+}
+
+/** `undefined` where one is running. */
+async function newJob(
+  pool: JobPool,
+  kind: JobKind,
+  field: string,
+  work: Work,
+  shards: number,
+): Promise<string | undefined> {
   return inTransaction(pool, async (client) => {
     const total = await roughCount(client, work.walked.relation);
     const { rows } = await client.query(
@@ -73,8 +96,8 @@ export async function startJob(
 ON CONFLICT (kind, field) WHERE state = 'running' DO NOTHING RETURNING id::text`,
       [kind, field, total],
     );
-    const id = rows[0]?.['id'];
-    if (typeof id !== 'string') return runningJob(client, kind, field);
+    const id = rows[0]?.['id'] as string | undefined;
+    if (id === undefined) return undefined;
     const parts = await bounds(client, work.walked, shards);
     const edges = [null, ...parts, null];
     for (let shard = 0; shard <= parts.length; shard++) {
@@ -87,16 +110,6 @@ ON CONFLICT (kind, field) WHERE state = 'running' DO NOTHING RETURNING id::text`
     }
     return id;
   });
-}
-
-async function runningJob(client: JobClient, kind: JobKind, field: string): Promise<string> {
-  const { rows } = await client.query(
-    `SELECT id::text FROM bulla_jobs WHERE kind = $1 AND field = $2 AND state = 'running'`,
-    [kind, field],
-  );
-  const id = rows[0]?.['id'];
-  if (typeof id !== 'string') throw new Error('The job ended at this moment: start it again');
-  return id;
 }
 
 /** The status of a job. Rejects with a `TypeError` for one that is not there. */
