@@ -3,7 +3,7 @@
 import { access } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { isBullaError } from '../errors.ts';
+import { sqlStateOf } from '../fields/postgres/jobs/database.ts';
 import type { FieldJobs } from '../fields/postgres/jobs/jobs.ts';
 import { reasonOf } from '../node/system-error.ts';
 import type { Arguments } from './arguments.ts';
@@ -38,9 +38,9 @@ const harmless = /^(08|28|3D|3F|42|53|55|57)/;
 
 /** What a database says, with the exit code of whatever the system refuses; other errors as they are. */
 export function databaseFailure(error: unknown): unknown {
-  const code: unknown = (error as { code?: unknown } | null | undefined)?.code;
-  if (isBullaError(error) || !(error instanceof Error) || typeof code !== 'string') return error;
-  if (!/^[0-9A-Z]{5}$/.test(code) || 'syscall' in error) return error;
+  const code = sqlStateOf(error);
+  // EPIPE looks like one.
+  if (code === undefined || !(error instanceof Error) || 'syscall' in error) return error;
   const reason = harmless.test(code) ? `: ${error.message}` : '';
   return new FileError('ERR_DATABASE', `The database refused a statement (${code})${reason}`);
 }
