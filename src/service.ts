@@ -31,7 +31,12 @@ export type { KeyServiceClientOptions } from './service/options.ts';
 // Proof keys
 export { generateProofKey, type ProofAlgorithm, type ProofClaims, proofKeyThumbprint } from './service/proof.ts';
 export { deleteDpopKey, dpopKeyFromIndexedDB, type StoredProofKeyOptions } from './service/proof-key-store.ts';
-export { type DataKeyRevocations, dataKeyRevocations, type Revocation } from './service/revocations.ts';
+export {
+  type DataKeyRevocations,
+  dataKeyRevocations,
+  type ListRevocationsOptions,
+  type Revocation,
+} from './service/revocations.ts';
 // Tokens
 export type { Token, TokenRequest, TokenSource } from './service/token.ts';
 export { type ClientCredentialsOptions, clientCredentialsToken } from './service/tokens/client-credentials.ts';

@@ -6,6 +6,7 @@ import { encryptCommand } from './encrypt.ts';
 import { fieldsCommand } from './fields.ts';
 import { inspectCommand } from './inspect.ts';
 import { keygenCommand } from './keygen.ts';
+import { revocationsCommand } from './revocations.ts';
 import { rewrapCommand } from './rewrap.ts';
 import { keysCommand } from './service-keys.ts';
 
@@ -17,5 +18,6 @@ export const commands: readonly Command[] = [
   inspectCommand,
   rewrapCommand,
   keysCommand,
+  revocationsCommand,
   fieldsCommand,
 ];

@@ -22,6 +22,8 @@ export const exitCodes = {
   file: 7,
   /** The key service: unreachable, refusing, or not the one that was pinned. */
   service: 8,
+  /** What was asked for waits for another person to approve it. */
+  waiting: 9,
 } as const;
 
 /** The command line is wrong: exit code 2, and a hint where to read on. */

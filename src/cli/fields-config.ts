@@ -12,7 +12,20 @@ import { FileError } from './failure.ts';
 /** Where it is looked for. */
 export const defaultConfig = 'bulla.config.mjs';
 
-const methods = ['plan', 'states', 'fields', 'sql', 'estimate', 'start', 'run', 'faults', 'list', 'cancel'] as const;
+const methods = [
+  'plan',
+  'states',
+  'fields',
+  'sql',
+  'shred',
+  'estimateShred',
+  'estimate',
+  'start',
+  'run',
+  'faults',
+  'list',
+  'cancel',
+] as const;
 
 /** What the configuration exports. Rejects with a {@link FileError} for a file that is not there, fails, or exports something else. */
 export async function openJobs(args: Arguments): Promise<FieldJobs> {

@@ -10,6 +10,7 @@ import type { Command } from './actions.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { exitCodes, FormatError, UsageError } from './failure.ts';
 import { runFieldJob, summaryOf } from './field-jobs.ts';
+import { shredSubjectOf } from './field-shredding.ts';
 import { databaseFailure, defaultConfig, openJobs } from './fields-config.ts';
 import { commonOptions } from './run.ts';
 import { printJson, standardOutput } from './standard-streams.ts';
@@ -20,12 +21,19 @@ const json: Option = { name: 'json', help: 'prints lines of JSON' };
 const quiet: Option = { name: 'quiet', short: 'q', help: 'no progress bar and no word of success' };
 const back: Option = { name: 'back', help: 'takes the step back: of expand and switch' };
 const help = commonOptions.filter(({ name }) => name === 'help');
+const dryRun: Option = { name: 'dry-run', short: 'n', help: 'counts, and changes nothing' };
 const jobOptions: readonly Option[] = [
-  { name: 'dry-run', short: 'n', help: 'counts rows, bytes and data keys, and changes nothing' },
+  dryRun,
   { name: 'workers', value: 'N', help: 'batches at once; default 1' },
   { name: 'batch', value: 'N', help: 'rows of a batch; default 500' },
   { name: 'shards', value: 'N', help: 'parts of the table, of a job that is new; default 12' },
   { name: 'rows-per-second', value: 'N', help: 'the most that each worker does' },
+];
+
+const shredOptions: readonly Option[] = [
+  dryRun,
+  { name: 'tenant', value: 'NAME', help: 'whose subject it is' },
+  { name: 'no-revoke', help: 'asks no key service: copies of the wrapped keys still open what they sealed' },
 ];
 
 /** What an action does with the jobs and the words behind its name. */
@@ -68,6 +76,7 @@ export const fieldsCommand: Command = {
   backfill FIELD...  seals plaintext              verify FIELD...    opens and compares every cell
   reindex FIELD...   to the written version       reencrypt FIELD... under data keys that still seal
   rewrap             data keys alone              inspect CELL       what a cell in hex says about itself
+  shred SUBJECT      has its data keys refused for ever, which another person must approve
 
 A job that was stopped is resumed by the same call, and may run in several processes.`,
   actions: [
@@ -75,6 +84,7 @@ A job that was stopped is resumed by the same call, and may run in several proce
     { name: 'sql', options: [back, config, json, ...help], run: withJobs(sql) },
     { name: 'status', options: [config, json, ...help], run: withJobs(status) },
     ...(['backfill', 'verify', 'reindex', 'reencrypt', 'rewrap'] as const).map(jobAction),
+    { name: 'shred', options: [...shredOptions, config, json, quiet, ...help], run: withJobs(shredSubjectOf) },
     { name: 'cancel', options: [config, json, quiet, ...help], run: withJobs(cancel) },
     { name: 'inspect', options: [json, ...help], run: inspectCell },
   ],

@@ -7,7 +7,7 @@ import { exitCodes, UsageError } from './failure.ts';
 import { serviceOptions } from './keys.ts';
 import { commonOptions } from './run.ts';
 import { printJson, standardOutput } from './standard-streams.ts';
-import { shownTime } from './terminal.ts';
+import { shownSeconds } from './terminal.ts';
 import { joined, type Words, words } from './words.ts';
 
 /** The options of every action. */
@@ -161,7 +161,7 @@ async function print(key: KeyDescription, args: Arguments): Promise<void> {
     words`  rotation: ${describeRotation(key.rotation)}`,
     ...(key.deletion === null ? [] : [words`  deletion: ${describeDeletion(key.deletion)}`]),
     ...key.versions.map(({ version, state, created, uses }) => {
-      return words`  version ${String(version).padEnd(4)} ${state.padEnd(17)} ${dateOf(created)}  ${uses} uses`;
+      return words`  version ${String(version).padEnd(4)} ${state.padEnd(17)} ${shownSeconds(created)}  ${uses} uses`;
     }),
   ];
   await standardOutput.write(joined(lines.map((line) => words`${line}\n`)));
@@ -177,12 +177,9 @@ function describeRotation({ max_age_days: days, max_uses: uses }: RotationPolicy
 
 function describeDeletion({ version, days, requested_by, requested, approved_by, destroy_at }: KeyDeletion): Words {
   const what = version === null ? 'the key with all versions' : `version ${version}`;
-  const by = words`asked for by ${requested_by} on ${dateOf(requested)}`;
+  const by = words`asked for by ${requested_by} on ${shownSeconds(requested)}`;
   const approver = approved_by ?? 'somebody else';
-  if (destroy_at !== null) return words`${what}, destroyed on ${dateOf(destroy_at)}; ${by}, approved by ${approver}`;
+  if (destroy_at !== null)
+    return words`${what}, destroyed on ${shownSeconds(destroy_at)}; ${by}, approved by ${approver}`;
   return words`${what}, ${by}; destroyed ${days} days after somebody else approves it`;
-}
-
-function dateOf(seconds: number): string {
-  return shownTime(new Date(seconds * 1000));
 }

@@ -75,6 +75,11 @@ export function shownTime(time: Date): string {
   return time.toISOString().replace(/^(.*)T(.*)\..*$/, '$1 $2 UTC');
 }
 
+/** Unix seconds as {@link shownTime} shows them. */
+export function shownSeconds(seconds: number): string {
+  return shownTime(new Date(seconds * 1000));
+}
+
 /** Asks on the terminal that controls the process, whatever standard input is, and shows nothing of the answer, which is bytes. */
 export async function askHidden(question: Words): Promise<Uint8Array> {
   const { input, output, close } = openTerminal();

@@ -16,15 +16,18 @@ export type { JobEstimate } from './postgres/jobs/estimate.ts';
 export {
   createFieldJobs,
   type EstimateJobOptions,
+  type EstimateShredOptions,
   type FieldJobCallOptions,
   type FieldJobs,
   type FieldJobsOptions,
   type RunBatchOptions,
   type RunJobOptions,
+  type ShredSubjectOptions,
   type StartJobOptions,
 } from './postgres/jobs/jobs.ts';
 export type { FieldState, Finding } from './postgres/jobs/plan.ts';
 export type { KeyringOf } from './postgres/jobs/rewrap-work.ts';
+export type { ShredEstimate } from './postgres/jobs/shredding.ts';
 export type { JobStatus } from './postgres/jobs/state.ts';
 export type { JobFault, JobKind } from './postgres/jobs/work.ts';
 export { type MigrationSqlOptions, type MigrationStep, migrationSql } from './postgres/migration.ts';

@@ -107,7 +107,8 @@ function isMarker({ wrapped, receipt }: DataKeyRow): boolean {
   return wrapped === null && receipt === noReceipt;
 }
 
-function subjectTables(tables: ReadonlyMap<string, TableDefinition>): readonly SubjectTable[] {
+/** The tables that have a subject. */
+export function subjectTables(tables: ReadonlyMap<string, TableDefinition>): readonly SubjectTable[] {
   return [...tables.values()].flatMap(({ schema, table, subject, fields }) =>
     subject === undefined
       ? []

@@ -31,6 +31,7 @@ beforeAll(async () => {
   const config = `const job = async () => (${job});
     const none = async () => [];
     export default { fields: () => [], sql: () => [], estimate: async () => ({ distinct: 1 }), start: job, run: job, cancel: job,
+      shred: async () => ({ state: 'requested', dataKeys: [], receipts: [], unrevoked: ['1'] }), estimateShred: async () => ({ state: 'active' }),
       faults: none, list: none, plan: async () => [{ level: 'warning' }], states: none };`;
   writeFileSync(at('config.mjs'), config);
   for (const stream of [standardOutput, standardError]) vi.spyOn(stream, 'write').mockResolvedValue();
@@ -100,10 +101,17 @@ function callsOf(name: string): string[][] {
     const more = /deletion$/.test(name) && name !== 'keys cancel-deletion' ? ['--days', '7'] : [];
     return [[], ['a'], ['a', 'b']].map((names) => [...names, ...service, '--quiet', ...more]);
   }
+  if (name.startsWith('revocations ')) {
+    return [[], [`rev-${'a'.repeat(26)}`]].map((names) => [...names, ...service, '--quiet']);
+  }
   if (name.startsWith('fields ')) {
     const field = ['patient.email'];
     const words: Record<string, string[][]> = {
       ...{ plan: [[]], status: [[]], rewrap: [[], ['--dry-run']], cancel: [['7']], sql: [['expand', ...field]] },
+      shred: [
+        ['7', '--tenant', 'x'],
+        ['7', '--tenant', 'x', '--dry-run'],
+      ],
       inspect: [['00'], [`f90001${'00'.repeat(60)}`]],
     };
     const config = name === 'fields inspect' ? [] : ['--config', at('config.mjs')];

@@ -97,7 +97,8 @@ const jobRow = {
     fault_list: [],
   },
 };
-const jobQuery = async (text: string) => ({ rows: text.includes('SKIP LOCKED') ? [] : [jobRow], rowCount: 1 });
+const isEmpty = (text: string) => text.includes('SKIP LOCKED') || text.includes('FROM bulla_data_keys');
+const jobQuery = async (text: string) => ({ rows: isEmpty(text) ? [] : [jobRow], rowCount: 1 });
 const jobPool = { query: jobQuery, connect: async () => ({ query: jobQuery, release: () => {} }) };
 const jobOptions = () => ({
   encryption: createFieldEncryption({ ...fieldOptions(), tenant: 'north' }),
@@ -439,6 +440,8 @@ export const taking: Readonly<Record<string, Entry>> = {
         list: methodCall('list', onSignal),
       },
       sql: methodCall('sql', () => ({ step: 'tables' })),
+      shred: methodCall('shred', () => ({ tenant: 'north', subject: '7', revoke: false, signal })),
+      estimateShred: methodCall('estimateShred', () => ({ tenant: 'north', subject: '7', signal })),
       estimate: methodCall('estimate', jobKind),
       start: methodCall('start', () => ({ ...jobKind(), shards: 1 })),
       runBatch: methodCall('runBatch', () => ({ batch: 5, lease: 1_000, signal }), '1'),

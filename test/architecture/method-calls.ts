@@ -91,6 +91,10 @@ const revocationId = `rev-${'a'.repeat(26)}`;
 /** The methods of `dataKeyRevocations`. */
 export const revocations: Methods = {
   request: methodCall('request', onSignal, () => [item()]),
+  list: (returned: { list(options: object): AsyncGenerator }) => ({
+    options: () => ({ state: 'revoked', signal }),
+    call: (given: never) => returned.list(given).next(),
+  }),
   ...Object.fromEntries(['describe', 'undo'].map((name) => [name, methodCall(name, onSignal, revocationId)])),
   ...Object.fromEntries(['approve', 'approveUndo'].map((name) => [name, methodCall(name, onSignal, revocationId, 1)])),
 };

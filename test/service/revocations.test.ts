@@ -69,6 +69,41 @@ describe('dataKeyRevocations', () => {
     await decrypt(message, { keyring: ringOf() });
   });
 
+  test('§7.11 lists those of a state, over several pages', async () => {
+    const keyring = ringOf();
+    const made: string[] = [];
+    for (let n = 0; n < 3; n++) {
+      const [wrapped] = (await keyring.generateDataKey()).wrappedKeys;
+      made.push((await revocations.request([itemOf(wrapped as WrappedKey)])).revocation_id);
+    }
+    const [first = ''] = made;
+    const approved = await approvals.approve(first, 1);
+    const collect = async (state?: 'requested' | 'revoked' | 'undone', client = approvals) => {
+      const found = new Map<string, unknown>();
+      for await (const each of client.list({ state })) found.set(each.revocation_id, each);
+      return found;
+    };
+    const all = await collect();
+    expect(made.every((id) => all.has(id))).toBe(true);
+    expect([...all.keys()]).toEqual([...all.keys()].sort());
+    const [requested, revoked] = [await collect('requested'), await collect('revoked')];
+    expect(made.map((id) => [requested.has(id), revoked.has(id)])).toEqual([
+      [false, true],
+      [true, false],
+      [true, false],
+    ]);
+    expect(revoked.get(first)).toEqual(approved);
+    // Pages of one: as many requests as there are revocations of the state, and the same result.
+    const { onEvent, events } = recorder();
+    const fetch: typeof globalThis.fetch = (input, init) =>
+      globalThis.fetch(String(input).replace('limit=100', 'limit=1'), init);
+    const paged = dataKeyRevocations(clientOf('revocations@north', { fetch, onEvent }));
+    expect([...(await collect('requested', paged)).keys()]).toEqual([...requested.keys()]);
+    expect(events.filter(({ type }) => type === 'service-call').length).toBeGreaterThanOrEqual(requested.size);
+    expect(await codeOf(dataKeyRevocations(alice).list().next())).toBe('ERR_NOT_ALLOWED');
+    expect(() => revocations.list({ state: 'lost' as never })).toThrow(/state/);
+  });
+
   test('§7.6 of calls that travel together only the one is refused', async () => {
     const [one, other] = [await newMessage(), await newMessage()];
     await revoke(one.wrappedKey);

@@ -12,14 +12,22 @@ import {
   approveEnd,
   askForRevocation,
   findRevocation,
+  listRevocations,
   type RevocationWork,
   undo,
 } from '../operations/revocations/revoke.ts';
 import { openTombstones } from '../operations/revocations/tombstones.ts';
-import { decodeField } from './body.ts';
+import { decodeField, validate } from './body.ts';
 import { type Call, type Endpoint, endpoint, type Outcome } from './endpoint.ts';
 import { changeEntry, recorded } from './recorded-change.ts';
-import { emptyBody, revocationApprovalBody, revocationBody, revocationResponse } from './schemas.ts';
+import {
+  emptyBody,
+  revocationApprovalBody,
+  revocationBody,
+  revocationListQuery,
+  revocationListResponse,
+  revocationResponse,
+} from './schemas.ts';
 
 type Asked = z.infer<typeof revocationBody>;
 
@@ -51,6 +59,22 @@ const ask = endpoint<Asked>({
   },
 });
 
+const list = endpoint({
+  method: 'GET',
+  path: '/v1/revocations',
+  operation: 'list-revocations',
+  summary: 'Lists the revocations of the tenant',
+  query: revocationListQuery,
+  response: revocationListResponse,
+  status: 200,
+  reads: true,
+  async run({ service, actor, query }) {
+    const { limit = '100', ...asked } = validate(query, revocationListQuery);
+    const { revocations, next } = await listRevocations(service.store, actor, { ...asked, limit: Number(limit) });
+    return { status: 200, body: { revocations: revocations.map(describeRevocation), next } };
+  },
+});
+
 const describe = endpoint({
   method: 'GET',
   path: '/v1/revocations/{id}',
@@ -67,6 +91,7 @@ const describe = endpoint({
 /** All endpoints under `/v1/revocations`. */
 export const revocationEndpoints: readonly Endpoint[] = [
   ask,
+  list,
   describe,
   change(
     'approve',

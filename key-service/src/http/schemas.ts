@@ -3,7 +3,7 @@
 import { z } from '@hono/zod-openapi';
 import { keyContextFault } from '../lib/key-context.ts';
 import { maxItems, maxRevokedItems } from '../lib/limits.ts';
-import { aliasNamePattern, keyIdPattern, referencePattern } from '../model/references.ts';
+import { aliasNamePattern, keyIdPattern, referencePattern, revocationIdPattern } from '../model/references.ts';
 
 const wellFormed = (text: string): boolean => text.isWellFormed();
 
@@ -139,12 +139,22 @@ export const revocationApprovalBody = z.strictObject({ data_keys: z.int().min(1)
 export const emptyBody = z.strictObject({});
 export const aliasPath = z.object({ name: aliasName });
 export const aliasBody = z.strictObject({ key: keyReference });
+const pageLimit = z
+  .string()
+  .regex(/^([1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')
+  .optional();
+
 export const listQuery = z.strictObject({
   after: z.string().regex(keyIdPattern, 'must be a key id').optional(),
-  limit: z
-    .string()
-    .regex(/^([1-9]\d{0,2}|1000)$/, 'must be 1 to 1000')
-    .optional(),
+  limit: pageLimit,
+});
+
+const revocationState = z.enum(['requested', 'revoked', 'undone']);
+
+export const revocationListQuery = z.strictObject({
+  after: z.string().regex(revocationIdPattern, 'must be the id of a revocation').optional(),
+  limit: pageLimit,
+  state: revocationState.optional(),
 });
 
 export const keyResponse = z
@@ -191,7 +201,7 @@ export const revocationResponse = z
   .object({
     revocation_id: z.string(),
     tenant: z.string(),
-    state: z.enum(['requested', 'revoked', 'undone']),
+    state: revocationState,
     data_keys: z.int(),
     tombstones: z.array(z.string()),
     keys: z.array(z.string()),
@@ -205,6 +215,10 @@ export const revocationResponse = z
   })
   .openapi('Revocation');
 export const keyListResponse = z.object({ keys: z.array(keyResponse), next: z.string().nullable() });
+export const revocationListResponse = z.object({
+  revocations: z.array(revocationResponse),
+  next: z.string().nullable(),
+});
 export const documentResponse = z.object({ document: z.string() });
 export const callerResponse = z.object({ tenant: z.string(), principal: z.string(), roles: z.array(z.string()) });
 export const checkpointResponse = z.object({ checkpoint: z.string() });

@@ -47,6 +47,19 @@ export interface RevokedCounts {
 /** §7.8 */
 export type RevocationState = 'requested' | 'revoked' | 'undone';
 
+/** Which revocations are listed: those behind an id, in the order of ids, and of one state where one is given. */
+export interface RevocationQuery {
+  readonly after?: string | undefined;
+  readonly limit: number;
+  readonly state?: RevocationState | undefined;
+}
+
+/** Revocations in the order of their ids, and the id behind which the next page begins. */
+export interface RevocationPage {
+  readonly revocations: readonly RevocationRecord[];
+  readonly next: string | null;
+}
+
 /** Who approves, when, and under which leaf. */
 export interface Approval {
   readonly by: Person;

@@ -2,7 +2,14 @@
 
 import { IntegrityError } from '../errors.ts';
 import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
-import { digestOf, type RevocationRecord, type RevokedCounts } from '../model/revocations.ts';
+import {
+  digestOf,
+  type RevocationPage,
+  type RevocationQuery,
+  type RevocationRecord,
+  type RevokedCounts,
+  stateOf,
+} from '../model/revocations.ts';
 import type { Queries } from './engine.ts';
 import type { KeyReading } from './key-queries.ts';
 import { fits, rowMac } from './rows.ts';
@@ -18,6 +25,24 @@ export async function selectRevocation(
   const query = db.selectFrom('revocations').selectAll().where('tenant', '=', tenant).where('id', '=', id);
   const row = await query.executeTakeFirst();
   return row && recordOf(reading, row);
+}
+
+/**
+ * A page of a tenant's revocations. Whether one was undone stands in its record alone, so of `revoked` and `undone` a page may hold fewer than its limit. Throws `IntegrityError` where somebody else
+ * changed one.
+ */
+export async function selectRevocations(
+  db: Queries,
+  reading: KeyReading,
+  tenant: string,
+  { after = '', limit, state }: RevocationQuery,
+): Promise<RevocationPage> {
+  let query = db.selectFrom('revocations').selectAll().where('tenant', '=', tenant).where('id', '>', after);
+  if (state !== undefined) query = query.where('revoked', state === 'requested' ? 'is' : 'is not', null);
+  const rows = await query.orderBy('id').limit(limit).execute();
+  const records = rows.map((row) => recordOf(reading, row));
+  const revocations = state === undefined ? records : records.filter((record) => stateOf(record) === state);
+  return { revocations, next: rows.length === limit ? (rows.at(-1)?.id ?? null) : null };
 }
 
 /** The newest revocations of exactly these data keys, newest first. */

@@ -3,7 +3,7 @@
 import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import type { KeyRecord, VersionUse } from '../model/keys.ts';
-import type { RevocationRecord } from '../model/revocations.ts';
+import type { RevocationPage, RevocationQuery, RevocationRecord } from '../model/revocations.ts';
 import type { TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import { Acknowledged, type AcknowledgedState, type Leaf, type SeenKey } from './acknowledged.ts';
 import { SqlChange } from './change.ts';
@@ -16,7 +16,7 @@ import { selectDueKeys, selectVersionUses } from './key-uses.ts';
 import { selectEntries, selectNodes } from './log-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
 import { assertServes, beatReplica, joinReplicas, type Replica } from './replicas.ts';
-import { selectRevocation, sumRevocations } from './revocation-queries.ts';
+import { selectRevocation, selectRevocations, sumRevocations } from './revocation-queries.ts';
 import { readState, type StateReading } from './state.ts';
 import type {
   Change,
@@ -137,6 +137,10 @@ export class SqlStore implements Store {
 
   findRevocation(tenant: string, id: string): Promise<RevocationRecord | undefined> {
     return this.#snapshot((db, reading) => selectRevocation(db, reading, tenant, id));
+  }
+
+  listRevocations(tenant: string, query: RevocationQuery): Promise<RevocationPage> {
+    return this.#snapshot((db, reading) => selectRevocations(db, reading, tenant, query));
   }
 
   tombstones(tenant: string, after: TombstoneHead): Promise<TombstonePage> {

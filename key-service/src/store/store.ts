@@ -4,7 +4,7 @@ import type { Bytes } from '../lib/bytes.ts';
 import type { LogEntry } from '../model/entry.ts';
 import type { KeyRecord, VersionUse } from '../model/keys.ts';
 import type { Frontier } from '../model/merkle.ts';
-import type { RevocationRecord, RevokedCounts } from '../model/revocations.ts';
+import type { RevocationPage, RevocationQuery, RevocationRecord, RevokedCounts } from '../model/revocations.ts';
 import type { TombstoneEntry, TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import type { Replica, SeenReplica } from './replicas.ts';
 
@@ -192,6 +192,7 @@ export interface Store {
   findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord>>;
   listKeys(tenant: string, after: string, limit: number): Promise<KeyRecord[]>;
   findRevocation(tenant: string, id: string): Promise<RevocationRecord | undefined>;
+  listRevocations(tenant: string, query: RevocationQuery): Promise<RevocationPage>;
   /** Entries of a tenant's list of tombstones behind a head that was reached, and the newest head. Throws `IntegrityError` for a list that lacks one. */
   tombstones(tenant: string, after: TombstoneHead): Promise<TombstonePage>;
   /** Ids and tenants of keys whose rotation policy or deletion is due. */

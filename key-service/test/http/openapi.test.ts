@@ -191,6 +191,7 @@ describe('the OpenAPI document', () => {
     await call(approver, 'POST /v1/revocations/{id}/approve', [id], { data_keys: 1 });
     await call(revoker, 'POST /v1/revocations/{id}/undo', [id], {});
     await call(approver, 'GET /v1/revocations/{id}', [id]);
+    await call(approver, 'GET /v1/revocations');
     await call(approver, 'POST /v1/revocations/{id}/approve-undo', [id], { data_keys: 1 });
   });
 

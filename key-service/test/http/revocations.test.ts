@@ -350,6 +350,55 @@ describe.each(storeKinds)('%s', (kind) => {
     expect(leaf).toBeGreaterThan(0);
   });
 
+  it('§7.11 are listed a page at a time, by state, and only to those who may describe them', async () => {
+    const [south, southApprover, southRevoker] = await Promise.all([
+      client(userRoles, 'E-20', { tenant: 'south' }),
+      client(['revocation-approver'], 'E-21', { tenant: 'south' }),
+      client(['data-key-revoker'], 'E-22', { tenant: 'south' }),
+    ]);
+    const of = await newKey(await client(adminRoles, 'E-23', { tenant: 'south' }));
+    const made = await south.call('POST', `/v1/keys/${of}/generate-data-key`, {
+      items: Array.from({ length: 5 }, () => ({})),
+    });
+    const ids: string[] = [];
+    for (const { wrapped_key } of made.body.results) {
+      ids.push((await ask([{ key: of, version: 1, key_context: {}, wrapped_key }], southRevoker)).body.revocation_id);
+    }
+    const [undone = '', revoked = '', half = ''] = ids;
+    for (const id of [undone, revoked, half]) expect((await approve(id, 1, southApprover)).status).toBe(200);
+    for (const id of [undone, half]) await southRevoker.call('POST', `/v1/revocations/${id}/undo`, {});
+    await southApprover.call('POST', `/v1/revocations/${undone}/approve-undo`, { data_keys: 1 });
+
+    const page = (query: string, by = southApprover) => by.call('GET', `/v1/revocations${query}`);
+    const walk = async (state = '') => {
+      const found: Reply['body'][] = [];
+      for (let after = ''; ; ) {
+        const { body } = await page(`?limit=2${state}${after === '' ? '' : `&after=${after}`}`);
+        expect(body.revocations.length).toBeLessThanOrEqual(2);
+        found.push(...body.revocations);
+        if (body.next === null) return found;
+        after = body.next;
+      }
+    };
+    const all = await walk();
+    expect(all.map(({ revocation_id }) => revocation_id)).toEqual([...ids].sort());
+    expect(all[0]).toEqual((await page(`/${all[0].revocation_id}`)).body);
+    const states = Object.fromEntries(all.map(({ revocation_id, state }) => [revocation_id, state]));
+    expect([states[undone], states[revoked], states[half]]).toEqual(['undone', 'revoked', 'revoked']);
+    for (const state of ['requested', 'revoked', 'undone']) {
+      const some = (await walk(`&state=${state}`)).map(({ revocation_id }) => revocation_id);
+      expect(some).toEqual([...ids].sort().filter((id) => states[id] === state));
+    }
+    expect((await page('')).body).toMatchObject({ revocations: all, next: null });
+    expect((await page('', southRevoker)).status).toBe(200);
+    for (const wrong of ['?limit=0', '?limit=1001', '?state=none', '?after=key-1', '?before=x']) {
+      expect([wrong, (await page(wrong)).status]).toEqual([wrong, 400]);
+    }
+    for (const by of [south, alice]) expect((await page('', by)).body.code).toBe('not-allowed');
+    const ours = (await approver.call('GET', '/v1/revocations?limit=1000')).body.revocations;
+    expect(ours.every(({ tenant }: { tenant: string }) => tenant === 'north')).toBe(true);
+  });
+
   it('§7.9 has its receipt in the log', async () => {
     const { item } = await newItem();
     const { leaf, revocation_id, tombstones } = await revoke(item);

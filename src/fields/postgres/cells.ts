@@ -1,7 +1,7 @@
 /** Shredded cells in PostgreSQL, `docs/fields.md` §7.3 and §7.4: what was sealed under a subject's data keys is replaced, and leaves the indexes. */
 
 import { optional, takeOptions, takeSignal } from '../../lib/options.ts';
-import type { CellStore, SubjectTable } from '../shred.ts';
+import type { CellStore, CellsToShred, SubjectTable } from '../shred.ts';
 import { toBytea } from './bytea.ts';
 import type { Queryable } from './data-key-store.ts';
 import { tableName } from './ddl.ts';
@@ -19,22 +19,41 @@ const readers = { signal: optional(takeSignal) };
  */
 export function postgresCells(pool: Queryable): CellStore {
   return {
-    async shred(tables, { subject, dataKeys }, options = {}) {
+    async shred(tables, cells, options = {}) {
       const { signal } = takeOptions(options, readers);
-      const ids = dataKeys.map(toBytea);
+      const values = valuesOf(cells);
       let rows = 0;
       for (const table of tables) {
         signal?.throwIfAborted();
-        rows += await replaced(pool, table, [subject, subject, ids]);
+        rows += await rowsOf(pool, updateSql(table), values);
       }
       return rows;
     },
   };
 }
 
-async function replaced(pool: Queryable, table: SubjectTable, values: unknown[]): Promise<number> {
+/** Rows with cells of a subject under some data keys: what {@link postgresCells} would replace. */
+export async function countCells(
+  pool: Queryable,
+  tables: readonly SubjectTable[],
+  cells: CellsToShred,
+): Promise<number> {
+  const values = valuesOf(cells);
+  let rows = 0;
+  for (const table of tables) {
+    const sql = `SELECT 1 FROM ${tableName(table)} WHERE ${isOfSubject(table)}`;
+    rows += await rowsOf(pool, sql, values);
+  }
+  return rows;
+}
+
+function valuesOf({ subject, dataKeys }: CellsToShred): unknown[] {
+  return [subject, subject, dataKeys.map(toBytea)];
+}
+
+async function rowsOf(pool: Queryable, sql: string, values: unknown[]): Promise<number> {
   try {
-    return (await pool.query(updateSql(table), values)).rows.length;
+    return (await pool.query(sql, values)).rows.length;
   } catch (error) {
     if (noValue.includes((error as { code?: string }).code ?? '')) return 0;
     throw error;
@@ -43,15 +62,19 @@ async function replaced(pool: Queryable, table: SubjectTable, values: unknown[])
 
 /** Compared as the column's own type, for its index, and as text, since a type may take other spellings of a subject than that of its data keys. */
 function updateSql(table: SubjectTable): string {
-  const { subject, columns } = table;
+  const { columns } = table;
   const own = columns.map(isOwn);
   const sets = columns.map((column, i) => {
     const name = quoted(column);
     return `${name} = CASE WHEN ${own[i]} THEN '\\xf980'::bytea || substring(${name} FROM 3 FOR 1) ELSE ${name} END`;
   });
   return `UPDATE ${tableName(table)} SET ${sets.join(', ')}
-WHERE ${quoted(subject)} = $1 AND ${quoted(subject)}::text = $2 AND (${own.join(' OR ')})
+WHERE ${isOfSubject(table)}
 RETURNING 1`;
+}
+
+function isOfSubject({ subject, columns }: SubjectTable): string {
+  return `${quoted(subject)} = $1 AND ${quoted(subject)}::text = $2 AND (${columns.map(isOwn).join(' OR ')})`;
 }
 
 /** Whether a cell is a record under one of the data keys: by the id in its header (§1), whose place its number of tags says. */

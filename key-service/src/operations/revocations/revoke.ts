@@ -9,6 +9,8 @@ import {
   askUndo,
   digestOf,
   isCurrent,
+  type RevocationPage,
+  type RevocationQuery,
   type RevocationRecord,
 } from '../../model/revocations.ts';
 import { maxTombstones, type TombstoneEntry } from '../../model/tombstones.ts';
@@ -74,6 +76,12 @@ export async function findRevocation(store: Store, actor: Actor, id: string): Pr
   const record = await store.findRevocation(actor.tenant, id);
   if (!record) throw new Problem('not-allowed');
   return record;
+}
+
+/** A page of the revocations of the actor's tenant. Throws a `Problem`. */
+export async function listRevocations(store: Store, actor: Actor, query: RevocationQuery): Promise<RevocationPage> {
+  assertMay(actor, 'describe-revocation');
+  return store.listRevocations(actor.tenant, query);
 }
 
 async function revocationToChange(

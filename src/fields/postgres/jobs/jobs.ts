@@ -10,6 +10,7 @@ import {
   optional,
   type Reader,
   type ReadersOf,
+  takeBoolean,
   takeOptions,
   takeSignal,
   takeText,
@@ -17,6 +18,8 @@ import {
 import type { Field, Fields } from '../../define.ts';
 import { engineOf, type FieldEncryption } from '../../encryption.ts';
 import type { Engine } from '../../engine.ts';
+import type { Shredded } from '../../shred.ts';
+import { postgresCells } from '../cells.ts';
 import { tableName } from '../ddl.ts';
 import { fieldAt, type MigrationSqlOptions, pathOf, statementsOf } from '../migration.ts';
 import { type BatchResult, stepOf } from './batch.ts';
@@ -27,6 +30,7 @@ import { backfillWork, reencryptWork, reindexWork, verifyWork } from './field-wo
 import { type FieldState, type Finding, fieldStates, findingsOf } from './plan.ts';
 import { type KeyringOf, rewrapWork } from './rewrap-work.ts';
 import { runSteps } from './run.ts';
+import { estimateShred, type ShredEstimate } from './shredding.ts';
 import { allJobs, cancelJob, type JobStatus, jobFaults, jobStatus, startJob } from './state.ts';
 import { walked } from './walk.ts';
 import type { JobFault, JobKind, Work } from './work.ts';
@@ -79,6 +83,19 @@ export interface RunJobOptions extends RunBatchOptions {
   readonly onProgress?: ((status: JobStatus) => void) | undefined;
 }
 
+/** Options of {@link FieldJobs.estimateShred}. */
+export interface EstimateShredOptions extends FieldJobCallOptions {
+  readonly tenant: string;
+  /** In the text that PostgreSQL prints for it. */
+  readonly subject: string;
+}
+
+/** Options of {@link FieldJobs.shred}. */
+export interface ShredSubjectOptions extends EstimateShredOptions {
+  /** `false` asks no key service and only deletes the wrapped keys here: copies of them still open the subject's cells. Default: `true`. */
+  readonly revoke?: boolean | undefined;
+}
+
 /** Jobs on the encrypted columns of a database. Methods with an `id` reject with a `TypeError` where there is no such job. */
 export interface FieldJobs {
   /** What the database lacks, and what is to be thought of. */
@@ -89,6 +106,10 @@ export interface FieldJobs {
   fields(): readonly string[];
   /** What `migrationSql` makes of the same fields. */
   sql(options: MigrationSqlOptions): readonly string[];
+  /** Shreds a subject as {@link FieldEncryption.shred} does, with the cells of this database; called again, it goes on where it stopped. */
+  shred(subject: ShredSubjectOptions): Promise<Shredded>;
+  /** Counts what {@link FieldJobs.shred} would be about, and changes nothing. */
+  estimateShred(subject: EstimateShredOptions): Promise<ShredEstimate>;
   /** Counts what a job would look at, and changes nothing. */
   estimate(options: EstimateJobOptions): Promise<JobEstimate>;
   /** The running job of a kind and field, or a new one. */
@@ -139,6 +160,8 @@ const runCall = {
   rowsPerSecond: optional(integer(1, 1_000_000)),
   onProgress: optional(func<(status: JobStatus) => void>()),
 } satisfies ReadersOf<RunJobOptions>;
+const subjectCall = { ...call, tenant: takeText, subject: takeText } satisfies ReadersOf<EstimateShredOptions>;
+const shredCall = { ...subjectCall, revoke: optional(takeBoolean, true) } satisfies ReadersOf<ShredSubjectOptions>;
 const takeId = matching(/^[1-9]\d{0,18}$/, 'the id of a job');
 
 /**
@@ -162,6 +185,12 @@ export function createFieldJobs<Of extends Fields>(
     states: async (given) => begun(given, () => fieldStates(pool, works.fields)),
     fields: () => works.fields.map(pathOf),
     sql: (given) => statementsOf(engine.settings.tables, given),
+    shred: async (given) => encryption.shred({ ...takeOptions(given, shredCall), cells: postgresCells(pool) }),
+    async estimateShred(given) {
+      const { signal, ...about } = takeOptions(given, subjectCall);
+      signal?.throwIfAborted();
+      return estimateShred(pool, engine.settings.tables, about);
+    },
     async estimate(given) {
       const { kind, field, signal } = takeOptions(given, estimateCall);
       works.assertField(kind, field);

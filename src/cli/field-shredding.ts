@@ -1,0 +1,71 @@
+/** A subject of database fields, shredded from the command line: `docs/fields.md` §7.4. */
+
+import { isBullaError } from '../errors.ts';
+import type { FieldJobs } from '../fields/postgres/jobs/jobs.ts';
+import type { Shredded } from '../fields/shred.ts';
+import type { DataKeyRevocation } from '../keyrings/keyring.ts';
+import type { Arguments } from './arguments.ts';
+import { exitCodes, FileError, UsageError } from './failure.ts';
+import { printJson, say, standardOutput } from './standard-streams.ts';
+import { joined, type Words, words } from './words.ts';
+
+/** Shreds the subject that was named, or goes on with it, or counts what that is about. Gives the exit code. */
+export async function shredSubjectOf(jobs: FieldJobs, names: readonly string[], args: Arguments): Promise<number> {
+  const [subject, ...more] = names;
+  const tenant = args.get('tenant');
+  if (subject === undefined || more.length > 0) throw new UsageError('bulla fields shred takes one subject');
+  if (tenant === undefined) throw new UsageError('Say whose subject it is with --tenant');
+  const about = { tenant, subject };
+  if (args.has('dry-run')) return printEstimate(jobs, about, args);
+  const shredded = await jobs.shred({ ...about, revoke: !args.has('no-revoke') }).catch(notRevocable);
+  if (args.has('json')) await printJson({ ...about, ...shredded });
+  else {
+    if (!args.has('quiet')) await standardOutput.write(described(about, shredded));
+    if (shredded.unrevoked.length > 0) await say(unrevoked(shredded));
+  }
+  return shredded.state === 'requested' ? exitCodes.waiting : exitCodes.success;
+}
+
+interface About {
+  readonly tenant: string;
+  readonly subject: string;
+}
+
+async function printEstimate(jobs: FieldJobs, about: About, args: Arguments): Promise<number> {
+  const estimate = await jobs.estimateShred(about);
+  if (args.has('json')) await printJson({ ...about, ...estimate });
+  else {
+    const { state, dataKeys, rows } = estimate;
+    await standardOutput.write(words`${nameOf(about)}: ${state}, ${dataKeys} data keys, ${rows} rows\n`);
+  }
+  return exitCodes.success;
+}
+
+const nameOf = ({ tenant, subject }: About): Words => words`subject ${subject} of ${tenant}`;
+
+function described(about: About, { state, dataKeys, receipts, rows }: Shredded): Words {
+  const isDone = state === 'shredded';
+  const what = isDone ? words`shredded, ${dataKeys.length} data keys, ${rows} rows` : words`not shredded yet`;
+  const each = receipts.map((receipt) => (receipt.state === 'revoked' ? receiptOf(receipt) : pending(receipt)));
+  const next = isDone ? words`` : words`Run this again once that is approved.\n`;
+  return words`${nameOf(about)}: ${what}\n${joined(each)}${next}`;
+}
+
+function receiptOf({ service, id, dataKeys, leaf }: DataKeyRevocation): Words {
+  return words`receipt: leaf ${leaf ?? 'unknown'} of the audit log of ${service}, revocation ${id} of ${dataKeys} data keys\n`;
+}
+
+function pending({ service, id, dataKeys }: DataKeyRevocation): Words {
+  return words`revocation ${id} of ${dataKeys} data keys waits at ${service} for another person, a revocation-approver, within seven days:
+  bulla revocations approve ${id} --data-keys ${dataKeys} --key-service FILE\n`;
+}
+
+function unrevoked({ unrevoked: ids }: Shredded): Words {
+  return words`no key service refuses ${ids.length} of its data keys: copies of bulla_data_keys from before still open what they sealed`;
+}
+
+function notRevocable(error: unknown): never {
+  if (!isBullaError(error) || error.code !== 'ERR_KEYRING_CANNOT') throw error;
+  const hint = 'a keyring of a key service can, for somebody who may revoke data keys; --no-revoke does without';
+  throw new FileError(error.code, error.message, hint);
+}
