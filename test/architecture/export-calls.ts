@@ -68,6 +68,10 @@ const made = (make: () => unknown, methods: Entry['methods']): Pick<Entry, 'retu
   returns: make,
   methods,
 });
+const bulkOptions = () => ({
+  ...{ from: keyring, to: keyring, write: async () => {} },
+  ...{ concurrency: 2, maxFailures: 3, onProgress, signal },
+});
 const clientOptions = () => ({ ...keyService, url: lyingUrl, token, tenant: 'north', retry: { limit: 1 } });
 
 const fields = defineFields({
@@ -201,27 +205,11 @@ export const taking: Readonly<Record<string, Entry>> = {
     call: (given) => api['rewrap'](message, given),
   },
   rewrapAll: {
-    options: () => ({
-      from: keyring,
-      to: keyring,
-      write: async () => {},
-      concurrency: 2,
-      maxFailures: 3,
-      onProgress,
-      signal,
-    }),
+    options: bulkOptions,
     call: (given) => api['rewrapAll'](listOf([message]), given),
   },
   reencryptAll: {
-    options: () => ({
-      from: keyring,
-      to: keyring,
-      write: async () => {},
-      concurrency: 2,
-      maxFailures: 3,
-      onProgress,
-      signal,
-    }),
+    options: bulkOptions,
     call: (given) => api['reencryptAll'](listOf([message]), given),
   },
   ecdhKeyring: keyringEntry(

@@ -18,7 +18,7 @@ test('every function with options takes them, exported or a method of what is re
       ...['keyrings/service.ts: scopes', 'fields/encryption.ts: createFieldEncryption.encryption.shred'],
     ]),
   );
-  expect(checked.length).toBeGreaterThan(90);
+  expect(checked.length).toBeGreaterThan(110);
 });
 
 /** Ways past the rule, each in one file: what is replaced, and what is found then. */

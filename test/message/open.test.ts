@@ -1,21 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { encrypt, open, type Source, toText } from '../../src/index.ts';
 import { boundarySizes, codeOf, collect, fastKeyring, flipBit, pattern, s } from '../support/data.ts';
+import { recording } from '../support/sources.ts';
 
 const keyring = fastKeyring();
 const segmentSize = s;
-
-function recording(bytes: Uint8Array): Source & { reads: [number, number][] } {
-  const reads: [number, number][] = [];
-  return {
-    reads,
-    size: bytes.byteLength,
-    async read(offset, length) {
-      reads.push([offset, length]);
-      return bytes.slice(offset, offset + length);
-    },
-  };
-}
 
 describe('open', () => {
   test.each(boundarySizes)('§6.6 %i bytes: every range around the boundaries', async (size) => {

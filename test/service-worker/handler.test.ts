@@ -4,7 +4,8 @@ import { encrypt, rewrap, type Source } from '../../src/index.ts';
 import type { Keyring } from '../../src/keyrings/keyring.ts';
 import { createDecryptingHandler, type MessageResource } from '../../src/service-worker.ts';
 import { boundarySizes, fastKeyring, pattern, rejection, s } from '../support/data.ts';
-import { bodyOf, counting, get, handlerOf, keyring, origin, recording } from '../support/handlers.ts';
+import { bodyOf, counting, get, handlerOf, keyring, origin } from '../support/handlers.ts';
+import { recording } from '../support/sources.ts';
 
 describe('answers', () => {
   test.each(boundarySizes)('%i bytes: all of it, HEAD, and every range around the boundaries', async (size) => {

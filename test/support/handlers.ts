@@ -1,6 +1,5 @@
 // Handlers of a service worker, and what they read from.
 
-import type { Source } from '../../src/index.ts';
 import type { Keyring } from '../../src/keyrings/keyring.ts';
 import {
   createDecryptingHandler,
@@ -33,19 +32,6 @@ export function handlerOf(resource: MessageResource, options: Partial<Decrypting
 /** The bytes of an answer. */
 export async function bodyOf(response: Response): Promise<Uint8Array> {
   return new Uint8Array(await response.arrayBuffer());
-}
-
-/** A source that writes down what it is asked for. */
-export function recording(bytes: Uint8Array): Source & { reads: [number, number][] } {
-  const reads: [number, number][] = [];
-  return {
-    reads,
-    size: bytes.byteLength,
-    async read(offset, length) {
-      reads.push([offset, length]);
-      return bytes.slice(offset, offset + length);
-    },
-  };
 }
 
 /** A keyring that counts what it unwraps. */
