@@ -382,7 +382,7 @@ test('the service is killed in the middle of the work, and comes back', async ({
   expect(await readInNode(world.nodeClient(), keyId, inPage.written)).toEqual(numbered('page', inPage.written));
 });
 
-test('a page writes while the service is down, also after a reload; who may reads it later', async ({
+test('a page writes while the service is down, also after a reload; readers open it later', async ({
   tab,
   world,
   scratch,

@@ -194,7 +194,7 @@ test('the whole story', async ({ seen, page, demo, scratch }, { project }) => {
     await expect(facts).toContainText(/key-\w{26}, version 2, of bulla-dev/);
     await expect(facts).toContainText('Name wrapped underversion 2');
     await expect(page.getByRole('button', { name: 'Inspect letter.txt' })).toHaveAttribute('aria-expanded', 'true');
-    for (const _ of ['closed', 'opened anew']) await page.getByRole('button', { name: 'Open evening.png' }).click();
+    for (const _ of ['closed', 'opened again']) await page.getByRole('button', { name: 'Open evening.png' }).click();
     await expect
       .poll(() =>
         itemOf(page, 'evening.png')

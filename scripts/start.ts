@@ -47,7 +47,7 @@ A tour of the key service's protocol, in another terminal:
 
   npm run --silent example -w key-service -- --url ${url} --identity=${pin}
 
-Ctrl-C ends it. What was stored is there at the next start; delete ${values.data} to begin anew.`);
+Ctrl-C ends it. What was stored is there at the next start; delete ${values.data} to start over.`);
   const stopped = new Promise<'stopped'>((done) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => done('stopped'));
   });

@@ -13,7 +13,7 @@ const pictureTypes = {
   webp: 'image/webp',
 };
 
-/** Whether a file is to be decrypted: it is named like a message, or begins like one. */
+/** Whether a file should be decrypted: it is named like a message, or begins like one. */
 export async function isMessage(file) {
   if (file.name.endsWith(suffix)) return true;
   return (await file.slice(0, 6).text()) === 'bulla\u0001';

@@ -100,7 +100,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const time = options.time ?? new DatabaseTime(() => store.time(), { clock: options.clock, bound });
   const clock = time.now;
   await time.measure();
-  // Before the secrets are opened: whoever rotates the root key comes before this, and its key is needed, or sees this replica.
+  // Before the secrets are opened: a rotation of the root key either comes before this, and its key is needed, or sees this replica.
   await store.join({ id: randomUUID(), name: `${hostname()}/${process.pid}` }, seconds(clock));
   const secrets = await openSecrets(store, rootKey);
   const log = new AuditLog(store, secrets, config.service_id);

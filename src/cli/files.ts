@@ -188,7 +188,7 @@ function readStream(openFile: () => Promise<Pick<FileHandle, 'read' | 'close'>>)
   );
 }
 
-/** Whether a path is to be written as it is, rather than replaced: a device, a FIFO, a pipe of the shell. */
+/** Whether a path is written to as it is, rather than replaced: a device, a FIFO, a pipe of the shell. */
 async function isDevice(path: PlainPath): Promise<boolean> {
   const found = await stat(path).catch(() => undefined);
   return found !== undefined && !found.isFile() && !found.isDirectory();

@@ -21,7 +21,7 @@ export interface SubjectTable {
   readonly columns: readonly string[];
 }
 
-/** What is to be replaced: cells of a subject that were sealed under some data keys. */
+/** What shredding replaces: the cells of a subject that were sealed under some data keys. */
 export interface CellsToShred {
   readonly subject: string;
   /** The ids of the data keys. */
@@ -46,8 +46,8 @@ export interface ShredOptions {
   /** Where the subject's cells are, such as `postgresCells(pool)`: they are replaced, and so leave the indexes. Default: they stay, and do not open. */
   readonly cells?: CellStore | undefined;
   /**
-   * `false` asks no key service, and only deletes the wrapped keys of this store: whoever has a copy of them, in a backup for example, opens the subject's cells as long as the key that wrapped them
-   * lives. Default: `true`.
+   * `false` asks no key service, and only deletes the wrapped keys of this store. A copy of them, in a backup for example, opens the subject's cells as long as the key that wrapped them
+   * exists. Default: `true`.
    */
   readonly revoke?: boolean | undefined;
   /** Ends the call; it rejects with the signal's reason. Calling again goes on from there. */
@@ -126,7 +126,7 @@ function encodeReceipt(revocations: readonly DataKeyRevocation[]): string {
   return JSON.stringify(revocations.map(({ service, id, dataKeys, leaf }) => ({ service, id, dataKeys, leaf })));
 }
 
-/** Those that stand in rows, each once. Whoever writes the database can write them. */
+/** Those that stand in rows, each once. Anyone who can write to the database can write them. */
 function receiptsOf(rows: readonly DataKeyRow[]): readonly DataKeyRevocation[] {
   const found = new Map<string, DataKeyRevocation>();
   for (const { receipt } of rows) {

@@ -165,7 +165,7 @@ interface OwnKey {
 }
 
 /**
- * Whoever presents the same token and the same proof key to the same service, for the same keys: what the service has decided for them once is theirs. Not what the token
+ * The same token and the same proof key, at the same service, for the same keys: what the service has once decided for them stands. Not what the token
  * says of itself, which only the service verifies.
  */
 function scopes({ client, keyId, keyContext, decryptKeyIds, mode }: Settings): NonNullable<Keyring['cacheScope']> {

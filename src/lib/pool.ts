@@ -14,8 +14,8 @@ let slab = new ArrayBuffer(slabLength);
 let used = 0;
 
 /**
- * `length` zeros of memory that others have pieces of. Not for keys and plaintexts, which live as long as they are needed, and not for what leaves this package: whoever got it
- * could read the other pieces by its `buffer`, and transfer them away.
+ * `length` zeros of memory that others have pieces of. Not for keys and plaintexts, which live as long as they are needed, and not for what leaves this package: its receiver
+ * could read the other pieces through its `buffer`, and transfer them away.
  */
 export function pooled(length: number): Bytes {
   if (length > mostPooled) return new Uint8Array(length);

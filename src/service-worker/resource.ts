@@ -27,8 +27,8 @@ export interface MessageResource {
   /** The detached envelope, where the source is a detached body. Default: none. */
   readonly envelope?: Uint8Array | string | undefined;
   /**
-   * The media type of the answer, whatever the message says; it is not checked against the safe list. `text/html`, `image/svg+xml` or a script type makes whoever
-   * could write the message a programmer of your origin, held back by the sandbox of the answer alone. Default: the authenticated type of the message, where it is safe.
+   * The media type of the answer, whatever the message says; it is not checked against the safe list. `text/html`, `image/svg+xml` or a script type lets the
+   * author of the message run code in your origin, restricted only by the sandbox of the answer. Default: the authenticated type of the message, where it is safe.
    */
   readonly contentType?: string | undefined;
 }

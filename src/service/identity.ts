@@ -183,7 +183,7 @@ async function newestTransportKey(claims: JsonObject, { times }: Verification): 
   if (!times.some((time) => time < expires)) throw untrusted('its transport key has expired');
   // §2.4: one that is kept for longer is not erased in time.
   const latest = expires - maxTransportKeyLifetime - 2 * leeway;
-  if (!times.some((time) => time > latest)) throw untrusted('its transport key is to be kept for more than a day');
+  if (!times.some((time) => time > latest)) throw untrusted('its transport key would be kept for more than a day');
   return { kid, point };
 }
 

@@ -3,8 +3,8 @@
 import type { Bytes } from '../types.ts';
 
 /**
- * Pieces are views: into the pushed chunk, or into one of a ring of buffers that is used again after `ringSize` further pieces. Whoever keeps a
- * piece for longer copies it.
+ * Pieces are views: into the pushed chunk, or into one of a ring of buffers that is used again after `ringSize` further pieces. To keep a
+ * piece for longer, copy it.
  */
 export class Chunker {
   readonly #size: number;

@@ -142,7 +142,7 @@ class Search {
     }
   }
 
-  /** Looks at what is to be a function with options, the last of its parameters or the one `at` a place: by itself, by a name, or returned by a call. */
+  /** Looks at what should be a function with options, the last of its parameters or the one `at` a place: by itself, by a name, or returned by a call. */
   #value(node: ts.Node, place: string, at?: number): void {
     const found = unwrapped(node);
     if (hasBody(found)) this.#check(found, at);

@@ -71,7 +71,7 @@ describe('of files', () => {
     expect(await codeOf(['decrypt', '-k', '.', 'a.bulla', '-o', 'o'])).toBe('EISDIR');
   });
 
-  test.runIf(process.getuid?.() === 0)('EACCES, for whoever may not', async () => {
+  test.runIf(process.getuid?.() === 0)('EACCES, without the permission', async () => {
     const shared = join(place.folder, 'shared');
     mkdirSync(shared);
     chmodSync(place.folder, 0o755);

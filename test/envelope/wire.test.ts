@@ -102,7 +102,7 @@ describe('canonical protobuf', () => {
     ['§2.2d a default value', [0x08, 0x00, ...bytesField]],
     ['§2.2d an empty string', [...bytesField, 0x1a, 0]],
     ['§2.2d an empty message', [...bytesField, 0x22, 0]],
-    // 2^63 + 2 is 2 for whoever keeps 32 bits of it, 2^64 - 1 is -1.
+    // Cut to 32 bits, 2^63 + 2 is 2 and 2^64 - 1 is -1.
     ['§2.2e 2^63 + 2', [0x08, 0x82, ...new Array(8).fill(0x80), 0x01, ...bytesField]],
     ['§2.2e 2^64 - 1', [0x08, ...new Array(9).fill(0xff), 0x01, ...bytesField]],
     ['§2.2e 2^53 + 1', [0x08, 0x81, ...new Array(6).fill(0x80), 0x10, ...bytesField]],

@@ -101,7 +101,7 @@ describe('rsaKeyring', () => {
   test('§8.4 no public exponent but 65,537', async () => {
     const { n, ...rest } = await exportRsaPublicJwk((await generateRsaKey()).publicKey);
     await importRsaPublicKey({ ...rest, n } as JsonWebKey);
-    // With 1, what is encrypted is what was to be encrypted.
+    // With 1, what is encrypted is what should be encrypted.
     for (const e of ['AQ', 'Aw', 'EQ', 'AQAD']) {
       expect(await codeOf(importRsaPublicKey({ ...rest, n, e } as JsonWebKey))).toBe('ERR_INVALID_KEY');
     }

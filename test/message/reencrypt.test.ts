@@ -51,7 +51,7 @@ describe('reencrypt', () => {
     await decrypt(renewed, { keyring: to, context: { row: '2' } });
   });
 
-  test('what does not open is not encrypted anew', async () => {
+  test('what does not open is not re-encrypted', async () => {
     const message = await original();
     const bad = flipBit(message, (message.byteLength - 5) * 8);
     expect(await codeOf(reencrypt(bad, { from, to, context }))).toBe('ERR_DECRYPTION_FAILED');

@@ -78,7 +78,7 @@ describe('open by URL', () => {
     const { url, again } = await put();
     const message = await openAndRead(url);
     await again();
-    // What was read just now is at hand; a stream reads anew.
+    // What was read just now is at hand; a stream reads again.
     expect(await message.read(0, 1)).toEqual(data.slice(0, 1));
     expect(await codeOf(message.stream().getReader().read())).toBe('ERR_SOURCE_CHANGED');
     await again((await sealed).slice(0, 20));

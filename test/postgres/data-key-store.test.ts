@@ -72,7 +72,7 @@ describe('postgresDataKeyStore', () => {
     expect((await store.byId([row(1).id])).map(({ state }) => state)).toEqual(['retired']);
   });
 
-  test('§7.2 a shredded subject gets no key, whoever is faster', async () => {
+  test('§7.2 a shredded subject gets no key, whichever call is faster', async () => {
     await encryption().seal('note', [{ id: 1, person: 'gone', text: 'x' }]);
     const [result, ...writers] = await Promise.allSettled([
       encryption().shred({ tenant: 'north', subject: 'gone', revoke: false }),

@@ -84,7 +84,7 @@ describe('expand', () => {
     expect([await isSealed('mail_sealed'), await isSealed('price_sealed')]).toEqual([mail, price]);
   });
 
-  test('§10.3 who writes both keeps the record, on a replica and behind other triggers too', async () => {
+  test('§10.3 a statement that writes both keeps the record, on a replica and behind other triggers too', async () => {
     const [{ mail_sealed: record }] = (await query(`select mail_sealed from ${name}`)) as [{ mail_sealed: Buffer }];
     const changed = Buffer.from(record);
     changed[60] = (changed[60] as number) ^ 1;
@@ -150,7 +150,7 @@ describe('contract', () => {
     await expect(contract()).rejects.toThrow('is not verified');
   });
 
-  test('§10.8 refuses who writes plaintext, then drops it', async () => {
+  test('§10.8 refuses plaintext that is still written, then drops its column', async () => {
     await run('verify');
     const statements = migrationSql(fields, { step: 'contract', field: 'person.price' });
     await query(statements[0] as string);

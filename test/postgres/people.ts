@@ -1,4 +1,4 @@
-// Four people and a visit in a database with encrypted columns and in its twin, put there anew before each test.
+// Four people and a visit in a database with encrypted columns and in its twin, put there again before each test.
 
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest';
 import { type Clinic, openClinic } from './clinic.ts';

@@ -56,7 +56,7 @@ describe('protobufjs and wire.ts', () => {
       const { method: ourMethod, ...parts } = key.wrapping;
       expect(method).toBe(ourMethod === 'service-ecdh' ? 'serviceEcdh' : ourMethod);
       expect(asHex(rest[method])).toEqual(asHex(parts));
-      // A key without its received bytes is written anew.
+      // A key without its received bytes is written again.
       expect(hex(encodeWrappedKey({ ...key }))).toBe(hex(bytes));
       expect(hex(WrappedKey.encode(WrappedKey.decode(bytes)).finish())).toBe(hex(bytes));
     }

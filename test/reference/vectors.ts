@@ -135,7 +135,7 @@ export function plaintextOf({ plaintext }: Pick<VectorInput, 'plaintext'>): Uint
   return Uint8Array.from({ length: plaintext.length }, (_, index) => index % 251);
 }
 
-/** The message of a vector; a long one, which the file does not hold, is sealed anew from its message key (§6). */
+/** The message of a vector; a long one, which the file does not hold, is sealed again from its message key (§6). */
 export async function messageOf(vector: ValidVector, subtle: SubtleCrypto): Promise<Uint8Array> {
   if (vector.message !== undefined) return decodeBytes(vector.message);
   const [envelope, plaintext] = [decodeBytes(vector.intermediates.envelope), plaintextOf(vector)];

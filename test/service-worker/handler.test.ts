@@ -64,8 +64,8 @@ describe('answers', () => {
     const again = await first.ask({ Range: 'bytes=1-2', 'If-Range': etag });
     expect([again.status, again.headers.get('ETag')]).toEqual([206, etag]);
     expect((await handlerOf({ source: rewrapped, keyring: other }).ask()).headers.get('ETag')).toBe(etag);
-    const anew = handlerOf({ source: await encrypt(data, { keyring, segmentSize: s }), keyring });
-    const changed = await anew.ask({ Range: 'bytes=1-2', 'If-Range': etag });
+    const encryptedAgain = handlerOf({ source: await encrypt(data, { keyring, segmentSize: s }), keyring });
+    const changed = await encryptedAgain.ask({ Range: 'bytes=1-2', 'If-Range': etag });
     expect(changed.status).toBe(200);
     expect(await bodyOf(changed)).toEqual(data);
   });
@@ -173,7 +173,7 @@ describe('reads', () => {
     b.abort();
     expect((await second).name).toBe('AbortError');
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
-    // And the next one begins anew.
+    // And the next one starts over.
     const third = ask();
     const timer = setInterval(() => release(), 1);
     expect((await bodyOf(await third)).byteLength).toBe(s);
@@ -190,7 +190,7 @@ describe('opened messages', () => {
     expect(counted.unwraps).toBe(1);
   });
 
-  test('for another keyring, context or source it is opened anew: the next user gets nothing of the last one’s', async () => {
+  test('for another keyring, context or source it is opened again: the next user gets nothing of the last one’s', async () => {
     const source = await encrypt('x', { keyring, context: { a: '1' } });
     let resource: MessageResource = { source, keyring, context: { a: '1' } };
     const { respond } = createDecryptingHandler({ match: () => resource });

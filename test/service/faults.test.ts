@@ -55,7 +55,7 @@ describe('on the way', () => {
     ['failing-99', 'ERR_SERVICE_UNAVAILABLE', 3],
     ['busy-99-0', 'ERR_THROTTLED', 3],
   ])('%s ends with %s after %i repetitions', async (fault, code, retries) => {
-    // Nothing but what is to be too slow may take too long, on a slow machine either.
+    // Nothing but what should be too slow may take too long, on a slow machine either.
     const { client, ...recorded } = faulty(fault, { timeout: code === 'ERR_SERVICE_TIMEOUT' ? 2_000 : 60_000 });
     await client.connect();
     const error = await rejection(unwrapWith(client));

@@ -8,7 +8,7 @@ import { developmentToken, keyManagement, type TokenSource } from '../../src/ser
 import { codeOf } from '../support/data.ts';
 import { clientOf, keyContext, newKey } from '../support/service-client.ts';
 
-/** A client that acts for whoever `state.user` names when it is asked for a token. */
+/** A client that acts for the user that `state.user` names when it is asked for a token. */
 function changing(user: string) {
   const state: { user: string; gate: Promise<void> | undefined } = { user, gate: undefined };
   const tokenSource: TokenSource = async (request) => {

@@ -22,7 +22,7 @@ export function through(fault = 'none'): Fetch {
   return (input, init) => fetch(input.replace(url, `${proxy}/${fault}`), init);
 }
 
-/** A fault of its own for each test, so that counts start anew. */
+/** A fault of its own for each test, so that counts start at zero. */
 export function fresh(fault: string): string {
   return `${fault}-${Math.random().toString(36).slice(2)}`;
 }

@@ -21,7 +21,7 @@ const expected = new Set([
   'ERR_DECRYPTION_FAILED',
 ]);
 
-/** A message that is to be attacked, and what only it may open to. */
+/** A message to attack, and the only thing that it may open to. */
 export interface Target {
   readonly message: Bytes;
   readonly plaintext: Bytes;

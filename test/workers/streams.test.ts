@@ -55,8 +55,8 @@ describe('streams by workers', () => {
     const opened = streamOf(body, 7).pipeThrough(decryptStream({ keyring, envelope, workers }));
     expect(await collect(opened)).toEqual(data);
     const message = await encrypt(data, { keyring, segmentSize: s });
-    const anew = reencrypt(streamOf(message, 9_999), { from: keyring, to: fastKeyring(8), workers });
-    expect((await decrypt(await collect(anew), { keyring: fastKeyring(8) })).plaintext).toEqual(data);
+    const renewed = reencrypt(streamOf(message, 9_999), { from: keyring, to: fastKeyring(8), workers });
+    expect((await decrypt(await collect(renewed), { keyring: fastKeyring(8) })).plaintext).toEqual(data);
   });
 
   test('progress counts plaintext bytes, both ways', async () => {

@@ -51,7 +51,7 @@ export class CiphertextStore {
 
   /** Takes a whole message apart as it comes. It is there when it is complete, or not at all. */
   async put(id: string, name: string, content: Readable): Promise<void> {
-    if (!/^bulla1\.[\w-]{1,8192}$/.test(name)) throw new StoreError(400, 'the name is to be a message in text form');
+    if (!/^bulla1\.[\w-]{1,8192}$/.test(name)) throw new StoreError(400, 'the name must be a message in text form');
     await mkdir(this.#folder, { recursive: true });
     const draft = join(this.#folder, `.draft-${id}`);
     await mkdir(draft).catch(() => {
@@ -79,7 +79,7 @@ export class CiphertextStore {
   }
 
   async putName(id: string, name: string): Promise<void> {
-    if (!/^bulla1\.[\w-]{1,8192}$/.test(name)) throw new StoreError(400, 'the name is to be a message in text form');
+    if (!/^bulla1\.[\w-]{1,8192}$/.test(name)) throw new StoreError(400, 'the name must be a message in text form');
     await this.#replace(id, 'name', Buffer.from(name));
   }
 

@@ -21,6 +21,6 @@ export async function rootKeyCommand([verb, ...args]: string[]): Promise<void> {
     const now = await databaseSeconds(store);
     const entry = (operation: string, change: Record<string, unknown>) => operatorEntry('', operation, change);
     const count = await rotateRootKey(changes, { from: rootKey, to: next, now, entry });
-    process.stdout.write(`${count} secrets sealed anew: name the new root key in the configuration, and restart\n`);
+    process.stdout.write(`${count} secrets sealed again: name the new root key in the configuration, and restart\n`);
   });
 }

@@ -30,7 +30,7 @@ const summaries: { readonly [K in DataOperation]: string } = {
   'generate-data-key-without-plaintext': 'Makes data keys, wrapped only',
   wrap: 'Wraps data keys of the caller',
   unwrap: 'Unwraps data keys and seals them to the caller',
-  rewrap: 'Wraps data keys anew, without letting them out',
+  rewrap: 'Re-wraps data keys, without letting them out',
 };
 
 /** Each operation for one key and over mixed keys. */

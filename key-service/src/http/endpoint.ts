@@ -27,7 +27,7 @@ export interface Call<B = unknown> {
   readonly session: Session | undefined;
 }
 
-/** What an endpoint answers, and what is to be recorded before it is sent. */
+/** What an endpoint answers, and what is recorded before it is sent. */
 export interface Outcome {
   readonly status: number;
   /** JSON, or text for `/metrics`. */

@@ -186,7 +186,7 @@ async function runCreate(
   );
 }
 
-// A retry seals the same material anew: what makes two imports the same is the material, known here by a MAC.
+// A retry seals the same material again: what makes two imports the same is the material, known here by a MAC.
 function importContent({ service, body }: Call<NewKey>, symmetric: Bytes): Bytes {
   const { alias, description, rotation } = body;
   const mac = hmacSha256(service.secrets.contextMac, symmetric);

@@ -53,7 +53,7 @@ interface Accepted extends Authenticated {
   readonly shared: { readonly secret: Bytes; readonly clientPoint: Bytes; readonly servicePoint: Bytes } | undefined;
 }
 
-// A change that comes between deciding and recording makes the request decide anew; five in a row do not happen by chance.
+// A change between the decision and its record makes the request start over; five in a row do not happen by chance.
 const attempts = 5;
 
 /** Answers a request at an endpoint of authenticated callers. Never rejects. */

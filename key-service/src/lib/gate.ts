@@ -19,7 +19,7 @@ export class Busy extends Error {
   override readonly name = 'Busy';
 }
 
-/** Whoever waited has gone. */
+/** The caller stopped waiting. */
 export class Abandoned extends Error {
   override readonly name = 'Abandoned';
 }

@@ -114,7 +114,7 @@ export function approveDeletion(key: KeyRecord, approved: ApprovedDeletion, by: 
     throw new Problem('state-conflict', 'What is approved is not what was asked for');
   }
   if (deletion.requestedBy === by.principal || deletion.requestedIdentity === by.identity) {
-    throw new Problem('state-conflict', 'Whoever asked for a deletion cannot approve it');
+    throw new Problem('state-conflict', 'The person who asked for a deletion cannot approve it');
   }
   const versions = key.versions.map((v) => {
     return isTarget(key, v) ? { ...v, state: 'destroy-scheduled' as const, priorState: resting(v) } : v;

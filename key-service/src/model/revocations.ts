@@ -151,7 +151,7 @@ function assertApproves(
 ): void {
   if (dataKeys !== tombstones.length) throw conflict('What is approved is not what was asked for');
   if (asked.requestedBy === by.principal || asked.requestedIdentity === by.identity) {
-    throw conflict('Whoever asked for it cannot approve it');
+    throw conflict('The person who asked for it cannot approve it');
   }
 }
 

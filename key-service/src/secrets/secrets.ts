@@ -65,7 +65,7 @@ export async function createSecrets(store: Store, rootKey: RootKey): Promise<voi
 }
 
 /**
- * New secrets in place of all that whoever has both database and root key knows, but the KEKs. The old key of the log goes into the secret of the new one:
+ * New secrets in place of all that a thief of database and root key knows, except the KEKs. The old key of the log goes into the secret of the new one:
  * nobody who writes to the database can put one back without the other.
  */
 export async function replacementSecrets(

@@ -109,7 +109,7 @@ export class SqlChange implements Change {
     const { head, row } = await appendTombstones(this.#tx, this.#reading, tenant, entries);
     this.#keys.push(row);
     this.#state = { ...this.#state, revisions: this.#state.revisions + entries.length };
-    // Whoever decided on the list before decides anew.
+    // A request that was decided on the earlier list is decided again.
     this.#changed = true;
     return head;
   }
@@ -154,7 +154,7 @@ export class SqlChange implements Change {
     }
     await renewAnswerMacs(this.#tx, this.#macKey, macKey);
     this.#macKey = macKey;
-    // Whoever decided on keys under the old MACs decides anew.
+    // A request that was decided on keys under the old MACs is decided again.
     this.#changed = true;
   }
 

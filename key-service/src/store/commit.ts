@@ -54,8 +54,8 @@ export async function commitBatch(
   return { results, state: next, leaf: lastLeaf(state.tree.size, entries) };
 }
 
-// The state is locked: what is read here stays until the end of the transaction. A key that somebody changed in the store has no revision: that concerns who
-// uses it, when it is decided anew, and not the others of this transaction.
+// The state is locked: what is read here stays until the end of the transaction. A key that somebody changed in the store has no revision: that concerns
+// the request that uses it, when it is decided again, and not the others of this transaction.
 async function lateButUnchanged(tx: Queries, reading: KeyReading, commits: readonly Commit[]): Promise<Set<Commit>> {
   const ids = new Set<string>();
   const wanted = commits.filter(({ keys }) => {

@@ -1,4 +1,4 @@
-/** All rows out of one database, and into an empty one; and sealing secrets anew. */
+/** All rows out of one database, and into an empty one; and sealing secrets again. */
 
 import { sql } from 'kysely';
 import { OperatorError } from '../errors.ts';

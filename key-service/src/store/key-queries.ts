@@ -47,7 +47,7 @@ export async function selectNamedKeys(
   const ids = new Map(aliases.map(({ name, key_id }) => [aliasPrefix + name, key_id]));
   const all = new Set([...ids.values(), ...wanted.filter((text) => !text.startsWith(aliasPrefix))]);
   if (all.size === 0) return new Map();
-  // By the tenant, too: a key of others takes no longer to look up than one that does not exist. Whoever changes the tenant of a row fails its MAC.
+  // By the tenant, too: a key of others takes no longer to look up than one that does not exist. A row whose tenant was changed fails its MAC.
   const query = db.selectFrom('keys').selectAll().where('tenant', '=', tenant);
   const rows = await query.where('id', 'in', [...all]).execute();
   const found = new Map((await complete(db, reading, rows)).map((key) => [key.id, key]));
@@ -151,7 +151,7 @@ export async function writeKey(tx: Queries, macKey: Bytes, key: KeyRecord): Prom
   return row;
 }
 
-// A name that is given up stays known with its last key: whoever gives it to another one moves it.
+// A name that is given up stays known with its last key: giving it to another one is a move.
 async function releaseAliases(tx: Queries, { id, aliases }: KeyRecord): Promise<void> {
   const held = await tx.deleteFrom('aliases').where('key_id', '=', id).returningAll().execute();
   const former = held.filter(({ name }) => !aliases.includes(name));

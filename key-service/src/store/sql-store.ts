@@ -231,7 +231,7 @@ export class SqlStore implements Store {
   async close(): Promise<void> {
     const id = this.#replica;
     this.#replica = undefined;
-    // Whoever does not get to say goodbye counts as alive for half a minute.
+    // A replica that ends without this counts as alive for half a minute.
     if (id !== undefined) {
       await this.#engine.write((tx) => tx.deleteFrom('replicas').where('id', '=', id).execute()).catch(() => undefined);
     }

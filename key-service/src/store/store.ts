@@ -98,7 +98,7 @@ export interface ExchangedToken {
   readonly expires: number;
 }
 
-/** `stale`: decide anew; `replayed`, `limited`, `bound` (a subject token, to another proof key): refuse; only `committed` and `late` may be answered. `late`: other keys have changed, so look keys up anew. */
+/** `stale`: decide again; `replayed`, `limited`, `bound` (a subject token, to another proof key): refuse; only `committed` and `late` may be answered. `late`: other keys have changed, so look keys up again. */
 export type CommitResult = 'committed' | 'late' | 'stale' | 'replayed' | 'limited' | 'bound';
 
 /** A stored answer to a request with an idempotency key. */
@@ -156,7 +156,7 @@ export interface TableRow {
   readonly row: Readonly<Record<string, string | number | null | Bytes>>;
 }
 
-/** A secret in any table that the root key seals, for sealing it anew. */
+/** A secret in any table that the root key seals, for sealing it again. */
 export interface SealedSecret {
   readonly kind: string;
   readonly name: string;

@@ -110,7 +110,7 @@ describe('§12.7 the commit queue', () => {
     await Promise.all(all);
   });
 
-  it('bounds items and bytes, for each tenant and for all: 429 for who has too much, 503 for all', async () => {
+  it('bounds items and bytes, for each tenant and for all: 429 for the tenant that has too much, 503 for all', async () => {
     const { store } = slowStore();
     const queue = new CommitQueue(store, { capacity: 8, bytes: 1e6 });
     const refused = (tenant: string) => {

@@ -141,7 +141,7 @@ describe('a policy', () => {
     expect([may({}), may({ n: '' }), may({ m: '' })]).toEqual([true, false, true]);
   });
 
-  it('decides anew for another issuer, subject, tenant, role, alias or key context', () => {
+  it('decides again for another issuer, subject, tenant, role, alias or key context', () => {
     const authorizer = new Authorizer(`permit (principal, action, resource is Bulla::Key)
       when { principal.issuer == "https://i" && principal.subject == "alice" && resource.aliases.contains("orders") };`);
     const may = (who: Caller, aliases: string[] = ['orders']) =>

@@ -233,7 +233,7 @@ describe('the simulated compromise', () => {
     // The recovery: a new root key, a rotation with the old version marked, a rewrap by who may.
     await run('root-key', 'create', '--out', site.at('new.key'));
     expect(await run('root-key', 'rotate', '--config', site.file, '--new', site.at('new.key'))).toContain(
-      'sealed anew',
+      'sealed again',
     );
     expect(await fails('serve', '--config', site.file)).toContain('another root key');
     await writeConfig(site.database.folder, { ...site.config, root_key: { file: 'new.key' } });

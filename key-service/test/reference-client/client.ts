@@ -103,7 +103,7 @@ export class Client {
     return claims;
   }
 
-  /** The session, made anew after five minutes or shortly before the document ends. */
+  /** The session, renewed after five minutes or shortly before the document ends. */
   async session(): Promise<Session> {
     if (this.#session && this.#session.until > Date.now()) return this.#session;
     const document = await this.discover();

@@ -68,7 +68,7 @@ describe.each(storeKinds)('%s', (kind) => {
     return error instanceof Problem ? error.code : String(error);
   };
 
-  it('§7.7 is approved within seven days, and asked for anew after them', async () => {
+  it('§7.7 is approved within seven days, and asked for again after them', async () => {
     const asked = await ask([tombstone(1)]);
     expect(await codeOf(confirm(asked, start + 7 * day))).toBe('state-conflict');
     expect((await ask([tombstone(1)], start + 7 * day - 1)).id).toBe(asked.id);
@@ -168,23 +168,26 @@ describe.each(storeKinds)('%s', (kind) => {
       ['there is no list', 'delete from tombstones', 'delete from tombstone_heads'],
     ];
 
-    it.each(edits)('%s: found at the start, by who reads it, and by who has read it', async (_, ...statements) => {
-      await revoke(range(1, 4));
-      const [seen, unseen] = [cacheOf(), reopen()];
-      await seen.read('north');
-      await withSql(database, async (sql) => {
-        for (const statement of statements) await sql(statement);
-      });
-      await expect(unseen.verifyKeys()).rejects.toThrow(/tombstones was changed|older than the state/);
-      if (statements.length < 2 || !statements[1]?.startsWith('delete')) {
-        await expect(cacheOf(unseen).read('north')).rejects.toThrow(/tombstones was changed/);
-      }
-      // Who has read it goes on refusing, or refuses to work.
-      const view = await seen.read('north').catch((error: unknown) => String(error));
-      if (typeof view === 'string') expect(view).toMatch(/changed|put back/);
-      else expect(range(1, 4).every((one) => view.keys.has(one))).toBe(true);
-      await unseen.close();
-    });
+    it.each(edits)(
+      '%s: found at the start, by a first reader, and by one that has read it before',
+      async (_, ...statements) => {
+        await revoke(range(1, 4));
+        const [seen, unseen] = [cacheOf(), reopen()];
+        await seen.read('north');
+        await withSql(database, async (sql) => {
+          for (const statement of statements) await sql(statement);
+        });
+        await expect(unseen.verifyKeys()).rejects.toThrow(/tombstones was changed|older than the state/);
+        if (statements.length < 2 || !statements[1]?.startsWith('delete')) {
+          await expect(cacheOf(unseen).read('north')).rejects.toThrow(/tombstones was changed/);
+        }
+        // A replica that has read it goes on refusing, or refuses to work.
+        const view = await seen.read('north').catch((error: unknown) => String(error));
+        if (typeof view === 'string') expect(view).toMatch(/changed|put back/);
+        else expect(range(1, 4).every((one) => view.keys.has(one))).toBe(true);
+        await unseen.close();
+      },
+    );
 
     it.each([
       ['a revocation is deleted', 'delete from revocations'],
@@ -202,7 +205,7 @@ describe.each(storeKinds)('%s', (kind) => {
       expect(await codeOf(confirm(asked))).toMatch(/not-allowed|changed/);
     });
 
-    it('an older revocation is put back: found at the start, and by who has seen the newer one', async () => {
+    it('an older revocation is put back: found at the start, and by a replica that has seen the newer one', async () => {
       const asked = await ask(range(1, 4));
       const [before] = await withSql(database, (sql) => sql('select * from revocations'));
       await confirm(asked);
@@ -231,7 +234,7 @@ describe.each(storeKinds)('%s', (kind) => {
     expect((await confirm(asked)).revoked).toBe(start);
   });
 
-  it('§11.3 a request that was decided on a shorter list is decided anew', async () => {
+  it('§11.3 a request that was decided on a shorter list is decided again', async () => {
     const { epoch } = await store.head();
     const commit = (n: number, tombstones?: { tenant: string; total: number }) => ({
       ...{ epoch, keys: [], proof: { id: `proof-${kind}-${n}`, expires: 1000 }, use: undefined, uses: [] },

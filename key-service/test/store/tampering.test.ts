@@ -34,7 +34,7 @@ async function setEntry(sql: Sql, index: number, rehash: boolean): Promise<void>
   if (rehash) await sql('update audit_leaves set hash = ? where idx = ?', leafHash(entry), index);
 }
 
-/** Computes the stored nodes of the tree anew from the leaves. */
+/** Recomputes the stored nodes of the tree from the leaves. */
 async function rebuild(sql: Sql): Promise<void> {
   let level = (await sql('select hash from audit_leaves order by idx')).map(({ hash }) =>
     Uint8Array.from(bytesOf(hash)),
@@ -62,14 +62,14 @@ const logEdits: [string, Edit][] = [
   ['an entry edited', (sql) => setEntry(sql, 50, false)],
   ['an entry edited, its hash too', (sql) => setEntry(sql, 50, true)],
   [
-    'an entry edited, the tree computed anew',
+    'an entry edited, the tree recomputed',
     async (sql) => {
       await setEntry(sql, 50, true);
       await rebuild(sql);
     },
   ],
   [
-    'the last entry edited, the tree computed anew',
+    'the last entry edited, the tree recomputed',
     async (sql) => {
       const [last] = await sql('select max(idx) as idx from audit_leaves');
       await setEntry(sql, Number(last?.['idx']), true);
@@ -92,7 +92,7 @@ const logEdits: [string, Edit][] = [
   ],
   ['two entries swapped', swap],
   [
-    'two entries swapped, the tree computed anew',
+    'two entries swapped, the tree recomputed',
     async (sql) => {
       await swap(sql);
       await rebuild(sql);

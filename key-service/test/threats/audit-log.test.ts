@@ -42,7 +42,7 @@ const setEntry = (database: DatabaseSync, index: number, change: (text: string) 
   if (!rehash) return;
   database.prepare('update audit_leaves set hash = ? where idx = ?').run(leafHash(entry), index);
 };
-/** Computes all nodes of the tree anew from the leaves, as the service would: a node for each full pair. */
+/** Recomputes all nodes of the tree from the leaves, as the service would: a node for each full pair. */
 const rebuild = (database: DatabaseSync): void => {
   const leaves = database.prepare('select hash from audit_leaves order by idx').all();
   let level: Buffer[] = leaves.map((row) => Buffer.from(row['hash'] as Uint8Array));
@@ -72,14 +72,14 @@ const edits: [string, (database: DatabaseSync) => void][] = [
   ['an entry edited', (database) => setEntry(database, 5, alice, false)],
   ['an entry edited, its hash too', (database) => setEntry(database, 5, alice, true)],
   [
-    'an entry edited, the whole tree computed anew',
+    'an entry edited, the whole tree recomputed',
     (database) => {
       setEntry(database, 5, alice, true);
       rebuild(database);
     },
   ],
   [
-    'the last entry edited, the tree computed anew',
+    'the last entry edited, the tree recomputed',
     (database) => {
       setEntry(database, size(database) - 1, alice, true);
       rebuild(database);
@@ -107,7 +107,7 @@ const edits: [string, (database: DatabaseSync) => void][] = [
   ],
   ['two entries swapped', (database) => swap(database, 'audit_leaves', '')],
   [
-    'two entries swapped, the tree computed anew',
+    'two entries swapped, the tree recomputed',
     (database) => {
       swap(database, 'audit_leaves', '');
       rebuild(database);
@@ -142,7 +142,7 @@ const edits: [string, (database: DatabaseSync) => void][] = [
 
 describe('audit verify', () => {
   // All of them, on both stores: test/store/tampering.test.ts.
-  it.each(edits.filter(([name]) => /computed anew|nothing left/.test(name)))(
+  it.each(edits.filter(([name]) => /recomputed|nothing left/.test(name)))(
     '%s: found, even without a checkpoint',
     (_, edit) => {
       world.database(edit);

@@ -149,7 +149,7 @@ it('no log', () => {
 
 it('no answer, no error', () => {
   expect(bodies.length).toBeGreaterThan(30);
-  // The address is told back to whoever sent it, in no answer but that.
+  // The address is told back to its sender, in no answer but that.
   expect(leaks(Buffer.from(bodies.join('\n')), ['path'])).toEqual([]);
 });
 

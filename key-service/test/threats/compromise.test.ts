@@ -157,7 +157,7 @@ describe('with both', () => {
     await thief.remove();
   });
 
-  it('the thief can pretend to be the service to whoever pins the old identity', async () => {
+  it('the thief can pretend to be the service to clients that pin the old identity', async () => {
     const identity = stolenIdentity();
     expect(thumbprint(identity)).toBe(world.running.pin);
     await expect(impersonate(identity, world.running.pin)).resolves.toBe('believed');
@@ -194,7 +194,7 @@ describe('the recovery', () => {
     expect(() => materialOf(now, stolenRootKey, key, 2)).toThrow();
   });
 
-  it('§12 rewrapping alone is not enough; a message that was encrypted anew is out of reach', async () => {
+  it('§12 rewrapping alone is not enough; a message that was re-encrypted is out of reach', async () => {
     const material = materialOf(stolenDatabase, stolenRootKey, key, 1);
     // The data key is the same as before: who unwrapped it once still reads the message.
     expect(open(unwrapAsThief(material, key, online), 0, Buffer.alloc(0), message)).toEqual(plaintext);

@@ -175,7 +175,7 @@ describe('§11.5 a database that went another way', () => {
     await world.stop();
     copyFileSync(world.path('checkpoint'), world.path('kept'));
 
-    // Without its checkpoint the service cannot know: this is what whoever keeps it outside is for.
+    // Without its checkpoint the service cannot know: that is why it is kept outside.
     world.putDatabase(common);
     rmSync(world.path('checkpoint'));
     await world.start();

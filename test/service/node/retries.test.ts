@@ -62,7 +62,7 @@ describe('waits', () => {
     expect(end).toBe(error);
   });
 
-  test('are random anew each time', async () => {
+  test('are random each time', async () => {
     const error = failure('ERR_SERVICE_UNAVAILABLE');
     const seen = await Promise.all(Array.from({ length: 8 }, () => attempts(error, { limit: 1, delay: 60_000 })));
     expect(new Set(seen.flatMap(({ times }) => waits(times))).size).toBeGreaterThan(4);

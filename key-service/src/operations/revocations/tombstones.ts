@@ -1,4 +1,4 @@
-/** The tombstones of data keys that are to be revoked, from any wrapping of them; `docs/key-service.md` §7.6 and §7.7. */
+/** The tombstones of the data keys to revoke, from any wrapping of them; `docs/key-service.md` §7.6 and §7.7. */
 
 import { Problem } from '../../errors.ts';
 import { type Bytes, encodeBase64url } from '../../lib/bytes.ts';
@@ -20,7 +20,7 @@ export interface TombstoneParts {
   readonly turn: () => Promise<void> | undefined;
 }
 
-/** What is to be revoked. */
+/** What a request asks to revoke. */
 export interface OpenedTombstones {
   /** In the order of the items, each once. */
   readonly tombstones: readonly Bytes[];

@@ -82,7 +82,7 @@ export class World {
     return join(this.folder, name);
   }
 
-  /** Writes the configuration anew. */
+  /** Rewrites the configuration. */
   configure(more: object = {}): void {
     const config = {
       service_id: 'keys',

@@ -98,7 +98,7 @@ export interface ShredSubjectOptions extends EstimateShredOptions {
 
 /** Jobs on the encrypted columns of a database. Methods with an `id` reject with a `TypeError` where there is no such job. */
 export interface FieldJobs {
-  /** What the database lacks, and what is to be thought of. */
+  /** What the database lacks, and what you should decide. */
   plan(options?: FieldJobCallOptions): Promise<readonly Finding[]>;
   /** Where each field stands. */
   states(options?: FieldJobCallOptions): Promise<readonly FieldState[]>;

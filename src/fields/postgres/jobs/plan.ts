@@ -6,7 +6,7 @@ import { bothConstraint, pathOf, triggerOf } from '../migration.ts';
 import { quoted } from '../sql-text.ts';
 import { inTransaction, type JobClient, type JobPool } from './database.ts';
 
-/** Something that is to be known of a field in a database. */
+/** Something you should know about a field in a database. */
 export interface Finding {
   /** `error`: jobs or programs would fail. `warning`: something to decide. */
   readonly level: 'error' | 'warning';
@@ -68,7 +68,7 @@ function phaseOf(field: Field, look: Look | undefined): FieldState['phase'] {
   return look.checks.get(stored(bothConstraint(field))) === true ? 'switched' : 'plain';
 }
 
-/** What is missing, and what is to be thought of. */
+/** What is missing, and what needs a decision. */
 export async function findingsOf(pool: JobPool, fields: readonly Field[]): Promise<readonly Finding[]> {
   return inTransaction(pool, async (client) => {
     const findings: Finding[] = [];

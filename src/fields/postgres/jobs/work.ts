@@ -15,7 +15,7 @@ export interface JobFault {
   readonly fault: string;
 }
 
-/** What is to be stored of a batch, and what was found. */
+/** What a batch stores, and the faults that it found. */
 export interface Prepared {
   readonly faults: readonly JobFault[];
   /** Stores what was prepared, in the transaction of the batch. */
