@@ -14,13 +14,13 @@ const sources = Object.values(subpaths)
 const packages = Object.keys({ ...dependencies, ...peerDependencies });
 const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id === name || id.startsWith(`${name}/`));
 
-// The part of protobufjs that writes envelopes is built into dist/: no readers, 64-bit integers, floats, packed fields, base64 or remote calls. All of protobufjs would be a third of a
+// The part of protobufjs that writes envelopes is built into dist/: no readers, strings, 64-bit integers, floats, packed fields, base64 or remote calls. All of protobufjs would be a third of a
 // bundle. Its `long` also has WebAssembly, a violation of every content security policy without `wasm-unsafe-eval`, which no bundler of a user's would leave out.
 const slimmed = /\/protobufjs\/src\/(writer|util\/(minimal|utf8))\.js$/;
 const usedMembers = new Set(
   [
-    'uint32 bytes string _reserve _delim fork ldelim finish alloc initialBufferSize',
-    'isString utf8 pool length write exports',
+    'uint32 bytes _reserve _delim fork ldelim finish alloc initialBufferSize',
+    'isString pool exports',
   ].flatMap((names) => names.split(' ')),
 );
 const slimProtobuf = {

@@ -10,15 +10,23 @@ const slim = ['create', 'decode', 'verify', 'convert', 'delimited', 'typeurl', '
   (feature) => `--no-${feature}`,
 );
 
+/** Fields are written by one function: their default values are not, and strings are, as their UTF-8 bytes. */
+const helpers = `const $has = (message, name) => message[name] != null && Object.hasOwn(message, name);
+const $put = (writer, message, name, tag) => {
+    const value = $has(message, name) ? message[name] : 0;
+    if (typeof value === "number" && value) writer.uint32(tag).uint32(value);
+    else if (value.length) writer.uint32(tag).bytes(typeof value === "string" ? $utf8(value, name) : value);
+};`;
+
 /** What the generated script is changed in, so that it has what writing needs and no more: wire.ts reads, and nothing is made of these classes. */
 const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
   [/^ *(?:\/\*\*\n(?: +\*.*\n)+|\/\/.*\n)\n?/gm, ''],
   // The entry point of protobufjs comes with readers, RPC, base64 and floats.
-  [/^import \$protobuf from .*$/m, 'import $$Writer from "protobufjs/src/writer.js";'],
   [
-    /^const \$Writer = .*\nconst \$Object = .*$/m,
-    'const $$Object = Object, $$has = (message, name) => message[name] != null && $$Object.hasOwn(message, name);',
+    /^import \$protobuf from .*$/m,
+    'import $$Writer from "protobufjs/src/writer.js";\nimport { encodeUtf8 as $$utf8 } from "../../lib/utf8.ts";',
   ],
+  [/^const \$Writer = .*\nconst \$Object = .*$/m, helpers.replaceAll('$', '$$$$')],
   // `create` makes writers of Node's Buffers where there are any; these are of Uint8Array everywhere.
   [/\$Writer\.create\(\)/g, 'new $$Writer()'],
   // The registry of roots is global to protobufjs: two copies of this package in one program must not share it.
@@ -29,10 +37,15 @@ const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
   [/^ *if \(message\.\$unknowns != null .*\n.*\n.*\n/gm, ''],
   [/^ *if \(_depth .*\n.*\n/gm, ''],
   [/message\.\w+ != null && \$Object\.hasOwnProperty\.call\(message, ("\w+")\)/g, '$$has(message, $1)'],
+  // protobufjs writes half a character as another one.
+  [/\.string\((message\.\w+\[i\])\)/g, '.bytes($$utf8($1))'],
+  [
+    /if \(\$has\(message, ("\w+")\) && .*\n *writer\.uint32\(([^)]+)\)\.(?:bytes|string|u?int32)\(message\.\w+\);/g,
+    '$$put(writer, message, $1, $2);',
+  ],
   [/function \(message, writer, _depth\) \{\n.*\n.*\n/g, 'function (message, writer = new $$Writer()) {\n'],
   [/, _depth(?: \+ 1)?\)/g, ')'],
   // An enum's numbers are never negative, and have no use for their names.
-  [/\.int32\(/g, '.uint32('],
   [/const valuesById = .*$/m, 'const values = {};'],
   [/values\[valuesById\[\d+\] = ("\w+")\]/g, 'values[$1]'],
 ];

@@ -2,20 +2,23 @@
 
 import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
 import { KeyServiceError } from '../errors.ts';
-import { answerOf, generatedBy, scopeOf } from '../keyrings/answers.ts';
+import { generatedBy, scopeOf, unwrappedBy } from '../keyrings/answers.ts';
 import { inFrontOf } from '../keyrings/forwarding.ts';
 import {
   assertKeyring,
   type CacheScope,
   type DataKey,
+  type GeneratedDataKey,
   type KeyNews,
   type Keyring,
   type KeyringOptions,
   type Unwrapped,
 } from '../keyrings/keyring.ts';
 import { assert } from '../lib/assert.ts';
+import { isPromise, whenThere } from '../lib/awaitable.ts';
 import { bytesToKey } from '../lib/bytes.ts';
 import { moment } from '../lib/elapsed.ts';
+import type { Awaitable } from '../types.ts';
 import type { DataKeyCache, DataKeyStore } from './data-key-cache.ts';
 import { CacheEntry, type EntryParts, type WatchedKey } from './entry.ts';
 import { cacheHandle, isCacheHandle, storeOf } from './handle.ts';
@@ -59,10 +62,10 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
     async rejectDataKey(wrappedKey) {
       const forget = async () => {
         // Where it is not known who asks (there is no token), there is no entry that could be used either.
-        const scope = await scopeOf(keyring, {}).catch(() => undefined);
+        const scope = await scopeOf(keyring, {});
         if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
       };
-      await Promise.all([forget(), keyring.rejectDataKey?.(wrappedKey)]);
+      await Promise.all([forget().catch(() => {}), keyring.rejectDataKey?.(wrappedKey)]);
     },
   });
   return { ...inFront, cache: handle };
@@ -73,59 +76,76 @@ interface Cached {
   readonly cache: DataKeyStore;
 }
 
-async function generate({ keyring, cache }: Cached, options: KeyringOptions = {}) {
-  const { plaintextLength, signal, random } = options;
+function generate({ keyring, cache }: Cached, options: KeyringOptions): Awaitable<GeneratedDataKey> {
+  const { plaintextLength = Number.POSITIVE_INFINITY, signal } = options;
   signal?.throwIfAborted();
-  const tooLong = plaintextLength === undefined || plaintextLength > cache.settings.maxBytes;
-  const scope = tooLong ? undefined : await scopeOf(keyring, { signal });
-  if (tooLong || scope === undefined) {
-    cache.bypass('encrypt', scope?.keys?.[0]);
-    return keyring.generateDataKey(options);
-  }
+  const shared = plaintextLength <= cache.settings.maxBytes;
+  return whenThere(shared ? scopeOf(keyring, { signal }) : undefined, (scope) => {
+    if (scope !== undefined) return generateShared({ keyring, cache }, scope, plaintextLength, options);
+    cache.bypass('encrypt', undefined);
+    return generatedBy(keyring, options);
+  });
+}
+
+function generateShared(
+  { keyring, cache }: Cached,
+  scope: CacheScope,
+  bytes: number,
+  { signal, random }: KeyringOptions,
+): Awaitable<GeneratedDataKey> {
   const id = `encrypt ${scope.id}`;
   const fetch = fetching({ keyring, cache }, scope, async (shared) => {
     const { dataKey, wrappedKeys } = await generatedBy(keyring, { signal: shared, random });
     return { id, operation: 'encrypt', dataKey, wrappedKeys: wrappedKeys.map(encodedWrappedKey) };
   });
-  const wanted = { ids: [id], flight: id, bytes: plaintextLength, news: scope.news ?? [], fetch };
-  const { dataKey, wrappedKeys } = (await cache.use(wanted, signal)).parts;
-  return { dataKey, wrappedKeys, keyUse: 'shared' } as const;
+  const wanted = { ids: [id], flight: id, bytes, news: scope.news ?? [], fetch };
+  return whenThere(cache.use(wanted, signal), ({ parts: { dataKey, wrappedKeys } }) => ({
+    ...{ dataKey, wrappedKeys, keyUse: 'shared' },
+  }));
 }
 
 /** What is at hand needs no call. For all others the keyring is asked as if there was no cache: which key comes first, and what a failure hides, is for it to decide. */
-async function unwrap(
+function unwrap(
   { keyring, cache }: Cached,
   wrappedKeys: readonly WrappedKey[],
-  options: KeyringOptions = {},
-): Promise<Unwrapped<DataKey> | null> {
+  options: KeyringOptions,
+): Awaitable<Unwrapped<DataKey> | null> {
   const { signal } = options;
   signal?.throwIfAborted();
   const usable = wrappedKeys.filter(({ wrapping }) => wrapping.method !== 'unknown');
   if (usable.length === 0) return null;
-  const scope = await scopeOf(keyring, { signal });
-  if (scope === undefined) {
+  return whenThere(scopeOf(keyring, { signal }), (scope) => {
+    if (scope !== undefined) return unwrapShared({ keyring, cache }, scope, usable, signal);
     cache.bypass('decrypt', undefined);
-    return keyring.unwrapDataKey(wrappedKeys, options);
-  }
+    return unwrappedBy(keyring, wrappedKeys, options);
+  });
+}
+
+function unwrapShared(
+  { keyring, cache }: Cached,
+  scope: CacheScope,
+  usable: readonly WrappedKey[],
+  signal: AbortSignal | undefined,
+): Awaitable<Unwrapped<DataKey> | null> {
   const byId = new Map<string, WrappedKey>();
   for (const wrappedKey of usable) byId.set(decryptId(scope, wrappedKey), wrappedKey);
   // Sorted: where several are at hand, the order of an envelope, which anybody can change, decides nothing (docs/format.md §7.5).
   const ids = [...byId.keys()].sort();
   const fetch = fetching({ keyring, cache }, scope, async (shared) => {
-    const unwrapped = await answerOf(keyring.unwrapDataKey(usable, { signal: shared }), shared);
+    const unwrapped = await unwrappedBy(keyring, usable, { signal: shared });
     if (unwrapped === null) throw noneIsMine;
     const { wrappedKey, dataKey } = unwrapped;
     return { id: decryptId(scope, wrappedKey), operation: 'decrypt', dataKey, wrappedKeys: [wrappedKey] };
   });
   const wanted = { ids, flight: ids.join(), bytes: 0, news: scope.news ?? [], fetch };
-  try {
-    const { id, dataKey } = (await cache.use(wanted, signal)).parts;
-    // The element of the array that was given, also where another message brought it.
-    return { wrappedKey: byId.get(id) as WrappedKey, dataKey };
-  } catch (error) {
+  // The element of the array that was given, also where another message brought it.
+  const found = ({ parts: { id, dataKey } }: CacheEntry) => ({ wrappedKey: byId.get(id) as WrappedKey, dataKey });
+  const entry = cache.use(wanted, signal);
+  if (!isPromise(entry)) return found(entry);
+  return entry.then(found, (error) => {
     if (error === noneIsMine) return null;
     throw error;
-  }
+  });
 }
 
 const noneIsMine = Symbol('the wrapped keys are for other keyrings');

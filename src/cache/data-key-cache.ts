@@ -139,7 +139,7 @@ export class DataKeyStore {
     // Else a flight would be kept that nobody began.
     signal?.throwIfAborted();
     const running = this.#flights.get(this.#flightId(wanted));
-    const joins = running !== undefined && this.#promise(running, wanted.bytes);
+    const joins = running?.single.isBusy === true && this.#promise(running, wanted.bytes);
     const flight = joins ? running : { single: new SingleFlight<CacheEntry>(), messages: 1, bytes: wanted.bytes };
     const entry = await this.#join(flight, wanted, signal);
     this.#count(joins ? 'joined' : 'miss', entry);

@@ -2,6 +2,7 @@
 
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { assert } from '../lib/assert.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import {
   arrayOf,
   integer,
@@ -15,20 +16,65 @@ import {
   takeText,
 } from '../lib/options.ts';
 import { untilAborted } from '../lib/single-flight.ts';
-import type { CacheScope, DataKeyRevocation, GeneratedDataKey, KeyNews, Keyring, KeyringOptions } from './keyring.ts';
+import type { Awaitable } from '../types.ts';
+import type {
+  CacheScope,
+  DataKey,
+  DataKeyRevocation,
+  GeneratedDataKey,
+  KeyNews,
+  Keyring,
+  KeyringOptions,
+  Unwrapped,
+} from './keyring.ts';
+import { workOf } from './methods.ts';
 
 /** What a call of a keyring resolves to: an object or `null`. Rejects with the signal's reason, and with a `TypeError` for another answer. */
 export async function answerOf<Answer>(answering: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
-  const answer = await untilAborted(Promise.resolve(answering), signal);
-  signal?.throwIfAborted();
+  const answer = await unlessAborted(Promise.resolve(answering), signal);
   assert(typeof answer === 'object', 'what a keyring resolves to', 'an object');
   return answer;
 }
 
-/** A data key of a keyring. Rejects as {@link answerOf} does, and with a `TypeError` for one that is not as a `GeneratedDataKey` is. */
-export async function generatedBy(keyring: Keyring, options: KeyringOptions): Promise<GeneratedDataKey> {
-  const generated = await answerOf(keyring.generateDataKey(options), options.signal);
-  return takeOptions(generated, generatedReaders, 'generated') as GeneratedDataKey;
+/** A data key of a keyring. Fails as {@link answerOf} does, and with a `TypeError` for one that is not as a `GeneratedDataKey` is. */
+export function generatedBy(keyring: Keyring, options: KeyringOptions): Awaitable<GeneratedDataKey> {
+  const own = workOf(keyring, 'generateDataKey');
+  if (own !== undefined) return believed(own(options), options);
+  return answerOf(keyring.generateDataKey(options), options.signal).then(
+    (generated) => takeOptions(generated, generatedReaders, 'generated') as GeneratedDataKey,
+  );
+}
+
+/** What a keyring unwraps. Fails as {@link answerOf} does. */
+export function unwrappedBy(
+  keyring: Keyring,
+  wrappedKeys: readonly WrappedKey[],
+  options: KeyringOptions,
+): Awaitable<Unwrapped<DataKey> | null> {
+  const own = workOf(keyring, 'unwrapDataKey');
+  if (own !== undefined) return believed(own(wrappedKeys, options), options);
+  return answerOf(keyring.unwrapDataKey(wrappedKeys, options), options.signal);
+}
+
+/** The scope that a keyring states. Fails as {@link answerOf} does, and with a `TypeError` for one that would put users together who are apart. */
+export function scopeOf(keyring: Keyring, options: KeyringOptions): Awaitable<CacheScope | undefined> {
+  const own = workOf(keyring, 'cacheScope');
+  if (own !== undefined) return believed(own(options), options);
+  if (keyring.cacheScope === undefined) return undefined;
+  return untilAborted(Promise.resolve(keyring.cacheScope(options)), options.signal).then((scope) =>
+    scope === undefined ? undefined : takeOptions(scope, scopeReaders, 'cacheScope()', 'cacheScope().'),
+  );
+}
+
+/** An answer of our own, which is as it must be: what comes from others was checked when it came in. */
+function believed<Answer>(answer: Awaitable<Answer>, { signal }: KeyringOptions): Awaitable<Answer> {
+  return isPromise(answer) ? unlessAborted(answer, signal) : answer;
+}
+
+async function unlessAborted<Answer>(answering: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
+  const answer = await untilAborted(answering, signal);
+  signal?.throwIfAborted();
+  return answer;
 }
 
 /** What came of asking a keyring to revoke data keys; `null` where it cannot. Rejects as {@link generatedBy} does. */
@@ -40,13 +86,6 @@ export async function revokedBy(
   const asked = keyring.revokeDataKeys?.(wrappedKeys, { signal });
   const answer = asked === undefined ? null : await answerOf(asked, signal);
   return answer === null ? null : arrayOf(takeRevocation)(answer, 'revoked');
-}
-
-/** The scope that a keyring states. Rejects as {@link answerOf} does, and with a `TypeError` for one that would put users together who are apart. */
-export async function scopeOf(keyring: Keyring, options: KeyringOptions): Promise<CacheScope | undefined> {
-  if (keyring.cacheScope === undefined) return undefined;
-  const scope = await untilAborted(Promise.resolve(keyring.cacheScope(options)), options.signal);
-  return scope === undefined ? undefined : takeOptions(scope, scopeReaders, 'cacheScope()', 'cacheScope().');
 }
 
 const takeObject: Reader<object> = (value, name) => {

@@ -3,11 +3,12 @@
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { assert } from '../lib/assert.ts';
 import type { Bytes } from '../types.ts';
-import { scopeOf } from './answers.ts';
+import { scopeOf, unwrappedBy } from './answers.ts';
 import { generateAndWrap } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
 import { inFrontOf } from './forwarding.ts';
 import { assertKeyring, type CacheScope, type Keyring, type KeyringOptions, type Rewrapped } from './keyring.ts';
+import type { KeyringWork } from './methods.ts';
 
 /**
  * A keyring whose messages any one of several keyrings opens: a data key is wrapped by each of them, and unwrapped by the first that can, in the order given.
@@ -26,7 +27,7 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     assertKeyring(keyring, `keyring ${i + 1}`);
   });
 
-  const wrapByAll = async (dataKey: Bytes, options: KeyringOptions | undefined) => {
+  const wrapByAll = async (dataKey: Bytes, options: KeyringOptions) => {
     const wrapped = await Promise.all(keyrings.map((keyring) => keyring.wrapDataKey(dataKey, options)));
     return wrapped.flat();
   };
@@ -36,9 +37,9 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     generateDataKey: (options) => generateAndWrap((bytes) => wrapByAll(bytes, options), options),
     wrapDataKey: wrapByAll,
     unwrapDataKey: (keys, options) =>
-      firstUnwrapped(keyrings, options?.signal, (keyring) => keyring.unwrapDataKey(keys, options)),
+      firstUnwrapped(keyrings, options.signal, async (keyring) => unwrappedBy(keyring, keys, options)),
     unwrapDataKeyBytes: (keys, options) =>
-      firstUnwrapped(keyrings, options?.signal, (keyring) => keyring.unwrapDataKeyBytes(keys, options)),
+      firstUnwrapped(keyrings, options.signal, (keyring) => keyring.unwrapDataKeyBytes(keys, options)),
     rewrapDataKey: (...args) => rewrapByAll(keyrings, ...args),
     async ownKeys(keys, service, options) {
       let own: readonly WrappedKey[] = [];
@@ -58,7 +59,7 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     segmentFailed(wrappedKey) {
       for (const keyring of keyrings) keyring.segmentFailed?.(wrappedKey);
     },
-  } satisfies Required<Omit<Keyring, 'revokeDataKeys'>>);
+  } satisfies Required<Omit<KeyringWork, 'revokeDataKeys'>>);
 }
 
 /** By those who hold the keys, where all of them can; otherwise the data key has to come here, and is wrapped for all. */
@@ -76,10 +77,10 @@ async function rewrapByAll(
 }
 
 /** Those who have the same scope in all of the keyrings may use whatever any of them gave. */
-async function scopeOfAll(keyrings: readonly Keyring[], options: KeyringOptions = {}): Promise<CacheScope | undefined> {
+async function scopeOfAll(keyrings: readonly Keyring[], options: KeyringOptions): Promise<CacheScope | undefined> {
   const stated = await Promise.all(
     // Where one of them cannot say (there is no token), another one may still open the message: without the cache.
-    keyrings.map((keyring) => scopeOf(keyring, options)).map((scope) => scope.catch(() => undefined)),
+    keyrings.map(async (keyring) => scopeOf(keyring, options)).map((scope) => scope.catch(() => undefined)),
   );
   options.signal?.throwIfAborted();
   const scopes = stated.filter((scope) => scope !== undefined);

@@ -7,14 +7,15 @@ import { KeyError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { maxKeyContextValueLength, maxNameLength } from '../lib/limits.ts';
 import { sameMap } from '../lib/maps.ts';
-import { integer, optional, optionalMap, type ReadersOf, type Taken, takeOptions, takeString } from '../lib/options.ts';
+import { integer, optional, optionalMap, type ReadersOf, type Taken, takeString } from '../lib/options.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { sortPairs } from '../schedule/map.ts';
 import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Bytes, KeyContext } from '../types.ts';
 import { generateAndWrap, takeDataKey, useAndErase } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
-import { type DataKey, type Keyring, type KeyringOptions, keyringReaders, type Unwrapped } from './keyring.ts';
+import type { DataKey, Keyring, KeyringOptions, Unwrapped } from './keyring.ts';
+import { keyringOf } from './methods.ts';
 
 /** The two ways to unwrap: into a handle, or to bytes that are about to be re-wrapped. */
 export interface Opener {
@@ -51,29 +52,19 @@ export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
     options: KeyringOptions,
     unwrap: (opener: Opener) => Promise<Key>,
   ): Promise<Unwrapped<Key> | null> => {
-    const { signal } = takeOptions(options, keyringReaders);
-    return firstUnwrapped(openers(held, [...wrappedKeys]), signal, async ({ wrappedKey, opener }) => ({
+    return firstUnwrapped(openers(held, [...wrappedKeys]), options.signal, async ({ wrappedKey, opener }) => ({
       wrappedKey,
       dataKey: await unwrap(opener),
     }));
   };
 
-  return {
-    async generateDataKey(given = {}) {
-      const options = takeOptions(given, keyringReaders);
-      return generateAndWrap((bytes) => wrapTaken(bytes, options), options);
-    },
-    async wrapDataKey(dataKey, given = {}) {
-      const options = takeOptions(given, keyringReaders);
-      return useAndErase(takeDataKey(dataKey), (bytes) => wrapTaken(bytes, options));
-    },
-    unwrapDataKey: (keys, options = {}) => unwrapFirst(keys, options, (opener) => opener.asHandle()),
-    unwrapDataKeyBytes: (keys, options = {}) => unwrapFirst(keys, options, (opener) => opener.asBytes()),
-    async cacheScope(options = {}) {
-      takeOptions(options, keyringReaders);
-      return scope;
-    },
-  };
+  return keyringOf({
+    generateDataKey: (options) => generateAndWrap((bytes) => wrapTaken(bytes, options), options),
+    wrapDataKey: (dataKey, options) => useAndErase(takeDataKey(dataKey), (bytes) => wrapTaken(bytes, options)),
+    unwrapDataKey: (keys, options) => unwrapFirst(keys, options, (opener) => opener.asHandle()),
+    unwrapDataKeyBytes: (keys, options) => unwrapFirst(keys, options, (opener) => opener.asBytes()),
+    cacheScope: () => scope,
+  });
 }
 
 /** §7.5: one key that is held after the other, each on the wrapped keys that are for it, in the order of the envelope. */

@@ -4,6 +4,8 @@ import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { isBullaError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
+import type { Awaitable } from '../types.ts';
+import { generatedBy, unwrappedBy } from './answers.ts';
 import { inFrontOf } from './forwarding.ts';
 import { assertKeyring, type Keyring, type KeyringOptions, type Unwrapped } from './keyring.ts';
 
@@ -24,12 +26,12 @@ export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
   assert(typeof onEvent === 'function', 'onEvent', 'a function');
   return inFrontOf(keyring, {
     async generateDataKey(options) {
-      const generated = await keyring.generateDataKey(options);
+      const generated = await generatedBy(keyring, options);
       const keyIds = generated.wrappedKeys.map(({ keyId }) => keyId);
       emit(onEvent, { type: 'encrypt', keyIds, keyUse: generated.keyUse });
       return generated;
     },
-    unwrapDataKey: watched(onEvent, (keys, options) => keyring.unwrapDataKey(keys, options)),
+    unwrapDataKey: watched(onEvent, (keys, options) => unwrappedBy(keyring, keys, options)),
     unwrapDataKeyBytes: watched(onEvent, (keys, options) => keyring.unwrapDataKeyBytes(keys, options)),
     async rejectDataKey(wrappedKey) {
       tellFailure(onEvent, 'ERR_DECRYPTION_FAILED', [wrappedKey]);
@@ -44,9 +46,9 @@ export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
 
 function watched<Key>(
   onEvent: OnEvent,
-  unwrap: (keys: readonly WrappedKey[], options?: KeyringOptions) => Promise<Unwrapped<Key> | null>,
+  unwrap: (keys: readonly WrappedKey[], options: KeyringOptions) => Awaitable<Unwrapped<Key> | null>,
 ) {
-  return async (wrappedKeys: readonly WrappedKey[], options?: KeyringOptions) => {
+  return async (wrappedKeys: readonly WrappedKey[], options: KeyringOptions) => {
     try {
       const unwrapped = await unwrap(wrappedKeys, options);
       if (unwrapped === null) tellFailure(onEvent, 'ERR_NO_MATCHING_KEY', wrappedKeys);

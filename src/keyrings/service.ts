@@ -21,8 +21,9 @@ import type { Bytes, KeyContext } from '../types.ts';
 import { generateAndWrap, takeDataKey, useAndErase } from './data-key.ts';
 import { wrapTo } from './ecdh.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
-import { type CacheScope, type Keyring, type KeyringOptions, keyringReaders, rewrapDataKeyReaders } from './keyring.ts';
+import type { CacheScope, Keyring, KeyringOptions } from './keyring.ts';
 import { takeKeyContext } from './local.ts';
+import { type KeyringWork, keyringOf } from './methods.ts';
 import { revokeItems } from './revoke-items.ts';
 
 /** Options of {@link serviceKeyring}. */
@@ -91,31 +92,24 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
   };
   const unwrapper =
     <Key>(unwrap: (item: WrappedItem, signal: AbortSignal | undefined) => Promise<Key>) =>
-    async (wrappedKeys: readonly WrappedKey[], given: KeyringOptions = {}) => {
-      const { signal } = takeOptions(given, keyringReaders);
-      return firstItem(await ownKeys(settings, wrappedKeys, signal), signal, async ({ wrappedKey, item }) => ({
+    async (wrappedKeys: readonly WrappedKey[], { signal }: KeyringOptions) =>
+      firstItem(await ownKeys(settings, wrappedKeys, signal), signal, async ({ wrappedKey, item }) => ({
         wrappedKey,
         dataKey: await unwrap(item, signal),
       }));
-    };
 
-  return {
-    async generateDataKey(given = {}) {
-      const generateOptions = takeOptions(given, keyringReaders);
+  return keyringOf({
+    async generateDataKey(generateOptions) {
       const { signal } = generateOptions;
       if (mode === 'offline') return generateAndWrap((bytes) => wrapTaken(bytes, generateOptions), generateOptions);
       const { serviceId } = await client.connect({ signal });
       const made = await client.generateDataKey(target, { signal });
       return { dataKey: made.dataKey, wrappedKeys: [wrappedKeyOf(made, serviceId, keyContext)], keyUse: 'single' };
     },
-    async wrapDataKey(dataKey, given = {}) {
-      const options = takeOptions(given, keyringReaders);
-      return useAndErase(takeDataKey(dataKey), (bytes) => wrapTaken(bytes, options));
-    },
+    wrapDataKey: (dataKey, wrapOptions) => useAndErase(takeDataKey(dataKey), (bytes) => wrapTaken(bytes, wrapOptions)),
     unwrapDataKey: unwrapper((item, signal) => client.unwrapDataKey(item, { signal })),
     unwrapDataKeyBytes: unwrapper((item, signal) => client.unwrapDataKeyBytes(item, { signal })),
-    async rewrapDataKey(wrappedKeys, from, given = {}) {
-      const { signal, verified } = takeOptions(given, rewrapDataKeyReaders);
+    async rewrapDataKey(wrappedKeys, from, { signal, verified }) {
       const own = ((await from.ownKeys?.(wrappedKeys, client, { signal })) ?? []).flatMap(ownKey);
       if (own.length === 0) return null;
       if (!verified && !(await isNewestOf(own, target, client, signal))) return 'unverified';
@@ -126,21 +120,19 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
         return { wrappedKey, wrappedKeys: [wrappedKeyOf(made, serviceId, keyContext)] };
       });
     },
-    async ownKeys(wrappedKeys, service, given = {}) {
-      const { signal } = takeOptions(given, keyringReaders);
+    async ownKeys(wrappedKeys, service, { signal }) {
       return service === client
         ? (await ownKeys(settings, wrappedKeys, signal)).map(({ wrappedKey }) => wrappedKey)
         : [];
     },
     revokeDataKeys: revokes(settings),
     cacheScope: scopes(settings),
-  };
+  });
 }
 
 /** Has the service refuse the data keys of wrapped keys, where each of them is this keyring's. */
-function revokes(settings: Settings): NonNullable<Keyring['revokeDataKeys']> {
-  return async (wrappedKeys, given = {}) => {
-    const { signal } = takeOptions(given, keyringReaders);
+function revokes(settings: Settings): NonNullable<KeyringWork['revokeDataKeys']> {
+  return async (wrappedKeys, { signal }) => {
     const own = await ownKeys(settings, wrappedKeys, signal);
     if (own.length < wrappedKeys.length) return null;
     const items = own.map(({ item }) => item);
@@ -168,12 +160,11 @@ interface OwnKey {
  * The same token and the same proof key, at the same service, for the same keys: what the service has once decided for them stands. Not what the token
  * says of itself, which only the service verifies.
  */
-function scopes({ client, keyId, keyContext, decryptKeyIds, mode }: Settings): NonNullable<Keyring['cacheScope']> {
+function scopes({ client, keyId, keyContext, decryptKeyIds, mode }: Settings): NonNullable<KeyringWork['cacheScope']> {
   const pairs = Object.entries(keyContext).sort(([a], [b]) => (a < b ? -1 : 1));
   const about = JSON.stringify([client.url, keyId, pairs, decryptKeyIds, mode]);
   let latest: { readonly credential: string; readonly scope: CacheScope } | undefined;
-  return async (given = {}) => {
-    const { signal } = takeOptions(given, keyringReaders);
+  return async ({ signal }) => {
     const { tenant, principal, credential } = await client.caller({ signal });
     if (latest === undefined || latest.credential !== credential) {
       const user = JSON.stringify([client.url, tenant, principal]);

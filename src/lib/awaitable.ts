@@ -9,3 +9,11 @@ import type { Awaitable } from '../types.ts';
 export function isPromise<Value>(value: Awaitable<Value>): value is Promise<Value> {
   return typeof (value as Partial<Promise<Value>> | null | undefined)?.then === 'function';
 }
+
+/** What `next` makes of a result: at once where that is there. */
+export function whenThere<Value, Result>(
+  value: Awaitable<Value>,
+  next: (value: Value) => Awaitable<Result>,
+): Awaitable<Result> {
+  return isPromise(value) ? value.then(next) : next(value);
+}

@@ -12,6 +12,11 @@ interface Flight<Result> {
 export class SingleFlight<Result> {
   #flight: Flight<Result> | undefined;
 
+  /** Whether there is work that somebody waits for. */
+  get isBusy(): boolean {
+    return this.#flight !== undefined;
+  }
+
   /**
    * The result of the work that runs, or of `work`, which begins now. A caller whose signal is aborted stops waiting with the signal's reason; the work is aborted when
    * nobody waits any more.

@@ -1,8 +1,9 @@
 /** Decrypts a message that is in memory: all of it, or nothing. */
 
 import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import { takeOptions } from '../lib/options.ts';
-import { openAll, type TakenBody, takeBody } from '../stream/whole.ts';
+import { keepBody, openAll, type TakenBody, takeBody } from '../stream/whole.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
 import {
   continueDecryption,
@@ -36,10 +37,10 @@ export interface Decrypted {
 export async function decrypt(message: Message, options: DecryptOptions): Promise<Decrypted> {
   const taken = takeOptions(options, decryptionReaders);
   taken.signal?.throwIfAborted();
-  return decryptTaken(takeMessage(message), taken);
+  return decryptTaken(viewMessage(message), taken);
 }
 
-/** A message that was taken: its envelope, checked, and its body where it can be opened. */
+/** A message that was taken: its envelope, checked, and its body as it can be opened. */
 export interface TakenMessage {
   readonly envelope: Envelope;
   readonly body: TakenBody | undefined;
@@ -47,16 +48,25 @@ export interface TakenMessage {
 
 /** A copy of a message of any form: what becomes of that afterwards does not reach it. Throws a {@link MessageFormatError} or a `TypeError`. */
 export function takeMessage(message: Message): TakenMessage {
+  const { envelope, body } = viewMessage(message);
+  return { envelope, body: keepBody(body) };
+}
+
+/** The same, with a body that may be a view of what is the caller's. */
+function viewMessage(message: Message): TakenMessage {
   const parts = messageParts(message);
   const envelope = decodeEnvelope(parts.envelope);
   return { envelope, body: takeBody(parts.body, segmentSizeOf(envelope)) };
 }
 
-/** The same as {@link decrypt}, for what was taken already. */
+/** The same as {@link decrypt}, for what was taken already, or is taken before anything is waited for. */
 export async function decryptTaken({ envelope, body }: TakenMessage, options: TakenDecryption): Promise<Decrypted> {
-  const { header, messageKey, failed } = await continueDecryption(envelope, options);
+  const begun = continueDecryption(envelope, options);
+  // Where nothing has to be waited for, the caller's bytes are opened where they are, in the call. Otherwise they are copied by then.
+  const kept = isPromise(begun) ? keepBody(body) : body;
+  const { header, messageKey, failed } = isPromise(begun) ? await begun : begun;
   try {
-    return { plaintext: await openAll(messageKey, body, options.signal), header };
+    return { plaintext: await openAll(messageKey, kept, options.signal), header };
   } catch (error) {
     failed(error);
     throw error;

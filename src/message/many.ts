@@ -1,14 +1,14 @@
 /** Arrays of small messages: one data key for all of them, and each wrapped key unwrapped once. */
 
 import { encodedWrappedKey, encodeWrappedKey } from '../envelope/wrapped-key.ts';
-import { generatedBy } from '../keyrings/answers.ts';
+import { generatedBy, unwrappedBy } from '../keyrings/answers.ts';
 import { inFrontOf } from '../keyrings/forwarding.ts';
 import type { DataKey, GeneratedDataKey, Keyring, KeyringOptions, Unwrapped } from '../keyrings/keyring.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import { bytesToKey, concatPrefixed, copy } from '../lib/bytes.ts';
 import { arrayOf, nested, optional, type ReadersOf, takeMap, takeOptions } from '../lib/options.ts';
 import { ownPlaintext } from '../stream/whole.ts';
-import type { Bytes, Context } from '../types.ts';
+import type { Awaitable, Bytes, Context } from '../types.ts';
 import { type DecryptionOptions, decryptionReaders } from './begin-decryption.ts';
 import { type EncryptionOptions, encryptionReaders } from './begin-encryption.ts';
 import { type Decrypted, decryptTaken, takeMessage } from './decrypt.ts';
@@ -120,7 +120,7 @@ function sharing(keyring: Keyring): Keyring {
     return { ...generated, wrappedKeys: generated.wrappedKeys.map(encodedWrappedKey) };
   };
   return inFrontOf(keyring, {
-    async generateDataKey(options: KeyringOptions = {}) {
+    async generateDataKey(options) {
       const { plaintextLength = 0 } = options;
       const fits =
         current !== undefined && current.messages < maxMessages && current.bytes + plaintextLength <= maxBytes;
@@ -130,7 +130,7 @@ function sharing(keyring: Keyring): Keyring {
       chosen.bytes += plaintextLength;
       const generated = await chosen.key;
       // Shared already: who shares it counts what it is used for.
-      if (generated.keyUse === 'shared') return fits ? keyring.generateDataKey(options) : generated;
+      if (generated.keyUse === 'shared') return fits ? generatedBy(keyring, options) : generated;
       return { ...generated, keyUse: 'shared' };
     },
   });
@@ -138,13 +138,13 @@ function sharing(keyring: Keyring): Keyring {
 
 /** A keyring that remembers what it unwrapped, by the bytes of the wrapped keys of a message. */
 function unwrappingOnce(keyring: Keyring): Keyring {
-  const known = new BoundedMap<string, Promise<Unwrapped<DataKey> | null>>(maxUnwrapped);
+  const known = new BoundedMap<string, Awaitable<Unwrapped<DataKey> | null>>(maxUnwrapped);
   return inFrontOf(keyring, {
     unwrapDataKey(wrappedKeys, options) {
       const id = bytesToKey(concatPrefixed(...wrappedKeys.map(encodeWrappedKey)));
       const before = known.get(id);
       if (before !== undefined) return before;
-      const unwrapped = keyring.unwrapDataKey(wrappedKeys, options);
+      const unwrapped = unwrappedBy(keyring, wrappedKeys, options);
       known.set(id, unwrapped);
       return unwrapped;
     },

@@ -172,7 +172,7 @@ describe('entry points', () => {
     expect([...files].filter((path) => /^(service|cache|cli|node)/.test(path))).toEqual([]);
     const generated = readFileSync('src/envelope/generated/bulla.js', 'utf8');
     const imports = [...generated.matchAll(/^import .* from "(.*)";$/gm)].map(([, name]) => name);
-    expect(imports).toEqual(['protobufjs/src/writer.js']);
+    expect(imports).toEqual(['protobufjs/src/writer.js', '../../lib/utf8.ts']);
   });
 
   test('no source uses a package that is not among the dependencies', () => {

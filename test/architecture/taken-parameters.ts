@@ -15,9 +15,9 @@ export function hasBody(node: ts.Node | undefined): node is WithBody {
 export const isOurs = ({ fileName }: ts.SourceFile) =>
   resolve(fileName).startsWith(resolve('src')) && !fileName.includes('generated');
 
-/** What takes options: `takeOptions` with the readers that `nested` makes, and `inFrontOf`. */
+/** What takes options: `takeOptions` with the readers that `nested` makes, `keyringOf`, and `inFrontOf`. */
 export const isMechanism = ({ fileName }: ts.SourceFile) =>
-  /src\/(lib\/options|keyrings\/forwarding)\.ts$/.test(fileName);
+  /src\/(lib\/options|keyrings\/(methods|forwarding))\.ts$/.test(fileName);
 
 /** Keys and parts of messages, for which there are readers of their own. */
 const notOptions = ['JsonWebKey', 'WrappedKey'];

@@ -95,7 +95,10 @@ class Search {
   implementations(node: ts.Node): void {
     if (ts.isObjectLiteralExpression(node)) {
       const type = this.#checker.getContextualType(node);
-      if (type !== undefined && !isInFront(node)) this.#object(node, this.#checker.getNonNullableType(type));
+      if (type !== undefined && isWork(node)) this.#work(node, this.#checker.getNonNullableType(type));
+      else if (type !== undefined && !isMechanism(node.getSourceFile())) {
+        this.#object(node, this.#checker.getNonNullableType(type));
+      }
     } else if (ts.isAsExpression(node) && !isMechanism(node.getSourceFile())) {
       this.#asserted(node.expression, this.#checker.getTypeFromTypeNode(node.type));
     } else if (ts.isClassDeclaration(node)) {
@@ -125,6 +128,16 @@ class Search {
       // Not what a caller gave.
     } else if (declaration === undefined || !ts.isParameter(declaration)) {
       this.#faults.add(`${placeOf(inner)}: ${inner.getText()} cannot be followed to what makes it`);
+    }
+  }
+
+  /** The work of methods, whose options were taken by then. */
+  #work(literal: ts.ObjectLiteralExpression, type: ts.Type): void {
+    for (const [name, method] of this.#promised(type)) {
+      const member = literal.properties.find((each) => each.name?.getText() === name);
+      if (member === undefined) continue;
+      method.found = true;
+      this.#checked.add(placeOf(member));
     }
   }
 
@@ -186,10 +199,10 @@ class Search {
   }
 }
 
-/** The methods of a wrapper, which `inFrontOf` calls with options that it took. */
-function isInFront(node: ts.Node): boolean {
+/** The work of a keyring's methods, which `keyringOf` and `inFrontOf` call with options that they took. */
+function isWork(node: ts.Node): boolean {
   const parent = ts.isSatisfiesExpression(node.parent) ? node.parent.parent : node.parent;
-  return ts.isCallExpression(parent) && parent.expression.getText() === 'inFrontOf';
+  return ts.isCallExpression(parent) && ['keyringOf', 'inFrontOf'].includes(parent.expression.getText());
 }
 
 /** Without parentheses, assertions and `Object.freeze`. */

@@ -16,8 +16,8 @@ function gated() {
   const keyring: Keyring = {
     ...inner,
     async generateDataKey(options) {
-      const keyId = `key ${++made}`;
       const generated = await inner.generateDataKey(options);
+      const keyId = `key ${++made}`;
       await new Promise<void>((resolve) => waiting.push(resolve));
       return { ...generated, wrappedKeys: generated.wrappedKeys.map((key) => ({ ...key, keyId })) };
     },

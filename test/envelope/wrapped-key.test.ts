@@ -16,6 +16,17 @@ const wrappings: Wrapping[] = [
   { method: 'passphrase', salt: pattern(32), iterations: 600_000, sealedKey: pattern(48, 2) },
 ];
 
+test.each(['5', '0', '12', 'é', '漢字', '👍'.repeat(64)])('key id %s, and the same for a context', (text) => {
+  const key: WrappedKey = {
+    keyId: text,
+    version: 0,
+    serviceId: '',
+    keyContext: { [text]: text, empty: '' },
+    wrapping: wrappings[0] as Wrapping,
+  };
+  expect(decodeWrappedKey(encodeWrappedKey(key))).toEqual(key);
+});
+
 test.each(wrappings)(
   '$method: what a keyring does with the parts of a wrapped key does not reach its bytes',
   (wrapping) => {

@@ -3,10 +3,10 @@
 import { describe, expect, test } from 'vitest';
 import { cachingKeyring } from '../../src/cache.ts';
 import type { WrappedKey } from '../../src/envelope/wrapped-key.ts';
-import { decryptMany, encrypt, encryptMany } from '../../src/index.ts';
+import { decrypt, decryptMany, encrypt, encryptMany } from '../../src/index.ts';
 import { anyOf } from '../../src/keyrings/any-of.ts';
-import { keyringMethods } from '../../src/keyrings/forwarding.ts';
 import { assertKeyring, type Keyring } from '../../src/keyrings/keyring.ts';
+import { keyringMethods } from '../../src/keyrings/methods.ts';
 import { observedKeyring } from '../../src/keyrings/observed.ts';
 import { fastKeyring } from '../support/data.ts';
 
@@ -99,6 +99,20 @@ describe.each(Object.entries(wrappers))('%s', (name, wrap) => {
     else expect(calls).toContain(instead[method] ?? method);
   });
 
+  test('an answer that is none is refused, wherever it comes from', async () => {
+    const honest = fastKeyring();
+    const message = await encrypt('x', { keyring: honest });
+    const lying = {
+      ...honest,
+      generateDataKey: async () => ({ ...(await honest.generateDataKey()), keyUse: 'SHARED' as never }),
+      unwrapDataKey: async () => 'text' as never,
+      wrapDataKey: async () => 'text' as never,
+    };
+    const keyring = wrap(lying);
+    await expect(encrypt('x', { keyring })).rejects.toThrow(TypeError);
+    await expect(decrypt(message, { keyring })).rejects.toThrow('what a keyring resolves to must be an object');
+  });
+
   test.each(optional)('without %s it works as before', async (method) => {
     const { keyring } = new Recorder(fastKeyring(), [method]);
     const wrapped = wrap(keyring);
@@ -110,6 +124,12 @@ describe.each(Object.entries(wrappers))('%s', (name, wrap) => {
     wrapped.segmentFailed?.(wrappedKeys[0] as WrappedKey);
     expect((await wrapped.rewrapDataKey?.(wrappedKeys, fastKeyring())) ?? null).toBeNull();
   });
+});
+
+test('a scope that is none serves nobody', async () => {
+  const { wrappedKeys } = await fastKeyring().generateDataKey();
+  const unclear = observedKeyring({ ...fastKeyring(), cacheScope: async () => ({ id: '' }) }, () => undefined);
+  await expect(cachingKeyring(unclear).unwrapDataKey(wrappedKeys)).rejects.toThrow(TypeError);
 });
 
 test('encryptMany and decryptMany pass them on too', async () => {

@@ -1,11 +1,13 @@
 // What a call is given is taken when it is called: a caller that changes its objects or its bytes afterwards changes its next call, not this one.
 
 import { describe, expect, test } from 'vitest';
+import { cachingKeyring } from '../../src/cache.ts';
 import {
   type Context,
   decrypt,
   decryptMany,
   decryptStream,
+  detach,
   encrypt,
   encryptMany,
   encryptStream,
@@ -114,6 +116,28 @@ describe('bytes', () => {
       for (const message of messages) assertSameBytes((await decrypt(await message, { keyring })).plaintext, plaintext);
     },
   );
+});
+
+describe('messages', () => {
+  const lengths = [0, 1, 100, 2 ** 16, 2 ** 16 + 1, 3 * s + 1];
+  // One has its data key at once, one has to wait for it.
+  const keyrings = { cached: cachingKeyring(keyring), 'not cached': keyring };
+  test.each(lengths)('%i bytes: they may be erased or given away right after decrypt', async (length) => {
+    const plaintext = pattern(length);
+    for (const by of Object.values(keyrings)) {
+      for (const segmentSize of [s, 2 ** 18]) {
+        const message = await encrypt(plaintext, { keyring, segmentSize });
+        await decrypt(message, { keyring: by });
+        const [erased, given, halves] = [message.slice(), message.slice(), detach(message)];
+        const opened = [erased, given, halves].map((each) => decrypt(each, { keyring: by }));
+        erased.fill(0);
+        structuredClone(given.buffer, { transfer: [given.buffer] });
+        halves.body.fill(0);
+        halves.envelope.fill(0);
+        for (const each of opened) assertSameBytes((await each).plaintext, plaintext);
+      }
+    }
+  });
 });
 
 describe('items', () => {

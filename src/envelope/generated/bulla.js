@@ -1,7 +1,13 @@
 /*eslint-disable block-scoped-var, id-length, no-control-regex, no-magic-numbers, no-mixed-operators, no-prototype-builtins, no-redeclare, no-shadow, no-var, sort-vars, default-case, jsdoc/require-param*/
 import $Writer from "protobufjs/src/writer.js";
+import { encodeUtf8 as $utf8 } from "../../lib/utf8.ts";
 
-const $Object = Object, $has = (message, name) => message[name] != null && $Object.hasOwn(message, name);
+const $has = (message, name) => message[name] != null && Object.hasOwn(message, name);
+const $put = (writer, message, name, tag) => {
+    const value = $has(message, name) ? message[name] : 0;
+    if (typeof value === "number" && value) writer.uint32(tag).uint32(value);
+    else if (value.length) writer.uint32(tag).bytes(typeof value === "string" ? $utf8(value, name) : value);
+};
 
 const $root = {};
 
@@ -18,13 +24,11 @@ export const bulla = $root.bulla = (() => {
             const Envelope = {};
 
             Envelope.encode = function (message, writer = new $Writer()) {
-                if ($has(message, "header") && message.header.length)
-                    writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.header);
+                $put(writer, message, "header", /* id 1, wireType 2 =*/10);
                 if (message.keys != null && message.keys.length)
                     for (let i = 0; i < message.keys.length; ++i)
                         writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.keys[i]);
-                if ($has(message, "commitment") && message.commitment.length)
-                    writer.uint32(/* id 3, wireType 2 =*/26).bytes(message.commitment);
+                $put(writer, message, "commitment", /* id 3, wireType 2 =*/26);
                 return writer;
             };
 
@@ -44,21 +48,15 @@ export const bulla = $root.bulla = (() => {
             const Header = {};
 
             Header.encode = function (message, writer = new $Writer()) {
-                if ($has(message, "suite") && message.suite !== 0)
-                    writer.uint32(/* id 1, wireType 0 =*/8).uint32(message.suite);
-                if ($has(message, "salt") && message.salt.length)
-                    writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.salt);
-                if ($has(message, "segmentSizeLog2") && message.segmentSizeLog2 !== 0)
-                    writer.uint32(/* id 3, wireType 0 =*/24).uint32(message.segmentSizeLog2);
-                if ($has(message, "created") && message.created !== 0)
-                    writer.uint32(/* id 4, wireType 0 =*/32).uint32(message.created);
-                if ($has(message, "keyUse") && message.keyUse !== 0)
-                    writer.uint32(/* id 5, wireType 0 =*/40).uint32(message.keyUse);
+                $put(writer, message, "suite", /* id 1, wireType 0 =*/8);
+                $put(writer, message, "salt", /* id 2, wireType 2 =*/18);
+                $put(writer, message, "segmentSizeLog2", /* id 3, wireType 0 =*/24);
+                $put(writer, message, "created", /* id 4, wireType 0 =*/32);
+                $put(writer, message, "keyUse", /* id 5, wireType 0 =*/40);
                 if (message.contextNames != null && message.contextNames.length)
                     for (let i = 0; i < message.contextNames.length; ++i)
-                        writer.uint32(/* id 6, wireType 2 =*/50).string(message.contextNames[i]);
-                if ($has(message, "contentType") && message.contentType !== "")
-                    writer.uint32(/* id 7, wireType 2 =*/58).string(message.contentType);
+                        writer.uint32(/* id 6, wireType 2 =*/50).bytes($utf8(message.contextNames[i]));
+                $put(writer, message, "contentType", /* id 7, wireType 2 =*/58);
                 if (message.metadata != null && message.metadata.length)
                     for (let i = 0; i < message.metadata.length; ++i)
                         $root.bulla.v1.Pair.encode(message.metadata[i], writer.uint32(/* id 8, wireType 2 =*/66).fork()).ldelim();
@@ -73,10 +71,8 @@ export const bulla = $root.bulla = (() => {
             const Pair = {};
 
             Pair.encode = function (message, writer = new $Writer()) {
-                if ($has(message, "name") && message.name !== "")
-                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.name);
-                if ($has(message, "value") && message.value !== "")
-                    writer.uint32(/* id 2, wireType 2 =*/18).string(message.value);
+                $put(writer, message, "name", /* id 1, wireType 2 =*/10);
+                $put(writer, message, "value", /* id 2, wireType 2 =*/18);
                 return writer;
             };
 
@@ -88,12 +84,9 @@ export const bulla = $root.bulla = (() => {
             const WrappedKey = {};
 
             WrappedKey.encode = function (message, writer = new $Writer()) {
-                if ($has(message, "keyId") && message.keyId !== "")
-                    writer.uint32(/* id 1, wireType 2 =*/10).string(message.keyId);
-                if ($has(message, "version") && message.version !== 0)
-                    writer.uint32(/* id 2, wireType 0 =*/16).uint32(message.version);
-                if ($has(message, "serviceId") && message.serviceId !== "")
-                    writer.uint32(/* id 3, wireType 2 =*/26).string(message.serviceId);
+                $put(writer, message, "keyId", /* id 1, wireType 2 =*/10);
+                $put(writer, message, "version", /* id 2, wireType 0 =*/16);
+                $put(writer, message, "serviceId", /* id 3, wireType 2 =*/26);
                 if (message.keyContext != null && message.keyContext.length)
                     for (let i = 0; i < message.keyContext.length; ++i)
                         $root.bulla.v1.Pair.encode(message.keyContext[i], writer.uint32(/* id 4, wireType 2 =*/34).fork()).ldelim();
@@ -120,10 +113,8 @@ export const bulla = $root.bulla = (() => {
             const Ecdh = {};
 
             Ecdh.encode = function (message, writer = new $Writer()) {
-                if ($has(message, "ephemeralKey") && message.ephemeralKey.length)
-                    writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.ephemeralKey);
-                if ($has(message, "sealedKey") && message.sealedKey.length)
-                    writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.sealedKey);
+                $put(writer, message, "ephemeralKey", /* id 1, wireType 2 =*/10);
+                $put(writer, message, "sealedKey", /* id 2, wireType 2 =*/18);
                 return writer;
             };
 
@@ -135,10 +126,8 @@ export const bulla = $root.bulla = (() => {
             const Aes = {};
 
             Aes.encode = function (message, writer = new $Writer()) {
-                if ($has(message, "salt") && message.salt.length)
-                    writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.salt);
-                if ($has(message, "sealedKey") && message.sealedKey.length)
-                    writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.sealedKey);
+                $put(writer, message, "salt", /* id 1, wireType 2 =*/10);
+                $put(writer, message, "sealedKey", /* id 2, wireType 2 =*/18);
                 return writer;
             };
 
@@ -150,8 +139,7 @@ export const bulla = $root.bulla = (() => {
             const Rsa = {};
 
             Rsa.encode = function (message, writer = new $Writer()) {
-                if ($has(message, "encryptedKey") && message.encryptedKey.length)
-                    writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.encryptedKey);
+                $put(writer, message, "encryptedKey", /* id 1, wireType 2 =*/10);
                 return writer;
             };
 
@@ -163,12 +151,9 @@ export const bulla = $root.bulla = (() => {
             const Passphrase = {};
 
             Passphrase.encode = function (message, writer = new $Writer()) {
-                if ($has(message, "salt") && message.salt.length)
-                    writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.salt);
-                if ($has(message, "iterations") && message.iterations !== 0)
-                    writer.uint32(/* id 2, wireType 0 =*/16).uint32(message.iterations);
-                if ($has(message, "sealedKey") && message.sealedKey.length)
-                    writer.uint32(/* id 3, wireType 2 =*/26).bytes(message.sealedKey);
+                $put(writer, message, "salt", /* id 1, wireType 2 =*/10);
+                $put(writer, message, "iterations", /* id 2, wireType 0 =*/16);
+                $put(writer, message, "sealedKey", /* id 3, wireType 2 =*/26);
                 return writer;
             };
 
@@ -180,8 +165,7 @@ export const bulla = $root.bulla = (() => {
             const Service = {};
 
             Service.encode = function (message, writer = new $Writer()) {
-                if ($has(message, "opaque") && message.opaque.length)
-                    writer.uint32(/* id 1, wireType 2 =*/10).bytes(message.opaque);
+                $put(writer, message, "opaque", /* id 1, wireType 2 =*/10);
                 return writer;
             };
 
