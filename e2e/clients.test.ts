@@ -40,8 +40,10 @@ interface World {
 const keyContext = { tenant: 'north', purpose: 'clients' };
 /** Milliseconds, where a test is about rotation. */
 const pollInterval = 500;
-/** What a poll takes itself, on a machine that has a lot to do. */
-const slack = 1_500;
+/** What a poll takes itself, on a machine that has very much to do. */
+const slack = 10_000;
+/** How long a state is waited for. */
+const patience = { timeout: 90_000 };
 
 const test = base.extend<{ tab: Page }, { world: World }>({
   world: [
@@ -200,6 +202,11 @@ function workInPage(tab: Page, pause: number): Promise<void> {
   }, pause);
 }
 
+/** What the page has written by now. */
+function writtenInPage(tab: Page): Promise<Written[]> {
+  return tab.evaluate(() => (globalThis as unknown as PageScope).written);
+}
+
 function stopPage(tab: Page) {
   return tab.evaluate(async () => {
     const scope = globalThis as unknown as PageScope;
@@ -294,12 +301,15 @@ test('a rotation while both work: neither writes under the old version later tha
   });
   await workInPage(tab, 20);
   const node = workInNode(caching, 20);
-  // Between two polls, not at one.
-  await wait(1_750);
-  const asked = Date.now();
+  const newest = async () => [await writtenInPage(tab), node.written].map((each) => each.map(versionOf));
+  const fewest = (version: number) => async () =>
+    Math.min(...(await newest()).map((versions) => versions.filter((each) => each === version).length));
+  await expect.poll(fewest(1), patience).toBeGreaterThan(10);
+  const before = await newest();
   await keyManagement(world.admin).rotate(keyId, 1);
   const rotated = Date.now();
-  await wait(pollInterval + slack + 500);
+  await expect.poll(fewest(2), patience).toBeGreaterThan(10);
+  expect(before.flat().filter((version) => version !== 1)).toEqual([]);
   const inPage = await stopPage(tab);
   const inNode = { ...(await node.stop()), events, counters: caching.cache.counters };
 
@@ -318,9 +328,6 @@ test('a rotation while both work: neither writes under the old version later tha
     expect(failures).toEqual([]);
     const versions = written.map((message) => ({ at: message.at, version: versionOf(message) }));
     expect(versions.filter(({ at, version }) => at > rotated + pollInterval + slack && version === 1)).toEqual([]);
-    expect(versions.filter(({ at, version }) => at < asked - 1_000 && version !== 1)).toEqual([]);
-    const counts = [1, 2].map((version) => versions.filter((each) => each.version === version).length);
-    expect(Math.min(...counts)).toBeGreaterThan(5);
     // Once under the new version, always under the new version.
     expect(versions.map(({ version }) => version)).toEqual(versions.map(({ version }) => version).sort());
     expect(counters?.evictions).toMatchObject({ rotated: 1, age: 0, unavailable: 0 });
@@ -347,11 +354,9 @@ test('tokens that expire in the middle of the work are renewed, and nobody notic
   const before = world.site.tokens;
   await workInPage(tab, 50);
   const node = workInNode(serviceKeyring({ client: world.nodeClient({ seconds, limit: 0 }), keyId, keyContext }), 50);
-  const progress = async () =>
-    Math.min(node.written.length, await tab.evaluate(() => (globalThis as unknown as PageScope).written.length));
-  const slow = { timeout: 90_000 };
-  await expect.poll(() => world.site.tokens - before, slow).toBeGreaterThanOrEqual(3);
-  await expect.poll(progress, slow).toBeGreaterThan(10);
+  const progress = async () => Math.min(node.written.length, (await writtenInPage(tab)).length);
+  await expect.poll(() => world.site.tokens - before, patience).toBeGreaterThanOrEqual(3);
+  await expect.poll(progress, patience).toBeGreaterThan(10);
   const inPage = await stopPage(tab);
   const inNode = await node.stop();
   expect([...inPage.failures, ...inNode.failures]).toEqual([]);

@@ -21,7 +21,7 @@ Example:
 
 const exitCodesText = `
 Exit codes: 0 done, 1 unexpected or faults found, 2 usage, 3 no message or a malformed one, 4 not decrypted, 5 key,
-6 context names, 7 file, 8 key service, 9 waits for an approval, 128 + n ended by signal n. With several files, the first failure's.
+6 context names, 7 file, 8 key service, 9 awaits approval, 128 + n ended by signal n. With several files, the first failure's.
 `;
 
 /** What `bulla --help` prints. */
