@@ -20,6 +20,7 @@ export async function runFieldJob(jobs: FieldJobs, kind: JobKind, field: string 
     batch: args.integer('batch', 1),
     workers: args.integer('workers', 1),
     rowsPerSecond: args.integer('rows-per-second', 1),
+    maxReplicaLag: milliseconds(args.integer('max-replica-lag', 0)),
   };
   const { id } = await jobs.start({ kind, field, shards: args.integer('shards', 1) });
   const bar = progressBar(words`${nameOf(kind, field)}`, args.has('json') || args.has('quiet'), 'rows');
@@ -35,6 +36,8 @@ export async function runFieldJob(jobs: FieldJobs, kind: JobKind, field: string 
   }
   return status.faults > 0 ? exitCodes.unexpected : exitCodes.success;
 }
+
+const milliseconds = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1_000);
 
 const nameOf = (kind: string, field: string | undefined) => (field ? `${kind} ${field}` : kind);
 

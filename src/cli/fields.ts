@@ -28,6 +28,11 @@ const jobOptions: readonly Option[] = [
   { name: 'batch', value: 'N', help: 'rows of a batch; default 500' },
   { name: 'shards', value: 'N', help: 'parts of the table, of a job that is new; default 12' },
   { name: 'rows-per-second', value: 'N', help: 'the most that each worker does' },
+  {
+    name: 'max-replica-lag',
+    value: 'N',
+    help: 'seconds that a replica of the configuration may be behind; default 10',
+  },
 ];
 
 const shredOptions: readonly Option[] = [

@@ -106,7 +106,7 @@ const jobQuery = async (text: string) => ({ rows: isEmpty(text) ? [] : [jobRow],
 const jobPool = { query: jobQuery, connect: async () => ({ query: jobQuery, release: () => {} }) };
 const jobOptions = () => ({
   encryption: createFieldEncryption({ ...fieldOptions(), tenant: 'north' }),
-  ...{ pool: jobPool, rewrapTo: (tenant: string) => tenantKeyring(tenant) },
+  ...{ pool: jobPool, replicas: [jobPool], rewrapTo: (tenant: string) => tenantKeyring(tenant) },
 });
 const jobKind = () => ({ kind: 'verify', field: 'patient.email', signal });
 const rows = () => [{ id: 1, clinic: 'north', email: 'alice@example' }];
@@ -432,10 +432,18 @@ export const taking: Readonly<Record<string, Entry>> = {
       estimateShred: methodCall('estimateShred', () => ({ tenant: 'north', subject: '7', signal })),
       estimate: methodCall('estimate', jobKind),
       start: methodCall('start', () => ({ ...jobKind(), shards: 1 })),
-      runBatch: methodCall('runBatch', () => ({ batch: 5, lease: 1_000, signal }), '1'),
+      runBatch: methodCall('runBatch', () => ({ batch: 5, lease: 1_000, maxReplicaLag: 9, signal }), '1'),
       run: methodCall(
         'run',
-        () => ({ batch: 5, lease: 1_000, signal, workers: 1, rowsPerSecond: 7, onProgress: () => {} }),
+        () => ({
+          batch: 5,
+          lease: 1_000,
+          maxReplicaLag: 9,
+          signal,
+          workers: 1,
+          rowsPerSecond: 7,
+          onProgress: () => {},
+        }),
         '1',
       ),
       status: methodCall('status', onSignal, '1'),

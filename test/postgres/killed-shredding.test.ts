@@ -105,7 +105,9 @@ const revocationsOf = async () => {
 const row = async (subject: number) =>
   (await pool.query('select id, clinic, patient, diagnosis, note from visit where id = $1', [subject])).rows;
 
-test('§7.4 whenever a process is killed, the next one goes on, and the data keys are asked for and refused once', async () => {
+test('§7.4 whenever a process is killed, the next one goes on, and the data keys are asked for and refused once', {
+  timeout: 900_000,
+}, async () => {
   await fill(1, 2);
   const asking = await shredIn(1, never);
   expect(asking).toMatchObject({ state: 'requested', events: expect.any(Number) });

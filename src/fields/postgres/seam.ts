@@ -29,6 +29,7 @@ interface Ready {
 export class Seam {
   readonly engine: Engine;
   readonly #plans = new BoundedMap<string, Plan | FieldError>(maxPlans);
+  readonly #pending = new Map<string, Promise<Plan | FieldError>>();
   readonly #shadows: Shadows;
   #ready: Promise<Ready> | undefined;
 
@@ -45,11 +46,20 @@ export class Seam {
   /** The plan of a statement; analysed once. */
   async plan(text: string, run: RunSql): Promise<{ readonly plan: Plan; readonly catalog: Catalog }> {
     const ready = await this.#prepare(run);
-    const known = this.#plans.get(text) ?? (await this.#analyse(text, ready, run));
+    const known = this.#plans.get(text) ?? (await this.#once(text, ready, run));
     // A text with values in it does not come again, and is no text to keep.
     if (text.length <= maxText && !('hasLiterals' in known && known.hasLiterals)) this.#plans.set(text, known);
     if ('code' in known) throw new FieldError(known.code, known.message, known);
     return { plan: known, catalog: ready.catalog };
+  }
+
+  /** Calls of the same moment share one analysis, unless it fails: each of them has a connection of its own. */
+  #once(text: string, ready: Ready, run: RunSql): Promise<Plan | FieldError> {
+    const pending = this.#pending.get(text);
+    if (pending !== undefined) return pending.catch(() => this.#analyse(text, ready, run));
+    const analysed = this.#analyse(text, ready, run).finally(() => this.#pending.delete(text));
+    this.#pending.set(text, analysed);
+    return analysed;
   }
 
   async #analyse(text: string, { parse, catalog }: Ready, run: RunSql): Promise<Plan | FieldError> {

@@ -1,5 +1,6 @@
 /** Relations through which encrypted tables are seen under another name: views, partitions, functions that return their rows. */
 
+import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { TableDefinition } from '../define.ts';
 import { asKind, type Inside, namesIn } from './nodes.ts';
 import { refusal } from './plan.ts';
@@ -23,13 +24,16 @@ union all
 select n.nspname, p.proname from shown s join pg_class c on c.oid = s.oid join pg_proc p on p.prorettype = c.reltype
 join pg_namespace n on n.oid = p.pronamespace`;
 
+/** Names that are kept: a program that makes up names asks again. */
+const maxNames = 10_000;
+
 /**
  * Knows which names in a statement stand for an encrypted table that is not named itself. A comparison with a column of such a relation would be answered without rows and
  * without an error. A database is asked when a name is met for the first time.
  */
 export class Shadows {
   readonly #tables: readonly string[];
-  readonly #asked = new Set<string>();
+  readonly #asked = new BoundedMap<string, true>(maxNames);
   #names = new Map<string, ReadonlySet<string>>();
 
   constructor(tables: Iterable<TableDefinition>) {
@@ -40,14 +44,14 @@ export class Shadows {
   async learn(statements: readonly unknown[], run: RunSql): Promise<void> {
     const names = new Set<string>();
     for (const statement of statements) collect(statement, names);
-    const isNew = [...names].some((name) => !this.#asked.has(name));
+    const isNew = [...names].some((name) => this.#asked.get(name) === undefined);
     if (!isNew) return;
     const found = new Map<string, Set<string>>();
     for (const [schema, name] of await run(sql, [this.#tables])) {
       found.set(name as string, (found.get(name as string) ?? new Set()).add(schema as string));
     }
     this.#names = found;
-    for (const name of names) this.#asked.add(name);
+    for (const name of names) this.#asked.set(name, true);
   }
 
   /** Throws `ERR_FIELD_QUERY` for a relation or a function that shows an encrypted table. */

@@ -8,7 +8,7 @@ import type { Work } from './work.ts';
 
 /** What a step came to. */
 export interface BatchResult {
-  /** `busy`: others have all shards that are left. */
+  /** `busy`: others have all shards that are left, or a replica is too far behind. */
   readonly state: JobStatus['state'] | 'busy';
   /** Rows that were looked at. */
   readonly rows: number;
@@ -24,7 +24,8 @@ export interface BatchSize {
   readonly lease: number;
 }
 
-const nothingDone = { rows: 0, written: 0, missed: 0, faults: 0 };
+/** What a step came to that could do nothing. */
+export const nothingDone = { rows: 0, written: 0, missed: 0, faults: 0 };
 
 /** Takes a shard of a job and does its next rows. */
 export async function stepOf(

@@ -3,6 +3,7 @@
 import { assert } from '../../../lib/assert.ts';
 import { tell } from '../../../lib/callbacks.ts';
 import {
+  arrayOf,
   func,
   integer,
   matching,
@@ -22,12 +23,13 @@ import type { Shredded } from '../../shred.ts';
 import { postgresCells } from '../cells.ts';
 import { tableName } from '../ddl.ts';
 import { fieldAt, type MigrationSqlOptions, pathOf, statementsOf } from '../migration.ts';
-import { type BatchResult, stepOf } from './batch.ts';
-import type { JobPool } from './database.ts';
+import { type BatchResult, nothingDone, stepOf } from './batch.ts';
+import type { JobClient, JobPool } from './database.ts';
 import { estimateField, estimateRewrap, type JobEstimate } from './estimate.ts';
 import { partsOfField, type Source } from './field-rows.ts';
 import { backfillWork, reencryptWork, reindexWork, verifyWork } from './field-work.ts';
 import { type FieldState, type Finding, fieldStates, findingsOf } from './plan.ts';
+import { isBehind } from './replica-lag.ts';
 import { type KeyringOf, rewrapWork } from './rewrap-work.ts';
 import { runSteps } from './run.ts';
 import { estimateShred, type ShredEstimate } from './shredding.ts';
@@ -41,6 +43,8 @@ export interface FieldJobsOptions {
   readonly encryption: FieldEncryption;
   /** A pool of `pg` on the primary server, not encrypted itself, of at least one connection for each worker. */
   readonly pool: JobPool;
+  /** Pools on standby servers, for which steps wait: {@link RunBatchOptions.maxReplicaLag}. Default: none. */
+  readonly replicas?: readonly JobClient[] | undefined;
   /** The keyring that `rewrap` wraps a tenant's data keys with. Default: that of the field encryption. */
   readonly rewrapTo?: KeyringOf | undefined;
 }
@@ -71,6 +75,8 @@ export interface RunBatchOptions extends FieldJobCallOptions {
   readonly batch?: number | undefined;
   /** Milliseconds for which a worker holds a shard, 1,000 to 3,600,000; a worker that takes longer loses what it did. Default: 60,000. */
   readonly lease?: number | undefined;
+  /** Milliseconds that a replica may be behind, 0 to 3,600,000: beyond, a step does nothing and is `busy`. Default: 10,000. */
+  readonly maxReplicaLag?: number | undefined;
 }
 
 /** Options of {@link FieldJobs.run}. */
@@ -95,6 +101,9 @@ export interface ShredSubjectOptions extends EstimateShredOptions {
   /** `false` asks no key service and only deletes the wrapped keys here: copies of them still open the subject's cells. Default: `true`. */
   readonly revoke?: boolean | undefined;
 }
+
+/** The size and the bounds of a step. */
+type Step = { readonly batch: number; readonly lease: number; readonly maxReplicaLag: number };
 
 /** Jobs on the encrypted columns of a database. Methods with an `id` reject with a `TypeError` where there is no such job. */
 export interface FieldJobs {
@@ -133,6 +142,10 @@ const takePool: Reader<JobPool> = (value, name) => {
   assert(typeof pool?.query === 'function' && typeof pool.connect === 'function', name, 'a Pool of pg');
   return value as JobPool;
 };
+const takeReplica: Reader<JobClient> = (value, name) => {
+  assert(typeof (value as Partial<JobClient> | null | undefined)?.query === 'function', name, 'a Pool of pg');
+  return value as JobClient;
+};
 const takeEncryption: Reader<FieldEncryption> = (value) => {
   engineOf(value);
   return value as FieldEncryption;
@@ -140,6 +153,7 @@ const takeEncryption: Reader<FieldEncryption> = (value) => {
 const readers = {
   encryption: takeEncryption,
   pool: takePool,
+  replicas: optional(arrayOf(takeReplica), []),
   rewrapTo: optional(func<KeyringOf>()),
 } satisfies ReadersOf<FieldJobsOptions>;
 const call = { signal: optional(takeSignal) } satisfies ReadersOf<FieldJobCallOptions>;
@@ -153,6 +167,7 @@ const batchCall = {
   ...call,
   batch: optional(integer(1, 10_000), 500),
   lease: optional(integer(1_000, 3_600_000), 60_000),
+  maxReplicaLag: optional(integer(0, 3_600_000), 10_000),
 } satisfies ReadersOf<RunBatchOptions>;
 const runCall = {
   ...batchCall,
@@ -177,9 +192,16 @@ const takeId = matching(/^[1-9]\d{0,18}$/, 'the id of a job');
 export function createFieldJobs<Of extends Fields>(
   options: Omit<FieldJobsOptions, 'encryption'> & { readonly encryption: FieldEncryption<Of> },
 ): FieldJobs {
-  const { encryption, pool, rewrapTo } = takeOptions(options, readers);
+  const { encryption, pool, replicas, rewrapTo } = takeOptions(options, readers);
   const engine = engineOf(encryption);
   const works = new Works(engine, pool, rewrapTo);
+  const stepper = (work: Work, id: string, { batch, lease, maxReplicaLag }: Step) => {
+    const size = { rows: batch, lease };
+    return async (signal: AbortSignal | undefined): Promise<BatchResult> => {
+      if (await isBehind(pool, replicas, maxReplicaLag)) return { ...nothingDone, state: 'busy' };
+      return stepOf(pool, engine, work, id, size, signal);
+    };
+  };
   const jobs: FieldJobs = {
     plan: async (given) => begun(given, () => findingsOf(pool, works.fields)),
     states: async (given) => begun(given, () => fieldStates(pool, works.fields)),
@@ -206,16 +228,15 @@ export function createFieldJobs<Of extends Fields>(
       return jobStatus(pool, id);
     },
     async runBatch(id, given = {}) {
-      const { batch, lease, signal } = takeOptions(given, batchCall);
+      const { signal, ...size } = takeOptions(given, batchCall);
       const { kind, field } = await jobStatus(pool, takeId(id, 'id'));
-      return stepOf(pool, engine, await works.of(kind, field), id, { rows: batch, lease }, signal);
+      return stepper(await works.of(kind, field), id, size)(signal);
     },
     async run(id, given = {}) {
-      const { batch, lease, signal, onProgress, ...pace } = takeOptions(given, runCall);
+      const { workers, rowsPerSecond, signal, onProgress, ...size } = takeOptions(given, runCall);
       const { kind, field } = await jobStatus(pool, takeId(id, 'id'));
-      const work = await works.of(kind, field);
-      const step = (ending: AbortSignal) => stepOf(pool, engine, work, id, { rows: batch, lease }, ending);
-      await runSteps(step, pace, signal, async () => {
+      const step = stepper(await works.of(kind, field), id, size);
+      await runSteps(step, { workers, rowsPerSecond }, signal, async () => {
         if (onProgress !== undefined) tell(onProgress, await jobStatus(pool, id));
       });
       return jobStatus(pool, id);
