@@ -22,6 +22,7 @@ export const subpaths = [
   './service-worker',
   './files',
   './workers',
+  './fields',
 ];
 
 /**
@@ -345,6 +346,45 @@ const cases = {
       equal(text(await bulla.decrypt(await bulla.encrypt('x', { keyring }), { keyring })), 'x');
     equal(made, 1);
   },
+  async 'fields: cells of every type there and back'(bulla) {
+    const encryption = fieldEncryption(bulla);
+    const row = {
+      ...{ id: 42n, clinic: 'north', email: 'Zoë@example', born: new Date(86_400_000), visits: 7, total: -(2n ** 63n) },
+      ...{ price: '12.50', isNew: false, picture: pattern(70), record: { blood: ['0', null] } },
+    };
+    const [sealed] = await encryption.seal('patient', [row]);
+    equal(sealed.email.byteLength, 72 + 12);
+    const [opened] = await encryption.open('patient', [sealed]);
+    for (const name of ['email', 'visits', 'total', 'price', 'isNew']) equal(opened[name], row[name]);
+    equal(opened.born.getTime(), row.born.getTime());
+    equal(JSON.stringify(opened.record), JSON.stringify(row.record));
+    sameBytes(opened.picture, row.picture);
+  },
+  async 'fields: a thousand cells, of which one was moved and one changed'(bulla) {
+    const encryption = fieldEncryption(bulla);
+    const rows = Array.from({ length: 1_000 }, (_, id) => ({ id, clinic: 'north', email: `m${id}@example` }));
+    const sealed = await encryption.seal('patient', rows);
+    equal(
+      (await encryption.open('patient', sealed)).every(({ email }, i) => email === rows[i].email),
+      true,
+    );
+    const changed = sealed[3].email.slice();
+    changed[50] ^= 1;
+    for (const email of [sealed[1].email, changed]) {
+      await fails('ERR_FIELD_OPEN', encryption.open('patient', [sealed[0], { ...sealed[3], email }]));
+    }
+    const plain = [{ id: 1, clinic: 'north', email: new TextEncoder().encode('a@example') }];
+    await fails('ERR_FIELD_PLAINTEXT', encryption.open('patient', plain));
+  },
+  async 'fields: a cell that another runtime has sealed, and its tag'(bulla) {
+    const store = bulla.memoryDataKeyStore();
+    await store.add(keyRows, []);
+    const encryption = fieldEncryption(bulla, store);
+    const [opened] = await encryption.open('patient', [{ id: 42, clinic: 'north', email: unhex(cell) }]);
+    equal(opened.email, 'Zoë@example');
+    const { tags } = await encryption.index('patient.email', 'ZOË@example', { tenant: 'north' });
+    sameBytes(tags[0].tag, unhex(cell).subarray(3, 15));
+  },
   async 'errors are known without instanceof'(bulla) {
     const error = await bulla.decrypt(new Uint8Array(3), { keyring: aes(bulla) }).catch((thrown) => thrown);
     equal(bulla.isBullaError(error), true);
@@ -453,6 +493,43 @@ const timedCases = {
     }
   },
 };
+
+/** A data key, an index key and a cell that Node has sealed with `fieldEncryption`. */
+const wrappedPrefix =
+  '000000850a066669656c6473220f0a0674656e616e7412056e6f72746822130a03757365120c62756c6c612d6669656c64739201540a20';
+const keyOf = (purpose, version, created, id, wrapped) => ({
+  ...{ tenant: 'north', subject: null, purpose, field: null, version, created, state: 'active' },
+  ...{ id: unhex(id), wrapped: unhex(wrappedPrefix + wrapped) },
+});
+const keyRows = [
+  keyOf(
+    ...['data', 0, 1795936942033, 'be1c453de4b0f86f909027c49edbcda9'],
+    '7702bf8c9e432370619af040656b05bfd02abe900c61477f8f0a7d97dde6712312306db1a5a6429cb97a746a177ba770c1d3d768d5eb2edce2e9ff2597b5d797aadc8bb3db11ff03b3bfc7b0c5bfa54da908',
+  ),
+  keyOf(
+    ...['index', 1, 1795936942034, '14b97f0da22846e2dac30e1817c810a8'],
+    '4afa60ba598de922bb98a0bd13ff61c4f7c001a7f22654f3e4ec4d0d4e35511f1230451d5e8faa9e0c4a7179374266453ae1c4cc0cf16b682383280f063ed58eba44a95d684375a1bfe0b7e9f11315941aa1',
+  ),
+];
+const cell =
+  'f901011f73ee4b57e473a5a602f752be1c453de4b0f86f909027c49edbcda9fd2233c91ad6deaa7558df448deb991dc5931213c4480ce252cb88d3a491f6aed9049ea1c8e4d6dca1ec799af117717dc8a6dd673e';
+
+function unhex(digits) {
+  return Uint8Array.from({ length: digits.length / 2 }, (_, i) => Number.parseInt(digits.slice(2 * i, 2 * i + 2), 16));
+}
+
+function fieldEncryption(bulla, dataKeys = bulla.memoryDataKeyStore()) {
+  const { encrypted } = bulla;
+  const columns = {
+    email: encrypted.string({ index: [bulla.blindIndex({ normalize: ['lower'] })] }),
+    ...{ born: encrypted.date(), visits: encrypted.number(), total: encrypted.bigint(), price: encrypted.decimal() },
+    ...{ isNew: encrypted.boolean(), picture: encrypted.bytes(), record: encrypted.json({ pad: 64 }) },
+  };
+  const fields = bulla.defineFields({ patient: { row: 'id', tenant: 'clinic', columns } });
+  const key = new Uint8Array(32).fill(7);
+  const keyring = (tenant) => bulla.aesKeyring({ keyId: 'fields', key, keyContext: { use: 'bulla-fields', tenant } });
+  return bulla.createFieldEncryption({ fields, keyring, dataKeys });
+}
 
 function serviceKeyring(bulla, { url, pin, keyId }, user = 'alice@north') {
   const client = bulla.createKeyServiceClient({ url, pin, tokenSource: bulla.developmentToken(user) });
