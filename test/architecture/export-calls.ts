@@ -94,6 +94,8 @@ const jobRow = {
     checks: {},
     triggers: {},
     has_key: true,
+    standby: true,
+    current: true,
     pages: 1,
     found: 1,
     done: true,

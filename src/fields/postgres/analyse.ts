@@ -2,7 +2,7 @@
 
 import type { TableDefinition } from '../define.ts';
 import type { Catalog } from './catalog.ts';
-import { asKind, kindOf, list, locationOf, type Node } from './nodes.ts';
+import { asKind, type Inside, kindOf, list, locationOf, type Node } from './nodes.ts';
 import type { Parsed } from './parser.ts';
 import { type HiddenColumn, type Plan, refusal, type SearchStep } from './plan.ts';
 import { Queries, type Selected } from './queries.ts';
@@ -88,6 +88,7 @@ function finish(
   };
   for (const { origin } of opened) for (const column of identityColumns(origin.table)) add(origin.source, column);
   const { seals, searches, draws, expand } = changes.finish();
+  for (const step of searches) assertComparable(step, searches, groups, inside);
   for (const { field, group } of searches) {
     if (group === undefined || !groups.includes(group)) continue;
     for (const column of [...identityColumns(field.table), field.column]) add(group.source, column);
@@ -101,10 +102,38 @@ function finish(
     searches: searches.map((step) => checked(step, groups)),
     hidden,
     isStar: selected.targets.includes('star'),
-    hasLiterals: [...seals, ...searches].some(({ source }) => source.kind === 'constant'),
+    hasLiterals: [...seals, ...searches].some(({ source, others }) =>
+      [source, ...others.values()].some(({ kind }) => kind === 'constant'),
+    ),
     expand,
     ...outputsOf(selected, queries),
   };
+}
+
+/** What finds others as well must be compared with what it found, one row after the other. */
+function assertComparable(
+  step: SearchStep,
+  searches: readonly SearchStep[],
+  groups: readonly object[],
+  inside: Inside,
+): void {
+  const { field, finds, group } = step;
+  if (finds === 'equal') return;
+  const beside = searches.filter((other) => other !== step && other.group !== undefined && other.group === group);
+  if (beside.some((other) => finds === 'prefix' || other.finds !== finds || other.field !== field))
+    throw refusal('OR joins a search that finds other rows as well with another one', 'Ask in two statements', field);
+  const isOuter = group !== undefined && groups.includes(group);
+  const isWhole = inside['limitCount'] === undefined && inside['limitOffset'] === undefined;
+  if (isOuter && isWhole && !list(inside['targetList']).some(countsRows)) return;
+  const index = finds === 'bucket' ? 'bucketIndex' : 'prefixIndex';
+  const instead = 'Search in WHERE of the outermost SELECT, joined by AND, without LIMIT, count and window functions';
+  throw refusal(`its ${index} finds other rows as well, which are dropped after opening`, instead, field);
+}
+
+/** A window function sees rows that are dropped. */
+function countsRows(node: unknown): boolean {
+  if (typeof node !== 'object' || node === null) return false;
+  return asKind(node, 'FuncCall')?.['over'] !== undefined || Object.values(node).some(countsRows);
 }
 
 function checked(step: SearchStep, groups: readonly object[]): SearchStep {

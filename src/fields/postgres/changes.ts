@@ -6,9 +6,10 @@ import { indexColumn } from '../search.ts';
 import type { Item } from './nodes.ts';
 import type { DrawStep, Expansion, RowSource, SealStep, SearchGroup, SearchStep, Source } from './plan.ts';
 import { refusal } from './plan.ts';
-import { quoted, type SqlText } from './sql-text.ts';
+import { type Part, quoted, type SqlText } from './sql-text.ts';
 
-type Value = Extract<Item, { kind: 'param' | 'constant' }>;
+/** A value in the text. */
+export type Value = Extract<Item, { kind: 'param' | 'constant' }>;
 
 /** A value without a cast: with one, the server would read the bytes of a record as something else. */
 export function plainValue(item: Item, field: Field): Value {
@@ -22,11 +23,23 @@ export function sourceOf(item: Value): Source {
   return item.kind === 'param' ? { kind: 'param', number: item.number } : { kind: 'constant', value: item.value };
 }
 
+/** A comparison that is part of a search by another column. */
+export interface Absorbed extends Part {
+  /** The property of its column. */
+  readonly name: string;
+  readonly value: Value;
+}
+
 interface Search {
   readonly field: Field;
   readonly slots: readonly Slot[];
   readonly values: readonly Value[];
   readonly isArray: boolean;
+  readonly finds: SearchStep['finds'];
+  /** The comparisons of the other columns of a compound index, which say nothing more. */
+  readonly absorbed: readonly Absorbed[];
+  /** The operator, where it is another than `=`. */
+  readonly operator: Part | undefined;
   readonly group: SearchGroup | undefined;
   /** Where the column stands, and where the comparison begins and ends. */
   readonly column: { readonly start: number; readonly end: number; readonly alias: string };
@@ -104,7 +117,9 @@ export class Changes {
     readonly expand: Expansion | undefined;
   } {
     for (const { item } of [...this.#seals, ...this.#spreads]) this.#consume(item);
-    for (const { values } of this.#searches) for (const value of values) this.#consume(value);
+    for (const { values, absorbed } of this.#searches) {
+      for (const value of [...values, ...absorbed.map((one) => one.value)]) this.#consume(value);
+    }
     const seals = this.#seals.map(({ step, item }) => {
       const param = this.#number(item);
       this.#text.replace(item.at, this.#text.literalEnd(item.at), `$${param}`);
@@ -135,11 +150,20 @@ export class Changes {
     return { table, ...renumbered(select), seals, keys };
   }
 
-  #writeSearch({ field, slots, values, isArray, group, column, end }: Search): SearchStep[] {
+  #writeSearch(search: Search): SearchStep[] {
+    const { field, slots, values, isArray, finds, absorbed, operator, group, column, end } = search;
+    const others = new Map(absorbed.map(({ name, value }) => [name, sourceOf(value)]));
+    // A parameter must stand somewhere, and have a type.
+    const blanks = absorbed.map((one) => {
+      const param = this.#number(one.value);
+      this.#text.replace(one.start, one.end, `$${param}::bytea IS NULL`);
+      return param;
+    });
+    if (operator !== undefined) this.#text.replace(operator.start, operator.end, '=');
     const steps = values.map((value) => {
       const numbers = slots.map((_, i) => (i === 0 ? this.#number(value) : ++this.#last));
       this.#text.replace(value.at, this.#text.literalEnd(value.at), `$${numbers[0]}`);
-      return { field, slots, source: sourceOf(value), isArray, params: numbers, group };
+      return { field, slots, source: sourceOf(value), isArray, finds, others, params: numbers, blanks, group };
     });
     const name = (slot: Slot) => quoted(column.alias, indexColumn(field, slot));
     const [first, ...more] = slots as [Slot, ...Slot[]];

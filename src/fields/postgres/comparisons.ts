@@ -1,11 +1,12 @@
 /** Comparisons of encrypted columns with values, which become comparisons of their index columns. */
 
+import type { Field } from '../define.ts';
 import type { Slot } from '../indexes.ts';
 import { versionsToAsk } from '../search.ts';
 import type { Changes } from './changes.ts';
 import { asKind, type Inside, type Item, itemOf, list, locationOf, type Node, namesIn } from './nodes.ts';
-import { refusal, type SearchGroup } from './plan.ts';
-import { type Origin, type Resolved, resolve, type Scope } from './scope.ts';
+import { refusal, type SearchGroup, type SearchStep } from './plan.ts';
+import { type Resolved, resolve, type Scope } from './scope.ts';
 import type { SqlText } from './sql-text.ts';
 
 /** A statement that is about to be changed. */
@@ -45,12 +46,9 @@ export function compare(
   const isEqual = namesIn(inside['name']).join() === '=';
   const isIn = kind === 'AEXPR_IN' && isEqual;
   const isAny = kind === 'AEXPR_OP_ANY' && isEqual;
-  if (!isEqual || !(isIn || isAny || kind === 'AEXPR_OP')) {
-    throw refusal(
-      'only =, IN and = ANY can search by it',
-      'For beginnings use a prefixIndex and index(); for ranges, compare after opening',
-      field,
-    );
+  const isLike = field.definition.type === 'string' && isBeginning(inside);
+  if (!isLike && (!isEqual || !(isIn || isAny || kind === 'AEXPR_OP'))) {
+    throw refusal('only =, IN, = ANY and LIKE with a beginning can search by it', 'Compare after opening', field);
   }
   if (found.relation.table === undefined)
     throw refusal(
@@ -58,8 +56,7 @@ export function compare(
       'Move the comparison into the subquery',
       field,
     );
-  const slots = searchable(versionsOf(field, field.definition.schemas));
-  if (slots.length === 0) throw refusal('it has no blindIndex', 'Give it one, or search by another column', field);
+  const { slots, finds } = isLike ? beginnings(field, inside) : equals(field);
   const items = isIn ? list(asKind(other, 'List')?.['items']).map(itemOf) : [itemOf(other)];
   const values = items.map((item) => {
     if (item === undefined || item.kind === 'null' || item.kind === 'default')
@@ -81,6 +78,9 @@ export function compare(
     slots,
     values,
     isArray: isAny,
+    finds,
+    absorbed: [],
+    operator: isLike ? text.operatorAt(locationOf(inside)) : undefined,
     group,
     column: { start, end, alias: found.relation.alias },
     end: comparisonEnd({ text }, inside, end, values.at(-1)),
@@ -103,15 +103,37 @@ function isField(node: unknown, scope: Scope): boolean {
   return found.kind === 'column' && found.origin.field !== undefined;
 }
 
-function searchable(slots: readonly Slot[]): readonly Slot[] {
-  return slots.filter(({ kind, of }) => kind === 'equal' && of === undefined);
+/** `LIKE` and `ILIKE`, without their negations and without `ESCAPE`. */
+function isBeginning({ kind, name }: Inside): boolean {
+  const isOne = kind === 'AEXPR_LIKE' || kind === 'AEXPR_ILIKE' || kind === 'AEXPR_OP';
+  return isOne && ['~~', '~~*'].includes(namesIn(name).join());
 }
 
-function versionsOf(
-  field: NonNullable<Origin['field']>,
-  schemas: ReadonlyMap<number, readonly Slot[]>,
-): readonly Slot[] {
-  const equal = searchable([...schemas.values()].flat());
-  const name = equal[0]?.index;
-  return name === undefined ? [] : versionsToAsk(field, name);
+/** What equality is searched by: a blind index, or else a bucket index. */
+function equals(field: Field): Pick<SearchStep, 'slots' | 'finds'> {
+  for (const finds of ['equal', 'bucket'] as const) {
+    const [name] = namesOf(field, (slot) => slot.kind === finds && slot.of === undefined);
+    if (name !== undefined) return { slots: versionsToAsk(field, name), finds };
+  }
+  const [compound] = namesOf(field, ({ kind }) => kind === 'compound');
+  const instead =
+    compound === undefined
+      ? 'Give it one, or search by another column'
+      : 'Compare all columns of its compoundIndex by =, joined by AND';
+  throw refusal('it has no blindIndex', instead, field);
+}
+
+/** What beginnings are searched by: prefix indexes of all lengths. */
+function beginnings(field: Field, { name: operator }: Inside): Pick<SearchStep, 'slots' | 'finds'> {
+  const slots = namesOf(field, ({ prefix }) => prefix > 0).flatMap((name) => versionsToAsk(field, name));
+  if (slots.length === 0) throw refusal('it has no prefixIndex', 'Give it one, or compare after opening', field);
+  if (namesIn(operator).join() === '~~*' && !slots.every(({ steps }) => steps.includes('lower')))
+    throw refusal('its prefixIndex tells upper and lower case apart', "Use LIKE, or normalize: ['lower']", field);
+  return { slots, finds: 'prefix' };
+}
+
+/** The names of a field's indexes of some kind. */
+export function namesOf({ definition }: Field, isWanted: (slot: Slot) => boolean): readonly string[] {
+  const all = [...definition.schemas.values()].flat().filter(isWanted);
+  return [...new Set(all.map(({ index }) => index))];
 }

@@ -1,22 +1,34 @@
 /** The parameters of a statement: values sealed, searches turned into tags, rows told apart. */
 
 import { FieldError } from '../../errors.ts';
-import { copy, isBytes } from '../../lib/bytes.ts';
+import { compareBytes } from '../../lib/bytes.ts';
 import { toHex } from '../../lib/hex.ts';
 import type { Field, TableDefinition } from '../define.ts';
 import type { Engine } from '../engine.ts';
+import type { Slot } from '../indexes.ts';
+import { normalize } from '../normalize.ts';
 import { identify, type RowColumn, spell } from '../rows.ts';
 import { type CellContext, type Place, sealCells, takeValue, type ValueToSeal } from '../seal-cells.ts';
 import { searchFor, takeSearch } from '../search.ts';
-import type { ValueType } from '../values.ts';
+import { tagMessage } from '../tags.ts';
 import { toBytea } from './bytea.ts';
 import type { Catalog } from './catalog.ts';
 import { keySeparator } from './expansion.ts';
 import { type Plan, type RowSource, refusal, type SearchStep, type Source } from './plan.ts';
 import { identityColumns } from './scope.ts';
+import { toValue } from './typed-values.ts';
 
-/** The tags that a search asked for, to be compared with what is found. */
-export type Asked = ReadonlyMap<SearchStep, readonly Uint8Array<ArrayBuffer>[]>;
+/** What a search asked for, to be compared with what is found. */
+export interface AskedTags {
+  /** The index that was asked. */
+  readonly index: string;
+  readonly tags: readonly Uint8Array<ArrayBuffer>[];
+  /** Whether an opened value is what was searched for, where tags alone do not say so. */
+  readonly fits: ((value: unknown) => boolean) | undefined;
+}
+
+/** The tags of each search. */
+export type Asked = ReadonlyMap<SearchStep, AskedTags>;
 
 /** What a statement runs with. */
 export interface Run {
@@ -56,7 +68,7 @@ export function takeParameters(run: Run): (context: CellContext) => Promise<{ va
     const records = await sealCells(seals, context);
     await spread(values, context);
     for (const [i, record] of records.entries()) values[(targets[i] as number) - 1] = toBytea(record);
-    const asked = new Map<SearchStep, Uint8Array<ArrayBuffer>[]>();
+    const asked = new Map<SearchStep, AskedTags>();
     for (const { step, asked: given } of searches) asked.set(step, await writeTags(run, step, given, values, context));
     return { values, asked };
   };
@@ -109,31 +121,86 @@ function resolve({ values, drawn }: Run, source: Source): unknown {
   return source.kind === 'constant' ? source.value : drawn.get(source.column)?.[source.index];
 }
 
-/** The messages of a search, for each slot and value. */
-function takeSearchValues(run: Run, { field, slots, source, isArray }: SearchStep) {
+/** A slot that is asked, and the message of each value. NULL is equal to nothing, in SQL as here. */
+interface AskedSlot {
+  readonly slot: Slot;
+  readonly messages: readonly (Uint8Array<ArrayBuffer> | undefined)[];
+}
+
+/** What a search asks for: of prefix indexes, those of the greatest length that the beginning has. */
+function takeSearchValues(
+  run: Run,
+  step: SearchStep,
+): { readonly slots: readonly AskedSlot[]; readonly fits: AskedTags['fits'] } {
+  const { field, source, isArray, finds } = step;
   const given = resolve(run, source);
   const all: unknown[] = isArray ? (Array.isArray(given) ? given : [undefined]) : [given];
-  return slots.map((slot) => ({
+  const others = new Map([...step.others.keys()].map((name) => [name, otherOf(run, field, step.others, name)]));
+  const isNothing = [...others.values()].includes(null);
+  const values = all.map((value) => {
+    const typed = finds === 'prefix' ? beginningOf(field, value) : toValue(field, value);
+    return isNothing ? null : typed;
+  });
+  const slots = finds === 'prefix' ? slotsFor(step, values[0]) : step.slots;
+  const asked = slots.map((slot) => ({
     slot,
-    // NULL is equal to nothing, in SQL as here.
-    messages: all.map((value) => {
-      const typed = toValue(field, value);
-      return typed === null ? undefined : takeSearch(field, slot, typed, () => null);
-    }),
+    messages: values.map((value) =>
+      value === null ? undefined : takeSearch(field, slot, value, (name) => others.get(name)),
+    ),
   }));
+  return { slots: asked, fits: fitsOf(field, finds, asked, values) };
+}
+
+/** `LIKE 'beginning%'`, without its escapes. */
+function beginningOf(field: Field, pattern: unknown): string | null {
+  if (pattern === null || pattern === undefined) return null;
+  const [, beginning] = (typeof pattern === 'string' && /^((?:[^\\%_]|\\.)*)%+$/su.exec(pattern)) || [];
+  if (beginning === undefined)
+    throw refusal('LIKE can search for a beginning alone', 'End the pattern with its only %, and write no _', field);
+  return beginning.replace(/\\(.)/gsu, '$1');
+}
+
+/** The slots of the greatest length that a beginning has; those of the least where it is too short, which then says so. */
+function slotsFor({ slots }: SearchStep, beginning: unknown): readonly Slot[] {
+  if (typeof beginning !== 'string') return [];
+  const lengthIn = ({ steps }: Slot) => Array.from(normalize(beginning, steps) ?? '').length;
+  const usable = slots.filter((slot) => slot.prefix <= lengthIn(slot)).map(({ prefix }) => prefix);
+  const length = usable.length > 0 ? Math.max(...usable) : Math.min(...slots.map(({ prefix }) => prefix));
+  return slots.filter(({ prefix }) => prefix === length);
+}
+
+function fitsOf(
+  field: Field,
+  finds: SearchStep['finds'],
+  asked: readonly AskedSlot[],
+  values: readonly unknown[],
+): AskedTags['fits'] {
+  if (finds === 'equal') return undefined;
+  const slot = asked[0]?.slot;
+  if (slot === undefined) return () => false;
+  if (finds === 'prefix') {
+    const beginning = normalize(values[0] as string, slot.steps) ?? '';
+    return (value) => normalize(value as string, slot.steps)?.startsWith(beginning) === true;
+  }
+  const messages = asked[0]?.messages ?? [];
+  return (value) => {
+    const own = tagMessage(field, slot, value, () => null);
+    return own !== undefined && messages.some((message) => message !== undefined && compareBytes(message, own) === 0);
+  };
 }
 
 async function writeTags(
   run: Run,
-  { field, params, isArray }: SearchStep,
-  slots: ReturnType<typeof takeSearchValues>,
+  { field, slots, params, blanks, isArray }: SearchStep,
+  { slots: given, fits }: ReturnType<typeof takeSearchValues>,
   values: unknown[],
   context: CellContext,
-): Promise<Uint8Array<ArrayBuffer>[]> {
+): Promise<AskedTags> {
   const tenant = run.tenant;
   if (tenant === undefined) throw noTenant(field.table);
+  for (const param of [...params, ...blanks]) values[param - 1] = null;
   const asked: Uint8Array<ArrayBuffer>[] = [];
-  for (const [i, { slot, messages }] of slots.entries()) {
+  for (const { slot, messages } of given) {
     const tags: (Uint8Array | null)[] = [];
     for (const message of messages) {
       const found = message === undefined ? undefined : await searchFor(field, tenant, [{ slot, message }], context);
@@ -141,9 +208,10 @@ async function writeTags(
       if (tag !== undefined) asked.push(tag);
       tags.push(tag === undefined ? null : toBytea(tag));
     }
-    values[(params[i] as number) - 1] = isArray ? tags.filter((tag) => tag !== null) : (tags[0] ?? null);
+    const param = params[slots.indexOf(slot)] as number;
+    values[param - 1] = isArray ? tags.filter((tag) => tag !== null) : (tags[0] ?? null);
   }
-  return asked;
+  return { index: (given[0]?.slot ?? slots[0])?.index ?? '', tags: asked, fits };
 }
 
 function placeOf(run: Run, { table, row, tenant, subject }: RowSource, field: Field): Place {
@@ -192,47 +260,4 @@ export function identityOf(
   get: (name: string) => unknown,
 ): readonly string[] {
   return identify(table.key, columns, get);
-}
-
-const numeric = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-const fromText: Readonly<Record<ValueType, (text: string) => unknown>> = {
-  string: (text) => text,
-  bytes: (text) => (/^\\x([0-9a-f]{2})*$/i.test(text) ? hexBytes(text.slice(2)) : undefined),
-  boolean: (text) => ({ t: true, true: true, f: false, false: false })[text.toLowerCase()],
-  number: (text) => (numeric.test(text) ? Number(text) : undefined),
-  bigint: (text) => (/^[+-]?\d+$/.test(text) ? BigInt(text) : undefined),
-  decimal: (text) => text,
-  date: dateOf,
-  json(text) {
-    try {
-      return JSON.parse(text);
-    } catch {
-      return undefined;
-    }
-  },
-};
-
-/** A parameter as a value of the field's type: drivers and ORMs send much as text. What is none is refused when it is sealed. */
-export function toValue(field: Field, given: unknown): unknown {
-  const { type } = field.definition;
-  if (given === null || given === undefined) return null;
-  if (typeof given === 'string') return fromText[type](given);
-  if (isBytes(given)) return copy(given);
-  if (type === 'bigint' && Number.isSafeInteger(given)) return BigInt(given as number);
-  if (type === 'decimal' && (typeof given === 'number' || typeof given === 'bigint')) return String(given);
-  if (type === 'number' && typeof given === 'bigint') return Number(given);
-  return given;
-}
-
-/** A moment without a zone is in UTC. */
-function dateOf(text: string): Date | undefined {
-  const [, day = '', time = '00:00:00', zone = 'Z'] =
-    /^(\d{4,6}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))? ?(Z|[+-]\d\d(?::?\d\d)?)?$/.exec(text) ?? [];
-  const offset = /^[+-]\d\d$/.test(zone) ? `${zone}:00` : zone.replace(/^([+-]\d\d)(\d\d)$/, '$1:$2');
-  const date = new Date(`${day}T${time}${offset}`);
-  return Number.isNaN(date.getTime()) ? undefined : date;
-}
-
-function hexBytes(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16));
 }

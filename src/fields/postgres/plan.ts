@@ -35,7 +35,13 @@ export interface SearchStep {
   readonly slots: readonly Slot[];
   readonly source: Source;
   readonly isArray: boolean;
+  /** Whether the tags are of the value, or of others as well: then what is found is compared with it after opening. */
+  readonly finds: 'equal' | 'bucket' | 'prefix';
+  /** The values of the other columns of a compound index, by property. */
+  readonly others: ReadonlyMap<string, Source>;
   readonly params: readonly number[];
+  /** Parameters that mean nothing any more: those of the other columns. */
+  readonly blanks: readonly number[];
   /** Steps of one group are alternatives. `undefined` where nothing that was opened can be compared. */
   readonly group: SearchGroup | undefined;
 }

@@ -3,6 +3,7 @@
 import type { Catalog } from './catalog.ts';
 import { Changes } from './changes.ts';
 import { compare, comparedColumn } from './comparisons.ts';
+import { searchCompounds } from './compounds.ts';
 import { asKind, type Inside, kindOf, list, type Node, namesIn } from './nodes.ts';
 import { refusal, type SearchGroup } from './plan.ts';
 import { assertNoneNamed } from './positions.ts';
@@ -43,6 +44,12 @@ export interface Selected {
 
 /** Analyses the data-modifying statements that stand in a `WITH`. */
 export type AnalyseWrite = (node: Node, ctes: Ctes) => readonly Output[];
+
+/** Clauses of a `SELECT` in which no encrypted column may stand. */
+const walkedClauses = [
+  ...['distinctClause', 'groupClause', 'havingClause', 'windowClause', 'sortClause', 'limitOffset', 'limitCount'],
+  'valuesLists',
+];
 
 /** See the head of this file. */
 export class Queries {
@@ -105,17 +112,7 @@ export class Queries {
     const outputs = this.outputsOf(targets, scope);
     assertNoneNamed(inside, targets, relations.some(hasFields));
     this.condition(inside['whereClause'], scope, isTop ? groups : undefined);
-    const rest = [
-      'distinctClause',
-      'groupClause',
-      'havingClause',
-      'windowClause',
-      'sortClause',
-      'limitOffset',
-      'limitCount',
-      'valuesLists',
-    ];
-    for (const name of rest) this.walk(inside[name], scope, false, name);
+    for (const name of walkedClauses) this.walk(inside[name], scope, false, name);
     if (inside['distinctClause'] !== undefined)
       assertNone(outputs, 'DISTINCT compares encrypted values, which all differ');
     return { scope, targets, outputs, groups };
@@ -224,7 +221,10 @@ export class Queries {
 
   /** A condition: its conjuncts, of which comparisons with encrypted columns are kept in `groups` where those can be checked. */
   condition(node: unknown, scope: Scope, groups: SearchGroup[] | undefined): void {
-    for (const conjunct of conjuncts(node)) {
+    const all = conjuncts(node);
+    const taken = searchCompounds(this, all, scope, groups);
+    for (const conjunct of all) {
+      if (taken.has(conjunct)) continue;
       const sides = alternatives(conjunct);
       const compared = sides.map((side) => comparedColumn(side, scope));
       const first = compared[0];

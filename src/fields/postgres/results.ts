@@ -27,14 +27,14 @@ const oids: Readonly<Record<string, number>> = {
   ...{ timestamptz: 1184, timestamp: 1114, date: 1082 },
 };
 
-/** Opens the rows of a result in their place, and gives the columns that the caller sees. */
+/** Opens the rows of a result in their place, and gives those that the caller sees, and the columns. */
 export async function openResult(
   run: Run,
   fields: readonly ResultField[],
   rows: readonly RawRow[],
   asked: Asked,
   context: CellContext,
-): Promise<readonly ResultField[]> {
+): Promise<{ readonly fields: readonly ResultField[]; readonly rows: readonly RawRow[] }> {
   const { plan, catalog } = run;
   const visible = fields.length - plan.hidden.length;
   const cells: CellToOpen[] = [];
@@ -54,18 +54,21 @@ export async function openResult(
     }
   }
   const found = checks(run, rows, asked, visible);
-  const values = await openCells([...cells, ...found], context);
+  const values = await openCells([...cells, ...found.map(({ cell }) => cell)], context);
+  const dropped = new Set<RawRow>();
+  for (const [i, { row, fits }] of found.entries()) if (fits?.(values[cells.length + i]) === false) dropped.add(row);
   for (const [i, { row, column }] of targets.entries()) row[column] = textOf((cells[i] as CellToOpen).field, values[i]);
   for (const row of rows) {
     row.length = visible;
     assertNoRecord(row, encrypted, fields);
   }
   const seen = fields.slice(0, visible).map((field, i) => asOpened(field, encrypted[i]));
-  if (!plan.isStar) return seen;
+  const kept = dropped.size === 0 ? rows : rows.filter((row) => !dropped.has(row));
+  if (!plan.isStar) return { fields: seen, rows: kept };
   const isOwn = ({ tableID, columnID }: ResultField) => !catalog.isIndex(tableID, columnID);
-  if (seen.every(isOwn)) return seen;
+  if (seen.every(isOwn)) return { fields: seen, rows: kept };
   for (const row of rows) row.splice(0, row.length, ...row.filter((_, i) => isOwn(seen[i] as ResultField)));
-  return seen.filter(isOwn);
+  return { fields: seen.filter(isOwn), rows: kept };
 }
 
 /** A column as it would be without encryption. */
@@ -117,12 +120,19 @@ function identityIn(
   };
 }
 
+/** A record by which a row was found, and whether its value is what was searched for, where tags alone do not say so. */
+interface Check {
+  readonly row: RawRow;
+  readonly cell: CellToOpen;
+  readonly fits: ((value: unknown) => boolean) | undefined;
+}
+
 /** The records by which rows were found, with the tags that were asked for (§5.8). */
-function checks(run: Run, rows: readonly RawRow[], asked: Asked, visible: number): CellToOpen[] {
+function checks(run: Run, rows: readonly RawRow[], asked: Asked, visible: number): Check[] {
   const steps = run.plan.searches.filter(({ group }) => group !== undefined);
   const groups = new Map<object, SearchStep[]>();
   for (const step of steps) groups.set(step.group as object, [...(groups.get(step.group as object) ?? []), step]);
-  const cells: CellToOpen[] = [];
+  const cells: Check[] = [];
   for (const [group, alternatives] of groups) {
     const { source } = group as { readonly source: object };
     for (const row of rows) cells.push(...checkOf(run, row, source, alternatives, asked, visible));
@@ -138,16 +148,19 @@ function checkOf(
   steps: readonly SearchStep[],
   asked: Asked,
   visible: number,
-): CellToOpen[] {
-  const byField = new Map<Field, Uint8Array<ArrayBuffer>[]>();
-  for (const step of steps) byField.set(step.field, [...(byField.get(step.field) ?? []), ...(asked.get(step) ?? [])]);
-  const candidates = [...byField].flatMap(([field, tags]) => {
+): Check[] {
+  const candidates = [...new Set(steps.map(({ field }) => field))].flatMap((field) => {
     const text = row[visible + hiddenAt(run.plan, source, field.column)];
     if (text === null || text === undefined) return [];
-    const expected: ExpectedTag = { index: steps.find((step) => step.field === field)?.slots[0]?.index ?? '', tags };
-    return [{ ...identityIn(run, field.table, source, row, visible), field, cell: bytesOf(text), expected }];
+    const all = steps.flatMap((step) => (step.field === field ? (asked.get(step) ?? []) : []));
+    const expected: ExpectedTag = { index: all[0]?.index ?? '', tags: all.flatMap(({ tags }) => tags) };
+    const cell = { ...identityIn(run, field.table, source, row, visible), field, cell: bytesOf(text), expected };
+    const fits = all.some((one) => one.fits !== undefined)
+      ? (value: unknown) => all.some((one) => one.fits?.(value))
+      : undefined;
+    return [{ row, cell, fits }];
   });
-  const fitting = candidates.find(({ cell, expected: { tags } }) => tags.some((tag) => holds(cell, tag)));
+  const fitting = candidates.find(({ cell }) => cell.expected.tags.some((tag) => holds(cell.cell, tag)));
   const chosen = fitting ?? candidates[0];
   // A right or full join has rows that no condition was asked of.
   return chosen === undefined ? [] : [chosen];

@@ -14,6 +14,7 @@ export interface PgResult {
   fields: readonly ResultField[];
   rows: unknown[];
   rowAsArray?: boolean;
+  rowCount?: number | null;
 }
 
 /** Gives what makes a value of a column's text. */
@@ -64,8 +65,10 @@ export async function runStatement(
   const all = values === undefined && sent.values.length === 0 ? undefined : sent.values;
   const result = await send({ ...config, text: plan.text, name, values: all, rowMode: 'array', types: raw });
   for (const one of Array.isArray(result) ? result : [result]) {
-    one.fields = await openResult(current, one.fields, one.rows as RawRow[], sent.asked, context);
-    one.rows = readRows(one, config, types);
+    const opened = await openResult(current, one.fields, one.rows as RawRow[], sent.asked, context);
+    if (opened.rows.length < one.rows.length) one.rowCount = opened.rows.length;
+    one.fields = opened.fields;
+    one.rows = readRows(opened, config, types);
     one.rowAsArray = config.rowMode === 'array';
   }
   return result;
@@ -108,12 +111,14 @@ function rewrittenName(name: string): string {
 }
 
 /** Rows as the caller asked for them, by the caller's parsers. */
-function readRows({ fields, rows }: PgResult, { rowMode, types }: QueryConfig, own: Connection['types']): unknown[] {
+function readRows(
+  { fields, rows }: Pick<PgResult, 'fields'> & { readonly rows: readonly RawRow[] },
+  { rowMode, types }: QueryConfig,
+  own: Connection['types'],
+): unknown[] {
   const source = types ?? own;
   const parsers = fields.map(({ dataTypeID }) => source.getTypeParser(dataTypeID, 'text'));
   const read = (row: RawRow) => row.map((text, i) => (text === null ? null : parsers[i]?.(text)));
-  if (rowMode === 'array') return (rows as RawRow[]).map(read);
-  return (rows as RawRow[]).map((row) =>
-    Object.fromEntries(read(row).map((value, i) => [fields[i]?.name ?? '', value])),
-  );
+  if (rowMode === 'array') return rows.map(read);
+  return rows.map((row) => Object.fromEntries(read(row).map((value, i) => [fields[i]?.name ?? '', value])));
 }

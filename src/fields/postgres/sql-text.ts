@@ -66,6 +66,11 @@ export class SqlText {
     return token.text === '-' || token.text === '+' ? (this.#tokens[i + 1] ?? token).end : token.end;
   }
 
+  /** The operator that stands somewhere, of one token. */
+  operatorAt(start: number): Part {
+    return this.#tokens[this.#at(start)] as Token;
+  }
+
   /** The start of the `FROM` of a select list that begins somewhere, or `undefined`. */
   fromStart(start: number): number | undefined {
     let depth = 0;
