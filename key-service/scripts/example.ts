@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { openCheckpoint } from '../src/audit/note.ts';
+import { openCheckpoint, renamedKey } from '../src/audit/note.ts';
 import { startDev } from '../src/dev/dev-service.ts';
 import { leafHash, verifyConsistency, verifyInclusion } from '../src/model/merkle.ts';
 import { createProofKey, type Reply, TestClient } from '../test/support/client.ts';
@@ -106,7 +106,8 @@ interface Checkpoint {
 
 async function checkpoint(client: TestClient): Promise<Checkpoint> {
   const { checkpoint: note } = expect(await client.call('GET', '/v1/audit/checkpoint')).body;
-  return openCheckpoint(note, client.discovery?.claims.audit.verifier_key);
+  const { origin, verifier_key } = client.discovery?.claims.audit ?? {};
+  return openCheckpoint(note, renamedKey(verifier_key, `${origin}/${client.tenant}`));
 }
 
 async function signIn(url: string, identity: string, user: string): Promise<TestClient> {

@@ -91,6 +91,7 @@ const configSchema = z.strictObject({
   forwarded_header: z.enum(['forwarded', 'x-forwarded-for']).default('forwarded'),
   policies: z.string().min(1).optional(),
   operator_tenant: tenant.optional(),
+  publication_seconds: z.number().int().min(1).max(60).default(10),
   checkpoint_file: z.string().min(1).optional(),
   cors: z.strictObject({ origins: z.array(origin).min(1) }).optional(),
   metrics: z.strictObject({ anonymous: z.boolean() }).default({ anonymous: false }),

@@ -3,9 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
-import { AuditLog } from './audit/audit-log.ts';
 import { CheckpointFile } from './audit/checkpoint-file.ts';
 import { CheckpointedChanges } from './audit/checkpointed-changes.ts';
+import { AuditLogs } from './audit/logs.ts';
 import { Authenticator } from './auth/authenticator.ts';
 import { createTokenIssuer, type TokenIssuer } from './auth/exchange.ts';
 import { createIssuer, type IssuerOptions } from './auth/issuers.ts';
@@ -24,6 +24,7 @@ import {
 } from './lib/limits.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { Admission } from './operations/admission.ts';
+import { createTenants } from './operations/create-tenants.ts';
 import { Authorizer } from './policies/authorizer.ts';
 import { readPolicies, shippedRoles } from './policies/policy-set.ts';
 import type { RootKey } from './seals/root-key.ts';
@@ -77,7 +78,7 @@ export interface Service {
   readonly identity: Identity;
   readonly transport: TransportKeys;
   readonly discovery: Discovery;
-  readonly log: AuditLog;
+  readonly logs: AuditLogs;
   /** Changes of keys, each with the checkpoint outside the database. */
   readonly changes: CheckpointedChanges;
   readonly exchange: TokenIssuer;
@@ -103,13 +104,15 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   // Before the secrets are opened: a rotation of the root key either comes before this, and its key is needed, or sees this replica.
   await store.join({ id: randomUUID(), name: `${hostname()}/${process.pid}` }, seconds(clock));
   const secrets = await openSecrets(store, rootKey);
-  const log = new AuditLog(store, secrets, config.service_id);
+  const logs = new AuditLogs(store, secrets, config.service_id);
   const file = config.checkpoint_file === undefined ? undefined : new CheckpointFile(config.checkpoint_file);
-  const changes = new CheckpointedChanges(store, log, file);
+  const everySeconds = config.publication_seconds;
+  const changes = new CheckpointedChanges(store, logs.service, { file, clock, everySeconds });
   await store.verifyKeys();
   await changes.assertContinued();
   const settings = { audience: audienceOf(config), clock };
   const tenants = [...new Set(config.issuers.flatMap((issuer) => issuer.tenants))];
+  await createTenants(store, changes, [...tenants, ...(devUsers ?? []).map(({ tenant }) => tenant)], clock());
   const roles = [...new Set(config.issuers.flatMap((issuer) => issuer.roles.flatMap((rule) => rule.roles)))];
   const exchange = await createTokenIssuer(secrets.token, { ...settings, issuer: config.external_url, tenants, roles });
   const dev = devUsers && (await createDev(secrets, config, devUsers, clock));
@@ -121,13 +124,13 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const admission = new Admission(config.limits, store.connections);
   const identity = await createIdentity(secrets.identity);
   const transport = new TransportKeys(store, rootKey, time);
-  const discovery = new Discovery(identity, transport, clock, discoveryClaims(config, log));
+  const discovery = new Discovery(identity, transport, clock, discoveryClaims(config, logs));
   const parts = {
     ...{
       config,
       store,
       secrets,
-      log,
+      logs,
       changes,
       exchange,
       dev,
@@ -149,7 +152,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     ready: createReadiness(store, time),
   };
   // One that cannot be written would be noticed at the next change of a key, or when it is needed.
-  await changes.export();
+  await changes.publish();
   if (time.doubt() !== undefined) logger.fatal({ offset: time.offset }, `${time.doubt()}: not ready`);
   const stop = startTimers(parts);
   return {
@@ -157,7 +160,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     async close() {
       await stop();
       await queue.drained();
-      await changes.export().catch((error) => logger.error({ err: error }, 'checkpoint not written'));
+      await changes.publish().catch((error) => logger.error({ err: error }, 'heads not published'));
       changes.close();
       await store.close();
     },
@@ -184,7 +187,7 @@ function createReadiness(store: Store, time: DatabaseTime): () => Promise<void> 
   };
 }
 
-function discoveryClaims(config: Config, log: AuditLog): FixedClaims {
+function discoveryClaims(config: Config, { service: log }: AuditLogs): FixedClaims {
   return {
     iss: config.external_url,
     service_id: config.service_id,

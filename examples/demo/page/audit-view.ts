@@ -6,12 +6,12 @@ import { byId, element } from './dom.ts';
 import { count, errorWords } from './words.ts';
 
 /** Reads the log, verifies it, and shows both. */
-export async function showAudit(administrator: KeyServiceClient): Promise<void> {
+export async function showAudit(administrator: KeyServiceClient, tenant: string): Promise<void> {
   const verdict = byId('audit-verdict');
   verdict.className = 'verdict';
   verdict.textContent = 'Verifying…';
   try {
-    const view = await readAudit(administrator);
+    const view = await readAudit(administrator, tenant);
     byId('audit-entries').replaceChildren(...view.entries.map(entryItem));
     verdict.classList.add('good');
     verdict.textContent = verdictWords(view);

@@ -27,14 +27,18 @@ export interface AuditView {
 
 const shown = 12;
 
-/** Reads the end of the log and verifies it. Rejects with what is wrong where anything is. */
-export async function readAudit(client: KeyServiceClient, kept: Storage = localStorage): Promise<AuditView> {
+/** Reads the end of the tenant's log and verifies it. Rejects with what is wrong where anything is. */
+export async function readAudit(
+  client: KeyServiceClient,
+  tenant: string,
+  kept: Storage = localStorage,
+): Promise<AuditView> {
   const get = (path: string) => client.request({ method: 'GET', path: `/v1/audit/${path}` });
   const { auditVerifierKey, identity, serviceId } = await client.connect();
   if (auditVerifierKey === undefined) throw new Error('the service names no key for its log');
   const { checkpoint } = await get('checkpoint');
-  const tree = await openCheckpoint(String(checkpoint), auditVerifierKey);
-  const place = `checkpoint ${serviceId} ${identity.x}`;
+  const tree = await openCheckpoint(String(checkpoint), auditVerifierKey, tenant);
+  const place = `checkpoint ${serviceId} ${identity.x} ${tenant}`;
   const older = parseTree(kept.getItem(place));
   if (older !== undefined) await assertContinued(get, older, tree);
   kept.setItem(place, JSON.stringify({ size: tree.size, root: btoa(String.fromCharCode(...tree.root)) }));
@@ -96,8 +100,9 @@ function parseEntry(index: number, bytes: Uint8Array): AuditEntry {
 }
 
 /** A signed note (C2SP tlog-checkpoint): origin, size and root, signed with Ed25519. §8.3, §8.5 */
-async function openCheckpoint(note: string, verifier: string): Promise<Tree> {
-  const [origin = '', , ...encoded] = verifier.split('+');
+async function openCheckpoint(note: string, verifier: string, tenant: string): Promise<Tree> {
+  const [service = '', , ...encoded] = verifier.split('+');
+  const origin = `${service}/${tenant}`;
   const publicKey = decode(encoded.join('+')).subarray(1);
   const [text = '', signatures = ''] = note.split('\n\n');
   const [name, size, root = '', ...rest] = text.split('\n');

@@ -182,7 +182,10 @@ function wireCards(): void {
     rotate.disabled = false;
     rotate.focus();
   });
-  byId('audit').addEventListener('click', () => void (current && showAudit(current.administrator)));
+  byId('audit').addEventListener(
+    'click',
+    () => void (current && showAudit(current.administrator, current.account.tenant)),
+  );
 }
 
 async function rotateAndRewrap(): Promise<void> {

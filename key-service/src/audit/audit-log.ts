@@ -1,4 +1,4 @@
-/** The log as the service has it: its head, proofs, and the checkpoint outside the database; `docs/key-service.md` §8 and §11.5. */
+/** A tenant's log, or the service's own: its head, proofs, and the checkpoint outside the database; `docs/key-service.md` §8 and §11.5. */
 
 import type { KeyObject } from 'node:crypto';
 import { IntegrityError, OperatorError } from '../errors.ts';
@@ -14,6 +14,7 @@ import {
   inclusionProof,
   leafHash,
   type NodeReader,
+  rootAt,
   rootOf,
   type StoredNode,
   verifyConsistency,
@@ -21,26 +22,44 @@ import {
 import type { PreviousLog, Secrets } from '../secrets/secrets.ts';
 import type { Store } from '../store/store.ts';
 import type { CheckpointFile } from './checkpoint-file.ts';
-import { type Checkpoint, isSignedBy, openCheckpoint, signCheckpoint, verifierKey } from './note.ts';
+import { type Checkpoint, isSignedBy, openCheckpoint, renamedKey, signCheckpoint, verifierKey } from './note.ts';
+
+/** Which log, and whose. */
+export interface LogOptions {
+  readonly serviceId: string;
+  /** Default: the service's own. */
+  readonly tenant?: string | undefined;
+}
 
 export class AuditLog {
   readonly origin: string;
   /** §8.5 */
   readonly verifierKey: string;
-  /** The keys of before, newest first, with the entries that they may speak for. */
+  /** The keys of before, newest first, with the entries of the service's log that they may speak for. */
   readonly previous: readonly Pick<PreviousLog, 'verifier_key' | 'size'>[];
   readonly #store: Store;
+  readonly #tenant: string;
   readonly #key: KeyObject;
   readonly #signing = new Mutex();
   #signed: { readonly size: number; readonly root: Bytes; readonly note: string } | undefined;
   #written = -1;
 
-  constructor(store: Store, { log: key, previousLogs }: Pick<Secrets, 'log' | 'previousLogs'>, serviceId: string) {
+  constructor(
+    store: Store,
+    { log: key, previousLogs }: Pick<Secrets, 'log' | 'previousLogs'>,
+    { serviceId, tenant = '' }: LogOptions,
+  ) {
     this.#store = store;
+    this.#tenant = tenant;
     this.#key = key;
-    this.origin = `bulla-key-service/${serviceId}`;
+    const origin = `bulla-key-service/${serviceId}`;
+    this.origin = tenant === '' ? origin : `${origin}/${tenant}`;
     this.verifierKey = verifierKey(this.origin, key);
-    this.previous = previousLogs.map(({ verifier_key, size }) => ({ verifier_key, size }));
+    this.previous = previousLogs.map(({ verifier_key, size }) => {
+      // How far a tenant's log had come is in no secret: a consistency proof to what the new key has signed says as much.
+      const named = tenant === '' ? verifier_key : renamedKey(verifier_key, this.origin);
+      return { verifier_key: named, size: tenant === '' ? size : Number.POSITIVE_INFINITY };
+    });
   }
 
   /** The signed head. Throws `IntegrityError` where the log does not continue what this process has signed. */
@@ -57,7 +76,7 @@ export class AuditLog {
   }
 
   async size(): Promise<number> {
-    return (await this.#store.head()).tree.size;
+    return (await this.#head()).size;
   }
 
   /** Reads a checkpoint of this log; one of a key of before only as far as it spoke for the log. Throws `OperatorError`. */
@@ -73,26 +92,29 @@ export class AuditLog {
 
   /** That the log continues a checkpoint, by a consistency proof. Throws `IntegrityError`. */
   async assertContinues(checkpoint: Pick<Checkpoint, 'size' | 'root'>): Promise<void> {
-    await this.#assertLeadsTo(checkpoint, (await this.#store.head()).tree);
+    await this.#assertLeadsTo(checkpoint, await this.#head());
   }
 
   /** Checks every entry, every stored node, the head, and that it continues a checkpoint. Throws `IntegrityError`. The number of entries. */
   async verifyAll(checkpoint?: Checkpoint): Promise<number> {
-    const { tree: head } = await this.#store.head();
+    const head = await this.#head();
     let tree = emptyFrontier;
     const check = (): void => {
       if (checkpoint?.size === tree.size && !equalBytes(rootOf(tree), checkpoint.root)) {
-        throw new IntegrityError('The log does not continue the checkpoint: it was changed or forked');
+        throw forked();
       }
     };
     check();
     while (tree.size < head.size) {
-      const entries = await this.#store.entries(tree.size, Math.min(tree.size + maxEntries, head.size));
+      const entries = await this.#store.entries(this.#tenant, tree.size, Math.min(tree.size + maxEntries, head.size));
       if (entries.length === 0) throw new IntegrityError(`Entry ${tree.size} is missing`);
-      for (const { index, hash, entry, tenant } of entries) {
+      for (const { index, hash, entry } of entries) {
         if (index !== tree.size) throw new IntegrityError(`Entry ${tree.size} is missing`);
         if (!equalBytes(leafHash(entry), hash)) throw new IntegrityError(`Entry ${index} was changed`);
-        if (tenantOfEntry(entry) !== tenant) throw new IntegrityError(`Entry ${index} was given to another tenant`);
+        // The service's own log has those of before tenants had theirs.
+        if (this.#tenant !== '' && tenantOfEntry(entry) !== this.#tenant) {
+          throw new IntegrityError(`Entry ${index} was given to another tenant`);
+        }
         const { frontier, nodes } = appendLeaf(tree, hash);
         for (const node of nodes) await this.#assertStored(node);
         tree = frontier;
@@ -119,18 +141,31 @@ export class AuditLog {
     });
   }
 
-  readonly #read: NodeReader = (level, from, to) => this.#store.nodes(level, from, to);
+  readonly #read: NodeReader = (level, from, to) => this.#store.nodes(this.#tenant, level, from, to);
+
+  async #head(): Promise<Frontier> {
+    return (await this.#store.head(this.#tenant)).tree;
+  }
 
   async #sign(): Promise<{ readonly note: string; readonly size: number }> {
-    const { tree } = await this.#store.head();
+    const tree = await this.#head();
     const { size } = tree;
     const root = rootOf(tree);
+    // The stored head of a tenant has no MAC: what is signed is what the leaves lead to, and continues what was published.
     if (this.#signed) await this.#assertLeadsTo(this.#signed, tree);
+    else await this.#assertComputed(tree);
     if (this.#signed?.size !== size) {
       const note = signCheckpoint({ origin: this.origin, size, root }, this.#key);
       this.#signed = { size, root, note };
     }
     return this.#signed;
+  }
+
+  async #assertComputed(tree: Frontier): Promise<void> {
+    if (!equalBytes(rootOf(tree), await rootAt(this.#read, tree.size))) throw forked();
+    if (this.#tenant === '') return;
+    const published = (await this.#store.publication())?.heads.find(({ tenant }) => tenant === this.#tenant)?.tree;
+    if (published) await this.#assertLeadsTo({ size: published.size, root: rootOf(published) }, tree);
   }
 
   async #assertLeadsTo({ size, root }: Pick<Checkpoint, 'size' | 'root'>, head: Frontier): Promise<void> {
@@ -139,17 +174,17 @@ export class AuditLog {
     }
     const proof = await consistencyProof(this.#read, size, head.size);
     if (!verifyConsistency(size, head.size, root, rootOf(head), proof)) {
-      throw new IntegrityError('The log does not continue the checkpoint: it was changed or forked');
+      throw forked();
     }
   }
 
   async #assertStored({ level, index, hash }: StoredNode): Promise<void> {
-    const [stored] = await this.#store.nodes(level, index, index + 1);
+    const [stored] = await this.#store.nodes(this.#tenant, level, index, index + 1);
     if (!stored || !equalBytes(stored, hash)) throw new IntegrityError('A node of the tree was changed');
   }
 
   async #assertHead(tree: Frontier, head: Frontier, checkpoint: Checkpoint | undefined): Promise<void> {
-    if ((await this.#store.entries(tree.size, tree.size + 1)).length > 0) {
+    if ((await this.#store.entries(this.#tenant, tree.size, tree.size + 1)).length > 0) {
       throw new IntegrityError('There are entries behind the head of the log');
     }
     if (!equalBytes(rootOf(tree), rootOf(head))) {
@@ -159,4 +194,8 @@ export class AuditLog {
       throw new IntegrityError(`The log is cut: ${tree.size} entries, and ${checkpoint.size} in the checkpoint`);
     }
   }
+}
+
+function forked(): IntegrityError {
+  return new IntegrityError('The log does not continue the checkpoint: it was changed or forked');
 }

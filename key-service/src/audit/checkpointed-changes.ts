@@ -1,42 +1,88 @@
-/** Changes of keys with the checkpoint outside the database: tried before the commit, written after it, `docs/key-service.md` §11.5. */
+/** Changes with the checkpoint outside the database: tried before the commit, and written when the heads of logs are published, `docs/key-service.md` §11.5. */
 
-import type { Change, Store } from '../store/store.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Change, ServiceChange, Store } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { CheckpointFile } from './checkpoint-file.ts';
+import { assertPublished, nextPublication } from './publications.ts';
+
+/** Options of {@link CheckpointedChanges}. */
+export interface CheckpointOptions {
+  /** The checkpoint outside the database. Default: none. */
+  readonly file?: CheckpointFile | undefined;
+  /** Milliseconds since 1970. Default: `Date.now`. */
+  readonly clock?: Clock | undefined;
+  /** Seconds between two publications. Default: 10. */
+  readonly everySeconds?: number | undefined;
+}
+
+/** Seconds after a change of a key that the heads are published, if nobody else does it. */
+const afterChange = 1;
 
 export class CheckpointedChanges {
   readonly #store: Store;
   readonly #log: AuditLog;
-  readonly #file: CheckpointFile | undefined;
+  readonly #options: CheckpointOptions;
+  #changed = false;
 
-  /** Without a file, changes are those of the store alone. */
-  constructor(store: Store, log: AuditLog, file: CheckpointFile | undefined) {
+  /** `log` is the service's own. */
+  constructor(store: Store, log: AuditLog, options: CheckpointOptions = {}) {
     this.#store = store;
     this.#log = log;
-    this.#file = file;
+    this.#options = options;
   }
 
-  /** A change after which the checkpoint is written. One that cannot be written stops it before anything is committed: `StoreError`. */
-  async run<T>(work: (change: Change) => Promise<T>): Promise<T> {
-    this.#file?.prepare();
-    const result = await this.#store.change(work);
+  /** A change of a tenant's keys. A checkpoint that cannot be written stops it before anything is committed: `StoreError`. Nothing waits for its publication. */
+  async run<T>(tenant: string, work: (change: Change) => Promise<T>): Promise<T> {
+    this.#options.file?.prepare();
+    const result = await this.#store.change(tenant, work);
+    this.#changed = true;
+    return result;
+  }
+
+  /** A change that is no tenant's, after which the checkpoint is written. */
+  async runService<T>(work: (change: ServiceChange) => Promise<T>): Promise<T> {
+    this.#options.file?.prepare();
+    const result = await this.#store.changeService(work);
     await this.export();
     return result;
   }
 
-  /** Writes the newest checkpoint. Throws `StoreError`, and `IntegrityError` where the log does not continue the one that is there. */
+  /** Publishes what is due, and writes the newest checkpoint. Throws as {@link publish} does. */
+  async tick(): Promise<void> {
+    const seconds = this.#changed ? afterChange : (this.#options.everySeconds ?? 10);
+    await this.publish(seconds * 1000);
+  }
+
+  /**
+   * Publishes the heads of all logs unless somebody did within so many milliseconds, and writes the newest checkpoint. Throws `StoreError`, and `IntegrityError` where a
+   * log does not continue what was published: those of other tenants are published all the same.
+   */
+  async publish(within = 0): Promise<void> {
+    const time = Math.round((this.#options.clock ?? Date.now)());
+    try {
+      const done = await this.#store.publish(nextPublication(time), time - within);
+      if (done !== 'recent') this.#changed = false;
+    } finally {
+      await this.export();
+    }
+  }
+
+  /** Writes the newest checkpoint of the service's own log. Throws `StoreError`, and `IntegrityError` where the log does not continue the one that is there. */
   async export(): Promise<void> {
-    if (this.#file) await this.#log.export(this.#file);
+    const { file } = this.#options;
+    if (file) await this.#log.export(file);
   }
 
   /** Leaves nothing beside the checkpoint. */
   close(): void {
-    this.#file?.close();
+    this.#options.file?.close();
   }
 
-  /** That the log continues the checkpoint in the file. Throws `OperatorError`. */
+  /** That the service's own log continues the checkpoint in the file, and all others what it says of them. Throws `OperatorError`. */
   async assertContinued(): Promise<void> {
-    const note = this.#file?.read();
+    const note = this.#options.file?.read();
     if (note !== undefined) await this.#log.assertContinues(this.#log.open(note));
+    await assertPublished(this.#store, this.#log);
   }
 }

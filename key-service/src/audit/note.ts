@@ -17,9 +17,18 @@ const keyHashLength = 4;
 
 /** The public key of a log as C2SP writes it. */
 export function verifierKey(origin: string, key: KeyObject): string {
-  const publicKey = rawPublicKey(key);
+  return encodeVerifierKey(origin, rawPublicKey(key));
+}
+
+function encodeVerifierKey(origin: string, publicKey: Bytes): string {
   const hash = Buffer.from(keyHash(origin, publicKey)).toString('hex');
   return `${origin}+${hash}+${encodeBase64(concat(algorithm, publicKey))}`;
+}
+
+/** The same key under the name of another log of the service. */
+export function renamedKey(verifier: string, origin: string): string {
+  const { publicKey } = parseVerifierKey(verifier);
+  return encodeVerifierKey(origin, publicKey);
 }
 
 /** The signed note of a checkpoint. */

@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { readCheckpointFile } from '../audit/checkpoint-file.ts';
 import { OperatorError } from '../errors.ts';
+import { verifyLogs } from '../operations/verify-logs.ts';
 import { verifySecrets } from '../secrets/sealed-rows.ts';
 import { readOptions, UsageError } from './options.ts';
 import { withStore } from './with-store.ts';
@@ -11,20 +12,21 @@ export async function auditCommand([verb, ...args]: string[]): Promise<void> {
   const options = { config: { type: 'string' }, checkpoint: { type: 'string' }, out: { type: 'string' } } as const;
   if (verb !== 'verify' && verb !== 'checkpoint') throw new UsageError('audit verify|checkpoint');
   const { values } = readOptions(args, options, ['config']);
-  await withStore(values.config ?? '', async ({ log, store, rootKey }) => {
+  await withStore(values.config ?? '', async ({ logs, changes, store, rootKey }) => {
     if (verb === 'checkpoint') {
-      const { note } = await log.checkpoint();
+      await changes.publish();
+      const { note } = await logs.service.checkpoint();
       if (values.out === undefined) process.stdout.write(note);
       else writeFileSync(values.out, note);
       return;
     }
     const note = values.checkpoint === undefined ? undefined : readCheckpointFile(values.checkpoint);
     if (values.checkpoint !== undefined && note === undefined) throw new OperatorError('There is no such checkpoint');
-    const size = await log.verifyAll(note === undefined ? undefined : log.open(note));
-    await store.verifyKeys();
+    const checkpoint = note === undefined ? undefined : (await logs.named(note)).open(note);
+    const size = await verifyLogs(store, logs, checkpoint);
     await verifySecrets(store, rootKey);
     process.stdout.write(
-      `the log is whole: ${size} entries${note === undefined ? '' : ', continuing the checkpoint'}\n`,
+      `the logs are whole: ${size} entries${note === undefined ? '' : ', continuing the checkpoint'}\n`,
     );
   });
 }

@@ -22,8 +22,9 @@ export async function backupCommand(args: string[]): Promise<void> {
   const recipients = await Promise.all(keys).catch(() => {
     throw new OperatorError('--recipient is a public key: bullapk1.…');
   });
-  await withStore(values.config ?? '', async ({ store, rootKey, log, config }) => {
-    const { note } = await log.checkpoint();
+  await withStore(values.config ?? '', async ({ store, rootKey, logs, changes, config }) => {
+    await changes.publish();
+    const { note } = await logs.service.checkpoint();
     const out = values.out ?? '';
     const rows = await writeBackup(store, rootKey, { recipients, out, checkpoint: note, serviceId: config.service_id });
     process.stdout.write(`${rows} rows\n`);
@@ -54,7 +55,7 @@ export async function restoreCommand(args: string[]): Promise<void> {
       ...{ from: values.in ?? '', key, serviceId: config.service_id, note, rollback: values['accept-rollback'], file },
       entry: (operation, change) => operatorEntry('', operation, change),
     });
-    process.stdout.write(`restored: ${size} entries of the log, keys verified\n`);
+    process.stdout.write(`restored: ${size} entries of the logs, keys verified\n`);
   } finally {
     file?.close();
     await store.close();

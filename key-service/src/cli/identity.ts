@@ -16,7 +16,7 @@ export async function identityCommand([verb, ...args]: string[]): Promise<void> 
   });
 }
 
-function rotate({ config, store, rootKey, secrets, log, file }: OpenedStore): Promise<string> {
+function rotate({ config, store, rootKey, secrets, logs, file }: OpenedStore): Promise<string> {
   const entry = (operation: string, change: Record<string, unknown>) => operatorEntry('', operation, change);
-  return rotateIdentity(store, { rootKey, secrets, log, serviceId: config.service_id, file, entry });
+  return rotateIdentity(store, { rootKey, secrets, log: logs.service, serviceId: config.service_id, file, entry });
 }

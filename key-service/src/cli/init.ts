@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
+import { createTenants } from '../operations/create-tenants.ts';
 import { createRootKeyFile } from '../seals/sources.ts';
 import { createSecrets, openerOf, openSecrets } from '../secrets/secrets.ts';
 import { createIdentity } from '../transport/identity.ts';
@@ -23,6 +24,8 @@ export async function initCommand(args: string[]): Promise<void> {
     await store.migrate(openerOf(rootKey));
     await createSecrets(store, rootKey);
     const { identity } = await openSecrets(store, rootKey);
+    const tenants = config.issuers.flatMap((issuer) => issuer.tenants);
+    await createTenants(store, { runService: (work) => store.changeService(work) }, tenants, Date.now());
     process.stdout.write(`identity ${(await createIdentity(identity)).thumbprint}\n`);
   } finally {
     await store.close();

@@ -7,6 +7,7 @@ import { describeKey } from '../model/describe.ts';
 import type { KeyRecord } from '../model/keys.ts';
 import { aliasNamePattern } from '../model/references.ts';
 import { operatorActor } from '../operations/actor.ts';
+import { createTenants } from '../operations/create-tenants.ts';
 import { createKey } from '../operations/keys/create.ts';
 import { findKey, listKeys } from '../operations/keys/read.ts';
 import { rotateKey } from '../operations/keys/rotate.ts';
@@ -79,11 +80,14 @@ async function changeKey(
 ) {
   const materials = new Materials(rootKey);
   const now = await databaseSeconds(store);
-  return changes.run(async (change) => {
+  await createTenants(store, changes, [tenant], now * 1000);
+  const described = await changes.run(tenant, async (change) => {
     const key = await run({ change, actor: operator(tenant), materials, now });
     change.append(operatorEntry(tenant, operation, { newest_version: key.newest }, key.id));
     return describeKey(key);
   });
+  await changes.publish();
+  return described;
 }
 
 function assertTenant({ issuers }: Config, tenant: string): void {

@@ -1,9 +1,9 @@
 /** What most commands begin with: the configuration, its store, its root key. */
 
 import { userInfo } from 'node:os';
-import { AuditLog } from '../audit/audit-log.ts';
 import { CheckpointFile } from '../audit/checkpoint-file.ts';
 import { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
+import { AuditLogs } from '../audit/logs.ts';
 import { type Config, readConfig } from '../config.ts';
 import type { LogEntry } from '../model/entry.ts';
 import { encodeEntry } from '../model/entry.ts';
@@ -18,7 +18,7 @@ export interface OpenedStore {
   readonly store: Store;
   readonly rootKey: RootKey;
   readonly secrets: Secrets;
-  readonly log: AuditLog;
+  readonly logs: AuditLogs;
   /** Changes, each with the checkpoint outside the database. */
   readonly changes: CheckpointedChanges;
   /** The checkpoint outside the database, where one is configured. */
@@ -37,10 +37,10 @@ export async function withStore<T>(configFile: string, work: (opened: OpenedStor
   try {
     await store.assertMigrated();
     const secrets = await openSecrets(store, rootKey);
-    const log = new AuditLog(store, secrets, config.service_id);
-    const changes = new CheckpointedChanges(store, log, file);
+    const logs = new AuditLogs(store, secrets, config.service_id);
+    const changes = new CheckpointedChanges(store, logs.service, { file });
     await changes.assertContinued();
-    return await work({ config, store, rootKey, secrets, log, changes, file });
+    return await work({ config, store, rootKey, secrets, logs, changes, file });
   } finally {
     file?.close();
     await store.close();

@@ -4,6 +4,7 @@ import { Hono } from 'hono';
 import { Problem } from '../errors.ts';
 import { TrustedProxies } from '../lib/addresses.ts';
 import type { Service } from '../service.ts';
+import { auditEndpoints } from './audit-endpoints.ts';
 import { assertNoQuery } from './body.ts';
 import { type AllowedOrigins, corsFor } from './cors.ts';
 import { dataEndpoints } from './data-endpoints.ts';
@@ -33,6 +34,7 @@ export const endpoints: readonly Endpoint[] = [
   ...keyEndpoints,
   ...revocationEndpoints,
   ...otherEndpoints,
+  ...auditEndpoints,
   ...dataEndpoints,
 ];
 

@@ -65,10 +65,9 @@ export const dataEndpoints: readonly Endpoint[] = (Object.keys(itemShapes) as Da
 async function run(operation: DataOperation, call: Call<RawBatch>): Promise<Outcome> {
   const { service, caller, session, body } = call;
   if (!session) throw new TypeError('The data plane needs a session');
-  const view = requestView(await service.keys.view());
+  const view = requestView(await service.keys.view(caller.tenant));
   const items = decodeItems(call);
   await view.prefetch(
-    caller.tenant,
     items.flatMap((item) => ('to' in item && item.to?.key !== undefined ? [item.key, item.to.key] : [item.key])),
   );
   const { results, records, uses } = await runBatch(operation, items, {

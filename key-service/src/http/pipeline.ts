@@ -165,7 +165,7 @@ async function answerAccepted(
       );
       if (result === 'replayed') throw replayed();
       if (result === 'limited') throw rateLimited(service);
-      if (result === 'stale' || result === 'late') service.keys.reset(outcome?.epoch);
+      if (result === 'stale' || result === 'late') service.keys.reset(accepted.caller.tenant, outcome?.epoch);
       if (result !== 'stale') {
         if (problem) return refusal(service, incoming.trace, problem, session);
         return toResponse(service, outcome as Answer, session);

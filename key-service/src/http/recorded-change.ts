@@ -46,13 +46,14 @@ export async function recordedChange(
 /** Runs work under the lock, with the proof and the rate; the work adds its own leaf. */
 export async function recorded(call: Call, work: (change: Change) => Promise<Outcome>): Promise<Outcome> {
   const { service } = call;
+  const { tenant } = call.caller;
   const record = async (change: Change): Promise<Outcome> => {
     if (!(await change.claim(call.proof.used))) throw replayed();
     if (!(await change.use(windowUse(service, call.caller.principal)))) throw rateLimited(service);
     return { ...(await work(change)), recorded: true };
   };
-  const changed = service.admission.change(call.caller.tenant, () => service.changes.run(record), call.signal);
-  return changed.finally(() => service.keys.reset());
+  const changed = service.admission.change(tenant, () => service.changes.run(tenant, record), call.signal);
+  return changed.finally(() => service.keys.reset(tenant));
 }
 
 function keyWork({ service, actor, headers }: Call, change: Change): KeyWork {

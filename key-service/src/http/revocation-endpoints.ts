@@ -41,12 +41,9 @@ const ask = endpoint<Asked>({
   status: 200,
   async run(call) {
     const { service, actor } = call;
-    const view = await service.keys.view();
+    const view = await service.keys.view(actor.tenant);
     const items = call.body.items.map(itemOf);
-    await view.prefetch(
-      actor.tenant,
-      items.map(({ key }) => key),
-    );
+    await view.prefetch(items.map(({ key }) => key));
     const opened = await openTombstones(
       {
         serviceId: service.config.service_id,

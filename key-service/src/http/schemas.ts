@@ -225,6 +225,14 @@ export const checkpointResponse = z.object({ checkpoint: z.string() });
 export const entriesResponse = z.object({
   entries: z.array(z.object({ index: z.int(), leaf_hash: z.string(), entry: z.string().optional() })),
 });
+export const publishedResponse = z.object({
+  leaf: z.int(),
+  entry: z.string(),
+  slot: z.int(),
+  slots: z.int(),
+  head: z.string(),
+  proof: z.array(z.string()),
+});
 export const proofResponse = z.object({ proof: z.array(z.string()) });
 export const discoveryResponse = z.object({ identity: z.record(z.string(), z.string()), document: z.string() });
 export const openApiDocument = z.looseObject({ openapi: z.literal('3.1.0') });

@@ -30,6 +30,15 @@ export class RoundRobin<T> {
     return true;
   }
 
+  /** The next item of one owner, out of turn. */
+  shiftOf(owner: string): T | undefined {
+    for (const item of this.#owners.get(owner) ?? []) {
+      this.delete(owner, item);
+      return item;
+    }
+    return undefined;
+  }
+
   /** The next item of the owner whose turn it is, of those that `fits`; the owner goes to the end of the line. */
   shift(fits: (owner: string) => boolean = () => true): { readonly owner: string; readonly item: T } | undefined {
     for (const [owner, items] of this.#owners) {

@@ -1,8 +1,11 @@
 /** The entries of the log, `docs/key-service.md` §8.2. */
 
-import { type Bytes, decodeUtf8, encodeUtf8 } from '../lib/bytes.ts';
+import { type Bytes, decodeUtf8, encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
 
-/** An entry of the log. */
+/** The name of the log that is nobody's but the service's, and of the service among tenants: no tenant has it. */
+export const serviceLog = '';
+
+/** An entry of a log. */
 export interface LogEntry {
   readonly tenant: string;
   readonly bytes: Bytes;
@@ -37,6 +40,16 @@ export function encodeEntry({ proofKey, items, ...fields }: EntryFields): LogEnt
   const members = { v: 1, time, tenant, principal, proof_key: proofKey, request, operation, status, key, change };
   const text = JSON.stringify({ ...members, items: items && runs(items) });
   return { tenant, bytes: encodeUtf8(text) };
+}
+
+/** The first leaf of a tenant's log: the head that the service's own log had when it began. */
+export function firstEntry(
+  tenant: string,
+  { size, root }: { readonly size: number; readonly root: Bytes },
+  time: number,
+): LogEntry {
+  const change = { service: { size, root: encodeBase64url(root) } };
+  return encodeEntry({ time, tenant, principal: 'service', operation: 'begin-log', status: 200, change });
 }
 
 /** The tenant that the bytes of an entry name; `undefined` for what is no entry. */

@@ -4,6 +4,7 @@ import { RateLimiterMemory } from 'rate-limiter-flexible';
 import type { Config } from '../config.ts';
 import { Problem } from '../errors.ts';
 import { Budget, type Spent } from '../lib/budget.ts';
+import { connectionShares } from '../lib/connection-shares.ts';
 import { Abandoned, Busy, Gate } from '../lib/gate.ts';
 import { maxBodyBytes } from '../lib/limits.ts';
 import { Slices } from '../lib/slices.ts';
@@ -26,7 +27,7 @@ export class Admission {
   readonly #verifying = new Gate(verifying);
   readonly #forms = new Gate(forms);
   readonly #changes: Gate;
-  readonly #reads: Gate;
+  readonly #connections: Gate;
   readonly #failures: RateLimiterMemory;
 
   /** `connections` is what the store has of them. */
@@ -36,9 +37,10 @@ export class Admission {
     this.#requests = new Budget(requests, Math.max(1, Math.floor(requests / 2)));
     this.#bytes = new Budget(bytes, Math.max(maxBodyBytes, Math.floor(bytes / 2)));
     const waiting = requests;
-    this.#changes = new Gate({ total: Math.max(1, Math.floor(connections / 4)), each: 1, waiting });
-    const reads = Math.max(1, Math.floor(connections / 4));
-    this.#reads = new Gate({ total: 2 * reads, each: reads, waiting });
+    this.#changes = new Gate({ total: requests, each: 1, waiting });
+    const { share, beside } = connectionShares(connections);
+    // One of a tenant's share is for its commits.
+    this.#connections = new Gate({ total: beside, each: Math.max(1, share - 1), waiting });
     this.#failures = new RateLimiterMemory({ points: limits.failed_authentications_per_minute, duration: 60 });
   }
 
@@ -54,12 +56,12 @@ export class Admission {
 
   /** A change of keys: one at a time for each tenant. */
   change<T>(tenant: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return told(this.#changes.run(tenant, work, signal));
+    return told(this.#changes.run(tenant, () => this.#connections.run(tenant, work, signal), signal));
   }
 
   /** A read of the store beside commits. */
   read<T>(tenant: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    return told(this.#reads.run(tenant, work, signal));
+    return told(this.#connections.run(tenant, work, signal));
   }
 
   /** Lets a request of an authenticated caller in. Throws a `Problem`. */

@@ -3,7 +3,8 @@
 import { Problem } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import { maxEntries } from '../lib/limits.ts';
-import { tenantOfEntry } from '../model/entry.ts';
+import { serviceLog, tenantOfEntry } from '../model/entry.ts';
+import { slotBytes, slotProof } from '../model/slots.ts';
 import type { Store } from '../store/store.ts';
 import { type Actor, assertMay } from './actor.ts';
 
@@ -14,24 +15,55 @@ export interface ShownEntry {
   readonly entry: Bytes | undefined;
 }
 
-/** Entries `from <= index < to`, or the first of them. Those of other tenants are hashes alone, but for the operator tenant. Throws a `Problem`. */
+/** Which entries of which log. */
+export interface EntryRange {
+  readonly from: number;
+  readonly to: number;
+  /** The service's own log, of which a tenant sees hashes, and entries where they are its own; the operator tenant sees all. Default: the actor's. */
+  readonly service?: { readonly operatorTenant: string | undefined } | undefined;
+}
+
+/** Entries `from <= index < to`, or the first of them. Throws a `Problem`. */
 export async function readEntries(
   store: Store,
   actor: Actor,
-  {
-    from,
-    to,
-    operatorTenant,
-  }: { readonly from: number; readonly to: number; readonly operatorTenant?: string | undefined },
+  { from, to, service }: EntryRange,
 ): Promise<ShownEntry[]> {
   assertMay(actor, 'read-audit');
   if (to < from || to - from > maxEntries) {
     throw new Problem('malformed-request', `A range has at most ${maxEntries} entries`);
   }
-  const all = actor.tenant === operatorTenant;
-  const found = await store.entries(from, to);
-  // The column is for the database; what counts is what the leaf hash covers.
+  const all = service !== undefined && actor.tenant === service.operatorTenant;
+  const found = await store.entries(service ? serviceLog : actor.tenant, from, to);
+  // Where an entry is says nothing; what counts is what the leaf hash covers.
   return found.map(({ index, hash, entry }) => {
     return { index, hash, entry: all || tenantOfEntry(entry) === actor.tenant ? entry : undefined };
   });
+}
+
+/** What the service's own log says of a tenant's log. */
+export interface PublishedSlot {
+  /** The leaf of the service's log, and its bytes. */
+  readonly leaf: number;
+  readonly entry: Bytes;
+  readonly slot: number;
+  readonly slots: number;
+  /** The bytes of the slot. */
+  readonly head: Bytes;
+  /** From the slot to the root that the leaf says. */
+  readonly proof: readonly Bytes[];
+}
+
+/** The slot of the actor's tenant in the newest publication. Throws a `Problem`, also where there has been none since the tenant was made. */
+export async function readPublication(store: Store, actor: Actor): Promise<PublishedSlot> {
+  assertMay(actor, 'read-audit');
+  const publication = await store.publication();
+  const [found] = publication ? await store.entries(serviceLog, publication.leaf, publication.leaf + 1) : [];
+  const heads = publication?.heads ?? [];
+  const slot = heads.findIndex(({ tenant }) => tenant === actor.tenant);
+  const head = heads[slot];
+  if (!publication || !found || !head) throw new Problem('unavailable', undefined, { retry_after: 10 });
+  const proof = await slotProof(publication.seed, heads, slot);
+  const bytes = slotBytes(publication.seed, head);
+  return { leaf: publication.leaf, entry: found.entry, slot, slots: heads.length, head: bytes, proof };
 }

@@ -3,14 +3,15 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { EcdhPrivateKey } from 'bulla/keyrings/ecdh';
-import { AuditLog } from '../audit/audit-log.ts';
 import type { CheckpointFile } from '../audit/checkpoint-file.ts';
+import { AuditLogs } from '../audit/logs.ts';
 import { OperatorError } from '../errors.ts';
 import type { LogEntry } from '../model/entry.ts';
 import type { RootKey } from '../seals/root-key.ts';
 import { openerOf, openSecrets } from '../secrets/secrets.ts';
 import type { Store } from '../store/store.ts';
 import { type BackupInfo, readBackup } from './backup.ts';
+import { verifyLogs } from './verify-logs.ts';
 
 /** Options of {@link restore}. */
 export interface Restoring {
@@ -28,17 +29,17 @@ export interface Restoring {
   readonly entry: (operation: string, change: Record<string, unknown>) => LogEntry;
 }
 
-/** The number of entries of the log. Throws `OperatorError` and `IntegrityError`; a backup that is refused before it was read whole leaves the database empty. */
+/** The number of entries of all logs. Throws `OperatorError` and `IntegrityError`; a backup that is refused before it was read whole leaves the database empty. */
 export async function restore(store: Store, rootKey: RootKey, options: Restoring): Promise<number> {
   const { from, key, serviceId, note, rollback, file, entry } = options;
   await store.migrate(openerOf(rootKey));
   await readBackup(store, rootKey, { file: from, key, check: (info) => assertFits(info, options) });
-  const log = new AuditLog(store, await openSecrets(store, rootKey), serviceId);
-  await store.verifyKeys();
-  const size = await log.verifyAll(note === undefined || rollback ? undefined : log.open(note));
+  const logs = new AuditLogs(store, await openSecrets(store, rootKey), serviceId);
+  const { service } = logs;
+  const size = await verifyLogs(store, logs, note === undefined || rollback ? undefined : service.open(note));
   const change = { backup: fingerprint(readFileSync(from)), accepted_rollback: rollback };
-  await store.change(async (transaction) => transaction.append(entry('restore', change)));
-  if (rollback && file) await log.export(file, { rollback });
+  await store.changeService(async (transaction) => transaction.append(entry('restore', change)));
+  if (rollback && file) await service.export(file, { rollback });
   return size;
 }
 

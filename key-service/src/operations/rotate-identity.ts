@@ -27,12 +27,12 @@ export async function rotateIdentity(store: Store, options: IdentityRotation): P
   const { verifierKey } = log;
   const from = (await createIdentity(secrets.identity)).thumbprint;
   file?.prepare();
-  await store.change(async (change) => {
+  await store.changeService(async (change) => {
     const next = await replacementSecrets(rootKey, secrets, { verifierKey, size: change.size });
     await change.replaceSecrets(next.rows, next.rowMac);
     change.append(entry('rotate-identity', { from, log: verifierKey }));
   });
   const renewed = await openSecrets(store, rootKey);
-  await new CheckpointedChanges(store, new AuditLog(store, renewed, serviceId), file).export();
+  await new CheckpointedChanges(store, new AuditLog(store, renewed, { serviceId }), { file }).export();
   return (await createIdentity(renewed.identity)).thumbprint;
 }

@@ -27,7 +27,7 @@ export function rotateRootKey(changes: CheckpointedChanges, { from, to, now, ent
     secret.fill(0);
     return resealed;
   };
-  return changes.run(async (change) => {
+  return changes.runService(async (change) => {
     assertNoneServes(await change.replicas(), now);
     await change.retireReplicas();
     change.append(entry('rotate-root-key', { from: from.id, to: to.id }));

@@ -7,8 +7,9 @@ import { LruMap } from '../lib/lru.ts';
 import type { LogEntry } from '../model/entry.ts';
 import { type Frontier, leafHash } from '../model/merkle.ts';
 
-/** The state after a transaction that was acknowledged. */
+/** A tenant's state after a transaction that was acknowledged. */
 export interface AcknowledgedState {
+  readonly tenant: string;
   readonly epoch: number;
   readonly revisions: number;
   readonly tree: Frontier;
@@ -30,33 +31,50 @@ export interface Leaf {
 /** The database is older than what this process has seen of it. */
 export class RolledBack extends IntegrityError {}
 
-/** What was known when a read began: what comes to be known while it runs says nothing against it. */
-export interface Known {
+/** What was known of a tenant when a read began: what comes to be known while it runs says nothing against it. */
+export interface KnownState {
   readonly epoch: number;
   readonly revisions: number;
   readonly size: number;
   readonly leaf: Bytes | undefined;
+}
+
+/** When a read began, in rows of keys that were seen before. */
+export interface Known {
   readonly at: number;
 }
 
 const maxKeys = 50_000;
+const nothing: KnownState = { epoch: 0, revisions: 0, size: 0, leaf: undefined };
 
 export class Acknowledged {
-  #known: Omit<Known, 'at'> = { epoch: 0, revisions: 0, size: 0, leaf: undefined };
+  readonly #states = new Map<string, KnownState>();
   #at = 0;
   readonly #keys = new LruMap<string, SeenKey & { readonly at: number }>(maxKeys);
 
   /** To be taken before a read or a transaction begins. */
   known(): Known {
-    return { ...this.#known, at: this.#at };
+    return { at: this.#at };
+  }
+
+  /** The same, of a tenant's state. */
+  state(tenant: string): KnownState {
+    return this.#states.get(tenant) ?? nothing;
+  }
+
+  /** The same, of all. */
+  states(): (tenant: string) => KnownState {
+    const states = new Map(this.#states);
+    return (tenant) => states.get(tenant) ?? nothing;
   }
 
   /** A transaction was acknowledged, which left this state and, where it wrote any, this last leaf. */
-  raise({ epoch, revisions, tree }: AcknowledgedState, leaf: Leaf | undefined, keys: readonly SeenKey[] = []): void {
+  raise({ tenant, epoch, revisions, tree }: AcknowledgedState, leaf: Leaf | undefined, keys: readonly SeenKey[] = []) {
     for (const key of keys) this.see(key);
-    const { size } = this.#known;
-    if (epoch >= this.#known.epoch) this.#known = { ...this.#known, epoch, revisions };
-    if (leaf && tree.size > size) this.#known = { ...this.#known, size: tree.size, leaf: leaf.hash };
+    const known = this.state(tenant);
+    const raised = epoch >= known.epoch ? { ...known, epoch, revisions } : known;
+    const grown = leaf && tree.size > known.size ? { ...raised, size: tree.size, leaf: leaf.hash } : raised;
+    this.#states.set(tenant, grown);
   }
 
   /** Remembers a row of a key that is committed. */
@@ -72,6 +90,11 @@ export class Acknowledged {
     this.#keys.clear();
   }
 
+  /** Whether a later revision of a key was seen. */
+  knowsNewer(id: string, revision: number): boolean {
+    return (this.#keys.get(id)?.revision ?? 0) > revision;
+  }
+
   /** Throws `RolledBack` for a row that is older than one seen before, or another one of the same revision. */
   assertKey({ id, revision, mac }: SeenKey, { at }: Known): void {
     const before = this.#keys.get(id);
@@ -82,20 +105,23 @@ export class Acknowledged {
 }
 
 /** The hash of the leaf that `known` ends with, as the database has it now: a column beside the state. */
-export function knownLeaf({ size }: Known) {
-  return sql<Bytes | null>`(select hash from audit_leaves where idx = ${size - 1})`;
+export function knownLeaf(tenant: string, { size }: KnownState) {
+  return sql<Bytes | null>`(select hash from log_leaves where log = ${tenant} and idx = ${size - 1})`;
 }
 
 /** Throws `RolledBack` for a state that does not continue what is known. */
-export function assertContinues(state: AcknowledgedState, leaf: Uint8Array | null, known: Known): void {
-  const { epoch, revisions, tree } = state;
+export function assertContinues(state: AcknowledgedState, leaf: Uint8Array | null, known: KnownState): void {
+  const { tenant, epoch, revisions, tree } = state;
+  const of = tenant === '' ? 'of the service' : `of the tenant ${tenant}`;
   if (epoch < known.epoch || revisions < known.revisions || tree.size < known.size) {
     throw new RolledBack(
-      `The database went back: epoch ${epoch} and ${tree.size} entries, after epoch ${known.epoch} and ${known.size} entries`,
+      `The state ${of} went back: epoch ${epoch} and ${tree.size} entries, after epoch ${known.epoch} and ${known.size} entries`,
     );
   }
   if (known.leaf && !(leaf && equalBytes(leaf, known.leaf))) {
-    throw new RolledBack(`Entry ${known.size - 1} of the log is another one than was acknowledged: the log was forked`);
+    throw new RolledBack(
+      `Entry ${known.size - 1} of the log ${of} is another one than was acknowledged: the log was forked`,
+    );
   }
 }
 

@@ -1,6 +1,5 @@
-/** A transaction that changes keys, over the queries of the store. */
+/** A transaction that changes keys of a tenant, over the queries of the store. */
 
-import { IntegrityError } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { LogEntry } from '../model/entry.ts';
 import type { KeyRecord } from '../model/keys.ts';
@@ -8,21 +7,13 @@ import type { RevocationRecord, RevokedCounts } from '../model/revocations.ts';
 import type { TombstoneEntry, TombstoneHead } from '../model/tombstones.ts';
 import { type Leaf, lastLeaf, type SeenKey } from './acknowledged.ts';
 import { addToWindows } from './commit.ts';
-import { resealAll } from './dump.ts';
 import type { Queries } from './engine.ts';
-import { type KeyReading, renewAnswerMacs, renewKeyMacs, selectKey, writeKey } from './key-queries.ts';
-import { type SeenReplica, selectReplicas } from './replicas.ts';
-import {
-  countRevoked,
-  selectRevocation,
-  selectSameRevocations,
-  sumRevocations,
-  writeRevocation,
-} from './revocation-queries.ts';
+import { type KeyReading, selectKey, writeKey } from './key-queries.ts';
+import { countRevoked, selectRevocation, selectSameRevocations, writeRevocation } from './revocation-queries.ts';
 import { answerMac, assertAnswer, type StateRecord } from './rows.ts';
-import { appendEntries, writeState } from './state.ts';
-import type { Change, SealedSecret, SecretRow, StoredAnswer, TransportRow, UsedProof, WindowUse } from './store.ts';
-import { appendTombstones, sumTombstones } from './tombstone-queries.ts';
+import { appendEntries, writeHead, writeState } from './state.ts';
+import type { Change, StoredAnswer, UsedProof, WindowUse } from './store.ts';
+import { appendTombstones } from './tombstone-queries.ts';
 
 /** What a change left, to be remembered once it is acknowledged. */
 export interface ChangeOutcome {
@@ -35,7 +26,7 @@ export interface ChangeOutcome {
 export class SqlChange implements Change {
   readonly #tx: Queries;
   readonly #reading: KeyReading;
-  #macKey: Bytes;
+  readonly #macKey: Bytes;
   readonly #entries: LogEntry[] = [];
   readonly #keys: SeenKey[] = [];
   readonly #before: StateRecord;
@@ -65,20 +56,21 @@ export class SqlChange implements Change {
   }
 
   async use({ principal, window: started, items, limit }: WindowUse): Promise<boolean> {
-    const [row] = await addToWindows(this.#tx, [{ principal, started, items }]);
+    const [row] = await addToWindows(this.#tx, [{ tenant: this.#state.tenant, principal, started, items }]);
     return row !== undefined && row.items <= limit;
   }
 
-  findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
-    return selectKey(this.#tx, this.#reading, tenant, reference);
+  findKey(reference: string): Promise<KeyRecord | undefined> {
+    return selectKey(this.#tx, this.#reading, this.#state.tenant, reference);
   }
 
-  async formerHolder(tenant: string, alias: string): Promise<string | undefined> {
-    const query = this.#tx.selectFrom('former_aliases').select('key_id').where('tenant', '=', tenant);
+  async formerHolder(alias: string): Promise<string | undefined> {
+    const query = this.#tx.selectFrom('former_aliases').select('key_id').where('tenant', '=', this.#state.tenant);
     return (await query.where('name', '=', alias).executeTakeFirst())?.key_id;
   }
 
   async putKey(key: KeyRecord): Promise<KeyRecord> {
+    if (key.tenant !== this.#state.tenant) throw new TypeError('The key is of another tenant');
     const next = { ...key, revision: key.revision + 1 };
     this.#keys.push(await writeKey(this.#tx, this.#macKey, next));
     this.#state = { ...this.#state, revisions: this.#state.revisions + 1 };
@@ -86,27 +78,28 @@ export class SqlChange implements Change {
     return next;
   }
 
-  findRevocation(tenant: string, id: string): Promise<RevocationRecord | undefined> {
-    return selectRevocation(this.#tx, this.#reading, tenant, id);
+  findRevocation(id: string): Promise<RevocationRecord | undefined> {
+    return selectRevocation(this.#tx, this.#reading, this.#state.tenant, id);
   }
 
-  sameRevocations(tenant: string, digest: string): Promise<RevocationRecord[]> {
-    return selectSameRevocations(this.#tx, this.#reading, tenant, digest);
+  sameRevocations(digest: string): Promise<RevocationRecord[]> {
+    return selectSameRevocations(this.#tx, this.#reading, this.#state.tenant, digest);
   }
 
-  revokedSince(tenant: string, after: number): Promise<RevokedCounts> {
-    return countRevoked(this.#tx, this.#reading, tenant, after);
+  revokedSince(after: number): Promise<RevokedCounts> {
+    return countRevoked(this.#tx, this.#reading, this.#state.tenant, after);
   }
 
   async putRevocation(revocation: RevocationRecord): Promise<RevocationRecord> {
+    if (revocation.tenant !== this.#state.tenant) throw new TypeError('The revocation is of another tenant');
     const next = { ...revocation, revision: revocation.revision + 1 };
     this.#keys.push(await writeRevocation(this.#tx, this.#macKey, next));
     this.#state = { ...this.#state, revisions: this.#state.revisions + 1 };
     return next;
   }
 
-  async addTombstones(tenant: string, entries: readonly TombstoneEntry[]): Promise<TombstoneHead> {
-    const { head, row } = await appendTombstones(this.#tx, this.#reading, tenant, entries);
+  async addTombstones(entries: readonly TombstoneEntry[]): Promise<TombstoneHead> {
+    const { head, row } = await appendTombstones(this.#tx, this.#reading, this.#state.tenant, entries);
     this.#keys.push(row);
     this.#state = { ...this.#state, revisions: this.#state.revisions + entries.length };
     // A request that was decided on the earlier list is decided again.
@@ -132,50 +125,13 @@ export class SqlChange implements Change {
     await this.#tx.insertInto('answers').values(row).execute();
   }
 
-  transportKeys(): Promise<TransportRow[]> {
-    return this.#tx.selectFrom('transport_keys').selectAll().orderBy('serial', 'desc').execute();
-  }
-
-  async putTransportKey(row: TransportRow): Promise<void> {
-    await this.#tx.insertInto('transport_keys').values(row).execute();
-  }
-
-  async replaceSecrets(rows: readonly SecretRow[], macKey: Bytes): Promise<void> {
-    for (const { kind, name, sealed } of rows) {
-      const query = this.#tx.updateTable('secrets').set({ sealed }).where('kind', '=', kind).where('name', '=', name);
-      await query.execute();
-    }
-    await this.#tx.deleteFrom('transport_keys').execute();
-    const ofKeys = await renewKeyMacs(this.#tx, this.#reading, macKey);
-    const ofRevocations = await sumRevocations(this.#tx, this.#reading, macKey);
-    const ofTombstones = await sumTombstones(this.#tx, this.#reading, macKey);
-    if (ofKeys + ofRevocations + ofTombstones !== this.#state.revisions) {
-      throw new IntegrityError('A key in the store is older than the state: it was put back or removed');
-    }
-    await renewAnswerMacs(this.#tx, this.#macKey, macKey);
-    this.#macKey = macKey;
-    // A request that was decided on keys under the old MACs is decided again.
-    this.#changed = true;
-  }
-
-  reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number> {
-    return resealAll(this.#tx, work);
-  }
-
-  replicas(): Promise<SeenReplica[]> {
-    return selectReplicas(this.#tx);
-  }
-
-  async retireReplicas(): Promise<void> {
-    await this.#tx.deleteFrom('replicas').execute();
-  }
-
   /** Writes leaves and state, before the transaction commits. */
   async finish(): Promise<ChangeOutcome> {
     const appended = await appendEntries(this.#tx, this.#state, this.#entries);
     const state = { ...appended, epoch: appended.epoch + (this.#changed ? 1 : 0) };
     const written = state.epoch !== this.#before.epoch || state.revisions !== this.#before.revisions;
-    if (written || this.#entries.length > 0) await writeState(this.#tx, this.#macKey, state);
+    if (written) await writeState(this.#tx, this.#macKey, state);
+    else if (this.#entries.length > 0) await writeHead(this.#tx, state);
     return { state, leaf: lastLeaf(this.#state.tree.size, this.#entries), keys: this.#keys };
   }
 }

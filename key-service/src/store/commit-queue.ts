@@ -1,8 +1,9 @@
-/** Gathers the requests that are in flight together into one transaction after the other, in turn over tenants. */
+/** Gathers the requests of a tenant that are in flight together into one transaction after the other; tenants have theirs side by side, and begin in turn. */
 
 import { setImmediate } from 'node:timers/promises';
 import { Problem } from '../errors.ts';
 import { Budget } from '../lib/budget.ts';
+import { connectionShares } from '../lib/connection-shares.ts';
 import { Abandoned } from '../lib/gate.ts';
 import { RoundRobin } from '../lib/round-robin.ts';
 import { StoreError } from './errors.ts';
@@ -34,12 +35,15 @@ export class CommitQueue {
   readonly #waiting = new RoundRobin<Waiting>();
   readonly #places: Budget;
   readonly #bytes: Budget;
-  #running: Promise<void> | undefined;
+  readonly #lanes: number;
+  readonly #running = new Map<string, Promise<void>>();
+  #beginning: Promise<void> | undefined;
 
   constructor(store: Store, options: CommitQueueOptions = {}) {
     const { batch = 256, uses = 2000, capacity = 10_000, bytes = 64 * 1024 * 1024, timeout = 5000 } = options;
     this.#store = store;
     this.#options = { batch, uses, timeout };
+    this.#lanes = connectionShares(store.connections).commits;
     this.#places = new Budget(capacity, Math.ceil(capacity / 4));
     this.#bytes = new Budget(bytes, Math.ceil(bytes / 4));
   }
@@ -70,13 +74,17 @@ export class CommitQueue {
       const waiting: Waiting = { commit, resolve: settle(resolve), reject: settle(reject) };
       signal?.addEventListener('abort', gone);
       this.#waiting.push(tenant, waiting);
-      this.#running ??= this.#run();
+      this.#begin();
     });
   }
 
   /** Resolves when nothing waits. */
   async drained(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+    for (;;) {
+      const [running = this.#beginning] = this.#running.values();
+      if (running === undefined) return;
+      await running;
+    }
   }
 
   #take(tenant: string, bytes: number): void {
@@ -88,31 +96,43 @@ export class CommitQueue {
     throw new StoreError('Too many requests wait for the store');
   }
 
-  async #run(): Promise<void> {
-    while (this.#waiting.size > 0) {
-      // What other connections have ready in this turn of the event loop comes along.
-      await setImmediate();
-      await this.#flush(this.#next());
-    }
-    this.#running = undefined;
+  // One transaction of a tenant at a time: who has many requests has them in larger ones, and nobody waits for another tenant's row.
+  #begin(): void {
+    // What other connections have ready in this turn of the event loop comes along.
+    this.#beginning ??= setImmediate().then(() => {
+      this.#beginning = undefined;
+      while (this.#running.size < this.#lanes) {
+        const next = this.#waiting.shift((tenant) => !this.#running.has(tenant));
+        if (!next) return;
+        const { owner: tenant } = next;
+        const flushed = this.#flush(tenant, this.#groupOf(tenant, next.item)).finally(() => {
+          this.#running.delete(tenant);
+          if (this.#waiting.size > 0) this.#begin();
+        });
+        this.#running.set(tenant, flushed);
+      }
+    });
   }
 
-  /** The requests of the next transaction: one of each tenant in turn. */
-  #next(): Waiting[] {
-    const group: Waiting[] = [];
-    for (let uses = 0; group.length < this.#options.batch && uses < this.#options.uses; ) {
-      const next = this.#waiting.shift();
+  /** The requests of a tenant's next transaction. */
+  #groupOf(tenant: string, first: Waiting): Waiting[] {
+    const group = [first];
+    let uses = first.commit.uses.length;
+    while (group.length < this.#options.batch && uses < this.#options.uses) {
+      const next = this.#waiting.shiftOf(tenant);
       if (!next) break;
-      group.push(next.item);
-      uses += next.item.commit.uses.length;
+      group.push(next);
+      uses += next.commit.uses.length;
     }
     return group;
   }
 
-  async #flush(group: readonly Waiting[]): Promise<void> {
-    if (group.length === 0) return;
+  async #flush(tenant: string, group: readonly Waiting[]): Promise<void> {
     try {
-      const results = await this.#store.commit(group.map(({ commit }) => commit));
+      const results = await this.#store.commit(
+        tenant,
+        group.map(({ commit }) => commit),
+      );
       for (const [index, { resolve, reject }] of group.entries()) {
         const result = results[index];
         if (result) resolve(result);

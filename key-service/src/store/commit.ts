@@ -6,7 +6,7 @@ import { type Leaf, lastLeaf } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import { type KeyReading, selectRevisions } from './key-queries.ts';
 import type { StateRecord } from './rows.ts';
-import { appendEntries, readState, type StateReading, writeState } from './state.ts';
+import { appendEntries, readState, type StateReading, writeHead } from './state.ts';
 import type { Commit, CommitResult } from './store.ts';
 import type { Tables } from './tables.ts';
 import { selectTombstoneHead } from './tombstone-queries.ts';
@@ -23,24 +23,25 @@ export interface BatchOutcome {
   readonly leaf: Leaf | undefined;
 }
 
-/** Records what is still current, in order; the results are in the order of the batch. */
+/** Records what is still current of a tenant, in order; the results are in the order of the batch. */
 export async function commitBatch(
   tx: Queries,
   reading: StateReading & KeyReading,
+  tenant: string,
   batch: readonly Commit[],
 ): Promise<BatchOutcome> {
-  const state = await readState(tx, reading);
+  const state = await readState(tx, reading, tenant);
   const isLate = ({ epoch }: Commit): boolean => epoch !== undefined && epoch !== state.epoch;
-  const late = await lateButUnchanged(tx, reading, batch.filter(isLate));
+  const late = await lateButUnchanged(tx, reading, tenant, batch.filter(isLate));
   const current = batch.filter((commit) => !isLate(commit) || late.has(commit));
   const fresh = await claimProofs(tx, current);
   const bound = await boundElsewhere(tx, [...fresh]);
-  const limited = await useWindows(tx, fresh);
+  const limited = await useWindows(tx, tenant, fresh);
   const accepted = current.filter((commit) => fresh.has(commit) && !limited.has(commit) && !bound.has(commit));
   const entries = accepted.map(({ entry }) => entry);
   const next = await appendEntries(tx, state, entries);
   await countUses(tx, accepted);
-  if (accepted.length > 0) await writeState(tx, reading.macKey, next);
+  if (accepted.length > 0) await writeHead(tx, next);
 
   const done = new Set(accepted);
   const known = new Set(current);
@@ -56,39 +57,37 @@ export async function commitBatch(
 
 // The state is locked: what is read here stays until the end of the transaction. A key that somebody changed in the store has no revision: that concerns
 // the request that uses it, when it is decided again, and not the others of this transaction.
-async function lateButUnchanged(tx: Queries, reading: KeyReading, commits: readonly Commit[]): Promise<Set<Commit>> {
+async function lateButUnchanged(
+  tx: Queries,
+  reading: KeyReading,
+  tenant: string,
+  commits: readonly Commit[],
+): Promise<Set<Commit>> {
   const ids = new Set<string>();
   const wanted = commits.filter(({ keys }) => {
     if (!keys || ids.size + keys.length > maxRereads) return false;
     for (const { id } of keys) ids.add(id);
     return true;
   });
-  const revisions = ids.size === 0 ? new Map<string, number>() : await selectRevisions(tx, reading, [...ids]);
-  const lists = await listLengths(tx, reading, wanted);
+  const revisions = ids.size === 0 ? new Map<string, number>() : await selectRevisions(tx, reading, tenant, [...ids]);
+  const length = wanted.some(({ tombstones }) => tombstones) ? await listLength(tx, reading, tenant) : undefined;
   return new Set(
     wanted.filter(
       ({ keys, tombstones }) =>
-        keys?.every(({ tenant, id, revision }) => revisions.get(`${tenant}\n${id}`) === revision) &&
-        (!tombstones || lists.get(tombstones.tenant) === tombstones.total),
+        keys?.every(({ id, revision }) => revisions.get(id) === revision) &&
+        (!tombstones || length === tombstones.total),
     ),
   );
 }
 
-/** The lengths of the lists of tombstones; a list that somebody changed has none, like a key above. */
-async function listLengths(
-  tx: Queries,
-  reading: KeyReading,
-  commits: readonly Commit[],
-): Promise<ReadonlyMap<string, number>> {
-  const lengths = new Map<string, number>();
-  for (const tenant of new Set(commits.flatMap(({ tombstones }) => tombstones?.tenant ?? []))) {
-    try {
-      lengths.set(tenant, (await selectTombstoneHead(tx, reading, tenant)).total);
-    } catch (error) {
-      if (!(error instanceof IntegrityError)) throw error;
-    }
+/** The length of the list of tombstones; a list that somebody changed has none, like a key above. */
+async function listLength(tx: Queries, reading: KeyReading, tenant: string): Promise<number | undefined> {
+  try {
+    return (await selectTombstoneHead(tx, reading, tenant)).total;
+  } catch (error) {
+    if (!(error instanceof IntegrityError)) throw error;
+    return undefined;
   }
-  return lengths;
 }
 
 // A proof that two requests of one batch share belongs to the first.
@@ -132,7 +131,7 @@ async function boundElsewhere(tx: Queries, commits: readonly Commit[]): Promise<
   return new Set(exchanges.filter(({ id, proofKey }) => keys.get(id) !== proofKey).map(({ commit }) => commit));
 }
 
-async function useWindows(tx: Queries, commits: ReadonlySet<Commit>): Promise<Set<Commit>> {
+async function useWindows(tx: Queries, tenant: string, commits: ReadonlySet<Commit>): Promise<Set<Commit>> {
   const wanted = new Map<string, { principal: string; started: number; items: number; commits: Commit[] }>();
   for (const commit of commits) {
     if (!commit.use) continue;
@@ -146,7 +145,7 @@ async function useWindows(tx: Queries, commits: ReadonlySet<Commit>): Promise<Se
   if (wanted.size === 0) return new Set();
   const rows = await addToWindows(
     tx,
-    [...wanted.values()].map(({ principal, started, items }) => ({ principal, started, items })),
+    [...wanted.values()].map(({ principal, started, items }) => ({ tenant, principal, started, items })),
   );
   const limited = new Set<Commit>();
   for (const { principal, started, items } of rows) {
@@ -166,7 +165,9 @@ export function addToWindows(tx: Queries, rows: readonly Tables['windows'][]): P
     .insertInto('windows')
     .values([...rows])
     .onConflict((conflict) =>
-      conflict.columns(['principal', 'started']).doUpdateSet({ items: sql<number>`windows.items + excluded.items` }),
+      conflict
+        .columns(['tenant', 'principal', 'started'])
+        .doUpdateSet({ items: sql<number>`windows.items + excluded.items` }),
     )
     .returningAll()
     .execute();

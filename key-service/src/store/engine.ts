@@ -9,6 +9,7 @@ export type Queries = Kysely<Tables>;
 
 /** How a dialect writes what they differ in. */
 export interface Dialect {
+  readonly kind: 'sqlite' | 'postgres';
   readonly int: string;
   readonly bytes: string;
 }

@@ -1,13 +1,15 @@
 /** Rows of schema 1, which said less about a key: what they say is checked under their own MACs and written under those of today. */
 
 import { IntegrityError, OperatorError } from '../errors.ts';
-import { type Bytes, decodeUtf8 } from '../lib/bytes.ts';
+import { decodeUtf8 } from '../lib/bytes.ts';
 import type { KeyRecord } from '../model/keys.ts';
 import { Acknowledged } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import { type KeyReading, renewKeyMacs } from './key-queries.ts';
-import { firstKeyMac, stateOf } from './rows.ts';
+import { openMacKey, readFormerState } from './one-log.ts';
+import { firstKeyMac } from './rows.ts';
 import type { OpenSecret } from './store.ts';
+import { Sums } from './sums.ts';
 
 const leavesAtOnce = 1000;
 
@@ -24,19 +26,12 @@ export async function renewFirstSchema(tx: Queries, open: OpenSecret | undefined
   const known = acknowledged.known();
   const reading: KeyReading = { macKey, acknowledged, known, committed: false, macOf: firstKeyMac };
   const importers = await findImporters(tx);
-  const row = await tx.selectFrom('state').selectAll().where('id', '=', 1).executeTakeFirstOrThrow();
-  const { revisions } = stateOf(macKey, row);
-  const sum = await renewKeyMacs(tx, reading, macKey, (key) => renewed(key, importers.get(key.id)));
-  if (sum !== revisions) {
+  const { revisions } = await readFormerState(tx, macKey);
+  const sums = new Sums();
+  await renewKeyMacs(tx, reading, { to: macKey, sums, work: (key) => renewed(key, importers.get(key.id)) });
+  if (sums.total !== revisions) {
     throw new IntegrityError('A key in the store is older than the state: it was put back or removed');
   }
-}
-
-async function openMacKey(tx: Queries, open: OpenSecret): Promise<Bytes> {
-  const [kind, name] = ['mac', 'rows'];
-  const query = tx.selectFrom('secrets').select('sealed').where('kind', '=', kind).where('name', '=', name);
-  const { sealed } = await query.executeTakeFirstOrThrow();
-  return open({ kind, name, sealed: Uint8Array.from(sealed) });
 }
 
 // Who asked for a deletion was a principal and is a person now: what nobody has approved yet must be asked for again.

@@ -1,4 +1,4 @@
-/** Keys as of one epoch. The commit tells when the epoch is over, `docs/key-service.md` §11.3. */
+/** Keys of a tenant as of one epoch. The commit tells when the epoch is over, `docs/key-service.md` §11.3. */
 
 import { LruMap } from '../lib/lru.ts';
 import type { KeyRecord } from '../model/keys.ts';
@@ -8,14 +8,14 @@ import type { KeyRevision, Store, TombstonesSeen } from './store.ts';
 
 type Found = { readonly key: KeyRecord | undefined };
 
-/** What requests of one epoch look keys up in. */
+/** What requests of a tenant look its keys up in during one epoch. */
 export interface KeyView {
   readonly epoch: number;
-  find(tenant: string, reference: string): Promise<KeyRecord | undefined>;
+  find(reference: string): Promise<KeyRecord | undefined>;
   /** Reads keys that are not known yet all at once; `find` then has them. */
-  prefetch(tenant: string, references: readonly string[]): Promise<void>;
-  /** The data keys of a tenant that are refused. */
-  revoked(tenant: string): Promise<RevokedView>;
+  prefetch(references: readonly string[]): Promise<void>;
+  /** The data keys that are refused. */
+  revoked(): Promise<RevokedView>;
 }
 
 /** A view that keeps account of what one request is decided on. */
@@ -33,16 +33,16 @@ export function requestView(view: KeyView): RequestView {
   let tombstones: TombstonesSeen | undefined;
   return {
     epoch: view.epoch,
-    async find(tenant, reference) {
-      const key = await view.find(tenant, reference);
-      if (key) found.set(key.id, { tenant, id: key.id, revision: key.revision });
+    async find(reference) {
+      const key = await view.find(reference);
+      if (key) found.set(key.id, { id: key.id, revision: key.revision });
       else complete = false;
       return key;
     },
-    prefetch: (tenant, references) => view.prefetch(tenant, references),
-    async revoked(tenant) {
-      const revoked = await view.revoked(tenant);
-      tombstones = { tenant, total: revoked.total };
+    prefetch: (references) => view.prefetch(references),
+    async revoked() {
+      const revoked = await view.revoked();
+      tombstones = { total: revoked.total };
       return revoked;
     },
     tombstones: () => tombstones,
@@ -50,12 +50,25 @@ export function requestView(view: KeyView): RequestView {
   };
 }
 
+/** Tenants whose keys are kept, keys of each, and of all: beyond, the tenant that has the most loses them. */
+const maxTenants = 10_000;
+const maxKeys = 20_000;
+const maxAll = 60_000;
+
+interface Current {
+  readonly view: Promise<KeyView>;
+  epoch: number | undefined;
+  kept: number;
+}
+
 export class KeyCache {
   readonly #store: Store;
   readonly #admit: Admit;
   readonly #revoked: RevokedCache;
-  #view: Promise<KeyView> | undefined;
-  #epoch: number | undefined;
+  #kept = 0;
+  readonly #views = new LruMap<string, Current>(maxTenants, ({ kept }) => {
+    this.#kept -= kept;
+  });
 
   /** `admit` lets a read of a tenant in when it is its turn. Default: at once. */
   constructor(store: Store, admit: Admit = (_, work) => work()) {
@@ -64,59 +77,79 @@ export class KeyCache {
     this.#revoked = new RevokedCache(store, admit);
   }
 
-  /** The keys of the epoch that this replica knows. */
-  view(): Promise<KeyView> {
-    if (!this.#view) {
-      const view = this.#open();
-      view.catch(() => this.#drop(view));
-      this.#view = view;
+  /** The keys of a tenant in the epoch that this replica knows. */
+  view(tenant: string): Promise<KeyView> {
+    const known = this.#views.get(tenant);
+    if (known) return known.view;
+    const opening = {
+      began: (epoch: number) => {
+        opened.epoch = epoch;
+      },
+      keep: (keys: number) => this.#keep(tenant, opened, keys),
+    };
+    const opened: Current = { view: this.#open(tenant, opening), epoch: undefined, kept: 0 };
+    this.#views.set(tenant, opened);
+    opened.view.catch(() => this.#views.get(tenant) === opened && this.#views.delete(tenant));
+    return opened.view;
+  }
+
+  /** Forgets the keys of a tenant, after a change; where the epoch is given that is over, only if they are of that one. */
+  reset(tenant: string, over?: number): void {
+    if (over === undefined || over === this.#views.get(tenant)?.epoch) this.#views.delete(tenant);
+  }
+
+  #keep(tenant: string, view: Current, keys: number): void {
+    if (this.#views.get(tenant) !== view) return;
+    const more = Math.min(keys, maxKeys - view.kept);
+    view.kept += more;
+    this.#kept += more;
+    if (this.#kept <= maxAll) return;
+    let [largest, most] = [tenant, 0];
+    for (const each of this.#views.keys()) {
+      const { kept = 0 } = this.#views.get(each) ?? {};
+      if (kept > most) [largest, most] = [each, kept];
     }
-    return this.#view;
+    this.#views.delete(largest);
   }
 
-  /** Forgets all keys, after a change; where the epoch is given that is over, only if they are of that one. */
-  reset(over: number | undefined = this.#epoch): void {
-    if (over === this.#epoch) this.#view = undefined;
-  }
-
-  #drop(view: Promise<KeyView>): void {
-    if (this.#view === view) this.#view = undefined;
-  }
-
-  async #open(): Promise<KeyView> {
+  async #open(
+    tenant: string,
+    { began, keep }: { readonly began: (epoch: number) => void; readonly keep: (keys: number) => void },
+  ): Promise<KeyView> {
     // The epoch is read first: keys that are read later can only be newer, and then the commit says so.
-    const epoch = await this.#store.epoch();
-    this.#epoch = epoch;
-    const found = new LruMap<string, Promise<Found>>(20_000);
-    const prefetch = async (tenant: string, references: readonly string[]): Promise<void> => {
-      const wanted = [...new Set(references)].filter((each) => isReference(each) && !found.get(`${tenant}\n${each}`));
+    const { epoch } = await this.#admit(tenant, () => this.#store.head(tenant));
+    began(epoch);
+    const found = new LruMap<string, Promise<Found>>(maxKeys);
+    const prefetch = async (references: readonly string[]): Promise<void> => {
+      const wanted = [...new Set(references)].filter((each) => isReference(each) && !found.get(each));
       if (wanted.length === 0) return;
       const finding = this.#admit(tenant, () => this.#store.findKeys(tenant, wanted));
       for (const reference of wanted) {
-        const id = `${tenant}\n${reference}`;
         const one = finding.then((keys) => ({ key: keys.get(reference) }));
-        one.catch(() => found.delete(id));
-        found.set(id, one);
+        one.catch(() => found.delete(reference));
+        found.set(reference, one);
       }
+      keep(wanted.length);
       await finding;
     };
-    const revoked = new LruMap<string, Promise<RevokedView>>(20_000);
+    let revoked: Promise<RevokedView> | undefined;
     return {
       epoch,
       prefetch,
-      revoked: (tenant) => {
-        const known = revoked.get(tenant);
-        if (known !== undefined) return known;
-        const reading = this.#revoked.read(tenant);
-        reading.catch(() => revoked.delete(tenant));
-        revoked.set(tenant, reading);
-        return reading;
+      revoked: () => {
+        if (!revoked) {
+          const reading = this.#revoked.read(tenant);
+          revoked = reading;
+          reading.catch(() => {
+            if (revoked === reading) revoked = undefined;
+          });
+        }
+        return revoked;
       },
-      find: async (tenant, reference) => {
+      find: async (reference) => {
         if (!isReference(reference)) return undefined;
-        const id = `${tenant}\n${reference}`;
-        if (!found.get(id)) await prefetch(tenant, [reference]);
-        return (await found.get(id))?.key;
+        if (!found.get(reference)) await prefetch([reference]);
+        return (await found.get(reference))?.key;
       },
     };
   }

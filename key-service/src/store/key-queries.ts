@@ -7,6 +7,7 @@ import { isReference } from '../model/references.ts';
 import type { Acknowledged, Known } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import { answerMac, assertAnswer, keyOf, rowOf } from './rows.ts';
+import type { Sums } from './sums.ts';
 import type { KeyRow, Tables, VersionRow } from './tables.ts';
 
 /** What rows of keys are checked with. */
@@ -20,6 +21,14 @@ export interface KeyReading {
   readonly committed: boolean;
   /** The MACs that rows carry. Default: those of this version of the service. */
   readonly macOf?: (macKey: Bytes, key: KeyRecord) => string;
+}
+
+/** How rows get their MACs under another key. */
+export interface KeyRenewal {
+  readonly to: Bytes;
+  readonly sums: Sums;
+  /** Default: keys stay as they are. */
+  readonly work?: (key: KeyRecord) => KeyRecord;
 }
 
 const aliasPrefix = 'alias:';
@@ -76,42 +85,39 @@ export async function selectKeys(
   return complete(db, reading, await query.orderBy('id').limit(limit).execute());
 }
 
-/** The revisions of keys of one tenant or several; a key whose rows do not fit their MAC is left out. */
+/** The revisions of keys of a tenant; a key whose rows do not fit their MAC is left out. */
 export async function selectRevisions(
   db: Queries,
   reading: KeyReading,
+  tenant: string,
   ids: readonly string[],
 ): Promise<Map<string, number>> {
-  const rows = await db.selectFrom('keys').selectAll().where('id', 'in', ids).execute();
+  const query = db.selectFrom('keys').selectAll().where('tenant', '=', tenant);
   const found = new Map<string, number>();
-  await complete(db, reading, rows, ({ id, tenant, revision }) => found.set(`${tenant}\n${id}`, revision));
+  const rows = await query.where('id', 'in', ids).execute();
+  await complete(db, reading, rows, ({ id, revision }) => found.set(id, revision));
   return found;
 }
 
-/** Reads every key, which checks its MAC, and gives the sum of revisions. */
-export async function sumRevisions(db: Queries, reading: KeyReading): Promise<number> {
-  let sum = 0;
-  for await (const { revision } of everyKey(db, reading)) sum += revision;
-  return sum;
+/** Reads every key, which checks its MAC, and adds its revision to the sum of its tenant. */
+export async function sumRevisions(db: Queries, reading: KeyReading, sums: Sums): Promise<void> {
+  for await (const { tenant, revision } of everyKey(db, reading)) sums.add(tenant, revision);
 }
 
-/** Checks the MAC of every key under one key and writes its row, with what `work` made of it, under another; gives the sum of revisions. */
+/** Checks the MAC of every key under one key and writes its row, with what `work` made of it, under another; its revision goes into the sum of its tenant. */
 export async function renewKeyMacs(
   tx: Queries,
   reading: KeyReading,
-  to: Bytes,
-  work: (key: KeyRecord) => KeyRecord = (key) => key,
-): Promise<number> {
-  let sum = 0;
+  { to, sums, work = (key) => key }: KeyRenewal,
+): Promise<void> {
   for await (const key of everyKey(tx, reading)) {
     await tx
       .updateTable('keys')
       .set(rowOf(to, work(key)))
       .where('id', '=', key.id)
       .execute();
-    sum += key.revision;
+    sums.add(key.tenant, key.revision);
   }
-  return sum;
 }
 
 /** The same for the answers that are kept for idempotency keys. */

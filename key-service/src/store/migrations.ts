@@ -2,14 +2,31 @@
 
 import { type Kysely, sql } from 'kysely';
 import { OperatorError } from '../errors.ts';
+import { commitFunction } from './commit-function.ts';
 import type { Dialect } from './engine.ts';
 import { renewFirstSchema } from './first-schema.ts';
+import { divideState } from './one-log.ts';
 import type { OpenSecret } from './store.ts';
 import type { Tables } from './tables.ts';
 
+/** Where schemas before the fourth had one state and one log for all tenants. */
+const oneLog = ({ int, bytes }: Pick<Dialect, 'int' | 'bytes'>): string[] => [
+  `create table state (id ${int} primary key, epoch ${int} not null, revisions ${int} not null, size ${int} not null, frontier text not null, mac text not null)`,
+  `create table audit_leaves (idx ${int} primary key, hash ${bytes} not null, tenant text not null, entry ${bytes} not null)`,
+  `create table audit_nodes (level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (level, idx))`,
+];
+
+/** What they had goes on as the service's own log. */
+const intoServiceLog = [
+  `insert into log_leaves (log, idx, hash, entry) select '', idx, hash, entry from audit_leaves`,
+  `insert into log_nodes (log, level, idx, hash) select '', level, idx, hash from audit_nodes`,
+  'drop table audit_leaves',
+  'drop table audit_nodes',
+];
+
 const migrations: readonly ((types: Dialect) => string[])[] = [
   ({ int, bytes }) => [
-    `create table state (id ${int} primary key, epoch ${int} not null, revisions ${int} not null, size ${int} not null, frontier text not null, mac text not null)`,
+    ...oneLog({ int, bytes }),
     `insert into state values (1, 0, 0, 0, '[]', '')`,
     `create table secrets (kind text not null, name text not null, sealed ${bytes} not null, primary key (kind, name))`,
     `create table transport_keys (kid text primary key, serial ${int} not null unique, point ${bytes} not null, sealed ${bytes} not null, created ${int} not null, expires ${int} not null)`,
@@ -22,8 +39,6 @@ const migrations: readonly ((types: Dialect) => string[])[] = [
     'create index proofs_by_expiry on proofs (expires)',
     `create table windows (principal text not null, started ${int} not null, items ${int} not null, primary key (principal, started))`,
     `create table answers (id text primary key, body_hash text not null, status ${int} not null, body text not null, expires ${int} not null, mac text not null)`,
-    `create table audit_leaves (idx ${int} primary key, hash ${bytes} not null, tenant text not null, entry ${bytes} not null)`,
-    `create table audit_nodes (level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (level, idx))`,
   ],
   ({ int }) => [
     `create table replicas (id text primary key, name text not null, seen ${int} not null)`,
@@ -40,12 +55,39 @@ const migrations: readonly ((types: Dialect) => string[])[] = [
     `create table tombstones (tenant text not null, seq ${int} not null, tombstone ${bytes} not null, stands ${int} not null, primary key (tenant, seq))`,
     `create table tombstone_heads (tenant text primary key, total ${int} not null, hash ${bytes} not null, mac text not null)`,
   ],
+  ({ kind, int, bytes }) => [
+    `create table states (tenant text primary key, epoch ${int} not null, revisions ${int} not null, mac text not null, size ${int} not null, frontier ${bytes} not null)`,
+    `create table heads (tenant text primary key, slot ${int} not null unique, size ${int} not null, frontier ${bytes} not null)`,
+    `create table publications (idx ${int} primary key, time ${int} not null, seed ${bytes} not null)`,
+    `create table log_leaves (log text not null, idx ${int} not null, hash ${bytes} not null, entry ${bytes} not null, primary key (log, idx))`,
+    `create table log_nodes (log text not null, level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (log, level, idx))`,
+    'drop table windows',
+    `create table windows (tenant text not null, principal text not null, started ${int} not null, items ${int} not null, primary key (tenant, principal, started))`,
+    ...intoServiceLog,
+    ...(kind === 'postgres' ? [commitFunction] : []),
+  ],
 ];
 
 /** What the rows themselves need after the statements of a migration, by its number. */
 const rowChanges: ReadonlyMap<number, (tx: Kysely<Tables>, open: OpenSecret | undefined) => Promise<void>> = new Map([
   [2, renewFirstSchema],
+  [4, divideState],
 ]);
+
+/** Makes the tables of one state and one log for rows of a schema before the fourth, which are being restored. */
+export async function openOneLog(tx: Kysely<Tables>, dialect: Dialect): Promise<void> {
+  for (const statement of oneLog(dialect)) await sql.raw(statement).execute(tx);
+}
+
+/** Brings such rows, and keys of schema 1 among them, to this schema. */
+export async function closeOneLog(
+  tx: Kysely<Tables>,
+  { open, first }: { readonly open: OpenSecret | undefined; readonly first: boolean },
+): Promise<void> {
+  if (first) await renewFirstSchema(tx, open);
+  for (const statement of intoServiceLog) await sql.raw(statement).execute(tx);
+  await divideState(tx, open);
+}
 
 /** The schema that this version of the service works with. */
 export const schemaVersion = migrations.length;

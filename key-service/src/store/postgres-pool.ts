@@ -100,7 +100,7 @@ export class GuardedPool implements PostgresPool {
       health.warned = false;
       try {
         const result = await client.query(text, [...parameters]);
-        if (text === 'commit' && health.warned) throw new UnknownOutcome('The database warned at a commit', false);
+        if (commits(text) && health.warned) throw new UnknownOutcome('The database warned at a commit', false);
         return result;
       } catch (error) {
         if (isOfStatement(error) && text !== 'rollback') throw error;
@@ -116,10 +116,15 @@ export class GuardedPool implements PostgresPool {
     const silent = error instanceof Error && error.message === 'Query read timeout';
     if (silent || codeOf(error) === readOnlyCode) this.#generation += 1;
     if (error instanceof UnknownOutcome) return error;
-    if (text === 'commit') return new UnknownOutcome('The connection was lost at a commit', true, error);
+    if (commits(text)) return new UnknownOutcome('The connection was lost at a commit', true, error);
     if (silent) return new LostConnection('The database did not answer in time', error, true);
     return new LostConnection('The connection to the database was lost', error);
   }
+}
+
+// What is committed when it has been answered, and perhaps when it has not.
+function commits(text: string): boolean {
+  return text === 'commit' || text.startsWith('select * from bulla_commit(');
 }
 
 /** The code (SQLSTATE) of an error of the database. */

@@ -25,7 +25,7 @@ export function postgresEngine(connectionString: string, options: PoolOptions = 
   };
   return {
     kind: 'postgres',
-    dialect: { int: 'bigint', bytes: 'bytea' },
+    dialect: { kind: 'postgres', int: 'bigint', bytes: 'bytea' },
     connections: options.connections ?? defaultConnections,
     read: (work) => guarded(() => retried(() => work(db))),
     write: (work, options) => run(write, work, options),

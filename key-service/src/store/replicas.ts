@@ -1,6 +1,7 @@
 /** Which processes serve a database: a row each, renewed every few seconds, so that nobody takes the root key away under them. */
 
 import { IntegrityError } from '../errors.ts';
+import { serviceLog } from '../model/entry.ts';
 import type { Queries } from './engine.ts';
 
 /** A process that serves. */
@@ -20,9 +21,9 @@ export interface SeenReplica extends Replica {
 export const liveSeconds = 30;
 const forgetSeconds = 86_400;
 
-/** Adds a replica, under the lock of the state: a change that looks for replicas comes before or after. */
+/** Adds a replica, under the lock of the service's state: a change that looks for replicas comes before or after. */
 export async function joinReplicas(tx: Queries, replica: Replica, now: number): Promise<void> {
-  await tx.updateTable('state').set({ id: 1 }).where('id', '=', 1).execute();
+  await tx.updateTable('states').set({ tenant: serviceLog }).where('tenant', '=', serviceLog).execute();
   await tx
     .insertInto('replicas')
     .values({ ...replica, seen: now })

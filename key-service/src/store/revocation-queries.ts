@@ -13,6 +13,7 @@ import {
 import type { Queries } from './engine.ts';
 import type { KeyReading } from './key-queries.ts';
 import { fits, rowMac } from './rows.ts';
+import type { Sums } from './sums.ts';
 import type { RevocationRow } from './tables.ts';
 
 /** The revocation of a tenant with an id. Throws `IntegrityError` where somebody else changed it. */
@@ -90,9 +91,8 @@ export async function writeRevocation(tx: Queries, macKey: Bytes, record: Revoca
   return row;
 }
 
-/** Checks every revocation and gives the sum of their revisions; with `to`, each gets its MAC under that key. */
-export async function sumRevocations(db: Queries, reading: KeyReading, to?: Bytes): Promise<number> {
-  let sum = 0;
+/** Checks every revocation and adds its revision to the sum of its tenant; with `to`, each gets its MAC under that key. */
+export async function sumRevocations(db: Queries, reading: KeyReading, sums: Sums, to?: Bytes): Promise<void> {
   for (let after = ''; ; ) {
     const rows = await db
       .selectFrom('revocations')
@@ -103,11 +103,11 @@ export async function sumRevocations(db: Queries, reading: KeyReading, to?: Byte
       .execute();
     for (const row of rows) {
       const record = recordOf(reading, row);
-      sum += record.revision;
+      sums.add(record.tenant, record.revision);
       if (to) await writeRevocation(db, to, record);
     }
     const last = rows.at(-1);
-    if (!last) return sum;
+    if (!last) return;
     after = last.id;
   }
 }

@@ -2,14 +2,17 @@
 
 import { hmacSha256, sha256 } from '../crypto/digest.ts';
 import { IntegrityError } from '../errors.ts';
-import { type Bytes, decodeBase64url, encodeBase64url, encodeUtf8, equalBytes } from '../lib/bytes.ts';
+import { type Bytes, concat, encodeBase64url, encodeUtf8, equalBytes } from '../lib/bytes.ts';
 import type { DeletionRecord, KeyOrigin, KeyRecord, VersionRecord, VersionState } from '../model/keys.ts';
 import type { Frontier } from '../model/merkle.ts';
 import type { StoredAnswer } from './store.ts';
-import type { KeyRow, Tables, VersionRow } from './tables.ts';
+import type { KeyRow, StateRow, VersionRow } from './tables.ts';
 
-/** A stored state with the sum of all revisions. */
+const hashLength = 32;
+
+/** The state of a tenant with the sum of its revisions; the service's own, under the empty name, counts the tenants there. */
 export interface StateRecord {
+  readonly tenant: string;
   readonly epoch: number;
   readonly revisions: number;
   readonly tree: Frontier;
@@ -64,23 +67,22 @@ export function rowOf(macKey: Bytes, key: KeyRecord): KeyRow {
   };
 }
 
-/** The state. Throws `IntegrityError` where its MAC does not fit; the empty state of a new database has none. */
-export function stateOf(macKey: Bytes, row: Tables['state']): StateRecord {
-  const state = {
-    epoch: row.epoch,
-    revisions: row.revisions,
-    tree: { size: row.size, hashes: hashesOf(row.frontier) },
-  };
-  const fresh = row.epoch === 0 && row.size === 0 && row.mac === '';
-  if (!fresh && !fits(row.mac, stateMac(macKey, row))) {
+/**
+ * A state. Throws `IntegrityError` where its MAC does not fit; that of a new database has none. The MAC of a tenant covers no tree: before it is signed or published,
+ * a head is computed from the leaves.
+ */
+export function stateOf(macKey: Bytes, row: StateRow): StateRecord {
+  const { tenant, epoch, revisions, mac, size, frontier } = row;
+  const fresh = tenant === '' && epoch === 0 && revisions === 0 && size === 0 && mac === '';
+  if (!fresh && !fits(mac, stateMac(macKey, row))) {
     throw new IntegrityError('The state was changed in the store by somebody else');
   }
-  return state;
+  return { tenant, epoch, revisions, tree: { size, hashes: hashesOf(frontier) } };
 }
 
-/** The columns of a state. */
-export function stateRow(macKey: Bytes, { epoch, revisions, tree }: StateRecord): Omit<Tables['state'], 'id'> {
-  const row = { epoch, revisions, size: tree.size, frontier: JSON.stringify(tree.hashes.map(encodeBase64url)) };
+/** The row of a state. */
+export function stateRow(macKey: Bytes, { tenant, epoch, revisions, tree }: StateRecord): StateRow {
+  const row = { tenant, epoch, revisions, size: tree.size, frontier: concat(...tree.hashes) };
   return { ...row, mac: stateMac(macKey, row) };
 }
 
@@ -135,8 +137,9 @@ function versionFields({ versions }: KeyRecord): unknown[][] {
   });
 }
 
-function stateMac(macKey: Bytes, row: Omit<Tables['state'], 'id' | 'mac'>): string {
-  return rowMac(macKey, ['state', row.epoch, row.revisions, row.size, row.frontier]);
+function stateMac(macKey: Bytes, { tenant, epoch, revisions, size, frontier }: Omit<StateRow, 'mac'>): string {
+  const tree = tenant === '' ? [size, encodeBase64url(frontier)] : [];
+  return rowMac(macKey, ['state', tenant, epoch, revisions, ...tree]);
 }
 
 /** The MAC of a row over its fields, the first of which names the kind. */
@@ -149,7 +152,10 @@ export function fits(stored: string, computed: string): boolean {
   return equalBytes(encodeUtf8(stored), encodeUtf8(computed));
 }
 
-function hashesOf(frontier: string): Bytes[] {
-  const texts = JSON.parse(frontier) as string[];
-  return texts.map((text) => decodeBase64url(text) ?? new Uint8Array());
+/** The hashes of a frontier, which are stored one after the other. */
+export function hashesOf(frontier: Uint8Array): Bytes[] {
+  const count = Math.ceil(frontier.byteLength / hashLength);
+  return Array.from({ length: count }, (_, i) =>
+    Uint8Array.from(frontier.subarray(i * hashLength, (i + 1) * hashLength)),
+  );
 }

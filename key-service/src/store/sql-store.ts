@@ -1,56 +1,51 @@
 /** The store over SQL: the same queries for both databases. */
 
-import { IntegrityError, OperatorError } from '../errors.ts';
-import { type Bytes, equalBytes } from '../lib/bytes.ts';
+import { OperatorError } from '../errors.ts';
+import type { Bytes } from '../lib/bytes.ts';
+import { serviceLog } from '../model/entry.ts';
 import type { KeyRecord, VersionUse } from '../model/keys.ts';
 import type { RevocationPage, RevocationQuery, RevocationRecord } from '../model/revocations.ts';
 import type { TombstoneHead, TombstonePage } from '../model/tombstones.ts';
-import { Acknowledged, type AcknowledgedState, type Leaf, type SeenKey } from './acknowledged.ts';
 import { SqlChange } from './change.ts';
-import { commitBatch } from './commit.ts';
 import { dumpPage, loadRows } from './dump.ts';
 import type { Engine, Queries } from './engine.ts';
-import { UnknownOutcome } from './errors.ts';
-import { type KeyReading, selectKeys, selectNamedKeys, sumRevisions } from './key-queries.ts';
+import { selectKeys, selectNamedKeys, sumRevisions } from './key-queries.ts';
 import { selectDueKeys, selectVersionUses } from './key-uses.ts';
 import { selectEntries, selectNodes } from './log-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
+import { assertHeads, publishHeads, selectPublication } from './publication.ts';
 import { assertServes, beatReplica, joinReplicas, type Replica } from './replicas.ts';
 import { selectRevocation, selectRevocations, sumRevocations } from './revocation-queries.ts';
-import { readState, type StateReading } from './state.ts';
+import { SqlServiceChange } from './service-change.ts';
+import { readState, readStates } from './state.ts';
 import type {
   Change,
   Commit,
   CommitResult,
   Head,
+  NextPublication,
   OpenSecret,
+  Publication,
   SecretRow,
+  ServiceChange,
   Store,
   StoredEntry,
   TableRow,
   TransportRow,
 } from './store.ts';
+import { Sums } from './sums.ts';
 import { backedUpTables } from './tables.ts';
 import { selectTombstones, sumTombstones } from './tombstone-queries.ts';
-
-type Reading = StateReading & KeyReading;
-
-interface Outcome {
-  readonly state: AcknowledgedState;
-  readonly leaf: Leaf | undefined;
-  readonly keys?: readonly SeenKey[];
-}
-
-const attempts = 3;
+import { Transactions } from './transactions.ts';
 
 export class SqlStore implements Store {
   readonly #engine: Engine;
-  readonly #acknowledged = new Acknowledged();
-  #macKey: Bytes | undefined;
+  readonly #transactions: Transactions;
   #replica: string | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
+    this.#transactions = new Transactions(engine);
   }
 
   get kind(): 'sqlite' | 'postgres' {
@@ -78,8 +73,7 @@ export class SqlStore implements Store {
   }
 
   unlock(macKey: Bytes): void {
-    this.#acknowledged.forgetKeys();
-    this.#macKey = macKey;
+    this.#transactions.unlock(macKey);
   }
 
   secrets(): Promise<SecretRow[]> {
@@ -99,23 +93,24 @@ export class SqlStore implements Store {
     );
   }
 
-  async head(): Promise<Head> {
-    const { epoch, tree } = await this.#read((db, reading) => readState(db, reading));
+  async head(tenant: string): Promise<Head> {
+    const { epoch, tree } = await this.#transactions.read(tenant, (db, reading) => readState(db, reading, tenant));
     return { epoch, tree };
   }
 
-  async epoch(): Promise<number> {
-    return (await this.head()).epoch;
+  async tenants(): Promise<string[]> {
+    const rows = await this.#engine.read((db) => db.selectFrom('states').select('tenant').orderBy('tenant').execute());
+    return rows.map(({ tenant }) => tenant).filter((tenant) => tenant !== serviceLog);
   }
 
-  async commit(batch: readonly Commit[]): Promise<CommitResult[]> {
-    const { results } = await this.#acknowledge((tx, reading) => commitBatch(tx, reading, batch));
-    return results;
+  commit(tenant: string, batch: readonly Commit[]): Promise<CommitResult[]> {
+    return this.#transactions.commit(tenant, batch);
   }
 
-  async change<T>(work: (change: Change) => Promise<T>): Promise<T> {
-    const { result } = await this.#acknowledge(async (tx, reading) => {
-      const change = new SqlChange(tx, reading, await readState(tx, reading));
+  async change<T>(tenant: string, work: (change: Change) => Promise<T>): Promise<T> {
+    const { result } = await this.#transactions.run(tenant, async (tx, reading) => {
+      const change = new SqlChange(tx, reading, await readState(tx, reading, tenant));
+      // Under the tenant's lock, which retiring replicas takes, too.
       if (this.#replica !== undefined) await assertServes(tx, this.#replica);
       const result = await work(change);
       return { ...(await change.finish()), result };
@@ -123,28 +118,55 @@ export class SqlStore implements Store {
     return result;
   }
 
+  async changeService<T>(work: (change: ServiceChange) => Promise<T>): Promise<T> {
+    const { result } = await this.#transactions.run(serviceLog, async (tx, reading) => {
+      const change = new SqlServiceChange(tx, reading, await readState(tx, reading, serviceLog));
+      if (this.#replica !== undefined) await assertServes(tx, this.#replica);
+      const result = await work(change);
+      return { ...(await change.finish()), result };
+    });
+    return result;
+  }
+
+  async publish(next: NextPublication, since: number): Promise<'published' | 'unchanged' | 'recent'> {
+    const { leaf, refused, recent } = await this.#transactions.run(undefined, (tx, reading) =>
+      publishHeads(tx, reading, next, since),
+    );
+    if (refused[0]) throw refused[0];
+    if (recent) return 'recent';
+    return leaf ? 'published' : 'unchanged';
+  }
+
+  publication(): Promise<Publication | undefined> {
+    return this.#transactions.snapshot((db) => selectPublication(db));
+  }
+
+  verifyHeads(): Promise<void> {
+    return this.#transactions.snapshot((db, reading) => assertHeads(db, reading));
+  }
+
   async findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
     return (await this.findKeys(tenant, [reference])).get(reference);
   }
 
   findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord>> {
-    return this.#snapshot((db, reading) => selectNamedKeys(db, reading, tenant, references));
+    return this.#transactions.snapshot((db, reading) => selectNamedKeys(db, reading, tenant, references));
   }
 
   listKeys(tenant: string, after: string, limit: number): Promise<KeyRecord[]> {
-    return this.#snapshot((db, reading) => selectKeys(db, reading, tenant, after, limit));
+    return this.#transactions.snapshot((db, reading) => selectKeys(db, reading, tenant, after, limit));
   }
 
   findRevocation(tenant: string, id: string): Promise<RevocationRecord | undefined> {
-    return this.#snapshot((db, reading) => selectRevocation(db, reading, tenant, id));
+    return this.#transactions.snapshot((db, reading) => selectRevocation(db, reading, tenant, id));
   }
 
   listRevocations(tenant: string, query: RevocationQuery): Promise<RevocationPage> {
-    return this.#snapshot((db, reading) => selectRevocations(db, reading, tenant, query));
+    return this.#transactions.snapshot((db, reading) => selectRevocations(db, reading, tenant, query));
   }
 
   tombstones(tenant: string, after: TombstoneHead): Promise<TombstonePage> {
-    return this.#snapshot((db, reading) => selectTombstones(db, reading, tenant, after));
+    return this.#transactions.snapshot((db, reading) => selectTombstones(db, reading, tenant, after));
   }
 
   dueKeys(now: number): Promise<{ id: string; tenant: string }[]> {
@@ -156,12 +178,13 @@ export class SqlStore implements Store {
   }
 
   async verifyKeys(): Promise<void> {
-    await this.#snapshot(async (db, reading) => {
-      const { revisions } = await readState(db, reading);
-      const ofRevocations = (await sumRevocations(db, reading)) + (await sumTombstones(db, reading));
-      if ((await sumRevisions(db, reading)) + ofRevocations !== revisions) {
-        throw new IntegrityError('A key in the store is older than the state: it was put back or removed');
-      }
+    await this.#transactions.snapshot(async (db, reading) => {
+      const states = await readStates(db, reading);
+      const sums = new Sums();
+      await sumRevisions(db, reading, sums);
+      await sumRevocations(db, reading, sums);
+      await sumTombstones(db, reading, sums);
+      sums.assertThose(states);
     });
   }
 
@@ -169,12 +192,12 @@ export class SqlStore implements Store {
     return this.#engine.read((db) => db.selectFrom('transport_keys').selectAll().orderBy('serial', 'desc').execute());
   }
 
-  nodes(level: number, from: number, to: number): Promise<Bytes[]> {
-    return this.#engine.read((db) => selectNodes(db, level, from, to));
+  nodes(log: string, level: number, from: number, to: number): Promise<Bytes[]> {
+    return this.#engine.read((db) => selectNodes(db, log, level, from, to));
   }
 
-  entries(from: number, to: number): Promise<StoredEntry[]> {
-    return this.#engine.read((db) => selectEntries(db, from, to));
+  entries(log: string, from: number, to: number): Promise<StoredEntry[]> {
+    return this.#engine.read((db) => selectEntries(db, log, from, to));
   }
 
   async expire(now: number): Promise<void> {
@@ -194,11 +217,11 @@ export class SqlStore implements Store {
     await this.#engine.snapshot(
       async (db) => {
         for (const table of backedUpTables) {
-          for (let offset = 0; ; ) {
-            const page = await dumpPage(db, table, offset);
-            if (page.length === 0) break;
+          for (let last: TableRow | undefined; ; ) {
+            const page: TableRow[] = await dumpPage(db, table, last?.row);
             for (const row of page) await write(row);
-            offset += page.length;
+            last = page.at(-1);
+            if (!last) break;
           }
         }
       },
@@ -207,11 +230,13 @@ export class SqlStore implements Store {
   }
 
   async load(rows: AsyncIterable<TableRow>, open?: OpenSecret): Promise<void> {
-    await this.#engine.write((tx) => loadRows(tx, rows, open), { long: true });
+    await this.#engine.write((tx) => loadRows(tx, this.#engine.dialect, rows, open), { long: true });
   }
 
   async ping(): Promise<void> {
-    await this.#engine.write((tx) => tx.updateTable('state').set({ id: 1 }).where('id', '=', 1).execute());
+    await this.#engine.write((tx) =>
+      tx.updateTable('states').set({ tenant: serviceLog }).where('tenant', '=', serviceLog).execute(),
+    );
   }
 
   time(): Promise<number | undefined> {
@@ -236,60 +261,5 @@ export class SqlStore implements Store {
       await this.#engine.write((tx) => tx.deleteFrom('replicas').where('id', '=', id).execute()).catch(() => undefined);
     }
     await this.#engine.close();
-  }
-
-  #read<T>(work: (db: Queries, reading: Reading) => Promise<T>): Promise<T> {
-    return this.#engine.read((db) => work(db, this.#reading(false)));
-  }
-
-  #snapshot<T>(work: (db: Queries, reading: Reading) => Promise<T>): Promise<T> {
-    return this.#engine.snapshot((db) => work(db, this.#reading(false)));
-  }
-
-  // Taken before the first statement, and so before the snapshot or the lock.
-  #reading(lock: boolean): Reading {
-    const acknowledged = this.#acknowledged;
-    const known = acknowledged.known();
-    return { engine: this.#engine, macKey: this.#unlocked, acknowledged, known, committed: true, lock };
-  }
-
-  /** Runs a transaction under the lock of the state until its outcome is certain, and remembers what it left. */
-  async #acknowledge<T extends Outcome>(work: (tx: Queries, reading: Reading) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
-      let outcome: T | undefined;
-      try {
-        await this.#engine.write(async (tx) => {
-          outcome = await work(tx, this.#reading(true));
-        });
-      } catch (error) {
-        const doubtful = error instanceof UnknownOutcome && error.askable && outcome?.leaf;
-        if (!doubtful || !outcome) throw error;
-        if (!(await this.#wasCommitted(doubtful, error))) {
-          if (attempt >= attempts) throw error;
-          continue;
-        }
-      }
-      if (!outcome) throw new TypeError('A transaction without an outcome');
-      this.#acknowledged.raise(outcome.state, outcome.leaf, outcome.keys);
-      return outcome;
-    }
-  }
-
-  // The lock is that of the transaction in doubt: who has it knows that the other one has ended.
-  async #wasCommitted({ index, hash }: Leaf, doubt: UnknownOutcome): Promise<boolean> {
-    try {
-      return await this.#engine.write(async (tx) => {
-        await readState(tx, this.#reading(true));
-        const found = await tx.selectFrom('audit_leaves').select('hash').where('idx', '=', index).executeTakeFirst();
-        return found !== undefined && equalBytes(found.hash, hash);
-      });
-    } catch {
-      throw doubt;
-    }
-  }
-
-  get #unlocked(): Bytes {
-    if (!this.#macKey) throw new TypeError('The store is not unlocked');
-    return this.#macKey;
   }
 }

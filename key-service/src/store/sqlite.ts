@@ -23,7 +23,7 @@ export function sqliteEngine(file: string): Engine {
     guarded(() => mutex.run(() => inTransaction(db, database, begin, work)));
   return {
     kind: 'sqlite',
-    dialect: { int: 'integer', bytes: 'blob' },
+    dialect: { kind: 'sqlite', int: 'integer', bytes: 'blob' },
     // One writer, and turns of tenants for it.
     connections: 8,
     // One connection: a read must not see what a transaction has not committed.

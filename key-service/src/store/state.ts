@@ -1,9 +1,10 @@
-/** The one row that all transactions lock: epoch, sum of revisions, head of the tree. */
+/** The row of a tenant that its transactions lock: epoch, sum of revisions, head of its log. */
 
-import type { Bytes } from '../lib/bytes.ts';
+import { IntegrityError } from '../errors.ts';
+import { type Bytes, concat } from '../lib/bytes.ts';
 import type { LogEntry } from '../model/entry.ts';
 import { appendLeaf, leafHash, type StoredNode } from '../model/merkle.ts';
-import { assertContinues, type Known, knownLeaf } from './acknowledged.ts';
+import { assertContinues, type KnownState, knownLeaf } from './acknowledged.ts';
 import type { Engine, Queries } from './engine.ts';
 import { type StateRecord, stateOf, stateRow } from './rows.ts';
 
@@ -11,49 +12,73 @@ import { type StateRecord, stateOf, stateRow } from './rows.ts';
 export interface StateReading {
   readonly engine: Engine;
   readonly macKey: Bytes;
-  /** What the state must continue. */
-  readonly known: Known;
+  /** What the state of a tenant must continue: what was known before the transaction began. */
+  readonly before: (tenant: string) => KnownState;
   /** `true`: nobody else changes it until the transaction ends. */
   readonly lock: boolean;
 }
 
-/** The state. Throws `IntegrityError` where somebody changed it, or put back an older one. */
-export async function readState(db: Queries, { engine, macKey, known, lock }: StateReading): Promise<StateRecord> {
-  const query = db.selectFrom('state').selectAll().select(knownLeaf(known).as('leaf')).where('id', '=', 1);
+/** The state of a tenant. Throws `IntegrityError` where somebody changed it, removed it, or put back an older one. */
+export async function readState(db: Queries, reading: StateReading, tenant: string): Promise<StateRecord> {
+  const { engine, macKey, before, lock } = reading;
+  const known = before(tenant);
+  const query = db.selectFrom('states').selectAll().select(knownLeaf(tenant, known).as('leaf'));
+  const one = query.where('tenant', '=', tenant);
   // SQLite has the lock since `begin immediate`.
-  const { leaf, ...row } = await (lock && engine.kind === 'postgres'
-    ? query.forUpdate()
-    : query
-  ).executeTakeFirstOrThrow();
+  const found = await (lock && engine.kind === 'postgres' ? one.forUpdate() : one).executeTakeFirst();
+  if (!found) throw new IntegrityError('A tenant has no state: it was removed from the store, or never made');
+  const { leaf, ...row } = found;
   const state = stateOf(macKey, row);
   assertContinues(state, leaf, known);
   return state;
 }
 
-export async function writeState(tx: Queries, macKey: Bytes, state: StateRecord): Promise<void> {
-  await tx.updateTable('state').set(stateRow(macKey, state)).where('id', '=', 1).execute();
+/** The states of all tenants and of the service, in the order of their names. Throws `IntegrityError` as {@link readState} does. */
+export async function readStates(db: Queries, { engine, macKey, before, lock }: StateReading): Promise<StateRecord[]> {
+  const query = db.selectFrom('states').selectAll().orderBy('tenant');
+  const rows = await (lock && engine.kind === 'postgres' ? query.forUpdate() : query).execute();
+  return rows.map((row) => {
+    const state = stateOf(macKey, row);
+    assertContinues(state, null, { ...before(row.tenant), leaf: undefined });
+    return state;
+  });
 }
 
-/** Adds leaves to the tree and gives the state with its new head. */
+/** Writes a state with its MAC, after a change. */
+export async function writeState(tx: Queries, macKey: Bytes, state: StateRecord): Promise<void> {
+  const { tenant, ...row } = stateRow(macKey, state);
+  await tx.updateTable('states').set(row).where('tenant', '=', tenant).execute();
+}
+
+/** Writes the head of a tenant's log alone. */
+export async function writeHead(tx: Queries, state: StateRecord): Promise<void> {
+  const { tenant, tree } = state;
+  const [size, frontier] = [tree.size, concat(...tree.hashes)];
+  await tx.updateTable('states').set({ size, frontier }).where('tenant', '=', tenant).execute();
+}
+
+/** Adds leaves to a log and gives the state with its new head, which is not written yet. */
 export async function appendEntries(
   tx: Queries,
   state: StateRecord,
   entries: readonly LogEntry[],
 ): Promise<StateRecord> {
   if (entries.length === 0) return state;
+  const { tenant: log } = state;
   let { tree } = state;
   const completed: StoredNode[] = [];
   const leaves = entries.map(({ tenant, bytes }) => {
-    const leaf = { idx: tree.size, hash: leafHash(bytes), tenant, entry: bytes };
+    if (tenant !== log) throw new TypeError('An entry is of another log');
+    const leaf = { log, idx: tree.size, hash: leafHash(bytes), entry: bytes };
     const { frontier, nodes } = appendLeaf(tree, leaf.hash);
     tree = frontier;
     completed.push(...nodes);
     return leaf;
   });
-  await tx.insertInto('audit_leaves').values(leaves).execute();
+  await tx.insertInto('log_leaves').values(leaves).execute();
   if (completed.length > 0) {
-    const rows = completed.map(({ level, index, hash }) => ({ level, idx: index, hash }));
-    await tx.insertInto('audit_nodes').values(rows).execute();
+    const rows = completed.map(({ level, index, hash }) => ({ log, level, idx: index, hash }));
+    await tx.insertInto('log_nodes').values(rows).execute();
   }
   return { ...state, tree };
 }

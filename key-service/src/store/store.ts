@@ -30,9 +30,9 @@ export function transportSecretName(row: Omit<TransportRow, 'sealed' | 'point'>)
   return `${row.kid}/${row.serial}/${row.created}/${row.expires}`;
 }
 
-/** The state that everything is decided on. */
+/** The state of a tenant, on which everything of it is decided. */
 export interface Head {
-  /** Rises with each change of a key. */
+  /** Rises with each change of one of its keys. */
   readonly epoch: number;
   readonly tree: Frontier;
 }
@@ -58,19 +58,16 @@ export interface StoredEntry {
   readonly index: number;
   readonly hash: Bytes;
   readonly entry: Bytes;
-  readonly tenant: string;
 }
 
 /** A key as it was when something was decided on it. */
 export interface KeyRevision {
-  readonly tenant: string;
   readonly id: string;
   readonly revision: number;
 }
 
-/** A tenant's list of tombstones as it was when something was decided on it. */
+/** A list of tombstones as it was when something was decided on it. */
 export interface TombstonesSeen {
-  readonly tenant: string;
   readonly total: number;
 }
 
@@ -78,7 +75,7 @@ export interface TombstonesSeen {
 export interface Commit {
   /** The epoch it was decided on; `undefined` where no key was looked at. */
   readonly epoch: number | undefined;
-  /** All that it was decided on, where every key was found: while these keys are the same, a newer epoch changes nothing. */
+  /** All keys of the tenant that it was decided on, where every one was found: while these are the same, a newer epoch changes nothing. */
   readonly keys?: readonly KeyRevision[] | undefined;
   /** The list of tombstones that it was decided on. Default: it was decided on none. */
   readonly tombstones?: TombstonesSeen | undefined;
@@ -108,46 +105,92 @@ export interface StoredAnswer {
   readonly body: string;
 }
 
-/** A transaction that changes keys. It holds the state; all others wait. */
+/** A transaction that changes keys of one tenant. It holds the tenant's state; others of the tenant wait. */
 export interface Change {
   /** Records the proof. `false` where it was used before. */
   claim(proof: UsedProof): Promise<boolean>;
   /** Counts what a principal uses. `false` where that is more than its window has. */
   use(use: WindowUse): Promise<boolean>;
   /** The key as it is now. */
-  findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
+  findKey(reference: string): Promise<KeyRecord | undefined>;
   /** The id of the key that last had an alias which none has now. */
-  formerHolder(tenant: string, alias: string): Promise<string | undefined>;
+  formerHolder(alias: string): Promise<string | undefined>;
   /** Writes a key with its versions and aliases, as its next revision, and gives it back. */
   putKey(key: KeyRecord): Promise<KeyRecord>;
-  findRevocation(tenant: string, id: string): Promise<RevocationRecord | undefined>;
+  findRevocation(id: string): Promise<RevocationRecord | undefined>;
   /** The revocations of the same data keys, newest first. */
-  sameRevocations(tenant: string, digest: string): Promise<RevocationRecord[]>;
-  /** Data keys of a tenant that were asked for, and revoked, after a moment. */
-  revokedSince(tenant: string, after: number): Promise<RevokedCounts>;
+  sameRevocations(digest: string): Promise<RevocationRecord[]>;
+  /** Data keys that were asked for, and revoked, after a moment. */
+  revokedSince(after: number): Promise<RevokedCounts>;
   /** Writes a revocation as its next revision, and gives it back. */
   putRevocation(revocation: RevocationRecord): Promise<RevocationRecord>;
-  /** Adds to a tenant's list of tombstones, and gives its new head. */
-  addTombstones(tenant: string, entries: readonly TombstoneEntry[]): Promise<TombstoneHead>;
-  /** Adds a leaf. */
+  /** Adds to the list of tombstones, and gives its new head. */
+  addTombstones(entries: readonly TombstoneEntry[]): Promise<TombstoneHead>;
+  /** Adds a leaf to the tenant's log. */
   append(entry: LogEntry): void;
   findAnswer(id: string): Promise<StoredAnswer | undefined>;
   putAnswer(id: string, answer: StoredAnswer, expires: number): Promise<void>;
+  /** Entries of the tenant's log before this transaction. */
+  readonly size: number;
+}
+
+/** A tenant whose log begins with an entry. */
+export interface NewTenant {
+  readonly name: string;
+  readonly first: LogEntry;
+}
+
+/** A transaction on what is nobody's but the service's. It holds the service's state, and no tenant waits for it but where a method says so. */
+export interface ServiceChange {
+  /** Adds a leaf to the service's own log. */
+  append(entry: LogEntry): void;
+  /** The names of all tenants. Throws `IntegrityError` where there are not as many as the state says. */
+  tenants(): Promise<string[]>;
+  /** Adds a tenant, which has no keys. */
+  addTenant(tenant: NewTenant): Promise<void>;
   transportKeys(): Promise<TransportRow[]>;
   putTransportKey(row: TransportRow): Promise<void>;
   /**
-   * Replaces secrets, and removes all transport keys: they were published under an identity that is no more. Every row that has a MAC is checked under the
+   * Replaces secrets, and removes all transport keys: they were published under an identity that is no more. All tenants wait. Every row that has a MAC is checked under the
    * key of before and gets one under `macKey`, as the last thing that this transaction does to rows. Throws `IntegrityError` for a row that does not fit.
    */
   replaceSecrets(rows: readonly SecretRow[], macKey: Bytes): Promise<void>;
-  /** Replaces every sealed secret. Their number. */
+  /** Replaces every sealed secret, while all tenants wait. Their number. */
   reseal(work: (secret: SealedSecret) => Promise<Bytes>): Promise<number>;
   /** Processes that serve, or did until a while ago. */
   replicas(): Promise<SeenReplica[]>;
   /** Ends the service of all replicas: none of them changes anything until it is restarted. */
   retireReplicas(): Promise<void>;
-  /** Entries of the log before this transaction. */
+  /** Entries of the service's log before this transaction, and their root. */
   readonly size: number;
+  readonly root: Bytes;
+}
+
+/** What the service's own log says of all tenants' logs, as of one moment. */
+export interface Publication {
+  /** The leaf of the service's log that has the root over the slots of all tenants. */
+  readonly leaf: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  /** From which each slot's salt is derived. */
+  readonly seed: Bytes;
+  /** In the order of their slots. */
+  readonly heads: readonly PublishedHead[];
+}
+
+/** The head of a tenant's log, as it was published. */
+export interface PublishedHead {
+  readonly tenant: string;
+  readonly tree: Frontier;
+}
+
+/** What is published next. */
+export interface NextPublication {
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly seed: Bytes;
+  /** The leaf that says so. */
+  entry(heads: readonly PublishedHead[]): LogEntry;
 }
 
 /** The rows of a table, as backups hold them. */
@@ -183,10 +226,24 @@ export interface Store {
   secrets(): Promise<SecretRow[]>;
   /** Adds secrets whose names are free, and leaves others as they are. */
   addSecrets(rows: readonly SecretRow[]): Promise<void>;
-  head(): Promise<Head>;
-  epoch(): Promise<number>;
-  commit(batch: readonly Commit[]): Promise<CommitResult[]>;
-  change<T>(work: (change: Change) => Promise<T>): Promise<T>;
+  /** The state of a tenant, or of the service under the empty name. Throws `IntegrityError` where there is none. */
+  head(tenant: string): Promise<Head>;
+  /** The names of all tenants. */
+  tenants(): Promise<string[]>;
+  /** Records requests of one tenant, in order. */
+  commit(tenant: string, batch: readonly Commit[]): Promise<CommitResult[]>;
+  /** Changes keys of one tenant. */
+  change<T>(tenant: string, work: (change: Change) => Promise<T>): Promise<T>;
+  changeService<T>(work: (change: ServiceChange) => Promise<T>): Promise<T>;
+  /**
+   * Publishes the heads of all tenants' logs, unless nothing has changed since the last time, or that was after `since`. Each is computed from the leaves behind
+   * the head that was published before. Throws `IntegrityError` for a log that does not continue that head.
+   */
+  publish(next: NextPublication, since: number): Promise<'published' | 'unchanged' | 'recent'>;
+  /** The last publication; `undefined` where there is none. */
+  publication(): Promise<Publication | undefined>;
+  /** That every log continues its published head. Throws `IntegrityError`. */
+  verifyHeads(): Promise<void>;
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
   /** Keys by the references that they were found by; one that does not exist is left out. */
   findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord>>;
@@ -199,12 +256,13 @@ export interface Store {
   dueKeys(now: number): Promise<{ readonly id: string; readonly tenant: string }[]>;
   /** Versions of keys by id, and whether they may be used: a key that is gone has none. MACs are not checked: this is for forgetting. */
   versionUses(ids: readonly string[]): Promise<VersionUse[]>;
-  /** Checks every key, revocation and list of tombstones, and the sum of their revisions. Throws `IntegrityError`. */
+  /** Checks every key, revocation and list of tombstones, and for each tenant the sum of their revisions. Throws `IntegrityError`. */
   verifyKeys(): Promise<void>;
   transportKeys(): Promise<TransportRow[]>;
-  nodes(level: number, from: number, to: number): Promise<Bytes[]>;
-  /** Entries in order, the first of them in any case, and no more than about 4 MiB. */
-  entries(from: number, to: number): Promise<StoredEntry[]>;
+  /** Hashes of perfect subtrees of a tenant's log, or the service's. */
+  nodes(log: string, level: number, from: number, to: number): Promise<Bytes[]>;
+  /** Entries of a log in order, the first of them in any case, and no more than about 4 MiB. */
+  entries(log: string, from: number, to: number): Promise<StoredEntry[]>;
   /** Forgets what has expired: proofs, windows, answers, transport keys. */
   expire(now: number): Promise<void>;
   /** Hands out every row of one state of the database, waiting for each to be taken. */

@@ -3,23 +3,38 @@
 import type { Bytes } from '../lib/bytes.ts';
 
 export interface Tables {
-  state: { id: number; epoch: number; revisions: number; size: number; frontier: string; mac: string };
+  states: StateRow;
+  heads: { tenant: string; slot: number; size: number; frontier: Bytes };
+  publications: { idx: number; time: number; seed: Bytes };
   secrets: { kind: string; name: string; sealed: Bytes };
   transport_keys: { kid: string; serial: number; point: Bytes; sealed: Bytes; created: number; expires: number };
   keys: KeyRow;
   key_versions: VersionRow;
   aliases: { tenant: string; name: string; key_id: string };
   proofs: { id: string; expires: number };
-  windows: { principal: string; started: number; items: number };
+  windows: { tenant: string; principal: string; started: number; items: number };
   answers: { id: string; body_hash: string; status: number; body: string; expires: number; mac: string };
-  audit_leaves: { idx: number; hash: Bytes; tenant: string; entry: Bytes };
-  audit_nodes: { level: number; idx: number; hash: Bytes };
+  log_leaves: { log: string; idx: number; hash: Bytes; entry: Bytes };
+  log_nodes: { log: string; level: number; idx: number; hash: Bytes };
   replicas: { id: string; name: string; seen: number };
   former_aliases: { tenant: string; name: string; key_id: string };
   revocations: RevocationRow;
   tombstones: { tenant: string; seq: number; tombstone: Bytes; stands: number };
   tombstone_heads: TombstoneHeadRow;
   exchanged: { id: string; proof_key: string; expires: number };
+  /** Before schema 4. */
+  state: { id: number; epoch: number; revisions: number; size: number; frontier: string; mac: string };
+  audit_leaves: { idx: number; hash: Bytes; tenant: string; entry: Bytes };
+}
+
+/** A tenant's; the service has one under the empty name. */
+export interface StateRow {
+  tenant: string;
+  epoch: number;
+  revisions: number;
+  mac: string;
+  size: number;
+  frontier: Bytes;
 }
 
 export interface KeyRow {
@@ -71,7 +86,9 @@ export interface TombstoneHeadRow {
 
 /** What a backup holds, parents first. Proofs, windows, transport keys, exchanged tokens and replicas live too short. */
 export const backedUpTables = [
-  'state',
+  'states',
+  'heads',
+  'publications',
   'secrets',
   'keys',
   'key_versions',
@@ -81,13 +98,15 @@ export const backedUpTables = [
   'revocations',
   'tombstones',
   'tombstone_heads',
-  'audit_leaves',
-  'audit_nodes',
+  'log_leaves',
+  'log_nodes',
 ] as const;
 
 /** The order of the rows of a table in a backup. */
 export const primaryKeys = {
-  state: ['id'],
+  states: ['tenant'],
+  heads: ['tenant'],
+  publications: ['idx'],
   secrets: ['kind', 'name'],
   keys: ['id'],
   key_versions: ['key_id', 'version'],
@@ -97,6 +116,6 @@ export const primaryKeys = {
   revocations: ['id'],
   tombstones: ['tenant', 'seq'],
   tombstone_heads: ['tenant'],
-  audit_leaves: ['idx'],
-  audit_nodes: ['level', 'idx'],
+  log_leaves: ['log', 'idx'],
+  log_nodes: ['log', 'level', 'idx'],
 } as const satisfies Record<(typeof backedUpTables)[number], readonly string[]>;

@@ -13,6 +13,7 @@ import type { SeenKey } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import type { KeyReading } from './key-queries.ts';
 import { fits, rowMac } from './rows.ts';
+import type { Sums } from './sums.ts';
 import type { TombstoneHeadRow } from './tables.ts';
 
 /** Entries that are read at once: what is computed over them takes about a millisecond. */
@@ -70,9 +71,8 @@ export async function appendTombstones(
   return { head, row: seenHead(row) };
 }
 
-/** Checks every list and gives the sum of their lengths; with `to`, each head gets its MAC under that key. */
-export async function sumTombstones(db: Queries, reading: KeyReading, to?: Bytes): Promise<number> {
-  let sum = 0;
+/** Checks every list and adds its length to the sum of its tenant; with `to`, each head gets its MAC under that key. */
+export async function sumTombstones(db: Queries, reading: KeyReading, sums: Sums, to?: Bytes): Promise<void> {
   const heads = await db.selectFrom('tombstone_heads').select('tenant').orderBy('tenant').execute();
   for (const { tenant } of heads) {
     let end = emptyHead;
@@ -83,9 +83,8 @@ export async function sumTombstones(db: Queries, reading: KeyReading, to?: Bytes
       if (to) await writeHead(db, to, tenant, head);
       break;
     }
-    sum += end.total;
+    sums.add(tenant, end.total);
   }
-  return sum;
 }
 
 async function writeHead(tx: Queries, macKey: Bytes, tenant: string, { total, hash }: TombstoneHead) {

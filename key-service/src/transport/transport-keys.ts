@@ -7,7 +7,7 @@ import { LruMap } from '../lib/lru.ts';
 import type { RootKey } from '../seals/root-key.ts';
 import type { DatabaseTime } from '../store/database-time.ts';
 import { StoreError } from '../store/errors.ts';
-import { type Change, type Store, type TransportRow, transportSecretName } from '../store/store.ts';
+import { type ServiceChange, type Store, type TransportRow, transportSecretName } from '../store/store.ts';
 
 /** A transport key that callers may use. */
 export interface TransportKey {
@@ -62,7 +62,7 @@ export class TransportKeys {
     this.#time.assertAgrees();
     const { point, scalar } = await generatePair();
     const kid = pointThumbprint(point);
-    await this.#store.change((change) => this.#insert(change, kid, point, scalar));
+    await this.#store.changeService((change) => this.#insert(change, kid, point, scalar));
     scalar.fill(0);
     await this.#refresh();
   }
@@ -94,7 +94,7 @@ export class TransportKeys {
     if (expired.length > 0) this.#agreed.clear();
   }
 
-  async #insert(change: Change, kid: string, point: Bytes, scalar: Bytes): Promise<void> {
+  async #insert(change: ServiceChange, kid: string, point: Bytes, scalar: Bytes): Promise<void> {
     const now = seconds(this.#time.now);
     const rows = await change.transportKeys();
     const opened = await Promise.all(rows.map((row) => this.#open(row)));

@@ -43,7 +43,7 @@ export function startTimers(parts: TimerParts): () => Promise<void> {
     return timer;
   };
   const timers = [
-    every(1000, 'checkpoint', () => changes.export()),
+    every(1000, 'publication', () => changes.tick()),
     every(5000, 'sign of life', async () => {
       await time.measure();
       await store.beat(Math.floor(time.now() / 1000));

@@ -1,6 +1,7 @@
 // Faults of connections to PostgreSQL: terminated, reset, silent, answers lost at a commit, nodes that cannot be written. Nobody dies, and nothing is lost.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { verifyLogs } from '../../src/operations/verify-logs.ts';
 import type { TestClient } from '../support/client.ts';
 import { type Harness, newDatabase, startHarness } from '../support/harness.ts';
 import { adminRoles, userRoles } from '../support/issuer.ts';
@@ -47,7 +48,7 @@ afterEach(async () => {
 const generate = async (claims = {}): Promise<number> =>
   (await user.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] }, { claims })).status;
 const leaves = async (): Promise<{ request?: string; operation: string }[]> =>
-  (await harness.store.entries(0, 1000)).map(({ entry }) => JSON.parse(Buffer.from(entry).toString()));
+  (await harness.store.entries('north', 0, 1000)).map(({ entry }) => JSON.parse(Buffer.from(entry).toString()));
 
 /** Callers that ask until `stop`, and how they are answered. */
 function underLoad(callers: number) {
@@ -125,11 +126,10 @@ describe('§11.8 what the database rolled back', () => {
         if nextval('tries') % 3 <> 0 then raise exception 'try again' using errcode = '${code}'; end if; return new;
       end $$`,
     );
-    await query(url, 'create trigger refuse before update on state for each row execute function refuse()');
+    await query(url, 'create trigger refuse before update on states for each row execute function refuse()');
     for (let i = 0; i < 5; i += 1) expect(await generate()).toBe(200);
     expect((await admin.call('POST', '/v1/keys', {})).status).toBe(201);
-    await harness.service.log.verifyAll();
-    await harness.store.verifyKeys();
+    await verifyLogs(harness.store, harness.service.logs);
   });
 });
 
@@ -146,8 +146,7 @@ describe('§11.8 a commit without an answer', () => {
     expect(reply.status).toBe(201);
     expect((await leaves()).filter(({ operation }) => operation === 'create-key')).toHaveLength(2);
     expect((await admin.call('GET', '/v1/keys')).body.keys).toHaveLength(2);
-    await harness.service.log.verifyAll();
-    await harness.store.verifyKeys();
+    await verifyLogs(harness.store, harness.service.logs);
   });
 
   it('nobody can be asked: 503 that says so', async () => {

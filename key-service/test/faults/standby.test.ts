@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
+import { verifyLogs } from '../../src/operations/verify-logs.ts';
 import type { TestClient } from '../support/client.ts';
 import { type Harness, startHarness } from '../support/harness.ts';
 import { adminRoles, userRoles } from '../support/issuer.ts';
@@ -104,7 +105,7 @@ it('to one that has everything: the service goes on, and nothing is undone', asy
   await until(async () => (await unwrap()) === 'key-disabled');
   expect((await admin.call('POST', `/v1/keys/${key}/enable`, {})).status).toBe(200);
   expect(await unwrap()).toBe('released');
-  await harness.service.log.verifyAll();
+  await verifyLogs(harness.store, harness.service.logs);
 });
 
 it('to one that has lost the tail: nothing is released, changed or signed, until what is known comes back', async () => {
@@ -113,7 +114,7 @@ it('to one that has lost the tail: nothing is released, changed or signed, until
   await query(standby.url, 'select pg_reload_conf()');
   await until(async () => (await query(primary.url, 'select 1 from pg_stat_replication')).length === 0);
   expect((await admin.call('POST', `/v1/keys/${key}/disable`, {})).status).toBe(200);
-  await harness.service.changes.export();
+  await harness.service.changes.publish();
   const kept = readFileSync(checkpoint, 'utf8');
   await failOver();
   await until(async () => /went back/.test(harness.logs.join('')) || (await unwrap()) !== 'unavailable');
@@ -148,10 +149,10 @@ it('to one that every commit waited for, from a primary that dies: nothing ackno
   await Promise.all(callers);
   await until(async () => (await unwrap()) === 'released');
   expect((await admin.call('GET', '/v1/keys/alias:late')).body.key_id).toBe(created);
-  const size = await harness.service.log.verifyAll();
+  const size = await verifyLogs(harness.store, harness.service.logs);
   const logged = new Set<string>();
   for (let from = 0; from < size; from += 1000) {
-    for (const { entry } of await harness.store.entries(from, from + 1000)) {
+    for (const { entry } of await harness.store.entries('north', from, from + 1000)) {
       logged.add(JSON.parse(Buffer.from(entry).toString()).request);
     }
   }

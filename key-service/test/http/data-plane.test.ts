@@ -222,9 +222,9 @@ describe.each(storeKinds)('%s', (kind) => {
 
   it('§8.1 each authenticated request is one leaf, whatever it is answered; others are none', async () => {
     const leaves = async (work: () => Promise<{ status: number }>) => {
-      const { size } = (await harness.store.head()).tree;
+      const { size } = (await harness.store.head('north')).tree;
       const { status } = await work();
-      const entries = await harness.store.entries(size, size + 10);
+      const entries = await harness.store.entries('north', size, size + 10);
       return [status, ...entries.map(({ entry }) => JSON.parse(Buffer.from(entry).toString()).status)];
     };
     const generate = (body: object, client = alice, bend = {}) =>

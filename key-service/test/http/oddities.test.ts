@@ -43,8 +43,8 @@ describe('paths', () => {
   it('§8.2 what stands in the path of a key is not in the log', async () => {
     const name = 'bullaroot1.AAAAAAAA';
     await alice.call('POST', `/v1/keys/${name}/generate-data-key`, { items: [{}] });
-    const { size } = (await harness.store.head()).tree;
-    const [leaf] = await harness.store.entries(size - 1, size);
+    const { size } = (await harness.store.head('north')).tree;
+    const [leaf] = await harness.store.entries('north', size - 1, size);
     const entry = Buffer.from(leaf?.entry ?? []).toString();
     expect(JSON.parse(entry).items).toMatchObject([{ n: 1, outcome: 'not-allowed' }]);
     expect(entry).not.toContain(name);
@@ -52,8 +52,8 @@ describe('paths', () => {
 
   it('§8.2 what was refused is in the log as it was asked for, with the key only where it has the form of one', async () => {
     const last = async () => {
-      const { size } = (await harness.store.head()).tree;
-      const [leaf] = await harness.store.entries(size - 1, size);
+      const { size } = (await harness.store.head('north')).tree;
+      const [leaf] = await harness.store.entries('north', size - 1, size);
       return JSON.parse(Buffer.from(leaf?.entry ?? []).toString());
     };
     const items = [{ version: 1, wrapped_key: 'AAAA', key_context: { purpose: 'x' } }];

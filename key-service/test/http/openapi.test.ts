@@ -197,10 +197,13 @@ describe('the OpenAPI document', () => {
 
   it('says of the log, the caller and the service what is so', async () => {
     await call(admin, 'GET /v1/caller');
-    await call(admin, 'GET /v1/audit/checkpoint');
-    await call(admin, 'GET /v1/audit/entries/{from}/{to}', [0, 5]);
-    await call(admin, 'GET /v1/audit/inclusion/{index}/{size}', [0, 3]);
-    await call(admin, 'GET /v1/audit/consistency/{from}/{to}', [1, 3]);
+    for (const log of ['', '/service']) {
+      await call(admin, `GET /v1/audit${log}/checkpoint`);
+      await call(admin, `GET /v1/audit${log}/entries/{from}/{to}`, [0, 5]);
+      await call(admin, `GET /v1/audit${log}/inclusion/{index}/{size}`, [0, 3]);
+      await call(admin, `GET /v1/audit${log}/consistency/{from}/{to}`, [1, 3]);
+    }
+    await call(admin, 'GET /v1/audit/published');
     await call(admin, 'GET /metrics');
     for (const path of ['/healthz', '/readyz', '/.well-known/bulla-key-service']) await call(admin, `GET ${path}`);
     const client = new TestClient(harness.url, await createProofKey(), 'north');

@@ -149,7 +149,7 @@ describe('§12.2 replicas', () => {
     const store = openStore({ store: database.config });
     const logged = new Set<string>();
     for (let from = 0; ; from += 1000) {
-      const entries = await store.entries(from, from + 1000);
+      const entries = await store.entries('north', from, from + 1000);
       for (const { entry } of entries) logged.add(JSON.parse(Buffer.from(entry).toString()).request);
       if (entries.length === 0) break;
     }

@@ -13,6 +13,14 @@ export interface Checkpoint {
 export const leafHash = (entry: Uint8Array): Buffer => hash('sha256', Buffer.of(0), entry);
 const node = (left: Uint8Array, right: Uint8Array): Buffer => hash('sha256', Buffer.of(1), left, right);
 
+/** The verifier key of a tenant's log: the key of the discovery document under another name (§8.5). */
+export function logOf(audit: { origin: string; verifier_key: string }, tenant: string) {
+  const origin = `${audit.origin}/${tenant}`;
+  const [, , ...rest] = audit.verifier_key.split('+');
+  const keyHash = hash('sha256', utf8(`${origin}\n`), Buffer.from(rest.join('+'), 'base64')).toString('hex', 0, 4);
+  return { origin, verifier_key: [origin, keyHash, ...rest].join('+') };
+}
+
 /** Verifies a checkpoint (§8.3) by the verifier key of the discovery document (§8.5). */
 export function openCheckpoint(
   note: string,

@@ -2,7 +2,7 @@
 
 import type { JsonWebKey, KeyObject } from 'node:crypto';
 import { createHmac, diffieHellman, generateKeyPairSync, randomBytes, timingSafeEqual } from 'node:crypto';
-import { type Checkpoint, isContinued, isIncluded, leafHash, openCheckpoint } from './audit.ts';
+import { type Checkpoint, isContinued, isIncluded, leafHash, logOf, openCheckpoint } from './audit.ts';
 import type { Discovery, Item, ProblemDocument, PublicKeyDocument, Result } from './documents.ts';
 import type { KeyContext } from './encodings.ts';
 import {
@@ -60,6 +60,9 @@ interface Request {
 }
 
 type Body = object | undefined | ((request: Request) => object);
+
+/** The log of the tenant, or the service's own. */
+export type Log = '' | '/service';
 
 export interface ClientOptions {
   /** The external URL, and where it is reached if elsewhere. */
@@ -249,26 +252,47 @@ export class Client {
   }
 
   /** The newest checkpoint, with a verified signature (§8.3). */
-  async checkpoint(): Promise<Checkpoint> {
-    const { checkpoint } = await this.call<{ checkpoint: string }>('GET', '/v1/audit/checkpoint');
-    return openCheckpoint(checkpoint, (await this.session()).document.audit);
+  async checkpoint(log: Log = ''): Promise<Checkpoint> {
+    const { checkpoint } = await this.call<{ checkpoint: string }>('GET', `/v1/audit${log}/checkpoint`);
+    const { audit } = (await this.session()).document;
+    return openCheckpoint(checkpoint, log === '' ? logOf(audit, this.options.tenant) : audit);
   }
 
   /** Verifies that `newer` continues `older` (§8.4). */
-  async verifyConsistency(older: Checkpoint, newer: Checkpoint): Promise<boolean> {
-    const path = `/v1/audit/consistency/${older.size}/${newer.size}`;
+  async verifyConsistency(older: Checkpoint, newer: Checkpoint, log: Log = ''): Promise<boolean> {
+    const path = `/v1/audit${log}/consistency/${older.size}/${newer.size}`;
     return isContinued(older, newer, (await this.call<{ proof: string[] }>('GET', path)).proof.map(unb64));
   }
 
   /** Verifies that `leaf` is the entry `index` of the tree (§8.4). */
-  async verifyInclusion(leaf: Uint8Array, index: number, tree: Checkpoint): Promise<boolean> {
-    const path = `/v1/audit/inclusion/${index}/${tree.size}`;
+  async verifyInclusion(leaf: Uint8Array, index: number, tree: Checkpoint, log: Log = ''): Promise<boolean> {
+    const path = `/v1/audit${log}/inclusion/${index}/${tree.size}`;
     return isIncluded(leaf, index, tree, (await this.call<{ proof: string[] }>('GET', path)).proof.map(unb64));
   }
 
+  /** What the service's own log says of the tenant's (§8.7), up to a checkpoint of the service's: the head that it has published. */
+  async published(service: Checkpoint): Promise<Checkpoint> {
+    type Answer = { leaf: number; entry: string; slot: number; slots: number; head: string; proof: string[] };
+    const answer = await this.call<Answer>('GET', '/v1/audit/published');
+    const [entry, head] = [unb64(answer.entry), unb64(answer.head)];
+    if (!(await this.verifyInclusion(leafHash(entry), answer.leaf, service, '/service'))) throw new Error('no leaf');
+    const { operation, change } = JSON.parse(entry.toString());
+    if (operation !== 'publish' || change.tenants !== answer.slots) throw new Error('not a publication');
+    const slots = { size: answer.slots, root: unb64(change.root) };
+    if (!isIncluded(leafHash(head), answer.slot, slots, answer.proof.map(unb64)))
+      throw new Error('not in the publication');
+    const { tenant, size, root } = JSON.parse(head.toString());
+    if (tenant !== this.options.tenant) throw new Error('the head of another tenant');
+    return { size, root: unb64(root) };
+  }
+
   /** The entries of the log in a range (§8.4): each with its hash, and its bytes where the caller may see them. */
-  async entries(from: number, to: number): Promise<{ index: number; leaf: Buffer; entry: Buffer | undefined }[]> {
-    const path = `/v1/audit/entries/${from}/${to}`;
+  async entries(
+    from: number,
+    to: number,
+    log: Log = '',
+  ): Promise<{ index: number; leaf: Buffer; entry: Buffer | undefined }[]> {
+    const path = `/v1/audit${log}/entries/${from}/${to}`;
     type Entries = { entries: { index: number; leaf_hash: string; entry?: string }[] };
     return (await this.call<Entries>('GET', path)).entries.map(({ index, leaf_hash, entry }) => {
       const [leaf, bytes] = [unb64(leaf_hash), entry === undefined ? undefined : unb64(entry)];

@@ -392,14 +392,40 @@ describe('§8 audit log', () => {
     expect(isIncluded(leaves[0] ?? Buffer.alloc(0), 0, tree(2), [])).toBe(false);
   });
 
-  it('§8.4 another tenant sees hashes, not entries', async () => {
-    await createKey();
+  it('§8.1 each tenant has a log of its own, which begins with the head of the service', async () => {
+    const { key_id } = await createKey();
     const south = devClient(service, 'admin@south');
-    const { size } = await south.checkpoint();
-    const entries = await south.entries(0, size);
-    const seen = entries.flatMap(({ entry }) => (entry ? [JSON.parse(entry.toString()).tenant] : []));
-    expect(new Set(seen)).toEqual(new Set(['south']));
-    expect(seen.length).toBeLessThan(size);
+    const [ours, theirs] = [await admin.checkpoint(), await south.checkpoint()];
+    expect(theirs.root).not.toEqual(ours.root);
+    const entries = await south.entries(0, theirs.size);
+    const seen = entries.map(({ entry }) => JSON.parse(entry?.toString() ?? '{}'));
+    expect(new Set(seen.map(({ tenant }) => tenant))).toEqual(new Set(['south']));
+    expect(seen[0]).toMatchObject({ operation: 'begin-log', change: { service: { size: 0 } } });
+    expect(JSON.stringify(seen)).not.toContain(key_id);
+  });
+
+  it('§8.4 a tenant sees hashes of the log of the service, not entries', async () => {
+    const south = devClient(service, 'admin@south');
+    const tree = await south.checkpoint('/service');
+    const entries = await south.entries(0, tree.size, '/service');
+    expect(rootOf(entries.map(({ leaf }) => leaf))).toEqual(tree.root);
+    expect(entries.filter(({ entry }) => entry)).toEqual([]);
+    const seen = await admin.entries(0, tree.size, '/service');
+    const operations = seen.map(({ entry }) => JSON.parse(entry?.toString() ?? '{}').operation);
+    expect(operations.slice(0, 3)).toEqual(['create-tenant', 'create-tenant', 'publish']);
+  });
+
+  it('§8.7 who knows this page alone verifies a head up to a checkpoint of the service, and learns nothing of others', async () => {
+    const south = devClient(service, 'admin@south');
+    const older = await south.checkpoint('/service');
+    const head = await south.published(older);
+    const now = await south.checkpoint();
+    expect(await south.verifyConsistency(head, now)).toBe(true);
+    expect(await south.verifyConsistency({ ...head, root: randomBytes(32) }, now)).toBe(false);
+    expect(await south.verifyConsistency(older, await south.checkpoint('/service'), '/service')).toBe(true);
+    const answer = await south.call<{ entry: string; head: string }>('GET', '/v1/audit/published');
+    for (const text of [answer.entry, answer.head]) expect(unb64(text).toString()).not.toContain('north');
+    await expect(south.published({ ...older, root: randomBytes(32) })).rejects.toThrow('no leaf');
   });
 });
 

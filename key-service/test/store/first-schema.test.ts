@@ -10,14 +10,15 @@ import type { Engine } from '../../src/store/engine.ts';
 import { runMigrations } from '../../src/store/migrations.ts';
 import { postgresEngine } from '../../src/store/postgres.ts';
 import { sqliteEngine } from '../../src/store/sqlite.ts';
-import type { Store, TableRow } from '../../src/store/store.ts';
+import type { Store } from '../../src/store/store.ts';
+import { type FixtureRow, tableRowsOf } from '../support/fixtures.ts';
 import { newDatabase, startHarness, storeKinds, type TestDatabase, userRoles } from '../support/harness.ts';
 import { withSql } from '../support/tamper.ts';
 
 interface Fixture {
   readonly keys: { readonly [K in 'orders' | 'imported' | 'asked' | 'approved']: string };
   readonly wrapped: { readonly wrapped_key: string };
-  readonly rows: readonly { readonly t: string; readonly r: Record<string, unknown> }[];
+  readonly rows: readonly FixtureRow[];
 }
 
 const file = new URL('fixtures/schema-1.json', import.meta.url);
@@ -25,13 +26,7 @@ const { keys, wrapped, rows } = JSON.parse(readFileSync(file, 'utf8')) as Fixtur
 const rootKey = softwareRootKey(new Uint8Array(32).fill(7));
 const open = openerOf(rootKey);
 
-const tableRows = rows.map(({ t, r }): TableRow => {
-  const entries = Object.entries(r).map(([name, value]) => {
-    const bytes = (value as { b?: string } | null)?.b;
-    return [name, bytes === undefined ? value : Uint8Array.from(Buffer.from(bytes, 'base64url'))];
-  });
-  return { table: t, row: Object.fromEntries(entries) };
-});
+const tableRows = tableRowsOf(rows);
 
 /** The database as the first version left it. */
 async function fill(database: TestDatabase): Promise<void> {

@@ -3,11 +3,12 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { AuditLog } from '../../src/audit/audit-log.ts';
+import { AuditLogs } from '../../src/audit/logs.ts';
 import { IntegrityError } from '../../src/errors.ts';
 import { encodeEntry } from '../../src/model/entry.ts';
-import { leafHash, nodeHash } from '../../src/model/merkle.ts';
+import { appendLeaf, emptyFrontier, leafHash, nodeHash } from '../../src/model/merkle.ts';
 import { openStore } from '../../src/open-store.ts';
+import { verifyLogs } from '../../src/operations/verify-logs.ts';
 import { verifySecrets } from '../../src/secrets/sealed-rows.ts';
 import { openSecrets } from '../../src/secrets/secrets.ts';
 import {
@@ -24,26 +25,39 @@ import { copyOf, type Row, type Sql, withSql } from '../support/tamper.ts';
 const bytesOf = (value: unknown): Buffer => Buffer.from(value as Uint8Array);
 
 async function setEntry(sql: Sql, index: number, rehash: boolean): Promise<void> {
-  const [row] = await sql('select entry from audit_leaves where idx = ?', index);
+  const [row] = await sql('select entry from log_leaves where log = ? and idx = ?', 'north', index);
   const entry = Buffer.from(
     bytesOf(row?.['entry'])
       .toString()
       .replace(/"principal":"[^"]*/, '$&x'),
   );
-  await sql('update audit_leaves set entry = ? where idx = ?', entry, index);
-  if (rehash) await sql('update audit_leaves set hash = ? where idx = ?', leafHash(entry), index);
+  await sql("update log_leaves set entry = ? where log = 'north' and idx = ?", entry, index);
+  if (rehash) await sql("update log_leaves set hash = ? where log = 'north' and idx = ?", leafHash(entry), index);
 }
 
 /** Recomputes the stored nodes of the tree from the leaves. */
 async function rebuild(sql: Sql): Promise<void> {
-  let level = (await sql('select hash from audit_leaves order by idx')).map(({ hash }) =>
+  let level = (await sql("select hash from log_leaves where log = 'north' order by idx")).map(({ hash }) =>
     Uint8Array.from(bytesOf(hash)),
   );
   for (let n = 1; level.length > 1; n += 1) {
     level = level.flatMap((left, i) => (i % 2 === 0 && level[i + 1] ? [nodeHash(left, level[i + 1] ?? left)] : []));
     for (const [i, hash] of level.entries())
-      await sql('update audit_nodes set hash = ? where level = ? and idx = ?', hash, n, i);
+      await sql("update log_nodes set hash = ? where log = 'north' and level = ? and idx = ?", hash, n, i);
   }
+}
+
+async function setHead(sql: Sql, tenant: string, frontier: Uint8Array, size?: number): Promise<void> {
+  await sql('update states set frontier = ? where tenant = ?', frontier, tenant);
+  if (size !== undefined) await sql('update states set size = ? where tenant = ?', size, tenant);
+}
+
+/** The frontier that the stored leaves lead to. */
+async function frontierOf(sql: Sql): Promise<Buffer> {
+  const rows = await sql("select hash from log_leaves where log = 'north' order by idx");
+  let tree = emptyFrontier;
+  for (const { hash } of rows) tree = appendLeaf(tree, Uint8Array.from(bytesOf(hash))).frontier;
+  return Buffer.concat(tree.hashes);
 }
 
 const statements =
@@ -52,9 +66,9 @@ const statements =
     for (const text of texts) await sql(text);
   };
 const swap = statements(
-  'update audit_leaves set idx = -3 where idx = 3',
-  'update audit_leaves set idx = 3 where idx = 4',
-  'update audit_leaves set idx = 4 where idx = -3',
+  "update log_leaves set idx = -3 where idx = 3 and log = 'north'",
+  "update log_leaves set idx = 3 where idx = 4 and log = 'north'",
+  "update log_leaves set idx = 4 where idx = -3 and log = 'north'",
 );
 
 type Edit = (sql: Sql) => Promise<void>;
@@ -71,23 +85,31 @@ const logEdits: [string, Edit][] = [
   [
     'the last entry edited, the tree recomputed',
     async (sql) => {
-      const [last] = await sql('select max(idx) as idx from audit_leaves');
+      const [last] = await sql("select max(idx) as idx from log_leaves where log = 'north'");
       await setEntry(sql, Number(last?.['idx']), true);
       await rebuild(sql);
     },
   ],
-  ['the last entry cut', statements('delete from audit_leaves where idx = (select max(idx) from audit_leaves)')],
+  [
+    'the last entry cut',
+    statements(
+      "delete from log_leaves where log = 'north' and idx = (select max(idx) from log_leaves where log = 'north')",
+    ),
+  ],
   [
     'entries cut, the head set back',
-    statements('delete from audit_leaves where idx >= 8', 'update state set size = 8'),
+    statements(
+      "delete from log_leaves where idx >= 8 and log = 'north'",
+      "update states set size = 8 where tenant = 'north'",
+    ),
   ],
-  ['an entry in the middle cut', statements('delete from audit_leaves where idx = 4')],
+  ['an entry in the middle cut', statements("delete from log_leaves where idx = 4 and log = 'north'")],
   [
     'an entry cut, those behind it moved up',
     statements(
-      'delete from audit_leaves where idx = 4',
-      'update audit_leaves set idx = -idx where idx > 4',
-      'update audit_leaves set idx = -idx - 1 where idx < 0',
+      "delete from log_leaves where idx = 4 and log = 'north'",
+      "update log_leaves set idx = -idx where idx > 4 and log = 'north'",
+      "update log_leaves set idx = -idx - 1 where idx < 0 and log = 'north'",
     ),
   ],
   ['two entries swapped', swap],
@@ -101,22 +123,59 @@ const logEdits: [string, Edit][] = [
   [
     'an entry added behind the head',
     statements(
-      'insert into audit_leaves (idx, hash, tenant, entry) select idx + 1, hash, tenant, entry from audit_leaves where idx = (select max(idx) from audit_leaves)',
+      "insert into log_leaves (log, idx, hash, entry) select log, idx + 1, hash, entry from log_leaves where log = 'north' order by idx desc limit 1",
     ),
   ],
-  ['an entry given to another tenant', statements("update audit_leaves set tenant = 'south' where idx = 5")],
-  ['a node changed', async (sql) => void (await sql('update audit_nodes set hash = ?', new Uint8Array(32)))],
   [
-    'another head',
-    statements(
-      "update state set frontier = replace(frontier, substr(frontier, 5, 1), case substr(frontier, 5, 1) when 'Z' then 'Y' else 'Z' end)",
-    ),
+    'an entry given to another tenant',
+    statements("update log_leaves set log = 'south' where log = 'north' and idx = 50"),
   ],
+  ['a node changed', async (sql) => void (await sql('update log_nodes set hash = ?', new Uint8Array(32)))],
+  ['another head', (sql) => setHead(sql, 'north', Buffer.alloc(64, 7))],
+  ['another head of the service', (sql) => setHead(sql, '', Buffer.alloc(64, 7))],
+  [
+    'an entry edited, the tree and its head computed again',
+    async (sql) => {
+      await setEntry(sql, 50, true);
+      await rebuild(sql);
+      await setHead(sql, 'north', await frontierOf(sql));
+    },
+  ],
+  [
+    'entries cut, the tree and its head computed again',
+    async (sql) => {
+      await sql("delete from log_leaves where log = 'north' and idx >= 299");
+      await setHead(sql, 'north', await frontierOf(sql), 299);
+    },
+  ],
+  [
+    'the published heads forgotten, and entries cut with the head',
+    async (sql) => {
+      await sql("delete from log_leaves where log = 'north' and idx >= 299");
+      await setHead(sql, 'north', await frontierOf(sql), 299);
+      await sql('delete from publications');
+      await sql('update heads set size = 0, frontier = ?', new Uint8Array());
+    },
+  ],
+  ['a publication of before', statements('update publications set idx = (select min(idx) from publications) - 1')],
+  ['another seed', async (sql) => void (await sql('update publications set seed = ?', new Uint8Array(32)))],
+  ['a head less', statements("delete from heads where tenant = 'south'")],
   [
     'nothing left',
-    statements('delete from audit_leaves', 'delete from audit_nodes', "update state set size = 0, frontier = '[]'"),
+    async (sql) => {
+      await sql('delete from log_leaves');
+      await sql('delete from log_nodes');
+      await sql('update states set size = 0, frontier = ?', new Uint8Array());
+    },
   ],
-  ['a fresh state', statements("update state set epoch = 0, revisions = 0, size = 0, frontier = '[]', mac = ''")],
+  [
+    'a fresh state',
+    async (sql) =>
+      void (await sql(
+        "update states set epoch = 0, revisions = 0, size = 0, frontier = ?, mac = ''",
+        new Uint8Array(),
+      )),
+  ],
 ];
 
 const names = ['compromised', 'low', 'disabled', 'foreign', 'plain'] as const;
@@ -168,7 +227,8 @@ const rowEdits: [string, Name, (ids: Ids) => string[]][] = [
     ({ plain, low }) => [`update aliases set key_id = '${low}' where key_id = '${plain}'`],
   ],
   ['a key less', 'plain', ({ plain }) => [`delete from keys where id = '${plain}'`]],
-  ['an older epoch', 'plain', () => ['update state set epoch = epoch - 1']],
+  ['an older epoch', 'plain', () => ['update states set epoch = epoch - 1']],
+  ['a state less', 'plain', () => ["delete from states where tenant = 'north'"]],
 ];
 
 describe.each(storeKinds)('%s', (kind) => {
@@ -206,6 +266,7 @@ describe.each(storeKinds)('%s', (kind) => {
     // More than 256 entries: from there on nodes of the tree are stored.
     const entry = encodeEntry({ time: 1, tenant: 'north', principal: 'x|one', operation: 'caller', status: 200 });
     await first.store.commit(
+      'north',
       Array.from({ length: 300 }, () => ({ epoch: undefined, proof: undefined, use: undefined, entry, uses: [] })),
     );
     await first.stop();
@@ -217,7 +278,8 @@ describe.each(storeKinds)('%s', (kind) => {
     await change(ids.low, 'rotate', { from_version: 1 });
     await change(ids.low, 'raise-floor', { floor: 2 });
     await change(ids.disabled, 'disable', {});
-    note = (await second.service.log.checkpoint()).note;
+    await second.service.changes.publish();
+    note = (await second.service.logs.service.checkpoint()).note;
     await second.stop();
     good = database;
   });
@@ -229,9 +291,8 @@ describe.each(storeKinds)('%s', (kind) => {
   async function audit(database: TestDatabase, checkpoint?: string): Promise<number> {
     const store = openStore({ store: database.config });
     try {
-      const log = new AuditLog(store, await openSecrets(store, template.rootKey), 'bulla-test');
-      const size = await log.verifyAll(checkpoint === undefined ? undefined : log.open(checkpoint));
-      await store.verifyKeys();
+      const logs = new AuditLogs(store, await openSecrets(store, template.rootKey), 'bulla-test');
+      const size = await verifyLogs(store, logs, checkpoint === undefined ? undefined : logs.service.open(checkpoint));
       await verifySecrets(store, template.rootKey);
       return size;
     } finally {

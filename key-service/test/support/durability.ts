@@ -3,9 +3,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { AuditLog } from '../../src/audit/audit-log.ts';
+import { AuditLogs } from '../../src/audit/logs.ts';
 import type { Config } from '../../src/config.ts';
 import { openRootKey, openStore } from '../../src/open-store.ts';
+import { verifyLogs } from '../../src/operations/verify-logs.ts';
 import { createRootKeyFile } from '../../src/seals/sources.ts';
 import { openSecrets } from '../../src/secrets/secrets.ts';
 import { createProofKey, TestClient } from './client.ts';
@@ -164,14 +165,12 @@ async function verify(config: Config, acknowledged: Acknowledged, from: number):
   try {
     const rootKey = openRootKey({ ...config, previous_root_keys: [] });
     const secrets = await openSecrets(store, rootKey);
-    await store.verifyKeys();
     for (const [id, newest] of acknowledged.keys) {
       const key = await store.findKey('north', id);
       if (!key || key.newest < newest) throw new Error(`The key ${id} has lost version ${newest}`);
       if (acknowledged.disabled.has(id) && !key.disabled) throw new Error(`The key ${id} is enabled again`);
     }
-    const log = new AuditLog(store, secrets, config.service_id);
-    const size = await log.verifyAll();
+    const size = await verifyLogs(store, new AuditLogs(store, secrets, config.service_id));
     const logged = await loggedRequests(store, size);
     for (const id of acknowledged.requests.slice(from)) {
       if (!logged.has(id)) throw new Error(`The answer to ${id} has no leaf`);
@@ -185,7 +184,7 @@ async function verify(config: Config, acknowledged: Acknowledged, from: number):
 async function loggedRequests(store: ReturnType<typeof openStore>, size: number): Promise<Set<string>> {
   const ids = new Set<string>();
   for (let from = 0; from < size; from += 1000) {
-    for (const { entry } of await store.entries(from, Math.min(from + 1000, size))) {
+    for (const { entry } of await store.entries('north', from, Math.min(from + 1000, size))) {
       ids.add((JSON.parse(Buffer.from(entry).toString()) as { request: string }).request);
     }
   }

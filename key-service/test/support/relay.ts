@@ -32,7 +32,7 @@ interface Pair {
   mute: boolean;
 }
 
-const statement = Buffer.from('commit\0');
+const commits = [Buffer.from('commit\0'), Buffer.from('bulla_commit(')];
 
 /** Listens on a free port and passes everything on to `targetPort`. */
 export async function startRelay(targetPort: number, delayMs = 0): Promise<Relay> {
@@ -48,7 +48,7 @@ export async function startRelay(targetPort: number, delayMs = 0): Promise<Relay
     if (pair.swallowed) return;
     // 'P' and 'Q' begin a statement; pg sends one at a time.
     if (data[0] === 0x50 || data[0] === 0x51) statements += 1;
-    if (losing !== undefined && data.includes(statement)) {
+    if (losing !== undefined && commits.some((each) => data.includes(each))) {
       const what = losing;
       losing = undefined;
       if (what === 'question') {

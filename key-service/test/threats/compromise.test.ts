@@ -99,7 +99,7 @@ describe('with the database alone', () => {
   it('no sealed value opens, whatever public value is tried as the root key', () => {
     const database = new DatabaseSync(stolenDatabase, { readOnly: true });
     const secrets = database.prepare('select kind, name, sealed from secrets').all();
-    const rows = database.prepare('select * from state, keys, key_versions').all();
+    const rows = database.prepare('select * from states, keys, key_versions').all();
     database.close();
     const texts = rows.flatMap((row) => Object.values(row)).filter((value) => typeof value === 'string');
     const guesses = [Buffer.alloc(32), Buffer.alloc(32, 0xff), ...texts.map((text) => Buffer.from(text, 'base64url'))];
@@ -293,9 +293,9 @@ describe('after the recovery, with what was stolen', () => {
     const old = openCheckpoint(oldNote, { origin: audit.origin, verifier_key: previous?.verifier_key ?? '' });
     expect(old.size).toBeLessThanOrEqual(previous?.size ?? 0);
     expect(() => openCheckpoint(oldNote, audit)).toThrow();
-    const { checkpoint: newest } = await auditor.call<{ checkpoint: string }>('GET', '/v1/audit/checkpoint');
+    const { checkpoint: newest } = await auditor.call<{ checkpoint: string }>('GET', '/v1/audit/service/checkpoint');
     const now = openCheckpoint(newest, audit);
-    const path = `/v1/audit/consistency/${old.size}/${now.size}`;
+    const path = `/v1/audit/service/consistency/${old.size}/${now.size}`;
     const { proof } = await auditor.call<{ proof: string[] }>('GET', path);
     expect(isContinued(old, now, proof.map(unb64))).toBe(true);
     await world.stop();

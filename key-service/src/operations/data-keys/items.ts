@@ -54,7 +54,7 @@ export async function openItem(
     context: context.encoded,
   };
   // Read before there is a data key: nothing would overwrite it if the list could not be read.
-  const { keys: revoked } = await parts.view.revoked(key.tenant);
+  const { keys: revoked } = await parts.view.revoked();
   const material = await parts.materials.open(key, version);
   const dataKey = await unwrapDataKey(material, item.method, identity, item.wrapped_key);
   if (!dataKey) throw new Problem('unwrap-failed');
@@ -71,7 +71,7 @@ async function allowedKey(
   reference: string,
   { context }: BoundContext,
 ): Promise<KeyRecord> {
-  const key = await view.find(caller.tenant, reference);
+  const key = await view.find(reference);
   if (!key || !authorizer.allowsData(caller, action, key, context)) throw new Problem('not-allowed');
   if (key.disabled) throw new Problem('key-disabled');
   return key;

@@ -6,11 +6,11 @@ import { allowedKey, type KeyWork, keyToChange } from './target.ts';
 
 /** Gives an alias to a key. Where another key has it, or had it last, that is a move, which takes a permission of its own on both. */
 export async function setAlias(work: KeyWork, name: string, reference: string): Promise<KeyRecord> {
-  const { change, actor } = work;
+  const { change } = work;
   const key = await keyToChange(work, 'set-alias', reference);
-  const holder = await change.findKey(actor.tenant, `alias:${name}`);
+  const holder = await change.findKey(`alias:${name}`);
   if (holder?.id === key.id) return key;
-  const former = holder?.id ?? (await change.formerHolder(actor.tenant, name));
+  const former = holder?.id ?? (await change.formerHolder(name));
   if (former !== undefined && former !== key.id) {
     // Moved, even if somebody took it away first: programs that name it come to another key.
     const from = await allowedKey(work, 'move-alias', former);

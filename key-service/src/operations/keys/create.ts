@@ -44,8 +44,8 @@ export async function createKey(work: KeyWork, asked: NewKey): Promise<KeyRecord
 
 // A name that another key had before may be in programs: who gives it to a new key directs them there.
 async function assertFree({ change, actor }: KeyWork, alias: string): Promise<void> {
-  if (await change.findKey(actor.tenant, `alias:${alias}`)) throw new Problem('alias-taken');
-  const former = await change.formerHolder(actor.tenant, alias);
-  const holder = former && (await change.findKey(actor.tenant, former));
+  if (await change.findKey(`alias:${alias}`)) throw new Problem('alias-taken');
+  const former = await change.formerHolder(alias);
+  const holder = former && (await change.findKey(former));
   if (holder && !actor.mayKey('move-alias', holder)) throw new Problem('not-allowed');
 }

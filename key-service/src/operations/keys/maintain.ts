@@ -14,7 +14,7 @@ export interface MaintenanceParts {
   readonly store: Store;
   readonly keys: KeyCache;
   readonly materials: Materials;
-  readonly changes: { run<T>(work: (change: Change) => Promise<T>): Promise<T> };
+  readonly changes: { run<T>(tenant: string, work: (change: Change) => Promise<T>): Promise<T> };
   readonly time: Pick<DatabaseTime, 'assertAgrees'>;
   readonly clock: Clock;
 }
@@ -26,16 +26,17 @@ export async function maintainKeys(parts: MaintenanceParts): Promise<number> {
   const failures: unknown[] = [];
   for (const { id, tenant } of await parts.store.dueKeys(seconds(parts.clock))) {
     try {
-      // Most of what waits is a deletion whose day has not come: that is no reason to lock the state.
+      // Most of what waits is a deletion whose day has not come: that is no reason to lock the tenant's state.
       if (!isDue(await parts.store.findKey(tenant, id), seconds(parts.clock))) continue;
       // Looked at again under the lock: another replica may have been first.
-      if (await parts.changes.run((change) => maintain(parts, change, tenant, id))) changes += 1;
+      if (!(await parts.changes.run(tenant, (change) => maintain(parts, change, id)))) continue;
+      changes += 1;
+      parts.keys.reset(tenant);
     } catch (error) {
       // A key that somebody changed in the store must not keep the others from being rotated and destroyed.
       failures.push(error);
     }
   }
-  if (changes > 0) parts.keys.reset();
   if (failures.length > 0) throw failures[0];
   return changes;
 }
@@ -44,10 +45,10 @@ function isDue(key: KeyRecord | undefined, now: number): boolean {
   return key !== undefined && (destroyDue(key, now) !== undefined || isRotationDue(key, now));
 }
 
-async function maintain(parts: MaintenanceParts, change: Change, tenant: string, id: string): Promise<boolean> {
+async function maintain(parts: MaintenanceParts, change: Change, id: string): Promise<boolean> {
   const { materials, clock } = parts;
   const now = seconds(clock);
-  const key = await change.findKey(tenant, id);
+  const key = await change.findKey(id);
   if (!key) return false;
   const destroyed = destroyDue(key, now);
   if (destroyed) {

@@ -30,7 +30,7 @@ export async function publishedVersion(
   actor: Actor,
   reference: string,
 ): Promise<{ readonly key: KeyRecord; readonly active: VersionRecord }> {
-  const key = await view.find(actor.tenant, reference);
+  const key = await view.find(reference);
   if (!key || !actor.mayKey('read-public-key', key)) throw new Problem('not-allowed');
   if (key.disabled) throw new Problem('key-disabled');
   const active = versionOf(key, key.newest);

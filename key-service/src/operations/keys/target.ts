@@ -27,7 +27,7 @@ export async function keyToChange(work: KeyWork, action: KeyAction, reference: s
 
 /** The key as it is under the lock, where the actor may do this with it; what they have seen is about another one. Throws a `Problem`. */
 export async function allowedKey({ change, actor }: KeyWork, action: KeyAction, reference: string): Promise<KeyRecord> {
-  const key = await change.findKey(actor.tenant, reference);
+  const key = await change.findKey(reference);
   if (!key || !actor.mayKey(action, key)) throw new Problem('not-allowed');
   return key;
 }

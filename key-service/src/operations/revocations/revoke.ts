@@ -37,7 +37,7 @@ export async function askForRevocation(
   { tombstones, keys }: OpenedTombstones,
 ): Promise<RevocationRecord> {
   const { change, actor, now } = work;
-  const same = await change.sameRevocations(actor.tenant, digestOf(tombstones));
+  const same = await change.sameRevocations(digestOf(tombstones));
   const current = same.find((record) => isCurrent(record, now));
   if (current) return current;
   await assertQuota(work, 'asked', tombstones.length);
@@ -90,18 +90,18 @@ async function revocationToChange(
   id: string,
 ): Promise<RevocationRecord> {
   assertMay(actor, action);
-  const record = await change.findRevocation(actor.tenant, id);
+  const record = await change.findRevocation(id);
   if (!record) throw new Problem('not-allowed');
   return record;
 }
 
-async function extendList(change: Change, { tenant, tombstones }: RevocationRecord, stands: boolean): Promise<void> {
+async function extendList(change: Change, { tombstones }: RevocationRecord, stands: boolean): Promise<void> {
   const entries = tombstones.map((text): TombstoneEntry => {
     const tombstone = decodeBase64url(text);
     if (!tombstone) throw new TypeError('A tombstone is not base64url');
     return { tombstone, stands };
   });
-  const { total } = await change.addTombstones(tenant, entries);
+  const { total } = await change.addTombstones(entries);
   // What was revoked can be undone, however long the list is.
   if (stands && total > maxTombstones) {
     throw new Problem('state-conflict', `A tenant has at most ${maxTombstones} tombstones`);
@@ -109,11 +109,11 @@ async function extendList(change: Change, { tenant, tombstones }: RevocationReco
 }
 
 async function assertQuota(
-  { change, actor, now, perDay }: RevocationWork,
+  { change, now, perDay }: RevocationWork,
   what: 'asked' | 'revoked',
   more: number,
 ): Promise<void> {
-  const counts = await change.revokedSince(actor.tenant, now - daySeconds);
+  const counts = await change.revokedSince(now - daySeconds);
   if (counts[what] + more <= perDay) return;
   const oldest = counts.oldest ?? now;
   const retry_after = Math.max(60, oldest + daySeconds - now);

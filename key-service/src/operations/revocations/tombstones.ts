@@ -48,7 +48,7 @@ export async function openTombstones(parts: TombstoneParts, items: readonly Unwr
 
 // The state of key and version stops nothing but what is destroyed: nothing is released here, and a version that is disabled may be enabled again.
 async function openOne({ serviceId, actor, view, materials }: TombstoneParts, item: UnwrapItem) {
-  const key = await view.find(actor.tenant, item.key);
+  const key = await view.find(item.key);
   if (!key || !actor.mayData('revoke-data-key', key, item.key_context)) throw new Problem('not-allowed');
   const version = versionOf(key, item.version);
   if (!version) throw new Problem('unwrap-failed');

@@ -1,0 +1,51 @@
+/** What the service's own log says of all tenants' logs: a tree in which each tenant has a slot; `docs/key-service.md` §8.7. */
+
+import { hmacSha256 } from '../crypto/digest.ts';
+import { type Bytes, encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
+import {
+  appendLeaf,
+  emptyFrontier,
+  type Frontier,
+  inclusionProof,
+  leafHash,
+  type NodeReader,
+  rootOf,
+} from './merkle.ts';
+
+/** The head of a tenant's log. */
+export interface SlotHead {
+  readonly tenant: string;
+  readonly tree: Frontier;
+}
+
+/** What a slot holds: without the salt nobody can guess it, and with it one slot says nothing of another. */
+export function slotBytes(seed: Bytes, { tenant, tree }: SlotHead): Bytes {
+  const salt = encodeBase64url(hmacSha256(seed, encodeUtf8(tenant)));
+  return encodeUtf8(JSON.stringify({ tenant, size: tree.size, root: encodeBase64url(rootOf(tree)), salt }));
+}
+
+/** The root over slots, in their order. */
+export function slotsRoot(seed: Bytes, heads: readonly SlotHead[]): Bytes {
+  let tree = emptyFrontier;
+  for (const head of heads) tree = appendLeaf(tree, leafHash(slotBytes(seed, head))).frontier;
+  return rootOf(tree);
+}
+
+/** The path from a slot to the root. */
+export function slotProof(seed: Bytes, heads: readonly SlotHead[], slot: number): Promise<Bytes[]> {
+  const leaves = heads.map((head) => leafHash(slotBytes(seed, head)));
+  return inclusionProof(levelsOver(leaves), slot, leaves.length);
+}
+
+// Nodes of stored levels, which a tree in memory computes from its leaves.
+function levelsOver(leaves: readonly Bytes[]): NodeReader {
+  return async (level, from, to) => {
+    const width = 2 ** level;
+    return Array.from({ length: to - from }, (_, i) => {
+      let tree = emptyFrontier;
+      for (const leaf of leaves.slice((from + i) * width, (from + i + 1) * width))
+        tree = appendLeaf(tree, leaf).frontier;
+      return rootOf(tree);
+    });
+  };
+}

@@ -1,0 +1,136 @@
+/** The transactions of a store: run until their outcome is certain, and held against what is known to have been committed; `docs/key-service.md` §11.7 and §11.8. */
+
+import { type Bytes, equalBytes } from '../lib/bytes.ts';
+import { Acknowledged, type AcknowledgedState, type Leaf, type SeenKey } from './acknowledged.ts';
+import { commitBatch } from './commit.ts';
+import { callCommit, findCommitted } from './commit-function.ts';
+import type { Engine, Queries } from './engine.ts';
+import { UnknownOutcome } from './errors.ts';
+import type { KeyReading } from './key-queries.ts';
+import { readState, type StateReading } from './state.ts';
+import type { Commit, CommitResult } from './store.ts';
+
+/** What queries of a transaction are checked with. */
+export type Reading = StateReading & KeyReading;
+
+/** What a transaction left. */
+export interface Outcome {
+  readonly state: AcknowledgedState;
+  readonly leaf: Leaf | undefined;
+  readonly keys?: readonly SeenKey[];
+}
+
+const attempts = 3;
+
+export class Transactions {
+  readonly #engine: Engine;
+  readonly #acknowledged = new Acknowledged();
+  #macKey: Bytes | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Gives the key of the MACs over rows. */
+  unlock(macKey: Bytes): void {
+    this.#acknowledged.forgetKeys();
+    this.#macKey = macKey;
+  }
+
+  /** A read of one tenant's state. */
+  read<T>(tenant: string, work: (db: Queries, reading: Reading) => Promise<T>): Promise<T> {
+    return this.#engine.read((db) => work(db, this.#reading(false, tenant)));
+  }
+
+  /** A transaction that sees one state of everything. */
+  snapshot<T>(work: (db: Queries, reading: Reading) => Promise<T>): Promise<T> {
+    return this.#engine.snapshot((db) => work(db, this.#reading(false)));
+  }
+
+  /** Runs a transaction under the lock of a tenant's state until its outcome is certain, and remembers what it left. */
+  async run<T extends Outcome>(
+    tenant: string | undefined,
+    work: (tx: Queries, reading: Reading) => Promise<T>,
+  ): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      let outcome: T | undefined;
+      try {
+        await this.#engine.write(async (tx) => {
+          outcome = await work(tx, this.#reading(true, tenant));
+        });
+      } catch (error) {
+        const doubtful = error instanceof UnknownOutcome && error.askable && outcome?.leaf;
+        if (!doubtful || !outcome) throw error;
+        if (!(await this.#wasCommitted(outcome.state.tenant, doubtful, error))) {
+          if (attempt >= attempts) throw error;
+          continue;
+        }
+      }
+      if (!outcome) throw new TypeError('A transaction without an outcome');
+      this.#acknowledged.raise(outcome.state, outcome.leaf, outcome.keys);
+      return outcome;
+    }
+  }
+
+  /** Records requests of a tenant: on PostgreSQL by one call, which is a transaction of its own. */
+  async commit(tenant: string, batch: readonly Commit[]): Promise<CommitResult[]> {
+    if (this.#engine.kind === 'sqlite') {
+      return (await this.run(tenant, (tx, reading) => commitBatch(tx, reading, tenant, batch))).results;
+    }
+    const reading = this.#reading(true, tenant);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const { results, state, leaf } = await this.#engine.read((db) => callCommit(db, reading, tenant, batch));
+        this.#acknowledged.raise(state, leaf);
+        return results;
+      } catch (error) {
+        if (!(error instanceof UnknownOutcome && error.askable)) throw error;
+        const found = (tx: Queries) => findCommitted(tx, reading, tenant, batch);
+        const results = await this.#ask(tenant, reading, found, error);
+        if (results) return results;
+        if (attempt >= attempts) throw error;
+      }
+    }
+  }
+
+  #wasCommitted(log: string, { index, hash }: Leaf, doubt: UnknownOutcome): Promise<boolean> {
+    const isThere = async (tx: Queries): Promise<boolean> => {
+      const query = tx.selectFrom('log_leaves').select('hash').where('log', '=', log).where('idx', '=', index);
+      const found = await query.executeTakeFirst();
+      return found !== undefined && equalBytes(found.hash, hash);
+    };
+    return this.#ask(log, this.#reading(true, log), isThere, doubt);
+  }
+
+  // The lock is that of the transaction in doubt: who has it knows that the other one has ended.
+  async #ask<T>(
+    tenant: string,
+    reading: Reading,
+    work: (tx: Queries) => Promise<T>,
+    doubt: UnknownOutcome,
+  ): Promise<T> {
+    try {
+      return await this.#engine.write(async (tx) => {
+        await readState(tx, reading, tenant);
+        return work(tx);
+      });
+    } catch {
+      throw doubt;
+    }
+  }
+
+  // Taken before the first statement, and so before the snapshot or the lock. A state that is read under a lock besides `tenant`'s does not change until then.
+  #reading(lock: boolean, tenant?: string): Reading {
+    const acknowledged = this.#acknowledged;
+    const known = acknowledged.known();
+    const all = tenant === undefined ? acknowledged.states() : (each: string) => acknowledged.state(each);
+    const one = tenant === undefined ? undefined : acknowledged.state(tenant);
+    const before = (each: string) => (one && each === tenant ? one : all(each));
+    return { engine: this.#engine, macKey: this.#unlocked, acknowledged, known, before, committed: true, lock };
+  }
+
+  get #unlocked(): Bytes {
+    if (!this.#macKey) throw new TypeError('The store is not unlocked');
+    return this.#macKey;
+  }
+}

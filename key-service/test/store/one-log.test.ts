@@ -1,0 +1,143 @@
+/** Databases and backups of schema 3, which had one state and one log for all tenants, on both stores; `docs/key-service.md` §12.1. */
+
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AuditLogs } from '../../src/audit/logs.ts';
+import { IntegrityError, OperatorError } from '../../src/errors.ts';
+import { openStore } from '../../src/open-store.ts';
+import { verifyLogs } from '../../src/operations/verify-logs.ts';
+import { softwareRootKey } from '../../src/seals/software.ts';
+import { openerOf, openSecrets } from '../../src/secrets/secrets.ts';
+import { runMigrations } from '../../src/store/migrations.ts';
+import { postgresEngine } from '../../src/store/postgres.ts';
+import { sqliteEngine } from '../../src/store/sqlite.ts';
+import type { Store } from '../../src/store/store.ts';
+import { type FixtureRow, tableRowsOf } from '../support/fixtures.ts';
+import { adminRoles, newDatabase, startHarness, storeKinds, type TestDatabase, userRoles } from '../support/harness.ts';
+import { withSql } from '../support/tamper.ts';
+
+interface Fixture {
+  readonly keys: { readonly [tenant: string]: string };
+  readonly wrapped: { readonly [tenant: string]: readonly string[] };
+  readonly revocation: string;
+  readonly checkpoint: string;
+  readonly rows: readonly FixtureRow[];
+}
+
+const file = new URL('fixtures/schema-3.json', import.meta.url);
+const { keys, wrapped, revocation, checkpoint, rows } = JSON.parse(readFileSync(file, 'utf8')) as Fixture;
+const rootKey = softwareRootKey(new Uint8Array(32).fill(7));
+const open = openerOf(rootKey);
+const tableRows = tableRowsOf(rows);
+const formerSize = Number(checkpoint.split('\n')[1]);
+
+/** The database as the third schema left it. */
+async function fill(database: TestDatabase): Promise<void> {
+  const { config } = database;
+  const engine =
+    'sqlite' in config ? sqliteEngine(config.sqlite) : postgresEngine((config as { postgres: string }).postgres);
+  await engine.write((tx) => runMigrations(tx, engine.dialect, { until: 3 }));
+  await engine.close();
+  await withSql(database, async (sql) => {
+    await sql('delete from state');
+    for (const { table, row } of tableRows) {
+      const marks = Object.keys(row).map(() => '?');
+      await sql(`insert into ${table} (${Object.keys(row)}) values (${marks})`, ...Object.values(row));
+    }
+  });
+}
+
+describe.each(storeKinds)('§12.1 a database of schema 3 on %s', (kind) => {
+  let database: TestDatabase;
+  let store: Store;
+
+  beforeEach(async () => {
+    database = await newDatabase(kind);
+    store = openStore({ store: database.config });
+  });
+  afterEach(async () => {
+    await store.close();
+    await database.remove();
+  });
+
+  const expectDivided = async (): Promise<void> => {
+    const logs = new AuditLogs(store, await openSecrets(store, rootKey), 'bulla-test');
+    const { service } = logs;
+    // What was signed before is continued by the log of the service, and each tenant's log begins with its head.
+    expect(await verifyLogs(store, logs, service.open(checkpoint))).toBe(formerSize + 1 + 2);
+    expect(await store.tenants()).toEqual(['north', 'south']);
+    for (const tenant of ['north', 'south']) {
+      const [first, ...others] = await store.entries(tenant, 0, 10);
+      expect(others).toEqual([]);
+      expect(JSON.parse(Buffer.from(first?.entry ?? []).toString())).toMatchObject({
+        tenant,
+        operation: 'begin-log',
+        change: { service: { size: formerSize, root: expect.any(String) } },
+      });
+      expect(await store.findKey(tenant, 'alias:orders')).toMatchObject({ id: keys[tenant], newest: 2, revision: 2 });
+    }
+    expect(await store.findRevocation('south', revocation)).toMatchObject({ tenant: 'south', leaf: formerSize - 1 });
+  };
+
+  it('is taken along: each tenant has its state and its log, and everything is answered as before', async () => {
+    await fill(database);
+    await store.migrate(open);
+    await expectDivided();
+    const harness = await startHarness({ kind, database, rootKey });
+    for (const tenant of ['north', 'south']) {
+      const user = await harness.client(userRoles, { tenant });
+      const items = (wrapped[tenant] ?? []).map((wrapped_key) => ({ version: 2, wrapped_key }));
+      const { body } = await user.call('POST', `/v1/keys/${keys[tenant]}/unwrap`, { items });
+      expect(body.results[0]).toMatchObject({ newest_version: 2, sealed_key: expect.any(String) });
+      if (tenant === 'south') expect(body.results[1].problem.code).toBe('data-key-revoked');
+      else expect(body.results[1].sealed_key).toEqual(expect.any(String));
+      const auditor = await harness.client(adminRoles, { tenant });
+      const former = await auditor.call('GET', `/v1/audit/service/entries/0/${formerSize}`);
+      const seen = former.body.entries.flatMap(({ entry }: { entry?: string }) => entry ?? []);
+      const tenants = seen.map((entry: string) => JSON.parse(Buffer.from(entry, 'base64url').toString()).tenant);
+      expect(new Set(tenants)).toEqual(new Set([tenant]));
+      expect(former.body.entries).toHaveLength(formerSize);
+    }
+    await harness.stop();
+  });
+
+  it('stays as it is without the root key, and with another one', async () => {
+    await fill(database);
+    await expect(store.migrate()).rejects.toThrow(OperatorError);
+    const other = openerOf(softwareRootKey(new Uint8Array(32).fill(8)));
+    await expect(store.migrate(other)).rejects.toThrow(IntegrityError);
+    await expect(store.assertMigrated()).rejects.toThrow(/schema 3,/);
+    await store.migrate(open);
+    await expectDivided();
+  });
+
+  it.each([
+    ['a key that somebody changed', `update keys set floor = 0 where id = '${keys['south']}'`],
+    ['a state that somebody changed', 'update state set revisions = revisions + 1'],
+    ['a log that somebody cut', 'update state set size = 7'],
+    ['a key that is gone', `delete from keys where id = '${keys['north']}'`],
+    ['a revocation that is gone', 'delete from revocations'],
+    ['tombstones that are gone', 'delete from tombstones'],
+  ])('stays as it is with %s', async (_, statement) => {
+    await fill(database);
+    await withSql(database, async (sql) => void (await sql(statement)));
+    await expect(store.migrate(open)).rejects.toThrow(IntegrityError);
+    await expect(store.assertMigrated()).rejects.toThrow(/schema 3,/);
+  });
+
+  it('is restored from its backup', async () => {
+    await store.migrate(open);
+    const backup = async function* () {
+      yield* tableRows;
+    };
+    await expect(store.load(backup())).rejects.toThrow(OperatorError);
+    await store.load(backup(), open);
+    await expectDivided();
+    const tables = await withSql(database, (sql) =>
+      kind === 'sqlite'
+        ? sql("select name from sqlite_master where type = 'table'")
+        : sql("select tablename as name from pg_tables where schemaname = 'public'"),
+    );
+    expect(tables.map(({ name }) => name).filter((name) => /^(state|audit_)/.test(String(name)))).toEqual(['states']);
+  });
+});
