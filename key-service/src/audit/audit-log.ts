@@ -148,12 +148,14 @@ export class AuditLog {
   }
 
   async #sign(): Promise<{ readonly note: string; readonly size: number }> {
+    // Before the head: another process may publish a newer one in between.
+    const before = this.#signed ?? (await this.#published());
     const tree = await this.#head();
     const { size } = tree;
     const root = rootOf(tree);
-    // The stored head of a tenant has no MAC: what is signed is what the leaves lead to, and continues what was published.
-    if (this.#signed) await this.#assertLeadsTo(this.#signed, tree);
-    else await this.#assertComputed(tree);
+    // A stored head is not believed: what is signed is what the leaves lead to, and continues what was signed or published.
+    if (before) await this.#assertLeadsTo(before, tree);
+    else if (!equalBytes(root, await rootAt(this.#read, size))) throw forked();
     if (this.#signed?.size !== size) {
       const note = signCheckpoint({ origin: this.origin, size, root }, this.#key);
       this.#signed = { size, root, note };
@@ -161,11 +163,10 @@ export class AuditLog {
     return this.#signed;
   }
 
-  async #assertComputed(tree: Frontier): Promise<void> {
-    if (!equalBytes(rootOf(tree), await rootAt(this.#read, tree.size))) throw forked();
-    if (this.#tenant === '') return;
-    const published = (await this.#store.publication())?.heads.find(({ tenant }) => tenant === this.#tenant)?.tree;
-    if (published) await this.#assertLeadsTo({ size: published.size, root: rootOf(published) }, tree);
+  async #published(): Promise<Pick<Checkpoint, 'size' | 'root'> | undefined> {
+    if (this.#tenant === '') return undefined;
+    const head = (await this.#store.publication())?.heads.find(({ tenant }) => tenant === this.#tenant);
+    return head && { size: head.tree.size, root: rootOf(head.tree) };
   }
 
   async #assertLeadsTo({ size, root }: Pick<Checkpoint, 'size' | 'root'>, head: Frontier): Promise<void> {

@@ -1,12 +1,13 @@
 /** The heads of all tenants' logs in the service's own log, by which the checkpoint of the service speaks for all; `docs/key-service.md` §8.7. */
 
 import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { IntegrityError } from '../errors.ts';
-import { decodeUtf8, encodeBase64url } from '../lib/bytes.ts';
+import { type Bytes, decodeUtf8, encodeBase64url } from '../lib/bytes.ts';
 import { encodeEntry, type LogEntry, serviceLog } from '../model/entry.ts';
 import { leafHash, rootOf, verifyInclusion } from '../model/merkle.ts';
 import { slotsRoot } from '../model/slots.ts';
-import type { NextPublication, PublishedHead, Store, StoredEntry } from '../store/store.ts';
+import type { NextPublication, PublishedHead, Store } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 
 const entriesAtOnce = 100;
@@ -17,8 +18,8 @@ export function nextPublication(time: number): NextPublication {
   return { time, seed, entry: (heads) => publicationEntry(time, seed, heads) };
 }
 
-function publicationEntry(time: number, seed: Uint8Array<ArrayBuffer>, heads: readonly PublishedHead[]): LogEntry {
-  const change = { tenants: heads.length, root: encodeBase64url(slotsRoot(seed, heads)) };
+async function publicationEntry(time: number, seed: Bytes, heads: readonly PublishedHead[]): Promise<LogEntry> {
+  const change = { tenants: heads.length, root: encodeBase64url(await slotsRoot(seed, heads, setImmediate)) };
   return encodeEntry({ time, tenant: serviceLog, principal: 'service', operation: 'publish', status: 200, change });
 }
 
@@ -27,29 +28,32 @@ function publicationEntry(time: number, seed: Uint8Array<ArrayBuffer>, heads: re
  * puts an older log of a tenant in its place needs an older service's log, too, which the checkpoint outside the database contradicts.
  */
 export async function assertPublished(store: Store, log: AuditLog): Promise<void> {
-  const publication = await store.publication();
   const newest = await newestPublication(store, await log.size());
-  if (newest?.index !== publication?.leaf) {
+  // Read last: another replica may publish in between.
+  const leaf = (await store.publication())?.leaf;
+  if ((leaf ?? -1) < (newest ?? -1)) {
     throw new IntegrityError('The published heads are not those of the newest publication: they were put back');
   }
-  if (newest) await assertIncluded(store, log, newest);
+  if (leaf !== undefined) await assertIncluded(store, log, leaf);
   await store.verifyHeads();
 }
 
-async function assertIncluded(store: Store, log: AuditLog, { index, entry }: StoredEntry): Promise<void> {
+async function assertIncluded(store: Store, log: AuditLog, index: number): Promise<void> {
+  const [found] = await store.entries(serviceLog, index, index + 1);
   const { tree } = await store.head(serviceLog);
+  const { entry = new Uint8Array() } = found ?? {};
   const proof = await log.inclusion(index, tree.size);
   if (verifyInclusion(leafHash(entry), index, tree.size, proof, rootOf(tree))) return;
   throw new IntegrityError('The newest publication is not in the log: it was changed or forked');
 }
 
 // What else is in the service's log is rare. Before tenants had their own it had everything, up to the leaf that says so.
-async function newestPublication(store: Store, size: number): Promise<StoredEntry | undefined> {
+async function newestPublication(store: Store, size: number): Promise<number | undefined> {
   for (let to = size; to > 0; to -= entriesAtOnce) {
     const page = await store.entries(serviceLog, Math.max(0, to - entriesAtOnce), to);
     for (const entry of page.reverse()) {
       const { operation } = JSON.parse(decodeUtf8(entry.entry) ?? '{}');
-      if (operation === 'publish') return entry;
+      if (operation === 'publish') return entry.index;
       if (operation === 'divide-log') return undefined;
     }
   }

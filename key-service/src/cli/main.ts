@@ -14,6 +14,7 @@ const commands: ReadonlyMap<string, () => Promise<Command>> = new Map(
     serve: async () => (await import('./serve.ts')).serveCommand,
     init: async () => (await import('./init.ts')).initCommand,
     migrate: async () => (await import('./init.ts')).migrateCommand,
+    tenants: async () => (await import('./tenants.ts')).tenantsCommand,
     keys: async () => (await import('./keys.ts')).keysCommand,
     backup: async () => (await import('./backup.ts')).backupCommand,
     restore: async () => (await import('./backup.ts')).restoreCommand,

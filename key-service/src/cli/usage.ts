@@ -6,6 +6,8 @@ const commands: Readonly<Record<string, string>> = {
   serve: 'serve --config <file>                                         the service',
   init: 'init --config <file> [--create-root-key]                      makes schema, identity and secrets',
   migrate: 'migrate --config <file>                                       brings the schema up to date',
+  tenants: `tenants list --config <file>                                  tenants, on the database itself
+tenants show|create --config <file> --tenant <tenant>`,
   keys: `keys list --config <file> --tenant <tenant>                   keys, on the database itself
 keys create --config <file> --tenant <tenant> [--alias <name>]
 keys describe|rotate|disable|enable --config <file>
@@ -17,8 +19,8 @@ keys describe|rotate|disable|enable --config <file>
   identity: 'identity show|rotate --config <file>                          the thumbprint to pin; a new identity',
   'root-key': `root-key create --out <file>                                  a new root key
 root-key rotate --config <file> --new <file>                  seals everything under another root key`,
-  audit: `audit verify --config <file> [--checkpoint <file>]            checks the whole log
-audit checkpoint --config <file> [--out <file>]               the signed head of the log`,
+  audit: `audit verify --config <file> [--checkpoint <file>]            checks all logs
+audit checkpoint --config <file> [--out <file>]               the signed head of the service's log`,
   policies: 'policies check <file>                                         checks a policy file before it is loaded',
 };
 

@@ -81,7 +81,7 @@ begin
     insert into exchanged (id, proof_key, expires)
     select distinct on (c.value -> 'exchanged' ->> 0) c.value -> 'exchanged' ->> 0, c.value -> 'exchanged' ->> 1, (c.value -> 'exchanged' ->> 2)::bigint
     from jsonb_array_elements(commits) with ordinality c
-    where c.value -> 'exchanged' <> 'null' and outcomes[c.ordinality] in ('committed', 'late') order by 1, c.ordinality desc
+    where c.value -> 'exchanged' <> 'null' and outcomes[c.ordinality] in ('committed', 'late') order by 1, c.ordinality
     on conflict (id) do nothing;
     select array_agg(c.ordinality::text) into bound_ids from jsonb_array_elements(commits) with ordinality c
     join exchanged e on e.id = c.value -> 'exchanged' ->> 0

@@ -34,7 +34,9 @@ export async function commitBatch(
   const isLate = ({ epoch }: Commit): boolean => epoch !== undefined && epoch !== state.epoch;
   const late = await lateButUnchanged(tx, reading, tenant, batch.filter(isLate));
   const current = batch.filter((commit) => !isLate(commit) || late.has(commit));
-  const fresh = await claimProofs(tx, current);
+  const claimed = await claimProofs(tx, current);
+  // In the order of the batch: the first of a token binds it, and the last are over a limit.
+  const fresh = new Set(current.filter((commit) => claimed.has(commit)));
   const bound = await boundElsewhere(tx, [...fresh]);
   const limited = await useWindows(tx, tenant, fresh);
   const accepted = current.filter((commit) => fresh.has(commit) && !limited.has(commit) && !bound.has(commit));
@@ -116,7 +118,9 @@ async function claimProofs(tx: Queries, commits: readonly Commit[]): Promise<Set
 async function boundElsewhere(tx: Queries, commits: readonly Commit[]): Promise<Set<Commit>> {
   const exchanges = commits.flatMap((commit) => (commit.exchanged ? [{ commit, ...commit.exchanged }] : []));
   if (exchanges.length === 0) return new Set();
-  const first = new Map(exchanges.map(({ id, proofKey, expires }) => [id, { id, proof_key: proofKey, expires }]));
+  const first = new Map(
+    exchanges.toReversed().map(({ id, proofKey, expires }) => [id, { id, proof_key: proofKey, expires }]),
+  );
   await tx
     .insertInto('exchanged')
     .values([...first.values()])

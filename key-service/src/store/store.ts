@@ -190,7 +190,7 @@ export interface NextPublication {
   readonly time: number;
   readonly seed: Bytes;
   /** The leaf that says so. */
-  entry(heads: readonly PublishedHead[]): LogEntry;
+  entry(heads: readonly PublishedHead[]): Promise<LogEntry>;
 }
 
 /** The rows of a table, as backups hold them. */

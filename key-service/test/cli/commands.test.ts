@@ -62,7 +62,7 @@ describe('help', () => {
       expect([code, stdout]).toEqual([0, expect.stringContaining('audit verify --config <file>')]);
     }
     const names = [...(await run('--help')).stdout.matchAll(/^ {2}([a-z-]+) /gm)].map(([, name]) => name);
-    expect(new Set(names).size).toBe(11);
+    expect(new Set(names).size).toBe(12);
     for (const name of new Set(names)) {
       const { code, stdout } = await run(`${name}`, '--help');
       expect([code, stdout]).toEqual([
@@ -229,6 +229,28 @@ describe('what works says so', () => {
     expect((await run('root-key rotate', '--new', at('sub/key'))).stdout).toMatch(/^8 secrets sealed again/);
     writeFileSync(at('root.key'), readFileSync(at('sub/key')));
     expect((await run('audit verify')).stdout).toMatch(/^the logs are whole: \d+ entries\n$/);
+  });
+
+  it('§12.8 tenants: made once, shown and listed', async () => {
+    const tenants = async (...args: string[]) => JSON.parse((await run(...(args as [string]))).stdout);
+    expect(await tenants('tenants list')).toEqual(['north', 'south']);
+    const west = { tenant: 'west', epoch: 0, log: { size: 1, root: expect.any(String), published: 1 }, issuers: [] };
+    expect(await tenants('tenants create', '--tenant', 'west')).toEqual(west);
+    expect(await tenants('tenants show', '--tenant', 'west')).toEqual(west);
+    expect(await tenants('tenants show', '--tenant', 'north')).toMatchObject({ issuers: ['https://issuer.test'] });
+    expect(await tenants('tenants list')).toEqual(['north', 'south', 'west']);
+    const refused = async (...args: string[]) => {
+      const { code, stderr } = await run(...(args as [string]));
+      return [code, stderr.split('\n')[0]];
+    };
+    expect(await refused('tenants create', '--tenant', 'west')).toEqual([1, 'There is a tenant west already']);
+    expect(await refused('tenants create', '--tenant', '../x')).toEqual([
+      2,
+      expect.stringMatching(/^--tenant is a name/),
+    ]);
+    expect(await refused('tenants show', '--tenant', 'east')).toEqual([1, 'There is no tenant east']);
+    expect(await refused('tenants show')).toEqual([2, '--tenant missing']);
+    expect((await run('audit verify')).stdout).toMatch(/^the logs are whole/);
   });
 
   it('§12.3 policies check', async () => {

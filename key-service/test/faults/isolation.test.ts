@@ -4,12 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeEntry } from '../../src/model/entry.ts';
+import { openStore } from '../../src/open-store.ts';
 import { CommitQueue } from '../../src/store/commit-queue.ts';
-import type { Commit, CommitResult, Store } from '../../src/store/store.ts';
+import type { Commit, CommitResult, ServiceChange, Store } from '../../src/store/store.ts';
 import type { TestClient } from '../support/client.ts';
-import { adminRoles, type Harness, startHarness, storeKinds, userRoles } from '../support/harness.ts';
+import { adminRoles, type Harness, newDatabase, startHarness, storeKinds, userRoles } from '../support/harness.ts';
 import { query } from '../support/postgres.ts';
 import { withSql } from '../support/tamper.ts';
+import { addTenants } from '../support/tenants.ts';
 
 let cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -83,6 +85,43 @@ describe('§11.3 on PostgreSQL, while the row of one tenant is locked', () => {
     expect(await generate(north)).toBe(200);
     await harness.service.changes.publish();
     expect((await slot()).leaf).toBeGreaterThan(leaf);
+  });
+});
+
+describe('§12.4 on PostgreSQL, what concerns the secrets of all', () => {
+  const works: [string, (change: ServiceChange) => Promise<unknown>][] = [
+    ['sealing them again', (change) => change.reseal(async ({ sealed }) => sealed)],
+    ['replacing them', (change) => change.replaceSecrets([], new Uint8Array(32).fill(4))],
+    ['retiring replicas', (change) => change.retireReplicas()],
+  ];
+  it.each(works)('%s waits for the change that a tenant has begun, and comes before the next', async (_, work) => {
+    const database = await newDatabase('postgres');
+    const [one, other] = [openStore({ store: database.config }), openStore({ store: database.config })];
+    cleanUp.push(
+      () => database.remove(),
+      () => one.close(),
+      () => other.close(),
+    );
+    for (const store of [one, other]) store.unlock(new Uint8Array(32).fill(3));
+    await one.migrate();
+    await addTenants(one, 'north', 'south');
+    const order: string[] = [];
+    let finish = () => {};
+    const begun = one.change('south', async () => {
+      order.push('begun');
+      await new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      order.push('finished');
+    });
+    while (order.length === 0) await sleep(1);
+    const all = other.changeService(work).then(() => order.push('all'));
+    const { postgres } = database.config as { postgres: string };
+    const locks = `select count(*) as n from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`;
+    while (Number((await query(postgres, locks))[0]?.['n']) === 0) await sleep(5);
+    finish();
+    await Promise.all([begun, all]);
+    expect(order).toEqual(['begun', 'finished', 'all']);
   });
 });
 

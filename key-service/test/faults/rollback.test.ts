@@ -3,6 +3,9 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { AuditLogs } from '../../src/audit/logs.ts';
+import { openStore } from '../../src/open-store.ts';
+import { openSecrets } from '../../src/secrets/secrets.ts';
 import type { TestClient } from '../support/client.ts';
 import { type Harness, newDatabase, type StoreKind, startHarness, storeKinds } from '../support/harness.ts';
 import { adminRoles, userRoles } from '../support/issuer.ts';
@@ -120,7 +123,10 @@ describe.each(storeKinds)('§11.7 %s', (kind) => {
     expect(await unwrap(other)).toBe('released');
     await other.stop();
     const kept = readFileSync(checkpoint, 'utf8');
+    const leaves = () => withSql(database, (sql) => sql("select count(*) as n from log_leaves where log = 'north'"));
+    const size = await leaves();
     expect(await unwrap()).toBe('unavailable');
+    expect(await leaves()).toEqual(size);
     await expect(harness.service.changes.publish()).rejects.toThrow(/fork|went back/);
     const config = { checkpoint_file: checkpoint };
     await expect(startHarness({ database, rootKey, issuer, config })).rejects.toThrow(
@@ -145,6 +151,44 @@ describe.each(storeKinds)('§11.7 %s', (kind) => {
     await putBack(disabled);
     await newKey();
     expect(await unwrap()).toBe('key-disabled');
+  });
+});
+
+describe.each(storeKinds)('§8.3 %s: a head', (kind) => {
+  /** A process that remembers nothing. */
+  const stranger = async ({ database, rootKey }: Harness): Promise<AuditLogs> => {
+    const store = openStore({ store: database.config });
+    cleanUp.push(() => store.close());
+    return new AuditLogs(store, await openSecrets(store, rootKey), 'bulla-test');
+  };
+
+  it('that the leaves do not lead to is not signed', async () => {
+    const { harness } = await start(kind);
+    await withSql(harness.database, (sql) =>
+      sql("update states set frontier = ? where tenant = 'north'", Buffer.alloc(64, 7)),
+    );
+    await expect((await stranger(harness)).of('north').checkpoint()).rejects.toThrow(/changed or forked/);
+    await expect(harness.service.logs.of('north').checkpoint()).rejects.toThrow(/changed or forked/);
+    expect((await harness.service.logs.of('south').checkpoint()).size).toBe(1);
+    await withSql(harness.database, (sql) =>
+      sql("update log_leaves set hash = ? where log = '' and idx = 0", Buffer.alloc(32, 7)),
+    );
+    await expect((await stranger(harness)).service.checkpoint()).rejects.toThrow(/changed or forked/);
+  });
+
+  it('that does not continue the one that was published is not signed, nor published', async () => {
+    const { harness, newKey } = await start(kind);
+    await newKey();
+    await harness.service.changes.publish();
+    await withSql(harness.database, async (sql) => {
+      const [first] = await sql("select hash from log_leaves where log = 'north' and idx = 0");
+      await sql("delete from log_leaves where log = 'north' and idx > 0");
+      await sql("update states set size = 1, frontier = ? where tenant = 'north'", first?.['hash'] as Uint8Array);
+    });
+    const logs = await stranger(harness);
+    await expect(logs.of('north').checkpoint()).rejects.toThrow(/older than the checkpoint/);
+    await expect(harness.service.changes.publish()).rejects.toThrow(/north/);
+    expect((await logs.of('south').checkpoint()).size).toBe(1);
   });
 });
 

@@ -255,6 +255,7 @@ describe.each(storeKinds)('%s', (kind) => {
     ["update states set epoch = 9 where tenant = 'north'", /changed/],
     ["update states set epoch = 0, revisions = 0, mac = '' where tenant = 'north'", /changed/],
     ["update states set epoch = 0, revisions = 0, mac = '' where tenant = ''", /went back/],
+    ["update states set size = 7 where tenant = ''", /changed/],
     ["delete from states where tenant = 'north'", /removed/],
     ["delete from states where tenant = 'south'", /removed/],
     ["update states set tenant = 'west' where tenant = 'south'", /changed/],

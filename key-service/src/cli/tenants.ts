@@ -1,0 +1,52 @@
+/** `tenants`: which tenants a database has, on the database itself; making one is a leaf of the service's own log and the first of the tenant's. */
+
+import { OperatorError } from '../errors.ts';
+import { encodeBase64url } from '../lib/bytes.ts';
+import { rootOf } from '../model/merkle.ts';
+import { createTenants } from '../operations/create-tenants.ts';
+import { readOptions, UsageError } from './options.ts';
+import { databaseSeconds, type OpenedStore, withStore } from './with-store.ts';
+
+type Verb = (opened: OpenedStore, tenant: string) => Promise<unknown>;
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+const verbs: ReadonlyMap<string, Verb> = new Map(
+  Object.entries<Verb>({
+    list: ({ store }) => store.tenants(),
+    show: describe,
+    create: async (opened, tenant) => {
+      if (!namePattern.test(tenant)) {
+        throw new UsageError(
+          '--tenant is a name of 1 to 64 characters A-Z a-z 0-9 . _ - that starts with a letter or digit',
+        );
+      }
+      const { store, changes } = opened;
+      if ((await store.tenants()).includes(tenant)) throw new OperatorError(`There is a tenant ${tenant} already`);
+      await createTenants(store, changes, [tenant], (await databaseSeconds(store)) * 1000);
+      await changes.publish();
+      return describe(opened, tenant);
+    },
+  }),
+);
+
+export async function tenantsCommand([verb = '', ...args]: string[]): Promise<void> {
+  const run = verbs.get(verb);
+  if (!run) throw new UsageError(`tenants ${[...verbs.keys()].join('|')}`);
+  const options = { config: { type: 'string' }, tenant: { type: 'string' } } as const;
+  const { values } = readOptions(args, options, verb === 'list' ? ['config'] : ['config', 'tenant']);
+  const result = await withStore(values.config ?? '', (opened) => run(opened, values.tenant ?? ''));
+  process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+}
+
+async function describe({ store, config }: OpenedStore, tenant: string): Promise<object> {
+  if (!(await store.tenants()).includes(tenant)) throw new OperatorError(`There is no tenant ${tenant}`);
+  const { epoch, tree } = await store.head(tenant);
+  const published = (await store.publication())?.heads.find((head) => head.tenant === tenant)?.tree.size ?? 0;
+  return {
+    tenant,
+    epoch,
+    log: { size: tree.size, root: encodeBase64url(rootOf(tree)), published },
+    issuers: config.issuers.filter(({ tenants }) => tenants.includes(tenant)).map(({ issuer }) => issuer),
+  };
+}
