@@ -140,11 +140,14 @@ test('§6.4 the plans that are kept have a bound, and so has the memory', async 
   }
 });
 
-test('an analysis that fails for one caller is made again for the others', async () => {
+test('callers of one moment share an analysis; one that fails is made again for the others', async () => {
   const seam = new Seam(engineOf(encryption()));
   const works = async (text: string, values: readonly unknown[]) =>
     (await pool.query({ text, values: [...values], rowMode: 'array' })).rows;
   await seam.plan('select 1', works);
+  parsed.length = 0;
+  await Promise.all(Array.from({ length: 5 }, () => seam.plan('select id from table_4 where email = $1', works)));
+  expect(parsed).toHaveLength(1);
   const broken = () => Promise.reject(new Error('connection lost'));
   const text = 'select id from table_3 where email = $1';
   const [lost, other] = await Promise.allSettled([seam.plan(text, broken), seam.plan(text, works)]);
