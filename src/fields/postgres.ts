@@ -25,6 +25,13 @@ export {
   type ShredSubjectOptions,
   type StartJobOptions,
 } from './postgres/jobs/jobs.ts';
+export {
+  type Boss,
+  type BossJob,
+  fieldJobsOnPgBoss,
+  type PgBossFieldJobs,
+  type PgBossOptions,
+} from './postgres/jobs/pg-boss.ts';
 export type { FieldState, Finding } from './postgres/jobs/plan.ts';
 export type { KeyringOf } from './postgres/jobs/rewrap-work.ts';
 export type { ShredEstimate } from './postgres/jobs/shredding.ts';

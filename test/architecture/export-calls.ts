@@ -110,6 +110,12 @@ const jobOptions = () => ({
   encryption: createFieldEncryption({ ...fieldOptions(), tenant: 'north' }),
   ...{ pool: jobPool, replicas: [jobPool], rewrapTo: (tenant: string) => tenantKeyring(tenant) },
 });
+const nothing = async () => undefined;
+const bossOptions = () => ({
+  boss: { createQueue: nothing, send: nothing, work: nothing, offWork: nothing },
+  jobs: { runBatch: nothing },
+  ...{ queue: 'q', batch: 5, maxReplicaLag: 9, expireAfter: 60 },
+});
 const jobKind = () => ({ kind: 'verify', field: 'patient.email', signal });
 const rows = () => [{ id: 1, clinic: 'north', email: 'alice@example' }];
 const column = (name: keyof typeof encrypted): Entry => ({
@@ -417,6 +423,12 @@ export const taking: Readonly<Record<string, Entry>> = {
   migrationSql: {
     options: () => ({ step: 'expand', field: 'patient.email', back: false }),
     call: (given) => api['migrationSql'](fields, given),
+  },
+  fieldJobsOnPgBoss: {
+    options: bossOptions,
+    call: (given) => api['fieldJobsOnPgBoss'](given),
+    returns: () => api['fieldJobsOnPgBoss'](bossOptions()),
+    methods: { work: 'none', send: 'none', stop: 'none' },
   },
   createFieldJobs: {
     options: jobOptions,

@@ -128,6 +128,14 @@ describe('§6.4 LIKE with a beginning', () => {
     expect(await refused(text, [...values])).toMatch(instead);
   });
 
+  test('asks for the greatest length that the beginning has', async () => {
+    await raw.query('alter table person alter column name_prefix2 drop expression');
+    await raw.query('update person set name_prefix2 = null');
+    await same('select id, name from person where name like $1 order by id', ['Anne%']);
+    await same('select id, name from person where name like $1 order by id', ['Annegret%']);
+    expect((await sealed.query('select id from person where name like $1', ['An%'])).rows).toEqual([]);
+  });
+
   test('a beginning that is too short says so', async () => {
     for (const pattern of ['A%', '%']) {
       const asked = sealed.query('select id from person where name like $1', [pattern]);

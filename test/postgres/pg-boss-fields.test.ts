@@ -1,0 +1,74 @@
+// Jobs by workers of pg-boss: the real one, on the real database; docs/fields.md §10.16.
+
+import { PgBoss } from 'pg-boss';
+import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { type FieldJobs, fieldJobsOnPgBoss } from '../../src/fields/postgres.ts';
+import { type Database, jobsOn, migrating, openMigrating } from './migrating.ts';
+
+const rows = 600;
+let database: Database;
+let bosses: PgBoss[] = [];
+
+beforeEach(async () => {
+  database = await openMigrating(inject('postgresUrl'), rows);
+});
+afterEach(async () => {
+  for (const boss of bosses) await boss.stop({ graceful: false, close: true });
+  bosses = [];
+  await database.close();
+});
+
+/** A machine with workers of its own. */
+async function machine(change: (jobs: FieldJobs) => FieldJobs = (jobs) => jobs) {
+  const boss = new PgBoss({ connectionString: database.url, max: 2 });
+  boss.on('error', () => {});
+  await boss.start();
+  bosses.push(boss);
+  const jobs = change(jobsOn(database.pool, migrating).jobs);
+  return { jobs, boss, distributed: fieldJobsOnPgBoss({ boss, jobs, batch: 150 }) };
+}
+const ended = (jobs: FieldJobs, id: string) =>
+  expect.poll(async () => (await jobs.status(id)).state, { timeout: 100_000, interval: 200 }).toBe('done');
+
+describe('§10.16 pg-boss', () => {
+  test('two machines seal all rows, each once; a step that fails is tried again', async () => {
+    let failures = 0;
+    const failing = (jobs: FieldJobs): FieldJobs => ({
+      ...jobs,
+      runBatch(id, options) {
+        failures += 1;
+        return failures <= 2 ? Promise.reject(new Error('the key service is away')) : jobs.runBatch(id, options);
+      },
+    });
+    const [one, other] = [await machine(failing), await machine()];
+    const { id } = await one.jobs.start({ kind: 'backfill', field: 'patient.email', shards: 4 });
+    await one.distributed.send(id, 2);
+    expect(await one.jobs.status(id)).toMatchObject({ written: 0 });
+    await one.distributed.work();
+    await expect.poll(() => failures, { timeout: 60_000 }).toBeGreaterThan(1);
+    await other.distributed.work();
+    await ended(one.jobs, id);
+    expect(await one.jobs.status(id)).toMatchObject({ rows, written: rows, faults: 0 });
+    const { rows: left } = await database.pool.query(
+      'select count(*)::int as n from patient where email_sealed is null',
+    );
+    expect(left).toEqual([{ n: 0 }]);
+    // Sent again, there is nothing to do, and nothing is sent on.
+    await one.distributed.send(id);
+    const open = "select count(*)::int as n from pgboss.job where name = 'bulla-fields' and state < 'completed'";
+    await expect
+      .poll(async () => (await database.pool.query(open)).rows[0]?.n, { timeout: 60_000, interval: 200 })
+      .toBe(0);
+    expect(await one.jobs.status(id)).toMatchObject({ written: rows });
+    await one.distributed.stop();
+  });
+
+  test('mistakes are named', async () => {
+    const { boss, jobs, distributed } = await machine();
+    expect(() => fieldJobsOnPgBoss({ boss: {} as never, jobs })).toThrow(/boss/);
+    expect(() => fieldJobsOnPgBoss({ boss, jobs: {} as never })).toThrow(/jobs/);
+    expect(() => fieldJobsOnPgBoss({ boss, jobs, expireAfter: 1 })).toThrow(/expireAfter/);
+    await expect(distributed.send('x')).rejects.toThrow(/id/);
+    await expect(distributed.send('1', 0)).rejects.toThrow(/workers/);
+  });
+});
