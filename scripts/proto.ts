@@ -10,13 +10,18 @@ const slim = ['create', 'decode', 'verify', 'convert', 'delimited', 'typeurl', '
   (feature) => `--no-${feature}`,
 );
 
-/** Fields are written by one function: their default values are not, and strings are, as their UTF-8 bytes. */
+/**
+ * Fields are written by a function for each type. Default values are not written, and what is of another type is not either: a number where a length belongs
+ * would make other fields a part of this one. Strings are written as their UTF-8 bytes.
+ */
 const helpers = `const $has = (message, name) => message[name] != null && Object.hasOwn(message, name);
-const $put = (writer, message, name, tag) => {
-    const value = $has(message, name) ? message[name] : 0;
-    if (typeof value === "number" && value) writer.uint32(tag).uint32(value);
-    else if (value.length) writer.uint32(tag).bytes(typeof value === "string" ? $utf8(value, name) : value);
-};`;
+const $field = (type, write) => (writer, message, name, tag) => {
+    const value = $has(message, name) && message[name];
+    if (typeof value === type && (value.length ?? value)) write(writer.uint32(tag), value, name);
+};
+const $uint32 = $field("number", (writer, value) => writer.uint32(value));
+const $bytes = $field("object", (writer, value) => writer.bytes(value));
+const $string = $field("string", (writer, value, name) => writer.bytes($utf8(value, name)));`;
 
 /** What the generated script is changed in, so that it has what writing needs and no more: wire.ts reads, and nothing is made of these classes. */
 const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
@@ -39,13 +44,14 @@ const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
   [/message\.\w+ != null && \$Object\.hasOwnProperty\.call\(message, ("\w+")\)/g, '$$has(message, $1)'],
   // protobufjs writes half a character as another one.
   [/\.string\((message\.\w+\[i\])\)/g, '.bytes($$utf8($1))'],
+  // An enum's numbers are never negative, and have no use for their names.
+  [/\.int32\(/g, '.uint32('],
   [
-    /if \(\$has\(message, ("\w+")\) && .*\n *writer\.uint32\(([^)]+)\)\.(?:bytes|string|u?int32)\(message\.\w+\);/g,
-    '$$put(writer, message, $1, $2);',
+    /if \(\$has\(message, ("\w+")\) && .*\n *writer\.uint32\(([^)]+)\)\.(bytes|string|uint32)\(message\.\w+\);/g,
+    '$$$3(writer, message, $1, $2);',
   ],
   [/function \(message, writer, _depth\) \{\n.*\n.*\n/g, 'function (message, writer = new $$Writer()) {\n'],
   [/, _depth(?: \+ 1)?\)/g, ')'],
-  // An enum's numbers are never negative, and have no use for their names.
   [/const valuesById = .*$/m, 'const values = {};'],
   [/values\[valuesById\[\d+\] = ("\w+")\]/g, 'values[$1]'],
 ];

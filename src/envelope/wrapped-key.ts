@@ -96,7 +96,7 @@ const rules = messageRules(
 
 type WireFields = CanonicalMessage<(typeof rules)['known']>['fields'];
 
-/** The bytes of a wrapped key. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` where the parts are not of this format: a keyring may be anybody's. */
+/** The bytes of a wrapped key. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` where the parts are not of this format, and a `TypeError` for strings that are not Unicode: a keyring may be anybody's. */
 export function encodeWrappedKey(key: WrappedKey): Bytes {
   return EncodedKey.bytesOf(key) ?? encode(key);
 }

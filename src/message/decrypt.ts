@@ -3,7 +3,7 @@
 import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
 import { isPromise } from '../lib/awaitable.ts';
 import { takeOptions } from '../lib/options.ts';
-import { keepBody, openAll, type TakenBody, takeBody } from '../stream/whole.ts';
+import { openAll, type TakenBody, takeBody } from '../stream/whole.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
 import {
   continueDecryption,
@@ -37,10 +37,10 @@ export interface Decrypted {
 export async function decrypt(message: Message, options: DecryptOptions): Promise<Decrypted> {
   const taken = takeOptions(options, decryptionReaders);
   taken.signal?.throwIfAborted();
-  return decryptTaken(viewMessage(message), taken);
+  return decryptTaken(takeMessage(message), taken);
 }
 
-/** A message that was taken: its envelope, checked, and its body as it can be opened. */
+/** A message that was taken: its envelope, checked, and its body where it can be opened. */
 export interface TakenMessage {
   readonly envelope: Envelope;
   readonly body: TakenBody | undefined;
@@ -48,25 +48,17 @@ export interface TakenMessage {
 
 /** A copy of a message of any form: what becomes of that afterwards does not reach it. Throws a {@link MessageFormatError} or a `TypeError`. */
 export function takeMessage(message: Message): TakenMessage {
-  const { envelope, body } = viewMessage(message);
-  return { envelope, body: keepBody(body) };
-}
-
-/** The same, with a body that may be a view of what is the caller's. */
-function viewMessage(message: Message): TakenMessage {
   const parts = messageParts(message);
   const envelope = decodeEnvelope(parts.envelope);
   return { envelope, body: takeBody(parts.body, segmentSizeOf(envelope)) };
 }
 
-/** The same as {@link decrypt}, for what was taken already, or is taken before anything is waited for. */
+/** The same as {@link decrypt}, for what was taken already. */
 export async function decryptTaken({ envelope, body }: TakenMessage, options: TakenDecryption): Promise<Decrypted> {
   const begun = continueDecryption(envelope, options);
-  // Where nothing has to be waited for, the caller's bytes are opened where they are, in the call. Otherwise they are copied by then.
-  const kept = isPromise(begun) ? keepBody(body) : body;
   const { header, messageKey, failed } = isPromise(begun) ? await begun : begun;
   try {
-    return { plaintext: await openAll(messageKey, kept, options.signal), header };
+    return { plaintext: await openAll(messageKey, body, options.signal), header };
   } catch (error) {
     failed(error);
     throw error;

@@ -75,20 +75,16 @@ export interface TakenBody {
   readonly geometry: Geometry;
   readonly memory: Bytes;
   readonly tags?: Bytes;
-  /** Whether the memory is the caller's. */
-  readonly isView?: boolean;
 }
 
 /** Plaintext bytes up to which a single segment is opened in one piece. Above, new memory costs more than a copy within the processor's cache. */
 const shortLength = 2 ** 16;
 
-/**
- * A body as it can be opened, or `undefined` when no body has this length. One short segment is a view of the caller's bytes: {@link keepBody} before anything is waited for.
- */
+/** A copy of a body where it can be opened, or `undefined` when no body has this length. */
 export function takeBody(body: Bytes, segmentSize: number): TakenBody | undefined {
   const geometry = findGeometry(body.byteLength, segmentSize);
   if (geometry === undefined) return undefined;
-  if (geometry.count === 1 && geometry.plaintextLength <= shortLength) return { geometry, memory: body, isView: true };
+  if (geometry.count === 1 && geometry.plaintextLength <= shortLength) return { geometry, memory: copy(body) };
   const memory = uninitialized(geometry.plaintextLength);
   const tags = new Uint8Array(geometry.count * tagLength);
   for (let index = 0; index < geometry.count; index++) {
@@ -98,11 +94,6 @@ export function takeBody(body: Bytes, segmentSize: number): TakenBody | undefine
     tags.set(sealed.subarray(end), index * tagLength);
   }
   return { geometry, memory, tags };
-}
-
-/** A body that what becomes of the caller's bytes does not reach. */
-export function keepBody(body: TakenBody | undefined): TakenBody | undefined {
-  return body?.isView === true ? { ...body, memory: copy(body.memory), isView: false } : body;
 }
 
 /** Opens a whole body, all of it or nothing (§6.4). Rejects with `ERR_DECRYPTION_FAILED`; what was opened before is overwritten then. */

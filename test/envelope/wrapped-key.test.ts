@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   decodeWrappedKey,
   encodedWrappedKey,
@@ -25,6 +25,37 @@ test.each(['5', '0', '12', 'é', '漢字', '👍'.repeat(64)])('key id %s, and t
     wrapping: wrappings[0] as Wrapping,
   };
   expect(decodeWrappedKey(encodeWrappedKey(key))).toEqual(key);
+});
+
+// A keyring may be anybody's. A number where a length belongs would make the next fields a part of this one.
+describe('a part of another type is refused, not written as something else', () => {
+  const key = { keyId: 'k', version: 0, serviceId: '', keyContext: {} };
+  const [aes, ecdh, rsa, passphrase] = wrappings;
+  const service = { method: 'service', opaque: pattern(9) };
+  test.each<object>([
+    { keyId: 2, version: 5, wrapping: aes },
+    { keyId: 3, version: 300, wrapping: ecdh },
+    { keyId: Uint8Array.of(65), wrapping: aes },
+    { keyId: ['a'], wrapping: aes },
+    { keyId: true, wrapping: aes },
+    { serviceId: 5, wrapping: service },
+    { serviceId: Uint8Array.of(65), wrapping: service },
+    { serviceId: 's', wrapping: { ...service, opaque: 'dGV4dA==' } },
+    { serviceId: 's', wrapping: { ...service, opaque: 5 } },
+    { wrapping: { ...aes, sealedKey: 'x'.repeat(48) } },
+    { wrapping: { ...aes, salt: 32 } },
+    { wrapping: { ...rsa, encryptedKey: 'x'.repeat(256) } },
+    { wrapping: { ...passphrase, iterations: '600000' } },
+  ])('%o', (parts) => {
+    expect(() => encodeWrappedKey({ ...key, ...parts } as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_MALFORMED' }),
+    );
+  });
+
+  test('as the method service with all its parts is not', () => {
+    const whole = { ...key, serviceId: 's', wrapping: service } as WrappedKey;
+    expect(decodeWrappedKey(encodeWrappedKey(whole))).toEqual(whole);
+  });
 });
 
 test.each(wrappings)(

@@ -140,6 +140,49 @@ describe('messages', () => {
   });
 });
 
+describe('what runs inside a call', () => {
+  const erase = (message: Uint8Array) => message.fill(0);
+  const giveAway = (message: Uint8Array) => structuredClone(message.buffer, { transfer: [message.buffer] });
+  const first = <Result>(run: () => void, next: () => Result): Result => {
+    run();
+    return next();
+  };
+  // Each makes a keyring that lets a function of an application run before the call has returned.
+  const places: Record<string, (run: () => void) => Keyring> = {
+    'a listener of a cache': (run) => cachingKeyring(keyring, { onEvent: run }),
+    'the clock of a cache': (run) => cachingKeyring(keyring, { now: () => first(run, Date.now) }),
+    'a scope': (run) => cachingKeyring({ ...keyring, cacheScope: async () => first(run, () => ({ id: 'own' })) }),
+    'a keyring': (run) => ({
+      ...keyring,
+      unwrapDataKey: (...args) => first(run, () => keyring.unwrapDataKey(...args)),
+    }),
+  };
+
+  describe.each(Object.entries(places))('%s', (_place, keyringWith) => {
+    test.each([
+      ['erases', erase],
+      ['gives away', giveAway],
+    ])('%s the message', async (_how, harm) => {
+      let run = () => {};
+      const by = keyringWith(() => run());
+      const plaintext = pattern(100);
+      const message = await encrypt(plaintext, { keyring });
+      await decrypt(message, { keyring: by });
+      const whole = message.slice();
+      const halves = detach(message);
+      for (const [given, bytes] of [[whole, whole] as const, [halves, halves.body] as const]) {
+        let harmed = false;
+        run = () => {
+          if (!harmed) harm(bytes);
+          harmed = true;
+        };
+        assertSameBytes((await decrypt(given, { keyring: by })).plaintext, plaintext);
+        expect(harmed).toBe(true);
+      }
+    });
+  });
+});
+
 describe('items', () => {
   const count = 150;
 

@@ -3,11 +3,13 @@ import $Writer from "protobufjs/src/writer.js";
 import { encodeUtf8 as $utf8 } from "../../lib/utf8.ts";
 
 const $has = (message, name) => message[name] != null && Object.hasOwn(message, name);
-const $put = (writer, message, name, tag) => {
-    const value = $has(message, name) ? message[name] : 0;
-    if (typeof value === "number" && value) writer.uint32(tag).uint32(value);
-    else if (value.length) writer.uint32(tag).bytes(typeof value === "string" ? $utf8(value, name) : value);
+const $field = (type, write) => (writer, message, name, tag) => {
+    const value = $has(message, name) && message[name];
+    if (typeof value === type && (value.length ?? value)) write(writer.uint32(tag), value, name);
 };
+const $uint32 = $field("number", (writer, value) => writer.uint32(value));
+const $bytes = $field("object", (writer, value) => writer.bytes(value));
+const $string = $field("string", (writer, value, name) => writer.bytes($utf8(value, name)));
 
 const $root = {};
 
@@ -24,11 +26,11 @@ export const bulla = $root.bulla = (() => {
             const Envelope = {};
 
             Envelope.encode = function (message, writer = new $Writer()) {
-                $put(writer, message, "header", /* id 1, wireType 2 =*/10);
+                $bytes(writer, message, "header", /* id 1, wireType 2 =*/10);
                 if (message.keys != null && message.keys.length)
                     for (let i = 0; i < message.keys.length; ++i)
                         writer.uint32(/* id 2, wireType 2 =*/18).bytes(message.keys[i]);
-                $put(writer, message, "commitment", /* id 3, wireType 2 =*/26);
+                $bytes(writer, message, "commitment", /* id 3, wireType 2 =*/26);
                 return writer;
             };
 
@@ -48,15 +50,15 @@ export const bulla = $root.bulla = (() => {
             const Header = {};
 
             Header.encode = function (message, writer = new $Writer()) {
-                $put(writer, message, "suite", /* id 1, wireType 0 =*/8);
-                $put(writer, message, "salt", /* id 2, wireType 2 =*/18);
-                $put(writer, message, "segmentSizeLog2", /* id 3, wireType 0 =*/24);
-                $put(writer, message, "created", /* id 4, wireType 0 =*/32);
-                $put(writer, message, "keyUse", /* id 5, wireType 0 =*/40);
+                $uint32(writer, message, "suite", /* id 1, wireType 0 =*/8);
+                $bytes(writer, message, "salt", /* id 2, wireType 2 =*/18);
+                $uint32(writer, message, "segmentSizeLog2", /* id 3, wireType 0 =*/24);
+                $uint32(writer, message, "created", /* id 4, wireType 0 =*/32);
+                $uint32(writer, message, "keyUse", /* id 5, wireType 0 =*/40);
                 if (message.contextNames != null && message.contextNames.length)
                     for (let i = 0; i < message.contextNames.length; ++i)
                         writer.uint32(/* id 6, wireType 2 =*/50).bytes($utf8(message.contextNames[i]));
-                $put(writer, message, "contentType", /* id 7, wireType 2 =*/58);
+                $string(writer, message, "contentType", /* id 7, wireType 2 =*/58);
                 if (message.metadata != null && message.metadata.length)
                     for (let i = 0; i < message.metadata.length; ++i)
                         $root.bulla.v1.Pair.encode(message.metadata[i], writer.uint32(/* id 8, wireType 2 =*/66).fork()).ldelim();
@@ -71,8 +73,8 @@ export const bulla = $root.bulla = (() => {
             const Pair = {};
 
             Pair.encode = function (message, writer = new $Writer()) {
-                $put(writer, message, "name", /* id 1, wireType 2 =*/10);
-                $put(writer, message, "value", /* id 2, wireType 2 =*/18);
+                $string(writer, message, "name", /* id 1, wireType 2 =*/10);
+                $string(writer, message, "value", /* id 2, wireType 2 =*/18);
                 return writer;
             };
 
@@ -84,9 +86,9 @@ export const bulla = $root.bulla = (() => {
             const WrappedKey = {};
 
             WrappedKey.encode = function (message, writer = new $Writer()) {
-                $put(writer, message, "keyId", /* id 1, wireType 2 =*/10);
-                $put(writer, message, "version", /* id 2, wireType 0 =*/16);
-                $put(writer, message, "serviceId", /* id 3, wireType 2 =*/26);
+                $string(writer, message, "keyId", /* id 1, wireType 2 =*/10);
+                $uint32(writer, message, "version", /* id 2, wireType 0 =*/16);
+                $string(writer, message, "serviceId", /* id 3, wireType 2 =*/26);
                 if (message.keyContext != null && message.keyContext.length)
                     for (let i = 0; i < message.keyContext.length; ++i)
                         $root.bulla.v1.Pair.encode(message.keyContext[i], writer.uint32(/* id 4, wireType 2 =*/34).fork()).ldelim();
@@ -113,8 +115,8 @@ export const bulla = $root.bulla = (() => {
             const Ecdh = {};
 
             Ecdh.encode = function (message, writer = new $Writer()) {
-                $put(writer, message, "ephemeralKey", /* id 1, wireType 2 =*/10);
-                $put(writer, message, "sealedKey", /* id 2, wireType 2 =*/18);
+                $bytes(writer, message, "ephemeralKey", /* id 1, wireType 2 =*/10);
+                $bytes(writer, message, "sealedKey", /* id 2, wireType 2 =*/18);
                 return writer;
             };
 
@@ -126,8 +128,8 @@ export const bulla = $root.bulla = (() => {
             const Aes = {};
 
             Aes.encode = function (message, writer = new $Writer()) {
-                $put(writer, message, "salt", /* id 1, wireType 2 =*/10);
-                $put(writer, message, "sealedKey", /* id 2, wireType 2 =*/18);
+                $bytes(writer, message, "salt", /* id 1, wireType 2 =*/10);
+                $bytes(writer, message, "sealedKey", /* id 2, wireType 2 =*/18);
                 return writer;
             };
 
@@ -139,7 +141,7 @@ export const bulla = $root.bulla = (() => {
             const Rsa = {};
 
             Rsa.encode = function (message, writer = new $Writer()) {
-                $put(writer, message, "encryptedKey", /* id 1, wireType 2 =*/10);
+                $bytes(writer, message, "encryptedKey", /* id 1, wireType 2 =*/10);
                 return writer;
             };
 
@@ -151,9 +153,9 @@ export const bulla = $root.bulla = (() => {
             const Passphrase = {};
 
             Passphrase.encode = function (message, writer = new $Writer()) {
-                $put(writer, message, "salt", /* id 1, wireType 2 =*/10);
-                $put(writer, message, "iterations", /* id 2, wireType 0 =*/16);
-                $put(writer, message, "sealedKey", /* id 3, wireType 2 =*/26);
+                $bytes(writer, message, "salt", /* id 1, wireType 2 =*/10);
+                $uint32(writer, message, "iterations", /* id 2, wireType 0 =*/16);
+                $bytes(writer, message, "sealedKey", /* id 3, wireType 2 =*/26);
                 return writer;
             };
 
@@ -165,7 +167,7 @@ export const bulla = $root.bulla = (() => {
             const Service = {};
 
             Service.encode = function (message, writer = new $Writer()) {
-                $put(writer, message, "opaque", /* id 1, wireType 2 =*/10);
+                $bytes(writer, message, "opaque", /* id 1, wireType 2 =*/10);
                 return writer;
             };
 
