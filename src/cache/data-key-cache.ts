@@ -209,9 +209,11 @@ export class DataKeyStore {
       this.#tellEviction(entry, reason);
       return;
     }
-    if (this.#entries.peek(id) !== undefined) this.#evict(id, 'refreshed');
-    this.#entries.set(id, { entry, end: this.#watch.watch(entry.parts.watched) });
+    const before = this.#entries.peek(id);
     this.#scheduleSweep(entry.left);
+    this.#entries.set(id, { entry, end: this.#watch.watch(entry.parts.watched) });
+    // A listener that is told may drop the new one.
+    if (before !== undefined) this.#ended(before.entry, before.end, 'refreshed');
   }
 
   /** Data keys do not outlive their age in memory by more than a twentieth, even where nobody asks for them again. */

@@ -16,7 +16,7 @@ import {
   takeText,
 } from '../lib/options.ts';
 import { untilAborted } from '../lib/single-flight.ts';
-import type { Awaitable } from '../types.ts';
+import type { Awaitable, Bytes } from '../types.ts';
 import type {
   CacheScope,
   DataKey,
@@ -43,6 +43,16 @@ export function generatedBy(keyring: Keyring, options: KeyringOptions): Awaitabl
   return answerOf(keyring.generateDataKey(options), options.signal).then(
     (generated) => takeOptions(generated, generatedReaders, 'generated') as GeneratedDataKey,
   );
+}
+
+/** What a keyring wraps a data key to. Rejects as {@link answerOf} does, and with a `TypeError` for what is no array of objects. */
+export async function wrappedBy(
+  keyring: Keyring,
+  dataKey: Bytes,
+  options: KeyringOptions,
+): Promise<readonly WrappedKey[]> {
+  const answer = await answerOf(keyring.wrapDataKey(dataKey, options), options.signal);
+  return arrayOf(takeObject)(answer, 'wrappedKeys') as readonly WrappedKey[];
 }
 
 /** What a keyring unwraps. Fails as {@link answerOf} does. */

@@ -3,7 +3,7 @@
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { assert } from '../lib/assert.ts';
 import type { Bytes } from '../types.ts';
-import { scopeOf, unwrappedBy } from './answers.ts';
+import { scopeOf, unwrappedBy, wrappedBy } from './answers.ts';
 import { generateAndWrap } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
 import { inFrontOf } from './forwarding.ts';
@@ -28,7 +28,7 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
   });
 
   const wrapByAll = async (dataKey: Bytes, options: KeyringOptions) => {
-    const wrapped = await Promise.all(keyrings.map((keyring) => keyring.wrapDataKey(dataKey, options)));
+    const wrapped = await Promise.all(keyrings.map((keyring) => wrappedBy(keyring, dataKey, options)));
     return wrapped.flat();
   };
   // All methods, the optional ones too: a new one does not compile until it is decided here what it means for several keyrings.

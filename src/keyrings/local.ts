@@ -36,12 +36,14 @@ export interface LocalKeys {
   readonly held: readonly HeldKey[];
 }
 
+// Another copy of this package counts from 1, too, and its keyrings may share a cache with these.
+const copyOfPackage = Math.random();
 let keyrings = 0;
 
 /** A keyring of local keys. */
 export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
   // Holding the object means having its keys: a cache serves the object and no other.
-  const scope = { id: `local ${++keyrings}` };
+  const scope = { id: `local ${copyOfPackage} ${++keyrings}` };
   const wrapTaken = async (dataKey: Bytes, options: KeyringOptions) => {
     options.signal?.throwIfAborted();
     if (wrap === undefined) throw new KeyError('ERR_KEYRING_CANNOT', `This ${name} has no key to encrypt with`);
@@ -52,7 +54,7 @@ export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
     options: KeyringOptions,
     unwrap: (opener: Opener) => Promise<Key>,
   ): Promise<Unwrapped<Key> | null> => {
-    return firstUnwrapped(openers(held, [...wrappedKeys]), options.signal, async ({ wrappedKey, opener }) => ({
+    return firstUnwrapped(openers(held, wrappedKeys), options.signal, async ({ wrappedKey, opener }) => ({
       wrappedKey,
       dataKey: await unwrap(opener),
     }));

@@ -40,7 +40,7 @@ type Work = (...args: readonly unknown[]) => unknown;
 /** The work behind methods, by the method. No other function is in here, whatever it is called. */
 const works = new WeakMap<object, Work>();
 
-/** A keyring whose methods take their options before they work. */
+/** A keyring whose methods take their options, and arrays of wrapped keys, before they work. */
 export function keyringOf(work: KeyringWork): Keyring {
   const result: Record<string, Work> = {};
   for (const name of keyringMethods) {
@@ -61,7 +61,7 @@ export function workOf<Name extends keyof Keyring>(keyring: Keyring, name: Name)
 }
 
 function withTaken(args: readonly unknown[], at: number, readers: Readers): unknown[] {
-  const taken = args.slice(0, at);
+  const taken = args.slice(0, at).map((each) => (Array.isArray(each) ? [...each] : each));
   taken[at] = takeOptions(args[at] === undefined ? {} : args[at], readers);
   return taken;
 }

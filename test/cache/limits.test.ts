@@ -1,7 +1,7 @@
 // The limits of a cache are exact whenever callers come, and nothing of it is left when it is empty.
 
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { cachingKeyring, createDataKeyCache, type DataKeyCacheOptions } from '../../src/cache.ts';
+import { type CachingKeyring, cachingKeyring, createDataKeyCache, type DataKeyCacheOptions } from '../../src/cache.ts';
 import { encrypt, inspect } from '../../src/index.ts';
 import type { CacheScope, KeyChange, KeyNews, Keyring } from '../../src/keyrings/custom.ts';
 import { fastKeyring } from '../support/data.ts';
@@ -152,6 +152,22 @@ describe('nothing is left', () => {
     for (const listener of listeners) listener(change);
     expect([keyring.cache.size, keyring.cache.counters.evictions.rotated, listeners.size]).toEqual([0, 1, 0]);
   });
+});
+
+test('a listener that hears that an entry makes room for its successor can drop that, too', async () => {
+  let wall = 1_000_000;
+  const keyring: CachingKeyring = cachingKeyring(fastKeyring(), {
+    maxAge: 1_000,
+    now: () => wall,
+    onEvent: (event) => {
+      if (event.type === 'cache-eviction' && event.reason === 'refreshed') keyring.cache.invalidate();
+    },
+  });
+  await encrypt('x', { keyring });
+  wall += 900;
+  await encrypt('x', { keyring });
+  await vi.waitFor(() => expect(keyring.cache.counters.evictions).toMatchObject({ refreshed: 1, invalidated: 1 }));
+  expect(keyring.cache.size).toBe(0);
 });
 
 test('polls are spread: each key once in an interval, few at once', async () => {

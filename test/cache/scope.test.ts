@@ -1,6 +1,6 @@
 // Who is served by a cache: those who state the same scope, and nobody where none is stated.
 
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { cachingKeyring, createDataKeyCache } from '../../src/cache.ts';
 import { decrypt, encrypt, inspect, KeyServiceError } from '../../src/index.ts';
 import { aesKeyring } from '../../src/keyrings/aes.ts';
@@ -154,4 +154,15 @@ test('keyrings of local keys share a cache and no entry', async () => {
   expect(await codeOf(decrypt(message, { keyring: cachingKeyring(fastKeyring(9), cache) }))).toBe(
     'ERR_DECRYPTION_FAILED',
   );
+});
+
+test('keyrings of two copies of this package, which may share a cache, state different scopes', async () => {
+  const ids: (string | undefined)[] = [];
+  for (const keyId of ['one', 'other']) {
+    vi.resetModules();
+    const copy = await import('../../src/keyrings/aes.ts');
+    // The first of its copy.
+    ids.push((await copy.aesKeyring({ keyId, key: pattern(32) }).cacheScope?.())?.id);
+  }
+  expect(new Set(ids).size).toBe(2);
 });

@@ -13,6 +13,7 @@ import {
   rewrap,
 } from '../../src/index.ts';
 import { aesKeyring } from '../../src/keyrings/aes.ts';
+import { anyOf } from '../../src/keyrings/any-of.ts';
 import type { CacheScope, GeneratedDataKey, Keyring, KeyringOptions, WrappedKey } from '../../src/keyrings/custom.ts';
 import { collect, fastKeyring, rejection } from '../support/data.ts';
 
@@ -62,6 +63,18 @@ test.each([undefined, 'text', 1, true])('the answer %s', async (answer) => {
   expect(String(await rejection(rewrap(message, { from: keyring, to: inner })))).toMatch(error);
   expect(String(await rejection(rewrap(message, { from: inner, to: keyring })))).toMatch(error);
 });
+
+test.each([undefined, null, 'text', {}, [undefined], ['text']])(
+  'wrapped keys that are %o, to one of several',
+  async (answer) => {
+    const keyring = anyOf(inner, { ...inner, wrapDataKey: async () => answer as never });
+    const error =
+      /^TypeError: what a keyring resolves to must be an object$|^TypeError: wrappedKeys(\[0\])? must be an (array|object)$/;
+    expect(String(await rejection(encrypt('x', { keyring })))).toMatch(error);
+    expect(String(await rejection(keyring.generateDataKey()))).toMatch(error);
+    expect(String(await rejection(keyring.wrapDataKey(new Uint8Array(32))))).toMatch(error);
+  },
+);
 
 describe('a scope', () => {
   const users = { alice: { user: 'alice' }, bob: { user: 'bob' } };

@@ -113,6 +113,14 @@ describe.each(Object.entries(wrappers))('%s', (name, wrap) => {
     await expect(decrypt(message, { keyring })).rejects.toThrow('what a keyring resolves to must be an object');
   });
 
+  test.each(['unwrapDataKey', 'unwrapDataKeyBytes'] as const)('%s takes the array of wrapped keys', async (method) => {
+    const { wrappedKeys } = await fastKeyring().generateDataKey();
+    const given = [...wrappedKeys];
+    const unwrapped = wrap(fastKeyring())[method](given);
+    given.length = 0;
+    expect((await unwrapped)?.wrappedKey).toBe(wrappedKeys[0]);
+  });
+
   test.each(optional)('without %s it works as before', async (method) => {
     const { keyring } = new Recorder(fastKeyring(), [method]);
     const wrapped = wrap(keyring);
