@@ -18,10 +18,9 @@ const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id =
 // bundle. Its `long` also has WebAssembly, a violation of every content security policy without `wasm-unsafe-eval`, which no bundler of a user's would leave out.
 const slimmed = /\/protobufjs\/src\/(writer|util\/(minimal|utf8))\.js$/;
 const usedMembers = new Set(
-  [
-    'uint32 bytes _reserve _delim fork ldelim finish alloc initialBufferSize',
-    'isString pool exports',
-  ].flatMap((names) => names.split(' ')),
+  ['uint32 bytes _reserve _delim fork ldelim finish alloc initialBufferSize', 'isString pool exports'].flatMap(
+    (names) => names.split(' '),
+  ),
 );
 const slimProtobuf = {
   name: 'slim-protobuf',
