@@ -224,8 +224,9 @@ export class DataKeyStore {
     clearTimeout(this.#sweep?.timer);
     const timer = setTimeout(() => {
       this.#sweep = undefined;
-      this.#evictWhere((entry) => (entry.left <= 0 ? 'age' : undefined));
-      if (this.size > 0) this.#scheduleSweep(Math.min(...this.#entries.entries().map(([, { entry }]) => entry.left)));
+      this.#evictWhere((entry) => (leftOf(entry) <= 0 ? 'age' : undefined));
+      if (this.size > 0)
+        this.#scheduleSweep(Math.min(...this.#entries.entries().map(([, { entry }]) => leftOf(entry))));
     }, after);
     this.#sweep = { timer, at };
     unref(timer);
@@ -261,5 +262,14 @@ export class DataKeyStore {
   #count(outcome: 'hit' | 'miss' | 'joined', { parts: { operation }, keyId }: CacheEntry): void {
     this.#counters[outcome === 'hit' ? 'hits' : outcome === 'miss' ? 'misses' : 'joined']++;
     emit(this.settings.onEvent, { type: 'cache', operation, outcome, keyId });
+  }
+}
+
+/** What is left of an entry's life for a timer, which has nobody to tell that the clock is broken: nothing then. */
+function leftOf(entry: CacheEntry): number {
+  try {
+    return entry.left;
+  } catch {
+    return 0;
   }
 }

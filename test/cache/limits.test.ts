@@ -188,6 +188,23 @@ test('polls are spread: each key once in an interval, few at once', async () => 
 });
 
 describe('clocks', () => {
+  const broken = {
+    throws: () => {
+      throw new Error('the clock is broken');
+    },
+    'shows no time': () => Number.NaN,
+  };
+  test.each(Object.entries(broken))('one that %s ends no process, and no data key outlives it', async (_what, fail) => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    let now = () => 1_000_000;
+    const keyring = cachingKeyring(fastKeyring(), { maxAge: 1_000, now: () => now() });
+    await keyring.generateDataKey({ plaintextLength: 1 });
+    now = fail;
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect([keyring.cache.size, keyring.cache.counters.evictions.age]).toEqual([0, 1]);
+    vi.useRealTimers();
+  });
+
   test.each([
     ['set back to before it was made', -5_000],
     ['set back by less than its age', -500],
