@@ -88,7 +88,7 @@ export class Watch {
       this.#asking--;
     };
     // What the answer says reaches the cache by the listener; a failure that says nothing of the key changes nothing.
-    Promise.resolve(news.keyDocument(keyId, { fresh: true })).then(done, done);
+    new Promise((resolve) => resolve(news.keyDocument(keyId, { fresh: true }))).then(done, done);
   }
 }
 

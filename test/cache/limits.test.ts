@@ -187,6 +187,24 @@ test('polls are spread: each key once in an interval, few at once', async () => 
   vi.useRealTimers();
 });
 
+test('who tells of keys and throws when asked is asked again, and ends no process', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { news, looks } = newsOf();
+  const throwing: KeyNews = {
+    ...news,
+    keyDocument(keyId) {
+      looks.push(keyId);
+      throw new Error('thrown, not rejected with');
+    },
+  };
+  const keyring = cachingKeyring(watchedKeyring(throwing, 'k'), { pollInterval: 500 });
+  await keyring.generateDataKey({ plaintextLength: 1 });
+  await vi.advanceTimersByTimeAsync(500 * 20);
+  expect(looks.length).toBeGreaterThanOrEqual(20);
+  keyring.cache.invalidate();
+  vi.useRealTimers();
+});
+
 describe('clocks', () => {
   const broken = {
     throws: () => {
