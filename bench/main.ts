@@ -39,7 +39,9 @@ const { values } = parseArgs({
 const { quick, 'processor-time': processorTime } = values;
 const keepsRatios = values.guard || values.record;
 const compares = keepsRatios || values.baseline !== undefined;
-const everything = compares ? [...inProcess, 'chromium'] : [...inProcess, 'files', 'import', 'service', 'chromium'];
+const everything = compares
+  ? [...inProcess, 'chromium']
+  : [...inProcess, 'files', 'import', 'service', 'fields', 'chromium'];
 const sections = values.only?.split(',') ?? everything;
 if (values.guard && !existsSync(recordedFile)) {
   console.error(
@@ -99,6 +101,10 @@ async function measure(): Promise<Section[]> {
   if (sections.includes('service')) {
     const { unwraps } = await import('./sections/service.ts');
     measured.push(...(await unwraps(quick)));
+  }
+  if (sections.includes('fields')) {
+    const { fields } = await import('./sections/fields.ts');
+    measured.push(...(await fields(quick)));
   }
   if (sections.includes('chromium')) {
     const { inChromium } = await import('./sections/chromium.ts');

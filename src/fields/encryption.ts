@@ -34,7 +34,7 @@ export interface FieldEncryptionOptions<Of extends Fields> {
   /** What {@link defineFields} made. */
   readonly fields: Of;
   /**
-   * The keyring of a tenant, asked for at each use. Its key context must hold `use: 'bulla-fields'` and `tenant`, and it must wrap by a secret: `serviceKeyring` (online) or `aesKeyring`.
+   * The keyring of a tenant, asked for at each use: give the same one each time, since what a new one has unwrapped is not known to the next. Its key context must hold `use: 'bulla-fields'` and `tenant`, and it must wrap by a secret: `serviceKeyring` (online) or `aesKeyring`.
    * Data keys are kept in a cache: that of a `cachingKeyring`, or one that all share.
    */
   readonly keyring: (tenant: string) => Keyring | Promise<Keyring>;
