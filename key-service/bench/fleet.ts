@@ -1,6 +1,6 @@
 /**
  * `npm run bench:fleet`: what tenants do to each other on one PostgreSQL that is some way off. `--only commits` measures commits a second, by tenants, replicas and
- * round trip; `--only neighbour` measures one tenant beside a hostile one, against the same hostile load on another process that has a database of its own.
+ * round trip; `--only neighbour` measures one tenant beside a hostile one, against the same hostile load on another process that has a database of its own; `--load listings` takes one kind of load.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -14,6 +14,7 @@ import { benchNeighbour } from './fleet/neighbour.ts';
 const { values } = parseArgs({
   options: {
     only: { type: 'string' },
+    load: { type: 'string' },
     /** Milliseconds to the database and back. */
     'round-trips': { type: 'string', default: '0.1,1,2.6' },
     replicas: { type: 'string', default: '1,2,4' },
@@ -42,7 +43,7 @@ if (values.only !== 'neighbour') {
 }
 if (values.only !== 'commits') {
   const [seconds, rounds, rate] = [Number(values.seconds), Number(values.rounds), Number(values.rate)];
-  await benchNeighbour(database, { folder, seconds, rounds, rate });
+  await benchNeighbour(database, { folder, seconds, rounds, rate, load: values.load });
 }
 await server.stop();
 await rm(folder, { recursive: true });

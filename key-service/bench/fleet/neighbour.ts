@@ -24,6 +24,8 @@ export interface NeighbourOptions {
   readonly rounds: number;
   /** Requests a second of the neighbour. */
   readonly rate: number;
+  /** Part of the name of the hostile load. Default: all. */
+  readonly load: string | undefined;
 }
 
 interface Site {
@@ -47,8 +49,7 @@ const hostile: ReadonlyMap<string, Hostile> = new Map(
   Object.entries<Hostile>({
     'batches of 1,000 keys': async (site) => {
       const admin = await signIn(site, adminRoles, 'south');
-      const keys: string[] = [];
-      for (let i = 0; i < 200; i += 1) keys.push((await admin.call('POST', '/v1/keys', {})).body.key_id);
+      const keys = await makeKeys(admin, 200);
       const user = await signIn(site, userRoles, 'south');
       const items = Array.from({ length: 1000 }, (_, i) => ({ key: keys[i % keys.length] }));
       return () => user.call('POST', '/v1/data-keys/generate-data-key', { items });
@@ -59,6 +60,7 @@ const hostile: ReadonlyMap<string, Hostile> = new Map(
     },
     listings: async (site) => {
       const admin = await signIn(site, adminRoles, 'south');
+      await makeKeys(admin, 500);
       return () => admin.call('GET', '/v1/keys?limit=1000');
     },
     'floods without tokens': async (site) => {
@@ -69,14 +71,21 @@ const hostile: ReadonlyMap<string, Hostile> = new Map(
   }),
 );
 
+async function makeKeys(admin: TestClient, count: number): Promise<string[]> {
+  const keys: string[] = [];
+  while (keys.length < count) keys.push((await admin.call('POST', '/v1/keys', {})).body.key_id);
+  return keys;
+}
+
 /** Prints a line for each kind of hostile load: beside it, and with the same load elsewhere, in turn. */
 export async function benchNeighbour(
   create: () => Promise<{ readonly url: string }>,
-  { folder, seconds, rounds, rate }: NeighbourOptions,
+  { folder, seconds, rounds, rate, load }: NeighbourOptions,
 ): Promise<void> {
   const [here, there] = [await startSite(create, folder, 'here'), await startSite(create, folder, 'there')];
   const neighbour = await neighbourOf(here);
   for (const [name, make] of hostile) {
+    if (load !== undefined && !name.includes(load)) continue;
     const beside: Phase = { sent: 0, answered: 0, times: [] };
     const apart: Phase = { sent: 0, answered: 0, times: [] };
     const [loadHere, loadThere] = [await make(here), await make(there)];

@@ -161,6 +161,31 @@ describe.each(storeKinds)('§11.7 %s: the state of one tenant was put back', (ki
   });
 });
 
+describe('§12.7 a page of many keys', () => {
+  it('is checked in pieces: others get their turn in between', async () => {
+    const harness = await startHarness({ kind: 'sqlite' });
+    cleanUp.push(() => harness.stop());
+    const { admin, key } = await enter(harness, 'north');
+    const one = await harness.store.findKey('north', key);
+    await harness.store.change('north', async (change) => {
+      for (let n = 0; n < 300 && one; n += 1) {
+        const id = `key-${String(n).padStart(26, 'a')}`;
+        await change.putKey({ ...one, id, revision: 0 });
+      }
+    });
+    let [turns, counting] = [0, true];
+    const count = () => {
+      turns += 1;
+      if (counting) setImmediate(count);
+    };
+    setImmediate(count);
+    expect(await harness.store.listKeys('north', '', 1000)).toHaveLength(301);
+    counting = false;
+    expect(turns).toBeGreaterThan(5);
+    expect((await admin.call('GET', '/v1/keys?limit=1000')).body.keys).toHaveLength(301);
+  });
+});
+
 describe('§12.7 the queue for commits', () => {
   it('has one transaction of a tenant at a time, and those of others beside it', async () => {
     const open: { tenant: string; size: number; done: (results: CommitResult[]) => void }[] = [];
