@@ -21,7 +21,10 @@ const $field = (type, write) => (writer, message, name, tag) => {
 };
 const $uint32 = $field("number", (writer, value) => writer.uint32(value));
 const $bytes = $field("object", (writer, value) => writer.bytes(value));
-const $string = $field("string", (writer, value, name) => writer.bytes($utf8(value, name)));`;
+const $string = $field("string", (writer, value, name) => writer.bytes($utf8(value, name)));
+const $nest = (writer, message, name, tag, type) => {
+    if ($has(message, name)) type.encode(message[name], writer.uint32(tag).fork()).ldelim();
+};`;
 
 /** What the generated script is changed in, so that it has what writing needs and no more: wire.ts reads, and nothing is made of these classes. */
 const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
@@ -35,7 +38,9 @@ const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
   // `create` makes writers of Node's Buffers where there are any; these are of Uint8Array everywhere.
   [/\$Writer\.create\(\)/g, 'new $$Writer()'],
   // The registry of roots is global to protobufjs: two copies of this package in one program must not share it.
-  [/^const \$root = .*$/m, 'const $$root = {};'],
+  [/^const \$root = .*\n\n/m, ''],
+  [/ = \$root\.bulla = /, ' = '],
+  [/^export \{\n.*\n\};\n/m, ''],
   [/\bfunction \(properties\) \{\n(?:.*\n)*? {12}\};/g, '{};'],
   [/^ *\w+\.prototype\.\w+ = .*\n\n?/gm, ''],
   [/^ *let \$oneOfFields;\n(?:.*\n)*? *\}\);\n\n/gm, ''],
@@ -52,8 +57,21 @@ const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
   ],
   [/function \(message, writer, _depth\) \{\n.*\n.*\n/g, 'function (message, writer = new $$Writer()) {\n'],
   [/, _depth(?: \+ 1)?\)/g, ')'],
-  [/const valuesById = .*$/m, 'const values = {};'],
-  [/values\[valuesById\[\d+\] = ("\w+")\]/g, 'values[$1]'],
+  [
+    /if \(message\.(\w+) != null && message\.\w+\.length\)\n *for \(let i = 0; .*\n(.*)\[i\]/g,
+    'for (const each of message.$1 ?? [])\n$2[i]',
+  ],
+  [/message\.\w+\[i\]/g, 'each'],
+  [/\$root\.bulla\.v1\./g, 'v1.'],
+  [
+    /if \(\$has\(message, ("\w+")\)\)\n *(v1\.\w+)\.encode\(message\.\w+, writer\.uint32\(([^)]+)\)\.fork\(\)\)\.ldelim\(\);/g,
+    '$$nest(writer, message, $1, $3, $2);',
+  ],
+  [/\(function\(\) \{\n\n *const (\w+) = \{\};\n\n *\1\.encode = /g, '{ encode: '],
+  [/(return writer;\n *\});\n\n *return \w+;\n *\}\)\(\);/g, '$1 };'],
+  [/\(function\(\) \{\n *const valuesById = .*$/m, '{'],
+  [/values\[valuesById\[\d+\] = ("\w+")\] = (\d+);/g, '$1: $2,'],
+  [/return values;\n *\}\)\(\);/, '};'],
 ];
 const declarationEdits: typeof scriptEdits = [
   [

@@ -3,7 +3,7 @@
 import { inTurn, native } from '#platform';
 import { DecryptionError } from '../errors.ts';
 import { isPromise } from '../lib/awaitable.ts';
-import { concat, viewOf } from '../lib/bytes.ts';
+import { fillWith, viewOf } from '../lib/bytes.ts';
 import type { NativeAead } from '../lib/native.ts';
 import type { Awaitable, Bytes } from '../types.ts';
 import {
@@ -77,7 +77,19 @@ export function openInto(key: AeadKey, nonce: Bytes, ciphertext: Bytes, tag: Byt
     const opened = own.openInto(nonce, ciphertext, tag, target);
     return isPromise(opened) ? opened.catch(failDecryption) : opened;
   }
-  return openBySubtle(key, parameters(nonce, none), concat(ciphertext, tag)).then(moveTo(target));
+  const algorithm = parameters(nonce, none);
+  return withSubtle((subtle) => subtle.decrypt(algorithm, cryptoKeyOf(key), joined(ciphertext, tag)))
+    .then(handOn, failDecryption)
+    .then(moveTo(target));
+}
+
+/** Where ciphertext and tag are joined for SubtleCrypto, which copies them when it is called: new memory for each segment costs more than opening it. */
+let scratch = new Uint8Array(0);
+
+function joined(ciphertext: Bytes, tag: Bytes): Bytes {
+  const length = ciphertext.byteLength + tagLength;
+  if (length > scratch.byteLength) scratch = new Uint8Array(length);
+  return fillWith(scratch.subarray(0, length), [ciphertext, tag]);
 }
 
 const moveTo = (target: Bytes) => (bytes: Bytes) => {

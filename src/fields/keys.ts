@@ -4,8 +4,9 @@ import { type CachingKeyring, cachingKeyring } from '../cache/caching-keyring.ts
 import type { DataKeyCache } from '../cache/data-key-cache.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { FieldError, isBullaError, KeyError } from '../errors.ts';
-import { answerOf, generatedBy, revokedBy } from '../keyrings/answers.ts';
+import { answerOf, generatedBy } from '../keyrings/answers.ts';
 import { assertKeyring, type DataKey, type DataKeyRevocation, type Keyring } from '../keyrings/keyring.ts';
+import { revokedBy } from '../keyrings/revoked-by.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
 import { bytesToKey, equalConstantTime } from '../lib/bytes.ts';
 import { timeOf } from '../lib/callbacks.ts';

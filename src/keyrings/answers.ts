@@ -5,8 +5,6 @@ import { assert } from '../lib/assert.ts';
 import { isPromise } from '../lib/awaitable.ts';
 import {
   arrayOf,
-  integer,
-  nested,
   oneOf,
   optional,
   type Reader,
@@ -17,16 +15,7 @@ import {
 } from '../lib/options.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 import type { Awaitable, Bytes } from '../types.ts';
-import type {
-  CacheScope,
-  DataKey,
-  DataKeyRevocation,
-  GeneratedDataKey,
-  KeyNews,
-  Keyring,
-  KeyringOptions,
-  Unwrapped,
-} from './keyring.ts';
+import type { CacheScope, DataKey, GeneratedDataKey, KeyNews, Keyring, KeyringOptions, Unwrapped } from './keyring.ts';
 import { workOf } from './methods.ts';
 
 /** What a call of a keyring resolves to: an object or `null`. Rejects with the signal's reason, and with a `TypeError` for another answer. */
@@ -87,28 +76,10 @@ async function unlessAborted<Answer>(answering: Promise<Answer>, signal: AbortSi
   return answer;
 }
 
-/** What came of asking a keyring to revoke data keys; `null` where it cannot. Rejects as {@link generatedBy} does. */
-export async function revokedBy(
-  keyring: Keyring,
-  wrappedKeys: readonly WrappedKey[],
-  { signal }: KeyringOptions,
-): Promise<readonly DataKeyRevocation[] | null> {
-  const asked = keyring.revokeDataKeys?.(wrappedKeys, { signal });
-  const answer = asked === undefined ? null : await answerOf(asked, signal);
-  return answer === null ? null : arrayOf(takeRevocation)(answer, 'revoked');
-}
-
 const takeObject: Reader<object> = (value, name) => {
   assert(typeof value === 'object' && value !== null, name, 'an object');
   return value;
 };
-const takeRevocation = nested({
-  service: takeText,
-  id: takeText,
-  state: oneOf('requested', 'revoked'),
-  dataKeys: integer(1, Number.MAX_SAFE_INTEGER),
-  leaf: optional(integer(0, Number.MAX_SAFE_INTEGER)),
-} satisfies ReadersOf<DataKeyRevocation>);
 const generatedReaders = {
   dataKey: takeObject,
   wrappedKeys: arrayOf(takeObject),

@@ -9,7 +9,7 @@ import type { AeadKey } from '../crypto/keys.ts';
 import { DecryptionError } from '../errors.ts';
 import { isPromise } from '../lib/awaitable.ts';
 import { copy, fillWith, lengthOf } from '../lib/bytes.ts';
-import type { Bytes } from '../types.ts';
+import type { Awaitable, Bytes } from '../types.ts';
 import { findGeometry, type Geometry, geometryOfPlaintext, sealedOffset } from './geometry.ts';
 import { nonce, openSegment } from './segments.ts';
 
@@ -54,17 +54,41 @@ export async function sealAll(
   const inPlace = start === offset && stride === segmentSize + tagLength;
   const result = inPlace ? memory : uninitialized(offset + bodyLength);
   fillWith(result, front);
-  for (let index = 0; index < count; index++) {
-    signal?.throwIfAborted();
+  await forEachSegment(count, signal, (index) => {
     const size = Math.min(segmentSize, length - index * segmentSize);
     const from = start + index * stride;
     const segment = memory.subarray(from, from + size);
     const at = offset + sealedOffset(index, segmentSize);
     const sealing = sealInto(key, nonce(index), segment, result.subarray(at, at + size + tagLength));
-    if (isPromise(sealing)) await sealing;
+    // It was taken by now.
     if (!inPlace) segment.fill(0);
-  }
+    return sealing;
+  });
   return result;
+}
+
+/** Does the work on one segment after the other. Each begins while another thread may be at the one before; when this ends, all that began has ended. */
+async function forEachSegment(
+  count: number,
+  signal: AbortSignal | undefined,
+  work: (index: number) => Awaitable<void>,
+): Promise<void> {
+  let last: Promise<void> | undefined;
+  try {
+    for (let index = 0; index < count; index++) {
+      signal?.throwIfAborted();
+      const before = last;
+      const working = work(index);
+      last = isPromise(working) ? working : undefined;
+      // Waited for below.
+      last?.catch(() => {});
+      if (before !== undefined) await before;
+    }
+    if (last !== undefined) await last;
+  } catch (error) {
+    await last?.catch(() => {});
+    throw error;
+  }
 }
 
 /**
@@ -84,7 +108,7 @@ const shortLength = 2 ** 16;
 export function takeBody(body: Bytes, segmentSize: number): TakenBody | undefined {
   const geometry = findGeometry(body.byteLength, segmentSize);
   if (geometry === undefined) return undefined;
-  if (geometry.count === 1 && geometry.plaintextLength <= shortLength) return { geometry, memory: copy(body) };
+  if (geometry.count === 1 && geometry.plaintextLength <= shortLength) return { geometry, memory: copyShort(body) };
   const memory = uninitialized(geometry.plaintextLength);
   const tags = new Uint8Array(geometry.count * tagLength);
   for (let index = 0; index < geometry.count; index++) {
@@ -96,6 +120,20 @@ export function takeBody(body: Bytes, segmentSize: number): TakenBody | undefine
   return { geometry, memory, tags };
 }
 
+/** For the ciphertext of one short segment, and for the next when that was opened: new memory for each costs as much as opening it. */
+let spare = new Uint8Array(0);
+/** Below, new memory costs nothing that could be measured. */
+const leastSpare = 2 ** 13;
+
+function copyShort(body: Bytes): Bytes {
+  const { byteLength } = body;
+  if (byteLength < leastSpare || byteLength > spare.byteLength) return copy(body);
+  const memory = spare.subarray(0, byteLength);
+  spare = memory.subarray(byteLength);
+  memory.set(body);
+  return memory;
+}
+
 /** Opens a whole body, all of it or nothing (§6.4). Rejects with `ERR_DECRYPTION_FAILED`; what was opened before is overwritten then. */
 export async function openAll(
   key: AeadKey,
@@ -105,14 +143,16 @@ export async function openAll(
   if (body === undefined) throw new DecryptionError();
   const { geometry, memory, tags } = body;
   signal?.throwIfAborted();
-  if (tags === undefined) return openSegment(key, 0, memory);
+  if (tags === undefined) {
+    const opened = await openSegment(key, 0, memory);
+    if (memory.byteLength >= leastSpare) spare = memory;
+    return opened;
+  }
   try {
-    for (let index = 0; index < geometry.count; index++) {
-      signal?.throwIfAborted();
+    await forEachSegment(geometry.count, signal, (index) => {
       const segment = segmentOf(memory, index, geometry.segmentSize);
-      const opening = openInto(key, nonce(index), segment, segmentOf(tags, index, tagLength), segment);
-      if (isPromise(opening)) await opening;
-    }
+      return openInto(key, nonce(index), segment, segmentOf(tags, index, tagLength), segment);
+    });
   } catch (error) {
     memory.fill(0);
     throw error;
