@@ -69,7 +69,11 @@ const scriptEdits: readonly [pattern: RegExp, replacement: string][] = [
   ],
   [/\(function\(\) \{\n\n *const (\w+) = \{\};\n\n *\1\.encode = /g, '{ encode: '],
   [/(return writer;\n *\});\n\n *return \w+;\n *\}\)\(\);/g, '$1 };'],
+  [/^export const bulla = (?:.*\n){7}/m, 'export const bulla = { v1: {} };\nconst { v1 } = bulla;\n'],
+  [/^ *return v1;\n(?:.*\n){4}/m, ''],
   [/\(function\(\) \{\n *const valuesById = .*$/m, '{'],
+  // What is 0 is not written.
+  [/^ *values\[valuesById\[0\] .*\n/m, ''],
   [/values\[valuesById\[\d+\] = ("\w+")\] = (\d+);/g, '$1: $2,'],
   [/return values;\n *\}\)\(\);/, '};'],
 ];

@@ -30,7 +30,8 @@ export interface HeaderFields {
   readonly metadata: readonly (readonly [name: string, value: string])[];
 }
 
-const { Header, KeyUse: WireKeyUse } = bulla.v1;
+const { Header } = bulla.v1;
+const { KEY_USE_SINGLE, KEY_USE_SHARED } = bulla.v1.KeyUse;
 
 /** The rules of a name-value pair: metadata here, key context in a wrapped key. */
 export function pairRule<const Name extends string>(name: Name, valueLimit: number) {
@@ -54,7 +55,7 @@ const rules = messageRules(
       most: maxSegmentSizeLog2,
     },
     4: { name: 'created', type: 'uint32', required: true },
-    5: { name: 'key_use', type: 'uint32', required: true, most: WireKeyUse.KEY_USE_SHARED },
+    5: { name: 'key_use', type: 'uint32', required: true, most: KEY_USE_SHARED },
     6: { name: 'context_names', type: 'string', repeated: maxPairs, limit: maxNameLength },
     7: { name: 'content_type', type: 'string', limit: maxNameLength },
     8: pairRule('metadata', maxValueLength),
@@ -69,7 +70,7 @@ export function encodeHeader(fields: HeaderFields): Bytes {
     salt: fields.salt,
     segmentSizeLog2: fields.segmentSizeLog2,
     created: fields.created,
-    keyUse: fields.keyUse === 'shared' ? WireKeyUse.KEY_USE_SHARED : WireKeyUse.KEY_USE_SINGLE,
+    keyUse: fields.keyUse === 'shared' ? KEY_USE_SHARED : KEY_USE_SINGLE,
     contextNames: [...fields.contextNames],
     contentType: fields.contentType ?? '',
     metadata: fields.metadata.map(([name, value]) => ({ name, value })),
@@ -90,7 +91,7 @@ export function decodeHeader(bytes: Bytes): HeaderFields {
     salt,
     segmentSizeLog2: fields.segment_size_log2,
     created,
-    keyUse: fields.key_use === WireKeyUse.KEY_USE_SHARED ? 'shared' : 'single',
+    keyUse: fields.key_use === KEY_USE_SHARED ? 'shared' : 'single',
     contextNames,
     contentType: contentType === '' ? undefined : contentType,
     metadata: readPairs(fields.metadata, 'header', 'metadata'),

@@ -14,13 +14,8 @@ const $nest = (writer, message, name, tag, type) => {
     if ($has(message, name)) type.encode(message[name], writer.uint32(tag).fork()).ldelim();
 };
 
-export const bulla = (() => {
-
-    const bulla = {};
-
-    bulla.v1 = (function() {
-
-        const v1 = {};
+export const bulla = { v1: {} };
+const { v1 } = bulla;
 
         v1.Envelope = { encode: function (message, writer = new $Writer()) {
                 $bytes(writer, message, "header", /* id 1, wireType 2 =*/10);
@@ -31,7 +26,6 @@ export const bulla = (() => {
             } };
 
         v1.KeyUse = {
-            "KEY_USE_UNSPECIFIED": 0,
             "KEY_USE_SINGLE": 1,
             "KEY_USE_SHARED": 2,
             };
@@ -100,9 +94,4 @@ export const bulla = (() => {
                 return writer;
             } };
 
-        return v1;
-    })();
-
-    return bulla;
-})();
 
