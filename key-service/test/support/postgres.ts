@@ -23,6 +23,8 @@ export interface PostgresServerOptions {
   readonly folder?: string;
   /** `true` never waits for the disk: for tests that make many databases, and cut no power. Default: `false`. */
   readonly hasty?: boolean;
+  /** Is told what a server that is started here writes to its log. */
+  readonly onLog?: (text: string) => void;
   /** The server whose files these are a copy of, which it follows by streaming. Default: none. */
   readonly standbyOf?: { readonly url: string; readonly folder: string };
 }
@@ -47,7 +49,7 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
       'max_connections=200',
       `fsync=${options.hasty ? 'off' : 'on'}`,
     ].flatMap((setting) => ['-c', setting]),
-    onLog: () => undefined,
+    onLog: (text) => options.onLog?.(String(text)),
     onError: () => undefined,
   });
   if (options.standbyOf) await copyForStandby(options.standbyOf, folder);
