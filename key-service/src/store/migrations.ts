@@ -16,14 +16,6 @@ const oneLog = ({ int, bytes }: Pick<Dialect, 'int' | 'bytes'>): string[] => [
   `create table audit_nodes (level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (level, idx))`,
 ];
 
-/** What they had goes on as the service's own log. */
-const intoServiceLog = [
-  `insert into log_leaves (log, idx, hash, entry) select '', idx, hash, entry from audit_leaves`,
-  `insert into log_nodes (log, level, idx, hash) select '', level, idx, hash from audit_nodes`,
-  'drop table audit_leaves',
-  'drop table audit_nodes',
-];
-
 const migrations: readonly ((types: Dialect) => string[])[] = [
   ({ int, bytes }) => [
     ...oneLog({ int, bytes }),
@@ -63,7 +55,6 @@ const migrations: readonly ((types: Dialect) => string[])[] = [
     `create table log_nodes (log text not null, level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (log, level, idx))`,
     'drop table windows',
     `create table windows (tenant text not null, principal text not null, started ${int} not null, items ${int} not null, primary key (tenant, principal, started))`,
-    ...intoServiceLog,
     ...(kind === 'postgres' ? [commitFunction] : []),
   ],
 ];
@@ -85,7 +76,6 @@ export async function closeOneLog(
   { open, first }: { readonly open: OpenSecret | undefined; readonly first: boolean },
 ): Promise<void> {
   if (first) await renewFirstSchema(tx, open);
-  for (const statement of intoServiceLog) await sql.raw(statement).execute(tx);
   await divideState(tx, open);
 }
 

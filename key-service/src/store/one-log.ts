@@ -1,9 +1,10 @@
 /** Rows of the schemas before the fourth, which had one state and one log for all tenants: each tenant gets its own, and the log goes on as the service's. */
 
+import { sql } from 'kysely';
 import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
 import { encodeEntry, firstEntry, serviceLog } from '../model/entry.ts';
-import { emptyFrontier, type Frontier, rootOf } from '../model/merkle.ts';
+import { emptyFrontier, type Frontier, rootOf, storedLevels } from '../model/merkle.ts';
 import { Acknowledged } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import { type KeyReading, sumRevisions } from './key-queries.ts';
@@ -26,8 +27,32 @@ export async function divideState(tx: Queries, open: OpenSecret | undefined): Pr
   const row = await tx.selectFrom('state').selectAll().where('id', '=', 1).executeTakeFirstOrThrow();
   const empty = row.mac === '' && row.epoch === 0 && row.size === 0;
   if (empty) await tx.insertInto('states').values(freshState).execute();
-  else await divide(tx, open);
-  await tx.schema.dropTable('state').execute();
+  else {
+    await moveLog(tx);
+    await divide(tx, open);
+  }
+  for (const table of ['state', 'audit_leaves', 'audit_nodes']) await tx.schema.dropTable(table).execute();
+}
+
+/** The log goes on as the service's own. In pages: a statement may take three seconds, and a log has millions of entries. */
+export async function moveLog(tx: Queries, pageSize = 5000): Promise<void> {
+  for (let from = 0, moved = true; moved; from += pageSize) {
+    const { rows } = await sql`insert into log_leaves (log, idx, hash, entry)
+      select ${serviceLog}, idx, hash, entry from audit_leaves where idx >= ${from} and idx < ${from + pageSize} returning idx`.execute(
+      tx,
+    );
+    moved = rows.length > 0;
+  }
+  for (let level = storedLevels, found = true; found; level += storedLevels) {
+    found = false;
+    for (let from = 0, moved = true; moved; from += pageSize) {
+      const { rows } = await sql`insert into log_nodes (log, level, idx, hash)
+        select ${serviceLog}, level, idx, hash from audit_nodes
+        where level = ${level} and idx >= ${from} and idx < ${from + pageSize} returning idx`.execute(tx);
+      moved = rows.length > 0;
+      found ||= moved;
+    }
+  }
 }
 
 const freshState = { tenant: serviceLog, epoch: 0, revisions: 0, mac: '', size: 0, frontier: new Uint8Array() };

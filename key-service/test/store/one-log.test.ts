@@ -9,6 +9,7 @@ import { verifyLogs } from '../../src/operations/verify-logs.ts';
 import { softwareRootKey } from '../../src/seals/software.ts';
 import { openerOf, openSecrets } from '../../src/secrets/secrets.ts';
 import { runMigrations } from '../../src/store/migrations.ts';
+import { moveLog } from '../../src/store/one-log.ts';
 import { postgresEngine } from '../../src/store/postgres.ts';
 import { sqliteEngine } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
@@ -123,6 +124,47 @@ describe.each(storeKinds)('§12.1 a database of schema 3 on %s', (kind) => {
     await withSql(database, async (sql) => void (await sql(statement)));
     await expect(store.migrate(open)).rejects.toThrow(IntegrityError);
     await expect(store.assertMigrated()).rejects.toThrow(/schema 3,/);
+  });
+
+  it('its log is moved in pages, and whole', async () => {
+    const { config } = database;
+    const engine =
+      'sqlite' in config ? sqliteEngine(config.sqlite) : postgresEngine((config as { postgres: string }).postgres);
+    await engine.write((tx) => runMigrations(tx, engine.dialect, { until: 3 }));
+    const { int, bytes } = engine.dialect;
+    await withSql(database, async (sql) => {
+      await sql(`create table log_leaves (log text, idx ${int}, hash ${bytes}, entry ${bytes})`);
+      await sql(`create table log_nodes (log text, level ${int}, idx ${int}, hash ${bytes})`);
+      for (let n = 0; n < 10; n += 1) {
+        await sql(
+          'insert into audit_leaves (idx, hash, tenant, entry) values (?, ?, ?, ?)',
+          n,
+          Buffer.of(n),
+          'x',
+          Buffer.of(n),
+        );
+      }
+      for (const [level, count] of [
+        [8, 7],
+        [16, 4],
+        [24, 1],
+      ] as const) {
+        for (let n = 0; n < count; n += 1)
+          await sql('insert into audit_nodes values (?, ?, ?)', level, n, Buffer.of(n));
+      }
+    });
+    await engine.write((tx) => moveLog(tx, 3));
+    await engine.close();
+    const counts = await withSql(database, async (sql) => [
+      await sql("select count(*) as n, sum(idx) as s from log_leaves where log = ''"),
+      await sql("select level, count(*) as n from log_nodes where log = '' group by level order by level"),
+    ]);
+    expect(counts[0]?.map(({ n, s }) => [Number(n), Number(s)])).toEqual([[10, 45]]);
+    expect(counts[1]?.map(({ level, n }) => [Number(level), Number(n)])).toEqual([
+      [8, 7],
+      [16, 4],
+      [24, 1],
+    ]);
   });
 
   it('is restored from its backup', async () => {
