@@ -1,5 +1,5 @@
 // The matrix: packs the package, installs the tarball into throwaway projects, and runs the portable suite in every
-// environment of `table.ts`: `npm run test:matrix`, after a build. With names as arguments, only environments whose name
+// environment of `table.ts`: `npm run test:matrix`. Builds where there is no build. With names as arguments, only environments whose name
 // contains one of them; with `--short`, those of `npm test`. A complete run with `--record` writes its results, and the table of docs/runtimes.md, where
 // nothing failed; `--docs` writes that table from the recorded results and runs nothing.
 
@@ -91,6 +91,7 @@ function installPackage(): string {
   const project = join(folder, 'project');
   mkdirSync(project);
   writeFileSync(join(project, 'package.json'), '{ "name": "project", "private": true }');
+  if (!existsSync(join(root, 'dist/index.js'))) npm(['run', '--silent', 'build'], root);
   const tarball = npm(['pack', '--silent', '--ignore-scripts', '--pack-destination', folder], root).trim();
   npm(['install', '--silent', '--no-audit', '--no-fund', join(folder, tarball)], project);
   return project;
