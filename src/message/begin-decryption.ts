@@ -3,18 +3,17 @@
 import type { AeadKey } from '../crypto/keys.ts';
 import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
 import { publicHeader } from '../envelope/header.ts';
-import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { ContextMismatchError, DecryptionError, isBullaError, KeyError } from '../errors.ts';
 import { unwrappedBy } from '../keyrings/answers.ts';
 import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
-import { whenThere } from '../lib/awaitable.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import { equalConstantTime } from '../lib/bytes.ts';
 import { tell } from '../lib/callbacks.ts';
 import { maxValueLength } from '../lib/limits.ts';
 import { optional, optionalMap, type ReadersOf, type Taken, takeSignal } from '../lib/options.ts';
 import { encodeMap, sortPairs } from '../schedule/map.ts';
-import { deriveMessageKeys, type MessageKeys, type Transcript } from '../schedule/message-keys.ts';
-import type { Awaitable, Bytes, Context, MessageHeader } from '../types.ts';
+import { deriveMessageKeys, type Transcript } from '../schedule/message-keys.ts';
+import type { Bytes, Context, MessageHeader } from '../types.ts';
 
 /** Options that all ways to decrypt share. */
 export interface DecryptionOptions {
@@ -54,26 +53,16 @@ export async function beginDecryption(envelopeBytes: Bytes, options: TakenDecryp
   return continueDecryption(decodeEnvelope(envelopeBytes), options);
 }
 
-/** The same from an envelope that was checked; at once where nothing has to be waited for. */
-export function continueDecryption(envelope: Envelope, options: TakenDecryption): Awaitable<Decryption> {
+/** The same from an envelope that was checked. */
+export async function continueDecryption(envelope: Envelope, options: TakenDecryption): Promise<Decryption> {
   const { keyring, context, signal } = options;
   signal?.throwIfAborted();
   const transcript = transcriptOf(envelope, context);
-  return whenThere(unwrappedBy(keyring, envelope.keys, { signal }), (unwrapped) => {
-    if (unwrapped === null) throw noMatchingKey();
-    return whenThere(deriveMessageKeys(unwrapped.dataKey, transcript, 'open'), (keys) =>
-      decryptionBy(keyring, unwrapped.wrappedKey, keys, envelope),
-    );
-  });
-}
-
-/** §5.5. Throws `ERR_DECRYPTION_FAILED`. */
-function decryptionBy(
-  keyring: Keyring,
-  wrappedKey: WrappedKey,
-  { messageKey, commitment }: MessageKeys,
-  envelope: Envelope,
-): Decryption {
+  const unwrapping = unwrappedBy(keyring, envelope.keys, { signal });
+  const unwrapped = isPromise(unwrapping) ? await unwrapping : unwrapping;
+  if (unwrapped === null) throw noMatchingKey();
+  const { dataKey, wrappedKey } = unwrapped;
+  const { messageKey, commitment } = await deriveMessageKeys(dataKey, transcript, 'open');
   if (!equalConstantTime(commitment, envelope.commitment)) {
     tell(keyring.rejectDataKey?.bind(keyring), wrappedKey);
     throw new DecryptionError();

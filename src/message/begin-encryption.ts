@@ -7,9 +7,9 @@ import { encodeEnvelope } from '../envelope/envelope.ts';
 import { encodeHeader } from '../envelope/header.ts';
 import { KeyError } from '../errors.ts';
 import { generatedBy } from '../keyrings/answers.ts';
-import { type GeneratedDataKey, type Keyring, takeKeyring } from '../keyrings/keyring.ts';
+import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
 import { assert } from '../lib/assert.ts';
-import { whenThere } from '../lib/awaitable.ts';
+import { isPromise } from '../lib/awaitable.ts';
 import { timeOf } from '../lib/callbacks.ts';
 import { maxNameLength, maxSegmentSizeLog2, maxValueLength, minSegmentSizeLog2 } from '../lib/limits.ts';
 import {
@@ -24,9 +24,9 @@ import {
 } from '../lib/options.ts';
 import { pooled } from '../lib/pool.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
-import { type EncodedPair, encodeMap, sortPairs } from '../schedule/map.ts';
+import { encodeMap, sortPairs } from '../schedule/map.ts';
 import { deriveMessageKeys, saltLength } from '../schedule/message-keys.ts';
-import type { Awaitable, Bytes, Context, Metadata, RandomSource } from '../types.ts';
+import type { Bytes, Context, Metadata, RandomSource } from '../types.ts';
 
 /** Options that all ways to encrypt share. */
 export interface EncryptionOptions {
@@ -73,29 +73,18 @@ export interface Encryption {
   readonly segmentSize: number;
 }
 
-/** Begins a message of `plaintextLength` bytes, where that is known. Fails with `ERR_LIMIT_EXCEEDED`, with what the keyring rejects with, and with a `TypeError` for a clock that shows no time. */
-export function beginEncryption(options: TakenEncryption, plaintextLength?: number): Awaitable<Encryption> {
-  const { keyring, context, metadata, signal, random } = options;
+/** Begins a message of `plaintextLength` bytes, where that is known. Rejects with `ERR_LIMIT_EXCEEDED`, with what the keyring rejects with, and with a `TypeError` for a clock that shows no time. */
+export async function beginEncryption(options: TakenEncryption, plaintextLength?: number): Promise<Encryption> {
+  const { keyring, context, contentType, metadata, segmentSize, signal, now, random } = options;
   signal?.throwIfAborted();
   const contextPairs = sortPairs(context, 'context', maxValueLength);
   const metadataPairs = sortPairs(metadata, 'metadata', maxValueLength);
 
-  return whenThere(generatedBy(keyring, { signal, random, plaintextLength }), (generated) =>
-    whenThere(randomize(pooled(saltLength), random), (salt) =>
-      encryptionUnder(generated, salt, contextPairs, metadataPairs, options),
-    ),
-  );
-}
-
-/** The header, the keys that follow from it, and the envelope. */
-function encryptionUnder(
-  { dataKey, wrappedKeys, keyUse }: GeneratedDataKey,
-  salt: Bytes,
-  contextPairs: readonly EncodedPair[],
-  metadataPairs: readonly EncodedPair[],
-  { contentType, segmentSize, now }: TakenEncryption,
-): Awaitable<Encryption> {
+  const generating = generatedBy(keyring, { signal, random, plaintextLength });
+  const { dataKey, wrappedKeys, keyUse } = isPromise(generating) ? await generating : generating;
   if (wrappedKeys.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring gave no wrapped key');
+  const randomizing = randomize(pooled(saltLength), random);
+  const salt = isPromise(randomizing) ? await randomizing : randomizing;
   const header = encodeHeader({
     suite: defaultSuite,
     salt,
@@ -107,11 +96,9 @@ function encryptionUnder(
     metadata: metadataPairs.map(({ name, value }) => [name, value]),
   });
   const transcript = { suite: defaultSuite, salt, header, context: encodeMap(contextPairs) };
-  return whenThere(deriveMessageKeys(dataKey, transcript, 'seal'), ({ messageKey, commitment }) => ({
-    envelope: encodeEnvelope(header, wrappedKeys, commitment),
-    messageKey,
-    segmentSize,
-  }));
+  const { messageKey, commitment } = await deriveMessageKeys(dataKey, transcript, 'seal');
+  const envelope = encodeEnvelope(header, wrappedKeys, commitment);
+  return { envelope, messageKey, segmentSize };
 }
 
 /** §3.2: seconds since 1970, above 0 and in 32 bits. */

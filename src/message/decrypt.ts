@@ -1,7 +1,6 @@
 /** Decrypts a message that is in memory: all of it, or nothing. */
 
 import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
-import { isPromise } from '../lib/awaitable.ts';
 import { takeOptions } from '../lib/options.ts';
 import { openAll, type TakenBody, takeBody } from '../stream/whole.ts';
 import type { Bytes, MessageHeader } from '../types.ts';
@@ -55,8 +54,7 @@ export function takeMessage(message: Message): TakenMessage {
 
 /** The same as {@link decrypt}, for what was taken already. */
 export async function decryptTaken({ envelope, body }: TakenMessage, options: TakenDecryption): Promise<Decrypted> {
-  const begun = continueDecryption(envelope, options);
-  const { header, messageKey, failed } = isPromise(begun) ? await begun : begun;
+  const { header, messageKey, failed } = await continueDecryption(envelope, options);
   try {
     return { plaintext: await openAll(messageKey, body, options.signal), header };
   } catch (error) {

@@ -5,7 +5,7 @@ import { magicAndVersion } from '../envelope/framing.ts';
 import { func, optional, type ReadersOf, type Taken, takeBoolean, takeOptions } from '../lib/options.ts';
 import { type SegmentPipe, type SegmentWorkers, takeWorkers } from '../stream/pipe.ts';
 import { sealingPipe } from '../stream/transform.ts';
-import type { Awaitable, Bytes } from '../types.ts';
+import type { Bytes } from '../types.ts';
 import { beginEncryption, type Encryption, type EncryptionOptions, encryptionReaders } from './begin-encryption.ts';
 import { frameEnvelope } from './forms.ts';
 import { deferred, progressCounter, workStream } from './pipe-stream.ts';
@@ -50,7 +50,7 @@ export function encryptStream(options: EncryptStreamOptions): EncryptStream {
 
 /** The stream of an encryption that begins when the stream starts. */
 export function sealingStream(
-  begin: () => Awaitable<Encryption>,
+  begin: () => Promise<Encryption>,
   {
     detached,
     onProgress,

@@ -3,7 +3,6 @@
 import { bodyPreambleLength, encodePreamble, magicAndVersion } from '../envelope/framing.ts';
 import type { Keyring } from '../keyrings/keyring.ts';
 import { assert } from '../lib/assert.ts';
-import { isPromise } from '../lib/awaitable.ts';
 import { asBytes, lengthOf, viewOf } from '../lib/bytes.ts';
 import { optional, type ReadersOf, type Taken, takeBoolean, takeOptions } from '../lib/options.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
@@ -73,8 +72,7 @@ export async function encryptTaken(
 ): Promise<Bytes | DetachedMessage> {
   const { keyring, detached, signal } = options;
   try {
-    const begun = beginEncryption(options, plaintext.length);
-    const { envelope, messageKey, segmentSize } = isPromise(begun) ? await begun : begun;
+    const { envelope, messageKey, segmentSize } = await beginEncryption(options, plaintext.length);
     const front = detached ? [magicAndVersion('body')] : [encodePreamble('message', envelope.byteLength), envelope];
     if (!detached) fronts.set(keyring, lengthOf(front));
     const result = await sealAll(messageKey, plaintext, front, segmentSize, signal);

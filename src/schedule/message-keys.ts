@@ -3,8 +3,8 @@
 import { deriveAead, deriveBytes } from '../crypto/hkdf.ts';
 import type { AeadKey, SecretKey } from '../crypto/keys.ts';
 import type { Suite } from '../crypto/suites.ts';
-import { isPromise, whenThere } from '../lib/awaitable.ts';
-import type { Awaitable, Bytes } from '../types.ts';
+import { isPromise } from '../lib/awaitable.ts';
+import type { Bytes } from '../types.ts';
 import { commitmentLabel, digestFields, info, messageKeyLabel, twoInfos } from './info.ts';
 
 /** Bytes of a data key (§5.1). */
@@ -30,20 +30,23 @@ export interface MessageKeys {
   readonly commitment: Bytes;
 }
 
-/** §5.4 and §5.5. `use` says which way the message key works. */
-export function deriveMessageKeys(
+/**
+ * §5.4 and §5.5. `use` says which way the message key works. Others have their turn before anything is derived: of many messages at once each step is done for all of
+ * them, which takes a fifth less time than all steps for each of them (Node).
+ */
+export async function deriveMessageKeys(
   dataKey: SecretKey,
   { suite, salt, header, context }: Transcript,
   use: 'seal' | 'open',
-): Awaitable<MessageKeys> {
-  return whenThere(digestFields(header, context), (digest) => {
-    const [keyInfo, commitmentInfo] = twoInfos(messageKeyLabel(suite), commitmentLabel(suite), digest);
-    // Both begin before either is waited for; and one after the other waits less than Promise.all does (Chromium: 2 µs of 17).
-    const deriving = deriveAead(dataKey, salt, keyInfo, use);
-    const committing = deriveBytes(dataKey, salt, commitmentInfo, commitmentLength);
-    if (isPromise(committing)) committing.catch(() => {});
-    return whenThere(deriving, (messageKey) => whenThere(committing, (commitment) => ({ messageKey, commitment })));
-  });
+): Promise<MessageKeys> {
+  const digest = await digestFields(header, context);
+  const [keyInfo, commitmentInfo] = twoInfos(messageKeyLabel(suite), commitmentLabel(suite), digest);
+  // Both begin before either is waited for; and one after the other waits less than Promise.all does (Chromium: 2 µs of 17).
+  const deriving = deriveAead(dataKey, salt, keyInfo, use);
+  const committing = deriveBytes(dataKey, salt, commitmentInfo, commitmentLength);
+  if (isPromise(committing)) committing.catch(() => {});
+  const messageKey = isPromise(deriving) ? await deriving : deriving;
+  return { messageKey, commitment: isPromise(committing) ? await committing : committing };
 }
 
 /** The commitment alone, to check a data key without opening the message. */
