@@ -11,6 +11,7 @@ import { drizzle } from 'drizzle-orm/node-postgres';
 import pg from 'pg';
 import { startPostgres } from '../../key-service/test/support/postgres.ts';
 import { fields, migrated, patients, table } from './clinic.ts';
+import { shredPatient } from './shredding.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: the types of the client are generated with it
 type Prisma = any;
@@ -31,6 +32,9 @@ const openPool = () => new pg.Pool({ connectionString: server.url, max: 4 }).on(
 const raw = openPool();
 try {
   await tour();
+  title('One patient is forgotten, with a receipt');
+  await shredPatient(openPool);
+  console.log('\nDone: the servers are stopped, and their files are removed.');
 } finally {
   await raw.end();
   await server.stop();
@@ -71,8 +75,6 @@ async function tour(): Promise<void> {
     await prisma.$disconnect();
     await pool.end();
   }
-  console.log('\nDone: the server is stopped, and its files are removed.');
-
   async function migratePhone(db: Drizzle): Promise<void> {
     title('An old plaintext column, migrated while programs go on');
     const jobs = createFieldJobs({ encryption, pool: raw });

@@ -19,6 +19,11 @@ test('npm run example:fields', async () => {
     /^backfill again: 1 sealed; verify: 2000 rows opened and compared, 0 faults$/m,
     /^reencrypt patient.phone: 2000 cells$/m,
     /^and Alice is still Alice@Example.org$/m,
+    /^revoker@north asks for patient 7: requested, data keys: 1, rev-/m,
+    /^shredded: 2 rows replaced, their wrapped keys erased$/m,
+    /^a program reads the visits of patient 7: ERR_FIELD_SHREDDED$/m,
+    /^and those of patient 8: the diagnosis of visit 2$/m,
+    /^receipt: leaf \d+ of \d+ of the signed log, proved to be in it: approve-revocation by revocations@north$/m,
   ]) {
     expect(shown).toMatch(line);
   }
