@@ -31,7 +31,7 @@ const jobOptions: readonly Option[] = [
   {
     name: 'max-replica-lag',
     value: 'N',
-    help: 'seconds that a replica of the configuration may be behind; default 10',
+    help: 'seconds a replica may be behind; default 10',
   },
 ];
 
