@@ -1,5 +1,6 @@
 /** Encrypted columns under every ORM on PostgreSQL: a seam in the driver `pg` that seals parameters and opens results. */
 
+import { AsyncResource } from 'node:async_hooks';
 import { assert } from '../lib/assert.ts';
 import { type Fields, tablesOf } from './define.ts';
 import { engineOf, type FieldEncryption } from './encryption.ts';
@@ -74,6 +75,7 @@ export function encryptedPg<Module extends PgModule, Of extends Fields>(
   const Pool = class extends (PlainPool as new (options: object) => object) {
     constructor(options: object) {
       super({ ...options, Client });
+      callBackInPlace(this as unknown as PgPool);
     }
   };
   return { ...pg, Client, Pool } as Module;
@@ -82,6 +84,14 @@ export function encryptedPg<Module extends PgModule, Of extends Fields>(
 /** What is used of a pool of `pg`. */
 export interface PgPool {
   readonly totalCount: number;
+  connect(...args: readonly never[]): unknown;
+}
+
+/** Has a pool call back in the tenant of the call. A pool without a free connection calls back when another caller gives one back: that would be in the other caller's tenant. */
+function callBackInPlace(pool: PgPool): void {
+  const connect = pool.connect as (...args: readonly unknown[]) => unknown;
+  const bound = (arg: unknown) => (typeof arg === 'function' ? AsyncResource.bind(arg as () => void) : arg);
+  pool.connect = (...args: readonly unknown[]) => connect.apply(pool, args.map(bound));
 }
 
 /**
@@ -98,6 +108,7 @@ export function encryptedPool<Pool extends PgPool, Of extends Fields>(
   const own = pool as { Client?: PgClientClass };
   assert(typeof own.Client === 'function', 'pool', 'a Pool of pg');
   own.Client = encryptedClientClass(own.Client, seamOf(encryption));
+  callBackInPlace(pool);
   return pool;
 }
 

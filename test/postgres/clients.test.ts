@@ -29,6 +29,34 @@ describe('what the client of an application may do', () => {
     expect((await on.sealed.query('select id from visit where diagnosis = $1', ['of south'])).rows).toEqual([]);
   });
 
+  test('§2.2 a call that waits for a connection of its pool stays in its tenant', async () => {
+    // More calls than connections, which are given back by calls of the other tenant.
+    const inserts = Array.from({ length: 40 }, (_, i) => {
+      const tenant = i % 2 === 0 ? 'north' : 'south';
+      const values = [tenant, `of ${tenant}`];
+      const text = 'insert into visit (clinic, patient, diagnosis) values ($1, 1, $2)';
+      return withTenant(tenant, () => on.sealed.query(text, values));
+    });
+    await Promise.all(inserts);
+    for (const tenant of ['north', 'south']) {
+      const ask = async () => on.sealed.query('select clinic from visit where diagnosis = $1', [`of ${tenant}`]);
+      expect((await withTenant(tenant, ask)).rows).toEqual(Array(20).fill({ clinic: tenant }));
+    }
+  });
+
+  test('§2.2 what runs only once it is awaited runs in its tenant', async () => {
+    const lazy = (text: string) => ({
+      // biome-ignore lint/suspicious/noThenProperty: as the query builders of ORMs
+      then: (...told: Parameters<Promise<pg.QueryResult>['then']>) => on.sealed.query(text).then(...told),
+    });
+    const text = "insert into visit (clinic, patient, diagnosis) values ('south', 1, 'later')";
+    await withTenant('north', async () => {
+      await withTenant('south', () => lazy(text));
+    });
+    const ask = async () => on.sealed.query('select clinic from visit where diagnosis = $1', ['later']);
+    expect((await withTenant('south', ask)).rows).toEqual([{ clinic: 'south' }]);
+  });
+
   test('parameters are taken when the call is made', async () => {
     const client = await on.sealed.connect();
     try {
