@@ -17,7 +17,12 @@ const tenants = new AsyncLocalStorage<string>();
 
 /** Runs a function for a tenant: its statements, and those of what it calls, seal, open and search that tenant's cells. */
 export function runWithTenant<Result>(tenant: string, work: () => Result): Result {
-  return tenants.run(tenant, work);
+  return tenants.run(tenant, () => {
+    const result = work() as Result & Partial<PromiseLike<unknown>>;
+    if (typeof result?.then !== 'function' || result instanceof Promise) return result;
+    // A query of an ORM, which runs once `then` is called: by an `await` outside, it would run in another tenant.
+    return new Promise((resolve, reject) => result.then?.(resolve, reject)) as Result;
+  });
 }
 
 interface Ready {
