@@ -55,15 +55,28 @@ export function slotsByName(field: Field, name: string | undefined): readonly Sl
   return all.filter(({ index }) => index === chosen);
 }
 
-/** Those versions of an index that all records can be found by: one, if every schema version has it; otherwise all (§5.6). */
+/** Those versions of an index that all records can be found by: one, if every schema version has it; otherwise all (§5.6). Throws `ERR_FIELD_QUERY` where not all can. */
 export function versionsToAsk(field: Field, name: string): readonly Slot[] {
-  const schemas = [...field.definition.schemas.values()];
+  const slots = answering(field, name);
+  if (slots !== undefined) return slots;
+  throw new FieldError(
+    'ERR_FIELD_QUERY',
+    `${field.id}: not every schema version has the index ${name} of the same columns, and records would be missed. Search by it once all records are of versions that have it`,
+    { table: field.table.key, column: field.key },
+  );
+}
+
+/** The same, or `undefined` where some records cannot be found by the index, or by other columns only. */
+export function answering(field: Field, name: string): readonly Slot[] | undefined {
+  const schemas = [...field.definition.schemas.values()].map((schema) => schema.filter(({ index }) => index === name));
   const slots = new Map(slotsByName(field, name).map((slot) => [slot.version, slot]));
   const newestFirst = [...slots.values()].sort((a, b) => b.version - a.version);
-  const has = (schema: readonly Slot[], { version }: Slot) =>
-    schema.some((slot) => slot.index === name && slot.version === version);
-  const everywhere = newestFirst.find((slot) => schemas.every((schema) => has(schema, slot)));
-  return everywhere === undefined ? newestFirst : [everywhere];
+  const everywhere = newestFirst.find(({ version }) =>
+    schemas.every((schema) => schema.some((slot) => slot.version === version)),
+  );
+  if (everywhere !== undefined) return [everywhere];
+  const columns = new Set(newestFirst.map(({ others }) => [...others].sort().join()));
+  return columns.size === 1 && schemas.every((schema) => schema.length > 0) ? newestFirst : undefined;
 }
 
 /** The message of a search. Throws `ERR_FIELD_VALUE` for what no record is found by. */

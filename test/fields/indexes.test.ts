@@ -178,6 +178,23 @@ describe('schema versions', () => {
       },
     });
 
+  test.each([
+    ['new records have', { version: 2, index: [blindIndex()], earlier: { 1: [] } }],
+    ['old records have', { version: 2, index: [], earlier: { 1: [blindIndex()] } }],
+    [
+      'has other columns in each version',
+      {
+        ...{ version: 2, index: [compoundIndex({ with: ['born', 'town'], version: 2 })] },
+        earlier: { 1: [compoundIndex({ with: ['town'] })] },
+      },
+    ],
+  ])('§5.6 a search by an index that only %s is refused: it would miss records, or find others', async (_, options) => {
+    const columns = { email: encrypted.string(options), town: encrypted.string(), born: encrypted.string() };
+    const encryption = encryptionOf(defineFields({ person: { row: 'id', columns } }), north);
+    const search = encryption.index('person.email', 'x', { with: { town: 'y', born: 'z' } });
+    expect((await failureOf(search)).code).toBe('ERR_FIELD_QUERY');
+  });
+
   test('§5.6 an index is rotated through two slots, and searches ask for what all records have', async () => {
     const dataKeys = memoryDataKeyStore();
     const at = (version: number) => encryptionOf(email(version), { dataKeys, ...north });

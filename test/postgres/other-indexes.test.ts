@@ -115,6 +115,7 @@ describe('§6.4 LIKE with a beginning', () => {
     ['select id from person where name ilike $1', ['An%'], /LIKE/],
     ["select id from person where name like $1 escape '!'", ['An%'], /./],
     ['select id from person where name not like $1', ['An%'], /./],
+    ['select id from person where $1 like nick', ['an%'], /LIKE/],
     ['select id from person where city like $1', ['ci%'], /prefixIndex/],
     ['select id from person where name like $1 limit 5', ['An%'], /LIMIT/],
     ['select id from person where name like $1 offset 5', ['An%'], /LIMIT/],

@@ -102,8 +102,8 @@ function finish(
     searches: searches.map((step) => checked(step, groups)),
     hidden,
     isStar: selected.targets.includes('star'),
-    hasLiterals: [...seals, ...searches].some(({ source, others }) =>
-      [source, ...others.values()].some(({ kind }) => kind === 'constant'),
+    hasLiterals: [...seals, ...searches, ...(expand?.seals ?? [])].some(({ source, others }) =>
+      [source, ...others.values()].some((one) => one.kind === 'constant' && one.value !== null),
     ),
     expand,
     ...outputsOf(selected, queries),

@@ -167,7 +167,10 @@ export class Changes {
     });
     const name = (slot: Slot) => quoted(column.alias, indexColumn(field, slot));
     const [first, ...more] = slots as [Slot, ...Slot[]];
-    this.#text.replace(column.start, column.end, `${more.length > 0 ? '(' : ''}${name(first)}`);
+    // The value may stand first.
+    const start = Math.min(column.start, ...values.map(({ at }) => at));
+    if (more.length > 0) this.#text.replace(start, start, '(');
+    this.#text.replace(column.start, column.end, name(first));
     const alternatives = more.map((slot, i) => {
       const numbers = steps.map(({ params }) => `$${params[i + 1]}`);
       return ` OR ${name(slot)} ${isArray ? `= ANY(${numbers[0]})` : `IN (${numbers.join(', ')})`}`;

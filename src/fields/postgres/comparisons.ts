@@ -2,7 +2,7 @@
 
 import type { Field } from '../define.ts';
 import type { Slot } from '../indexes.ts';
-import { versionsToAsk } from '../search.ts';
+import { answering, versionsToAsk } from '../search.ts';
 import type { Changes } from './changes.ts';
 import { asKind, type Inside, type Item, itemOf, list, locationOf, type Node, namesIn } from './nodes.ts';
 import { refusal, type SearchGroup, type SearchStep } from './plan.ts';
@@ -46,7 +46,7 @@ export function compare(
   const isEqual = namesIn(inside['name']).join() === '=';
   const isIn = kind === 'AEXPR_IN' && isEqual;
   const isAny = kind === 'AEXPR_OP_ANY' && isEqual;
-  const isLike = field.definition.type === 'string' && isBeginning(inside);
+  const isLike = field.definition.type === 'string' && column === lexpr && isBeginning(inside);
   if (!isLike && (!isEqual || !(isIn || isAny || kind === 'AEXPR_OP'))) {
     throw refusal('only =, IN, = ANY and LIKE with a beginning can search by it', 'Compare after opening', field);
   }
@@ -125,7 +125,10 @@ function equals(field: Field): Pick<SearchStep, 'slots' | 'finds'> {
 
 /** What beginnings are searched by: prefix indexes of all lengths. */
 function beginnings(field: Field, { name: operator }: Inside): Pick<SearchStep, 'slots' | 'finds'> {
-  const slots = namesOf(field, ({ prefix }) => prefix > 0).flatMap((name) => versionsToAsk(field, name));
+  const names = namesOf(field, ({ prefix }) => prefix > 0);
+  // A length that some records are not found by is of no use.
+  const usable = names.filter((name) => answering(field, name) !== undefined);
+  const slots = (usable.length > 0 ? usable : names).flatMap((name) => versionsToAsk(field, name));
   if (slots.length === 0) throw refusal('it has no prefixIndex', 'Give it one, or compare after opening', field);
   if (namesIn(operator).join() === '~~*' && !slots.every(({ steps }) => steps.includes('lower')))
     throw refusal('its prefixIndex tells upper and lower case apart', "Use LIKE, or normalize: ['lower']", field);

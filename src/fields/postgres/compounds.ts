@@ -1,7 +1,7 @@
 /** Comparisons of several encrypted columns, joined by `AND`, which become one of the column of a compound index. */
 
 import type { Field } from '../define.ts';
-import { versionsToAsk } from '../search.ts';
+import { answering } from '../search.ts';
 import type { Value } from './changes.ts';
 import { comparedColumn, namesOf, type Statement } from './comparisons.ts';
 import { asKind, itemOf, locationOf, type Node, namesIn } from './nodes.ts';
@@ -29,7 +29,8 @@ export function searchCompounds(
   const equalities = conjuncts.flatMap((node) => equalityOf(node, scope, text));
   for (const first of equalities) {
     for (const index of namesOf(first.field, ({ kind }) => kind === 'compound')) {
-      const slots = versionsToAsk(first.field, index);
+      const slots = answering(first.field, index);
+      if (slots === undefined) continue;
       const absorbed = (slots[0]?.others ?? []).flatMap((name) => {
         const found = equalities.find(({ field, source }) => field.key === name && source === first.source);
         return found === undefined || taken.has(found.node) ? [] : [{ ...found, name }];

@@ -134,6 +134,8 @@ function takeSearchValues(
 ): { readonly slots: readonly AskedSlot[]; readonly fits: AskedTags['fits'] } {
   const { field, source, isArray, finds } = step;
   const given = resolve(run, source);
+  if (isArray && given !== null && given !== undefined && !Array.isArray(given))
+    throw refusal('ANY is given something else than an array', 'Give the values as an array', field);
   const all: unknown[] = isArray ? (Array.isArray(given) ? given : [undefined]) : [given];
   const others = new Map([...step.others.keys()].map((name) => [name, otherOf(run, field, step.others, name)]));
   const isNothing = [...others.values()].includes(null);

@@ -66,13 +66,16 @@ function insert(queries: Queries, inside: Inside, relation: Relation, scope: Sco
       );
     if (select !== undefined) refuseOutputs(queries.select(select, undefined, scope.ctes).outputs);
   }
+  // `INSERT INTO … WITH … VALUES … LIMIT …`
+  const values: Scope = { relations: [], outer: undefined, ctes: queries.ctes(select?.['withClause'], scope.ctes) };
+  for (const name of ['sortClause', 'limitOffset', 'limitCount']) queries.walk(select?.[name], values, false, name);
   const places = rows.map((items, i) =>
     table === undefined ? undefined : new InsertedRow(queries, table, columns, items, i),
   );
   for (const [i, items] of rows.entries()) {
     for (const [j, item] of items.entries()) {
       const field = fields.get(columns[j] as string);
-      if (field === undefined) queries.walk(item, { ...scope, relations: [] }, false, 'VALUES');
+      if (field === undefined) queries.walk(item, values, false, 'VALUES');
       else sealItem(queries, field, item, () => places[i] as InsertedRow);
     }
   }
