@@ -63,6 +63,20 @@ describe('§10.16 pg-boss', () => {
     await one.distributed.stop();
   });
 
+  test('what a step fails with is kept without values', async () => {
+    const refused = Object.assign(new Error('violates a check'), { code: '23514', detail: 'Failing row: planted' });
+    const { jobs, distributed } = await machine((own) => ({ ...own, runBatch: () => Promise.reject(refused) }));
+    const { id } = await jobs.start({ kind: 'verify', field: 'patient.email' });
+    await distributed.send(id);
+    await distributed.work();
+    const outputs = "select coalesce(string_agg(output::text, ' '), '') as text from pgboss.job where data ->> 'job' = $1";
+    const read = async () => String((await database.pool.query(outputs, [id])).rows[0]?.text);
+    await expect.poll(read, { timeout: 60_000 }).toContain('23514');
+    expect(await read()).not.toContain('planted');
+    await distributed.stop();
+    await jobs.cancel(id);
+  });
+
   test('mistakes are named', async () => {
     const { boss, jobs, distributed } = await machine();
     expect(() => fieldJobsOnPgBoss({ boss: {} as never, jobs })).toThrow(/boss/);

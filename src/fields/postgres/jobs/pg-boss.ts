@@ -10,6 +10,7 @@ import {
   takeOptions,
   takeText,
 } from '../../../lib/options.ts';
+import { sqlStateOf } from './database.ts';
 import type { FieldJobs } from './jobs.ts';
 
 /** What is used of pg-boss. */
@@ -102,7 +103,9 @@ export function fieldJobsOnPgBoss(options: PgBossOptions): PgBossFieldJobs {
   const next = (job: string, more: object = {}) => boss.send(queue, { job }, { ...policy, ...more });
   const step = async ({ data, signal }: BossJob): Promise<void> => {
     const id = takeId((data as { job?: unknown } | null)?.job, 'job');
-    const { state } = await jobs.runBatch(id, { ...size, signal });
+    const { state } = await jobs.runBatch(id, { ...size, signal }).catch((error: unknown) => {
+      throw withoutValues(error);
+    });
     if (state === 'running') await next(id);
     if (state === 'busy') await next(id, { startAfter: lookAgain });
   };
@@ -120,4 +123,12 @@ export function fieldJobsOnPgBoss(options: PgBossOptions): PgBossFieldJobs {
     },
     stop: async () => void (await boss.offWork(queue)),
   });
+}
+
+/** pg-boss stores an error with all of its properties, and PostgreSQL quotes rows in `detail`: what is left says no value. */
+function withoutValues(error: unknown): Error {
+  const state = sqlStateOf(error);
+  if (state !== undefined) return new Error(`The database refused a statement (${state})`);
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
+  return new Error([code, message].filter((each) => typeof each === 'string').join(': ') || 'A step failed');
 }
