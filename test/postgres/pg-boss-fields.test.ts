@@ -69,7 +69,8 @@ describe('§10.16 pg-boss', () => {
     const { id } = await jobs.start({ kind: 'verify', field: 'patient.email' });
     await distributed.send(id);
     await distributed.work();
-    const outputs = "select coalesce(string_agg(output::text, ' '), '') as text from pgboss.job where data ->> 'job' = $1";
+    const outputs =
+      "select coalesce(string_agg(output::text, ' '), '') as text from pgboss.job where data ->> 'job' = $1";
     const read = async () => String((await database.pool.query(outputs, [id])).rows[0]?.text);
     await expect.poll(read, { timeout: 60_000 }).toContain('23514');
     expect(await read()).not.toContain('planted');

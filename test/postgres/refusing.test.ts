@@ -10,7 +10,10 @@ describe('§6.5 refusing', () => {
     ['select id from patient where email like $1', ['a%']],
     ['select id from patient where $1 like email', ['a%']],
     ['select id from patient where email = any($1)', ['{a,b}']],
-    ['insert into visit (clinic, patient) with w as (select id from patient where lower(email) = $1) values (1, (select id from w))', ['a']],
+    [
+      'insert into visit (clinic, patient) with w as (select id from patient where lower(email) = $1) values (1, (select id from w))',
+      ['a'],
+    ],
     ['insert into visit (clinic, note) with w as (select email from patient) values (1, (select email from w))'],
     ['select id from patient where email <> $1', ['a']],
     ['select id from patient where not (email = $1)', ['a']],
