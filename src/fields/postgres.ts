@@ -112,7 +112,7 @@ export function encryptedPool<Pool extends PgPool, Of extends Fields>(
   return pool;
 }
 
-/** Runs a function for a tenant, of 1 to 256 bytes: its statements, and those of what it calls, seal, open and search that tenant's cells. */
+/** Runs a function for a tenant, of 1 to 256 bytes: its statements, and those of what it calls, seal, open and search that tenant's cells. A query builder that it returns is run, as by `await`. */
 export function withTenant<Result>(tenant: string, work: () => Result): Result {
   assert(typeof tenant === 'string' && isName(tenant), 'tenant', 'a string of 1 to 256 bytes');
   return runWithTenant(tenant, work);
