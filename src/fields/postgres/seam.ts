@@ -2,6 +2,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { FieldError } from '../../errors.ts';
+import { isPromise } from '../../lib/awaitable.ts';
 import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { Engine } from '../engine.ts';
 import { analyse } from './analyse.ts';
@@ -18,10 +19,9 @@ const tenants = new AsyncLocalStorage<string>();
 /** Runs a function for a tenant: its statements, and those of what it calls, seal, open and search that tenant's cells. */
 export function runWithTenant<Result>(tenant: string, work: () => Result): Result {
   return tenants.run(tenant, () => {
-    const result = work() as Result & Partial<PromiseLike<unknown>>;
-    if (typeof result?.then !== 'function' || result instanceof Promise) return result;
-    // A query of an ORM, which runs once `then` is called: by an `await` outside, it would run in another tenant.
-    return new Promise((resolve, reject) => result.then?.(resolve, reject)) as Result;
+    const result: unknown = work();
+    // A query of an ORM runs once `then` is called: by an `await` outside, it would run in another tenant.
+    return (isPromise(result) ? new Promise((resolve, reject) => result.then(resolve, reject)) : result) as Result;
   });
 }
 
