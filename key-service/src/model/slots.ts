@@ -15,16 +15,19 @@ import {
 /** What is computed over so many takes about a millisecond. */
 const slotsAtOnce = 100;
 
-/** The head of a tenant's log. */
+/** A tenant's state and the head of its log. */
 export interface SlotHead {
   readonly tenant: string;
+  readonly epoch: number;
+  readonly revisions: number;
   readonly tree: Frontier;
 }
 
 /** What a slot holds: without the salt nobody can guess it, and with it one slot says nothing of another. */
-export function slotBytes(seed: Bytes, { tenant, tree }: SlotHead): Bytes {
+export function slotBytes(seed: Bytes, { tenant, epoch, revisions, tree }: SlotHead): Bytes {
   const salt = encodeBase64url(hmacSha256(seed, encodeUtf8(tenant)));
-  return encodeUtf8(JSON.stringify({ tenant, size: tree.size, root: encodeBase64url(rootOf(tree)), salt }));
+  const root = encodeBase64url(rootOf(tree));
+  return encodeUtf8(JSON.stringify({ tenant, size: tree.size, root, epoch, revisions, salt }));
 }
 
 /** The root over slots, in their order. `rest` is waited for after every few: others get their turn. */

@@ -15,5 +15,7 @@ export async function insertTenant(
 ): Promise<void> {
   const state = await appendEntries(tx, empty, [first]);
   await tx.insertInto('states').values(stateRow(macKey, state)).execute();
-  await tx.insertInto('heads').values({ tenant: state.tenant, slot, size: 0, frontier: new Uint8Array() }).execute();
+  const { tenant } = state;
+  const head = { tenant, slot, epoch: 0, revisions: 0, size: 0, frontier: new Uint8Array() };
+  await tx.insertInto('heads').values(head).execute();
 }

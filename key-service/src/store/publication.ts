@@ -38,7 +38,7 @@ export async function publishHeads(
   if (last && last.time > since) return { state, leaf: undefined, refused: [], recent: true };
   const { grown, refused } = await grownHeads(tx, reading, heads);
   if (grown.size === 0 && (last || heads.length === 0)) return { state, leaf: undefined, refused, recent: false };
-  const after = heads.map((head) => ({ ...head, tree: grown.get(head.tenant) ?? head.tree }));
+  const after = heads.map((head) => grown.get(head.tenant) ?? head);
   await writeHeads(
     tx,
     reading,
@@ -68,7 +68,9 @@ export async function selectPublication(db: Queries): Promise<Publication | unde
 /** The last publication with its heads, and the heads of all tenants: those that came later have an empty one, which no publication has named yet. */
 async function selectHeads(db: Queries) {
   const all = await db.selectFrom('heads').selectAll().orderBy('slot').execute();
-  const heads = all.map(({ tenant, size, frontier }) => ({ tenant, tree: { size, hashes: hashesOf(frontier) } }));
+  const heads = all.map(({ tenant, epoch, revisions, size, frontier }) => {
+    return { tenant, epoch, revisions, tree: { size, hashes: hashesOf(frontier) } };
+  });
   const row = await db.selectFrom('publications').selectAll().orderBy('idx', 'desc').limit(1).executeTakeFirst();
   const root = row && (await publishedRoot(db, row.idx));
   const named = heads.slice(0, root?.tenants ?? 0);
@@ -91,33 +93,36 @@ async function publishedRoot(db: Queries, idx: number): Promise<{ hash: Bytes; t
   return hash && { hash, tenants: Number(change.tenants) };
 }
 
-/** The trees of logs that have grown, computed from their leaves; what is in a tenant's state is only compared with that. */
+/** What is published of logs that have grown: their trees are computed from the leaves, and what is in a tenant's state is only compared with that. */
 async function grownHeads(tx: Queries, { macKey, before }: StateReading, heads: readonly PublishedHead[]) {
   const refused: IntegrityError[] = [];
   const rows = new Map((await tx.selectFrom('states').selectAll().execute()).map((row) => [row.tenant, row]));
-  const targets = new Map<string, Frontier>();
-  for (const { tenant, tree } of heads) {
+  const targets = new Map<string, StateRecord>();
+  for (const { tenant, epoch, revisions, tree } of heads) {
     const row = rows.get(tenant);
     try {
       if (!row) throw new IntegrityError(`The state of the tenant ${tenant} was removed from the store`);
       const state = stateOf(macKey, row);
       assertContinues(state, null, { ...before(tenant), leaf: undefined });
-      if (state.tree.size > tree.size) targets.set(tenant, state.tree);
+      // The MAC of a state does not cover the log: one of before fits the log of now.
+      assertContinues(state, null, { epoch, revisions, size: 0, leaf: undefined });
+      if (state.tree.size > tree.size) targets.set(tenant, state);
       else if (!isSame(state.tree, tree)) throw behind(tenant);
     } catch (error) {
       if (!(error instanceof IntegrityError)) throw error;
       refused.push(error);
     }
   }
-  const grown = await grow(
+  const trees = await grow(
     tx,
     heads.filter(({ tenant }) => targets.has(tenant)),
     targets,
   );
-  for (const [tenant, tree] of grown) {
-    if (isSame(tree, targets.get(tenant))) continue;
-    grown.delete(tenant);
-    refused.push(behind(tenant));
+  const grown = new Map<string, PublishedHead>();
+  for (const [tenant, state] of targets) {
+    const tree = trees.get(tenant);
+    if (tree && isSame(tree, state.tree)) grown.set(tenant, state);
+    else refused.push(behind(tenant));
   }
   return { grown, refused };
 }
@@ -125,7 +130,7 @@ async function grownHeads(tx: Queries, { macKey, before }: StateReading, heads: 
 async function grow(
   tx: Queries,
   heads: readonly PublishedHead[],
-  targets: ReadonlyMap<string, Frontier>,
+  targets: ReadonlyMap<string, StateRecord>,
 ): Promise<Map<string, Frontier>> {
   const trees = new Map(heads.map(({ tenant, tree }) => [tenant, tree]));
   for (let [log, idx] = ['', -1]; heads.length > 0; ) {
@@ -138,7 +143,7 @@ async function grow(
     for (const row of rows) {
       const tree = trees.get(row.log);
       // Behind what the state said when it was read there may be more by now.
-      if (!tree || tree.size !== row.idx || tree.size >= (targets.get(row.log)?.size ?? 0)) continue;
+      if (!tree || tree.size !== row.idx || tree.size >= (targets.get(row.log)?.tree.size ?? 0)) continue;
       trees.set(row.log, appendLeaf(tree, Uint8Array.from(row.hash)).frontier);
     }
     const last = rows.at(-1);
@@ -149,20 +154,22 @@ async function grow(
 }
 
 async function writeHeads(tx: Queries, { engine }: StateReading, heads: readonly PublishedHead[]): Promise<void> {
-  const bytes = sql.raw(engine.dialect.bytes);
+  const [int, bytes] = [sql.raw(engine.dialect.int), sql.raw(engine.dialect.bytes)];
   for (let from = 0; from < heads.length; from += rowsAtOnce) {
-    const rows = heads.slice(from, from + rowsAtOnce).map(({ tenant, tree: { size, hashes } }) => {
-      return sql`(${tenant}, cast(${size} as integer), cast(${concat(...hashes)} as ${bytes}))`;
+    const rows = heads.slice(from, from + rowsAtOnce).map(({ tenant, epoch, revisions, tree: { size, hashes } }) => {
+      const numbers = sql.join([epoch, revisions, size].map((number) => sql`cast(${number} as ${int})`));
+      return sql`(${tenant}, ${numbers}, cast(${concat(...hashes)} as ${bytes}))`;
     });
-    await sql`with grown (tenant, size, frontier) as (values ${sql.join(rows)})
-      update heads set size = grown.size, frontier = grown.frontier from grown where heads.tenant = grown.tenant`.execute(
+    await sql`with grown (tenant, epoch, revisions, size, frontier) as (values ${sql.join(rows)})
+      update heads set epoch = grown.epoch, revisions = grown.revisions, size = grown.size, frontier = grown.frontier
+      from grown where heads.tenant = grown.tenant`.execute(
       tx,
     );
   }
 }
 
-function isSame(one: Frontier, other: Frontier | undefined): boolean {
-  return one.size === other?.size && equalBytes(concat(...one.hashes), concat(...other.hashes));
+function isSame(one: Frontier, other: Frontier): boolean {
+  return one.size === other.size && equalBytes(concat(...one.hashes), concat(...other.hashes));
 }
 
 function behind(tenant: string): IntegrityError {

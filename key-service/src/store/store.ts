@@ -178,9 +178,11 @@ export interface Publication {
   readonly heads: readonly PublishedHead[];
 }
 
-/** The head of a tenant's log, as it was published. */
+/** A tenant's state and the head of its log, as they were published. */
 export interface PublishedHead {
   readonly tenant: string;
+  readonly epoch: number;
+  readonly revisions: number;
   readonly tree: Frontier;
 }
 

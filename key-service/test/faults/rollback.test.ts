@@ -135,6 +135,26 @@ describe.each(storeKinds)('§11.7 %s', (kind) => {
     expect(readFileSync(checkpoint, 'utf8')).toBe(kept);
   });
 
+  it('a state and keys that were put back under the log of now are refused at the next start, and not published', async () => {
+    const { harness, admin, checkpoint, key } = await start(kind);
+    const { database, rootKey, issuer } = harness;
+    await harness.service.changes.publish();
+    const [state, row] = await withSql(database, async (sql) => [
+      ...(await sql("select epoch, revisions, mac from states where tenant = 'north'")),
+      ...(await sql('select disabled, revision, mac from keys where id = ?', key)),
+    ]);
+    expect((await admin.call('POST', `/v1/keys/${key}/disable`, {})).status).toBe(200);
+    await harness.service.changes.publish();
+    await withSql(database, async (sql) => {
+      const set = (values: Row) => Object.keys(values).map((name) => `${name} = ?`);
+      await sql(`update states set ${set(state as Row)} where tenant = 'north'`, ...Object.values(state as Row));
+      await sql(`update keys set ${set(row as Row)} where id = '${key}'`, ...Object.values(row as Row));
+    });
+    await expect(harness.service.changes.publish()).rejects.toThrow(/north went back/);
+    const config = { checkpoint_file: checkpoint };
+    await expect(startHarness({ database, rootKey, issuer, config })).rejects.toThrow(/north went back/);
+  });
+
   it('the rows of one key that were put back are refused at their next use', async () => {
     const { admin, key, snapshot, putBack, newKey, unwrap } = await start(kind);
     const ofKeys = ['key_versions', 'keys'];

@@ -11,7 +11,7 @@ const tree = (entries: number) => {
   return frontier;
 };
 const headsOf = (count: number) =>
-  Array.from({ length: count }, (_, slot) => ({ tenant: `tenant-${slot}`, tree: tree(slot % 5) }));
+  Array.from({ length: count }, (_, slot) => ({ tenant: `tenant-${slot}`, epoch: slot, revisions: 2 * slot, tree: tree(slot % 5) }));
 const seed = new Uint8Array(32).fill(1);
 const parsed = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString());
 
@@ -20,7 +20,7 @@ describe('§8.7 slots', () => {
     const heads = headsOf(count);
     const root = await slotsRoot(seed, heads, setImmediate);
     for (const slot of new Set([0, 1, Math.floor(count / 2), count - 1].filter((each) => each < count))) {
-      const head = heads[slot] ?? { tenant: '', tree: emptyFrontier };
+      const head = heads[slot] ?? { tenant: '', epoch: 0, revisions: 0, tree: emptyFrontier };
       const proof = await slotProof(seed, heads, slot);
       const leaf = leafHash(slotBytes(seed, head));
       expect(verifyInclusion(leaf, slot, count, proof, root)).toBe(true);
@@ -45,6 +45,8 @@ describe('§8.7 slots', () => {
       tenant: 'tenant-0',
       size: 0,
       root: expect.any(String),
+      epoch: 0,
+      revisions: 0,
       salt: salts[0],
     });
   });
