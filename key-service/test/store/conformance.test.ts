@@ -1,6 +1,7 @@
 /** The store: one suite for both databases, `docs/key-service.md` §11. */
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { nextPublication } from '../../src/audit/publications.ts';
 import type { KeyRecord } from '../../src/model/keys.ts';
 import { rootOf } from '../../src/model/merkle.ts';
 import { openStore } from '../../src/open-store.ts';
@@ -60,6 +61,14 @@ describe.each(storeKinds)('%s', (kind) => {
   afterEach(async () => {
     await store.close();
     await database.remove();
+  });
+
+  it('a publication whose time is yet to come stops no other one', async () => {
+    const publish = (time: number) => store.publish(nextPublication(time), time - 10_000);
+    expect(await publish(1_000_000_000)).toBe('published');
+    await store.commit('north', [commit()]);
+    expect(await publish(1_000_005_000)).toBe('recent');
+    expect(await publish(500_000_000)).toBe('published');
   });
 
   it('§11 migrates once, where several start at once', async () => {
