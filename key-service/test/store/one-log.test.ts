@@ -1,7 +1,7 @@
 /** Databases and backups of schema 3, which had one state and one log for all tenants, on both stores; `docs/key-service.md` §12.1. */
 
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AuditLogs } from '../../src/audit/logs.ts';
 import { IntegrityError, OperatorError } from '../../src/errors.ts';
 import { openStore } from '../../src/open-store.ts';
@@ -125,6 +125,22 @@ describe.each(storeKinds)('§12.1 a database of schema 3 on %s', (kind) => {
     await expect(store.migrate(open)).rejects.toThrow(IntegrityError);
     await expect(store.assertMigrated()).rejects.toThrow(/schema 3,/);
   });
+
+  if (kind === 'postgres') {
+    it('waits for what a replica of before is at, and counts what that left', async () => {
+      await fill(database);
+      await withSql(database, async (sql) => {
+        await sql('begin');
+        await sql('update state set revisions = revisions + 1');
+        const migrating = store.migrate(open).catch((error: unknown) => error);
+        const text = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
+        await vi.waitUntil(async () => (await sql(text)).length > 0);
+        await sql('commit');
+        expect(await migrating).toBeInstanceOf(IntegrityError);
+      });
+      await expect(store.assertMigrated()).rejects.toThrow(/schema 3,/);
+    });
+  }
 
   it('its log is moved in pages, and whole', async () => {
     const { config } = database;
