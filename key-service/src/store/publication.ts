@@ -171,9 +171,7 @@ async function writeHeads(tx: Queries, { engine }: StateReading, heads: readonly
     });
     await sql`with grown (tenant, epoch, revisions, size, frontier) as (values ${sql.join(rows)})
       update heads set epoch = grown.epoch, revisions = grown.revisions, size = grown.size, frontier = grown.frontier
-      from grown where heads.tenant = grown.tenant`.execute(
-      tx,
-    );
+      from grown where heads.tenant = grown.tenant`.execute(tx);
   }
 }
 

@@ -11,7 +11,12 @@ const tree = (entries: number) => {
   return frontier;
 };
 const headsOf = (count: number) =>
-  Array.from({ length: count }, (_, slot) => ({ tenant: `tenant-${slot}`, epoch: slot, revisions: 2 * slot, tree: tree(slot % 5) }));
+  Array.from({ length: count }, (_, slot) => ({
+    tenant: `tenant-${slot}`,
+    epoch: slot,
+    revisions: 2 * slot,
+    tree: tree(slot % 5),
+  }));
 const seed = new Uint8Array(32).fill(1);
 const parsed = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString());
 
