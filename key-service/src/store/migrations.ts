@@ -49,7 +49,7 @@ const migrations: readonly ((types: Dialect) => string[])[] = [
   ],
   ({ kind, int, bytes }) => [
     // What a replica of before is at ends first, and what it begins later fails: in between it would change rows that are counted already.
-    'update state set id = id',
+    ...(kind === 'postgres' ? ['lock table state'] : []),
     `create table states (tenant text primary key, epoch ${int} not null, revisions ${int} not null, mac text not null, size ${int} not null, frontier ${bytes} not null)`,
     `create table heads (tenant text primary key, slot ${int} not null unique, epoch ${int} not null, revisions ${int} not null, size ${int} not null, frontier ${bytes} not null)`,
     `create table publications (idx ${int} primary key, time ${int} not null, seed ${bytes} not null)`,

@@ -127,18 +127,35 @@ describe.each(storeKinds)('§12.1 a database of schema 3 on %s', (kind) => {
   });
 
   if (kind === 'postgres') {
-    it('waits for what a replica of before is at, and counts what that left', async () => {
+    /** Migrates while a replica of before is at something, begins something else once that waits, and gives what came of both. */
+    const migrateBeside = async (work: string) => {
       await fill(database);
-      await withSql(database, async (sql) => {
-        await sql('begin');
-        await sql('update state set revisions = revisions + 1');
-        const migrating = store.migrate(open).catch((error: unknown) => error);
+      const waiting = (count: number) => async () => {
         const text = "select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
-        await vi.waitUntil(async () => (await sql(text)).length > 0);
+        return (await withSql(database, (sql) => sql(text))).length === count;
+      };
+      return withSql(database, async (sql) => {
+        await sql('begin');
+        await sql(work);
+        const migrating = store.migrate(open).catch((error: unknown) => error);
+        await vi.waitUntil(waiting(1), { timeout: 60_000 });
+        const later = withSql(database, (other) => other('update state set id = id')).catch(String);
+        await vi.waitUntil(waiting(2), { timeout: 60_000 });
         await sql('commit');
-        expect(await migrating).toBeInstanceOf(IntegrityError);
+        return { migrated: await migrating, later: await later };
       });
+    };
+
+    it('waits for what a replica of before is at, and counts what that left', async () => {
+      const { migrated } = await migrateBeside('update state set revisions = revisions + 1');
+      expect(migrated).toBeInstanceOf(IntegrityError);
       await expect(store.assertMigrated()).rejects.toThrow(/schema 3,/);
+    });
+
+    it('lets nothing through that a replica of before begins meanwhile', async () => {
+      const { migrated, later } = await migrateBeside('update state set id = id');
+      expect([migrated, later]).toEqual([undefined, expect.stringMatching(/does not exist/)]);
+      await expectDivided();
     });
   }
 
