@@ -4,6 +4,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuditLogs } from '../../src/audit/logs.ts';
+import { nextPublication } from '../../src/audit/publications.ts';
 import { openStore } from '../../src/open-store.ts';
 import { openSecrets } from '../../src/secrets/secrets.ts';
 import type { TestClient } from '../support/client.ts';
@@ -151,6 +152,12 @@ describe.each(storeKinds)('§11.7 %s', (kind) => {
       await sql(`update keys set ${set(row as Row)} where id = '${key}'`, ...Object.values(row as Row));
     });
     await expect(harness.service.changes.publish()).rejects.toThrow(/north went back/);
+    // Who remembers nothing.
+    const store = openStore({ store: database.config });
+    cleanUp.push(() => store.close());
+    await openSecrets(store, rootKey);
+    const now = Date.now();
+    await expect(store.publish(nextPublication(now), now)).rejects.toThrow(/north went back/);
     const config = { checkpoint_file: checkpoint };
     await expect(startHarness({ database, rootKey, issuer, config })).rejects.toThrow(/north went back/);
   });

@@ -5,8 +5,10 @@ import { nextPublication } from '../../src/audit/publications.ts';
 import type { KeyRecord } from '../../src/model/keys.ts';
 import { rootOf } from '../../src/model/merkle.ts';
 import { openStore } from '../../src/open-store.ts';
+import { stateRow } from '../../src/store/rows.ts';
 import type { Commit, Store, TableRow } from '../../src/store/store.ts';
 import { newDatabase, storeKinds, type TestDatabase } from '../support/harness.ts';
+import { withSql } from '../support/tamper.ts';
 import { addTenants } from '../support/tenants.ts';
 
 const macKey = new Uint8Array(32).fill(3);
@@ -63,12 +65,20 @@ describe.each(storeKinds)('%s', (kind) => {
     await database.remove();
   });
 
-  it('a publication whose time is yet to come stops no other one', async () => {
+  it('§8.7 a publication whose time is yet to come stops no other one', async () => {
     const publish = (time: number) => store.publish(nextPublication(time), time - 10_000);
     expect(await publish(1_000_000_000)).toBe('published');
     await store.commit('north', [commit()]);
     expect(await publish(1_000_005_000)).toBe('recent');
     expect(await publish(500_000_000)).toBe('published');
+  });
+
+  it('§8.7 numbers of more than 32 bits are published', async () => {
+    const epoch = 2 ** 31;
+    const { mac } = stateRow(macKey, { tenant: 'north', epoch, revisions: 0, tree: { size: 0, hashes: [] } });
+    await withSql(database, (sql) => sql("update states set epoch = ?, mac = ? where tenant = 'north'", epoch, mac));
+    expect(await store.publish(nextPublication(1), 0)).toBe('published');
+    expect((await store.publication())?.heads[0]).toMatchObject({ tenant: 'north', epoch });
   });
 
   it('§11 migrates once, where several start at once', async () => {
