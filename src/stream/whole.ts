@@ -60,7 +60,7 @@ export async function sealAll(
     const segment = memory.subarray(from, from + size);
     const at = offset + sealedOffset(index, segmentSize);
     const sealing = sealInto(key, nonce(index), segment, result.subarray(at, at + size + tagLength));
-    // It was taken by now.
+    // What seals took it when it was called.
     if (!inPlace) segment.fill(0);
     return sealing;
   });

@@ -57,6 +57,19 @@ function commitOf(below: (n: number) => number, n: number, epoch: number): Commi
   };
 }
 
+/** A new store of each kind with some tenants. */
+async function openStores(...tenants: readonly string[]): Promise<readonly Store[]> {
+  for (const kind of storeKinds) {
+    const database = await newDatabase(kind);
+    const store = openStore({ store: database.config });
+    opened.push({ store, database });
+    store.unlock(macKey);
+    await store.migrate();
+    await addTenants(store, ...tenants);
+  }
+  return opened.map(({ store }) => store);
+}
+
 const rowsOf = (database: TestDatabase) =>
   withSql(database, async (sql) => {
     const of = async (text: string) => (await sql(text)).map((row) => Object.values(row).map((each) => String(each)));
@@ -69,15 +82,7 @@ const rowsOf = (database: TestDatabase) =>
   });
 
 it.each([1, 2, 3, 4, 5])('batches that begin with %i have the same results, rows and tree', async (seed) => {
-  for (const kind of storeKinds) {
-    const database = await newDatabase(kind);
-    const store = openStore({ store: database.config });
-    opened.push({ store, database });
-    store.unlock(macKey);
-    await store.migrate();
-    await addTenants(store, 'north', 'south');
-  }
-  const stores = opened.map(({ store }) => store);
+  const stores = await openStores('north', 'south');
   const both = async <T>(work: (store: Store) => Promise<T>): Promise<T> => {
     const [one, other] = await Promise.all(stores.map(work));
     expect(other).toEqual(one);
@@ -112,13 +117,7 @@ it.each([1, 2, 3, 4, 5])('batches that begin with %i have the same results, rows
 });
 
 it('many leaves at once: nodes of every eighth level', async () => {
-  for (const kind of storeKinds) {
-    const database = await newDatabase(kind);
-    const store = openStore({ store: database.config });
-    opened.push({ store, database });
-    store.unlock(macKey);
-    await store.migrate();
-    await addTenants(store, 'north');
+  for (const store of await openStores('north')) {
     for (const count of [1, 254, 1, 600]) {
       const batch = Array.from({ length: count }, (_, n): Commit => {
         const entry = { tenant: 'north', bytes: bytes(`${count} ${n}`) };

@@ -6,12 +6,8 @@ import { IntegrityError, OperatorError } from '../../src/errors.ts';
 import { openStore } from '../../src/open-store.ts';
 import { softwareRootKey } from '../../src/seals/software.ts';
 import { openerOf, openSecrets } from '../../src/secrets/secrets.ts';
-import type { Engine } from '../../src/store/engine.ts';
-import { runMigrations } from '../../src/store/migrations.ts';
-import { postgresEngine } from '../../src/store/postgres.ts';
-import { sqliteEngine } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
-import { type FixtureRow, tableRowsOf } from '../support/fixtures.ts';
+import { type FixtureRow, fillAs, tableRowsOf } from '../support/fixtures.ts';
 import { newDatabase, startHarness, storeKinds, type TestDatabase, userRoles } from '../support/harness.ts';
 import { withSql } from '../support/tamper.ts';
 
@@ -29,21 +25,7 @@ const open = openerOf(rootKey);
 const tableRows = tableRowsOf(rows);
 
 /** The database as the first version left it. */
-async function fill(database: TestDatabase): Promise<void> {
-  const { config } = database;
-  const engine: Engine = 'sqlite' in config ? sqliteEngine(config.sqlite) : postgresEngine(urlOf(config));
-  await engine.write((tx) => runMigrations(tx, engine.dialect, { until: 1 }));
-  await engine.close();
-  await withSql(database, async (sql) => {
-    await sql('delete from state');
-    for (const { table, row } of tableRows) {
-      const marks = Object.keys(row).map(() => '?');
-      await sql(`insert into ${table} (${Object.keys(row)}) values (${marks})`, ...Object.values(row));
-    }
-  });
-}
-
-const urlOf = (config: TestDatabase['config']): string => ('postgres' in config ? config.postgres : '');
+const fill = (database: TestDatabase) => fillAs(1, database, tableRows);
 
 describe.each(storeKinds)('§12.1 a database of schema 1 on %s', (kind) => {
   let database: TestDatabase;

@@ -8,12 +8,9 @@ import { openStore } from '../../src/open-store.ts';
 import { verifyLogs } from '../../src/operations/verify-logs.ts';
 import { softwareRootKey } from '../../src/seals/software.ts';
 import { openerOf, openSecrets } from '../../src/secrets/secrets.ts';
-import { runMigrations } from '../../src/store/migrations.ts';
 import { moveLog } from '../../src/store/one-log.ts';
-import { postgresEngine } from '../../src/store/postgres.ts';
-import { sqliteEngine } from '../../src/store/sqlite.ts';
 import type { Store } from '../../src/store/store.ts';
-import { type FixtureRow, tableRowsOf } from '../support/fixtures.ts';
+import { engineAt, type FixtureRow, fillAs, tableRowsOf } from '../support/fixtures.ts';
 import { adminRoles, newDatabase, startHarness, storeKinds, type TestDatabase, userRoles } from '../support/harness.ts';
 import { withSql } from '../support/tamper.ts';
 
@@ -33,20 +30,7 @@ const tableRows = tableRowsOf(rows);
 const formerSize = Number(checkpoint.split('\n')[1]);
 
 /** The database as the third schema left it. */
-async function fill(database: TestDatabase): Promise<void> {
-  const { config } = database;
-  const engine =
-    'sqlite' in config ? sqliteEngine(config.sqlite) : postgresEngine((config as { postgres: string }).postgres);
-  await engine.write((tx) => runMigrations(tx, engine.dialect, { until: 3 }));
-  await engine.close();
-  await withSql(database, async (sql) => {
-    await sql('delete from state');
-    for (const { table, row } of tableRows) {
-      const marks = Object.keys(row).map(() => '?');
-      await sql(`insert into ${table} (${Object.keys(row)}) values (${marks})`, ...Object.values(row));
-    }
-  });
-}
+const fill = (database: TestDatabase) => fillAs(3, database, tableRows);
 
 describe.each(storeKinds)('§12.1 a database of schema 3 on %s', (kind) => {
   let database: TestDatabase;
@@ -160,10 +144,7 @@ describe.each(storeKinds)('§12.1 a database of schema 3 on %s', (kind) => {
   }
 
   it('its log is moved in pages, and whole', async () => {
-    const { config } = database;
-    const engine =
-      'sqlite' in config ? sqliteEngine(config.sqlite) : postgresEngine((config as { postgres: string }).postgres);
-    await engine.write((tx) => runMigrations(tx, engine.dialect, { until: 3 }));
+    const engine = await engineAt(3, database);
     const { int, bytes } = engine.dialect;
     await withSql(database, async (sql) => {
       await sql(`create table log_leaves (log text, idx ${int}, hash ${bytes}, entry ${bytes})`);

@@ -1,6 +1,12 @@
 /** Rows of databases that earlier versions of the service wrote, as their backups hold them. */
 
+import type { Engine } from '../../src/store/engine.ts';
+import { runMigrations } from '../../src/store/migrations.ts';
+import { postgresEngine } from '../../src/store/postgres.ts';
+import { sqliteEngine } from '../../src/store/sqlite.ts';
 import type { TableRow } from '../../src/store/store.ts';
+import type { TestDatabase } from './harness.ts';
+import { withSql } from './tamper.ts';
 
 /** A row, whose bytes are `{ "b": base64url }`. */
 export interface FixtureRow {
@@ -16,5 +22,26 @@ export function tableRowsOf(rows: readonly FixtureRow[]): TableRow[] {
       return [name, bytes === undefined ? value : Uint8Array.from(Buffer.from(bytes, 'base64url'))];
     });
     return { table: t, row: Object.fromEntries(entries) };
+  });
+}
+
+/** An engine on an empty database that was given the tables of a schema; to be closed. */
+export async function engineAt(schema: number, { config }: TestDatabase): Promise<Engine> {
+  const engine =
+    'sqlite' in config ? sqliteEngine(config.sqlite) : postgresEngine((config as { postgres: string }).postgres);
+  await engine.write((tx) => runMigrations(tx, engine.dialect, { until: schema }));
+  return engine;
+}
+
+/** Gives an empty database the tables of a schema, with rows as that left them. */
+export async function fillAs(schema: number, database: TestDatabase, rows: readonly TableRow[]): Promise<void> {
+  const engine = await engineAt(schema, database);
+  await engine.close();
+  await withSql(database, async (sql) => {
+    await sql('delete from state');
+    for (const { table, row } of rows) {
+      const marks = Object.keys(row).map(() => '?');
+      await sql(`insert into ${table} (${Object.keys(row)}) values (${marks})`, ...Object.values(row));
+    }
   });
 }
