@@ -2,8 +2,10 @@
 
 import ky from 'ky';
 import { type AnyBullaError, isBullaError, KeyServiceError } from '../errors.ts';
+import { assert } from '../lib/assert.ts';
 import { concat } from '../lib/bytes.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
+import { assertHeaders } from '../lib/headers.ts';
 import { noStore } from '../lib/no-store.ts';
 import { type RetryOptions, waitBefore } from '../lib/retry.ts';
 import { untilAborted } from '../lib/single-flight.ts';
@@ -119,10 +121,12 @@ export async function exchange<Result>(http: HttpSettings, request: HttpExchange
  */
 async function deliver(fetch: Fetch, { url, method, signal }: Request, sent: Prepared, maxBytes: number) {
   const { headers, body } = sent;
+  assertHeaders(headers, 'headers');
   try {
     const init: RequestInit = { ...noStore(), redirect: 'manual', credentials: 'omit', referrerPolicy: 'no-referrer' };
     const message = { method, headers: { ...headers }, ...(body === undefined ? {} : { body }) };
-    const response = await untilAborted(fetch(url, { ...init, ...message, signal }), signal);
+    const response = await untilAborted((async () => fetch(url, { ...init, ...message, signal }))(), signal);
+    assert(isResponse(response), 'what fetch resolves to', 'a Response');
     const { status, type } = response;
     if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
       response.body?.cancel().catch(() => undefined);
@@ -137,6 +141,12 @@ async function deliver(fetch: Fetch, { url, method, signal }: Request, sent: Pre
       cause,
     });
   }
+}
+
+/** Whether it can be used as one, whoever made it. */
+function isResponse(value: Partial<Response> | undefined): boolean {
+  const { headers, body } = value ?? {};
+  return typeof headers?.get === 'function' && (body === null || typeof body?.getReader === 'function');
 }
 
 async function answerOf(response: Response): Promise<HttpAnswer> {

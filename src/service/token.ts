@@ -32,7 +32,7 @@ export interface TokenRequest {
   readonly signal: AbortSignal;
 }
 
-/** Gives an access token. It is asked again when a token is about to expire or was refused, by one request at a time. */
+/** Gives an access token; blanks and line ends around it are no part of it. It is asked again when a token is about to expire or was refused, by one request at a time. */
 export type TokenSource = (request: TokenRequest) => Promise<string>;
 
 /** An access token, or a function that gives one and is asked before every request. */
@@ -59,8 +59,18 @@ export interface TokenReading {
 /** Seconds before its end at which a token is renewed. */
 const renewBefore = 30;
 
+/**
+ * A token as it is sent, without what a file or a terminal puts around it. Throws `ERR_TOKEN_UNAVAILABLE` for what can be none (RFC 6750 §2.1), and repeats nothing of it.
+ */
+export function tokenText(given: unknown): string {
+  const text = typeof given === 'string' ? given.trim() : '';
+  if (!/^[\w.~+/-]*=*$/.test(text)) throw unavailable('what its source gave has a character that no token has');
+  return text;
+}
+
 /** The claims of a token that are needed here. Throws `ERR_TOKEN_UNAVAILABLE` for what is no JWT or has no tenant. */
-export function readToken(text: unknown, { tenant, tenantClaim }: TokenReading): AccessToken {
+export function readToken(given: unknown, { tenant, tenantClaim }: TokenReading): AccessToken {
+  const text = tokenText(given);
   const claims = claimsOf(text);
   if (claims === undefined) throw unavailable('what its source gave is no JWT');
   const found = tenant ?? claims[tenantClaim];
@@ -68,7 +78,7 @@ export function readToken(text: unknown, { tenant, tenantClaim }: TokenReading):
     throw unavailable(`the token has no claim "${tenantClaim}"; give tenant or tenantClaim`);
   }
   const expires = typeof claims['exp'] === 'number' ? claims['exp'] : Number.POSITIVE_INFINITY;
-  return { text: text as string, tenant: found, principal: `${claims['iss']}|${claims['sub']}`, expires };
+  return { text, tenant: found, principal: `${claims['iss']}|${claims['sub']}`, expires };
 }
 
 /** Keeps the token of a source until it is about to expire or was refused. Failures are not kept. */
@@ -124,8 +134,8 @@ export function unavailable(what: string, cause?: unknown): KeyServiceError {
   return new KeyServiceError('ERR_TOKEN_UNAVAILABLE', `There is no access token: ${what}`, details);
 }
 
-function claimsOf(text: unknown): JsonObject | undefined {
-  const parts = typeof text === 'string' ? text.split('.') : [];
+function claimsOf(text: string): JsonObject | undefined {
+  const parts = text.split('.');
   const bytes = parts.length === 3 ? decodeBase64url(parts[1] as string) : undefined;
   try {
     const claims: unknown = JSON.parse((bytes && decodeUtf8(bytes)) ?? 'null');

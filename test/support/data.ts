@@ -104,3 +104,9 @@ export async function rejection(promise: Promise<unknown>): Promise<Error & { co
 export async function codeOf(promise: Promise<unknown>): Promise<string | undefined> {
   return (await rejection(promise)).code;
 }
+
+/** All that an error says, with its causes. */
+export function errorTexts(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return [error.message, error.stack, JSON.stringify(error), errorTexts(error.cause)].join('\n');
+}

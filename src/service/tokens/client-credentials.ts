@@ -13,7 +13,7 @@ import { type SigningKey, signJwt, takeSigningKey } from './jwt.ts';
 
 /** Options of {@link clientCredentialsToken}. */
 export interface ClientCredentialsOptions {
-  /** The token endpoint of the authorization server; `https:`, or `http:` on loopback. */
+  /** The token endpoint of the authorization server; `https:`, or `http:` on loopback; without user and password. */
   readonly tokenEndpoint: string;
   readonly clientId: string;
   /** The private key whose public half the authorization server knows, with its algorithm and id. */
@@ -65,6 +65,8 @@ export function clientCredentialsToken(options: ClientCredentialsOptions): Token
 function takeEndpoint(value: unknown, name: string): string {
   const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
   assert(url !== undefined && isSecure(url), name, 'an https: URL, or http: on loopback');
+  // `fetch` refuses them, and its error quotes them.
+  assert(url.username + url.password === '', name, 'without user and password');
   return value as string;
 }
 

@@ -5,7 +5,7 @@ import { oneOf, optional, type ReadersOf, takeOptions, takeText } from '../../li
 import { asObject, parseObject, stringField } from '../answer.ts';
 import { exchange } from '../http.ts';
 import { takeToken } from '../options.ts';
-import { type TokenRequest, type TokenSource, unavailable } from '../token.ts';
+import { type TokenRequest, type TokenSource, tokenText, unavailable } from '../token.ts';
 
 /** Options of {@link exchangedToken}. */
 export interface ExchangedTokenOptions {
@@ -26,7 +26,7 @@ export function exchangedToken(options: ExchangedTokenOptions): TokenSource {
   return async ({ callService }) => {
     const form = new URLSearchParams({
       grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-      subject_token: typeof subjectToken === 'function' ? await subjectToken() : subjectToken,
+      subject_token: tokenText(typeof subjectToken === 'function' ? await subjectToken() : subjectToken),
       subject_token_type: `urn:ietf:params:oauth:token-type:${subjectTokenType}`,
     });
     const answer = await callService('/v1/token', 'application/x-www-form-urlencoded', form.toString());
