@@ -2,8 +2,11 @@
 
 import { isBullaError, SourceError, type SourceErrorCode, type SourceErrorDetails } from '../errors.ts';
 import { linkedController } from '../lib/abort.ts';
+import { assert } from '../lib/assert.ts';
+import { isBytes } from '../lib/bytes.ts';
 import { noStore } from '../lib/no-store.ts';
 import { pause, type Retry, retryAfterOf, waitBefore } from '../lib/retry.ts';
+import { untilAborted } from '../lib/single-flight.ts';
 import type { Source } from './source.ts';
 
 /** How a URL is read. */
@@ -20,10 +23,20 @@ export interface UrlReading {
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
 }
 
-/** How a URL is read of which nothing else is said. */
-export function plainReading(url: URL): UrlReading {
+/**
+ * How a URL is read of which nothing else is said. Throws a `TypeError` for what `fetch` would refuse with an error that quotes a password, and for schemes without ranges: of an unread
+ * answer to a `data:` URL, Node 24 ends the process when it is aborted.
+ */
+export function plainReading(given: URL): UrlReading {
+  const { href: url, protocol, username, password } = isUrl(given) ? given : ({} as Partial<URL>);
+  assert(url !== undefined && /^https?:$/.test(`${protocol}`), 'url', 'a URL object of http: or https:');
+  assert(
+    `${username}${password}` === '',
+    'url',
+    'without user and password; headers of urlSource can have Authorization',
+  );
   return {
-    url: url.href,
+    url,
     headers: async () => ({}),
     init: {},
     hasTag: true,
@@ -62,7 +75,7 @@ export async function openUrl(reading: UrlReading, opening: AbortSignal | undefi
       const sent = { ...(await headers(signal)), Range: `bytes=${first}-${last}` };
       try {
         for await (const part of request(reading, sent, (response) => check(response, first, last), signal)) {
-          if (part.byteLength > length - filled) throw failure('ERR_SOURCE_UNREADABLE');
+          if (!isBytes(part) || part.byteLength > length - filled) throw failure('ERR_SOURCE_UNREADABLE');
           bytes.set(part, filled);
           filled += part.byteLength;
         }
@@ -92,13 +105,16 @@ async function* request(
   const { controller, release } = linkedController(signal);
   const start = () => setTimeout(() => controller.abort(failure('ERR_SOURCE_UNAVAILABLE')), timeout);
   let timer = start();
+  // A cache that keeps ranges may ask for a part of one again, and mix answers of different times.
+  const asked = (async () => fetch(url, { ...init, ...noStore(), headers, signal: controller.signal }))();
+  let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   try {
-    // A cache that keeps ranges may ask for a part of one again, and mix answers of different times.
-    const response = await fetch(url, { ...init, ...noStore(), headers, signal: controller.signal });
+    // A `fetch` of the caller's may take no notice of the signal, and give a body that takes none.
+    const response = await untilAborted(asked, controller.signal);
     check(response);
-    const reader = response.body?.getReader();
-    for (;;) {
-      const { done, value } = (await reader?.read()) ?? { done: true };
+    reader = response.body?.getReader();
+    while (reader !== undefined) {
+      const { done, value } = await untilAborted(reader.read(), controller.signal);
       if (done) return;
       clearTimeout(timer);
       timer = start();
@@ -108,6 +124,8 @@ async function* request(
     clearTimeout(timer);
     release();
     controller.abort();
+    const end = reader === undefined ? asked.then(({ body }) => body?.cancel()) : reader.cancel();
+    end.catch(() => undefined);
   }
 }
 

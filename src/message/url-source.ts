@@ -3,11 +3,12 @@
 import type { SourceError } from '../errors.ts';
 import { linkedController } from '../lib/abort.ts';
 import { assert } from '../lib/assert.ts';
+import { assertHeaders } from '../lib/headers.ts';
 import { func, integer, oneOf, optional, type ReadersOf, takeMap, takeOptions, takeSignal } from '../lib/options.ts';
 import { type RetryOptions, takeRetry } from '../lib/retry.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 import type { Source } from './source.ts';
-import { isUrl, openUrl, plainReading, type UrlReading } from './url-reader.ts';
+import { openUrl, plainReading, type UrlReading } from './url-reader.ts';
 
 /** Request headers by name. */
 export type RequestHeaders = Readonly<Record<string, string>>;
@@ -56,8 +57,6 @@ export interface UrlSourceOptions {
  */
 export async function urlSource(url: URL, options: UrlSourceOptions = {}): Promise<Source> {
   const { headers, credentials, identity, retry, timeout, fetch, signal } = takeOptions(options, readers);
-  assert(isUrl(url), 'url', 'a URL object');
-  assert(url.username + url.password === '', 'url', 'without user and password; headers can have Authorization');
   const plain = plainReading(url);
   const reading: UrlReading = {
     url: plain.url,
@@ -102,6 +101,7 @@ function askedEachTime(headers: AskForHeaders, timeout: number): UrlReading['hea
 /** Throws a `TypeError` also for what `fetch` would refuse later, as if the server could not be reached. */
 function takeHeaders(value: unknown, name: string): RequestHeaders {
   const headers = takeMap(value, name);
-  assert(!new Headers(headers).has('Range'), name, 'without Range');
+  assertHeaders(headers, name);
+  assert(!Object.keys(headers).some((header) => header.toLowerCase() === 'range'), name, 'without Range');
   return headers;
 }
