@@ -44,5 +44,13 @@ export type { FieldPath, OpenedRow, RowToSeal, SealedRow, ValueAt } from './fiel
 export type { NormalizationStep } from './fields/normalize.ts';
 export type { RowColumnType } from './fields/rows.ts';
 export type { FieldTag, FieldTags } from './fields/search.ts';
-export type { CellStore, CellsToShred, Shredded, ShredOptions, SubjectTable } from './fields/shred.ts';
+export type {
+  CellStore,
+  CellsToShred,
+  FoundCells,
+  Shredded,
+  ShredOptions,
+  SubjectColumn,
+  SubjectTable,
+} from './fields/shred.ts';
 export type { ValueType, ValueTypes } from './fields/values.ts';

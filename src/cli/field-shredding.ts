@@ -2,7 +2,7 @@
 
 import { isBullaError } from '../errors.ts';
 import type { FieldJobs } from '../fields/postgres/jobs/jobs.ts';
-import type { Shredded } from '../fields/shred.ts';
+import type { FoundCells, Shredded } from '../fields/shred.ts';
 import type { DataKeyRevocation } from '../keyrings/keyring.ts';
 import type { Arguments } from './arguments.ts';
 import { exitCodes, FileError, UsageError } from './failure.ts';
@@ -22,9 +22,16 @@ export async function shredSubjectOf(jobs: FieldJobs, names: readonly string[], 
   else {
     if (!args.has('quiet')) await standardOutput.write(described(about, shredded));
     if (shredded.unrevoked.length > 0) await say(unrevoked(shredded));
+    for (const found of shredded.remaining) await say(remaining(found));
   }
-  return shredded.state === 'requested' ? exitCodes.waiting : exitCodes.success;
+  return exitCodesOfShredding[shredded.state];
 }
+
+const exitCodesOfShredding = {
+  requested: exitCodes.waiting,
+  remaining: exitCodes.unexpected,
+  shredded: exitCodes.success,
+} as const;
 
 interface About {
   readonly tenant: string;
@@ -44,10 +51,11 @@ async function printEstimate(jobs: FieldJobs, about: About, args: Arguments): Pr
 const nameOf = ({ tenant, subject }: About): Words => words`subject ${subject} of ${tenant}`;
 
 function described(about: About, { state, dataKeys, receipts, rows }: Shredded): Words {
-  const isDone = state === 'shredded';
-  const what = isDone ? words`shredded, ${dataKeys.length} data keys, ${rows} rows` : words`not shredded yet`;
+  const isAsked = state === 'requested';
+  const counts = words`${dataKeys.length} data keys, ${rows} rows`;
+  const what = state === 'shredded' ? words`shredded, ${counts}` : words`not shredded yet`;
   const each = receipts.map((receipt) => (receipt.state === 'revoked' ? receiptOf(receipt) : pending(receipt)));
-  const next = isDone ? words`` : words`Run this again once that is approved.\n`;
+  const next = isAsked ? words`Run this again once that is approved.\n` : words``;
   return words`${nameOf(about)}: ${what}\n${joined(each)}${next}`;
 }
 
@@ -62,6 +70,14 @@ function pending({ service, id, dataKeys }: DataKeyRevocation): Words {
 
 function unrevoked({ unrevoked: ids }: Shredded): Words {
   return words`no key service refuses ${ids.length} of its data keys: copies of bulla_data_keys from before still open what they sealed`;
+}
+
+function remaining({ table, column, holds, rows }: FoundCells): Words {
+  const instead =
+    holds === 'plaintext'
+      ? words`clear it, or let the column take NULL and say whose the rows are, and run this again`
+      : words`run this again`;
+  return words`${rows} rows of ${table} still hold ${holds} of the subject in ${column}: ${instead}`;
 }
 
 function notRevocable(error: unknown): never {

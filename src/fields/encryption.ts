@@ -170,7 +170,7 @@ const searchCall = {
 const shredCall = {
   tenant: takeName,
   subject: takeName,
-  cells: optional(takeObject<CellStore>(['shred'], 'made by postgresCells')),
+  cells: optional(takeObject<CellStore>(['shred', 'find'], 'made by postgresCells')),
   revoke: optional(takeBoolean, true),
   signal: optional(takeSignal),
 } satisfies ReadersOf<ShredOptions>;

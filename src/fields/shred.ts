@@ -2,40 +2,71 @@
 
 import { randomBytes } from '../crypto/random.ts';
 import type { DataKeyRevocation } from '../keyrings/keyring.ts';
+import { assert } from '../lib/assert.ts';
 import { compareBytes } from '../lib/bytes.ts';
 import { timeOf } from '../lib/callbacks.ts';
 import { toHex } from '../lib/hex.ts';
 import { fieldKeyIdLength } from '../schedule/field-keys.ts';
 import type { Bytes } from '../types.ts';
 import type { DataKeyRow } from './data-key-store.ts';
-import type { TableDefinition } from './define.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, EngineSettings } from './engine.ts';
+
+/** An encrypted column, as a database knows it. */
+export interface SubjectColumn {
+  readonly name: string;
+  /** The plaintext column that it replaces, while it is being migrated. */
+  readonly plain: string | undefined;
+  /** The schema version that is written. */
+  readonly version: number;
+}
 
 /** A table with cells of subjects, as a database knows it. */
 export interface SubjectTable {
   readonly schema: string;
   readonly table: string;
-  /** The column that says whose a row is. */
+  /** The column that names the tenant of a row, if there is one. */
+  readonly tenant: string | undefined;
+  /** Whether the plaintext of a table without such a column is the tenant's; `undefined` where nothing says so. */
+  readonly isTenants: boolean | undefined;
+  /** The column that names the subject of a row. */
   readonly subject: string;
   /** The encrypted columns. */
-  readonly columns: readonly string[];
+  readonly columns: readonly SubjectColumn[];
 }
 
-/** What shredding replaces: the cells of a subject that were sealed under some data keys. */
+/** What shredding replaces: the cells of a subject that were sealed under some data keys, and the plaintext beside them. */
 export interface CellsToShred {
+  readonly tenant: string;
   readonly subject: string;
   /** The ids of the data keys. */
   readonly dataKeys: readonly Bytes[];
 }
 
+/** What a column holds of a subject. */
+export interface FoundCells {
+  /** The table in the database, such as `public.visit`. */
+  readonly table: string;
+  /** The column in the database. */
+  readonly column: string;
+  readonly holds: 'records' | 'plaintext';
+  readonly rows: number;
+}
+
 /** Where cells are, for shredding them. */
 export interface CellStore {
-  /** Replaces cells by those of §7.3. Resolves to the number of rows; calling it again changes nothing. */
+  /** Replaces cells by those of §7.3 and clears the plaintext beside them. Resolves to the number of rows; calling it again changes nothing. */
   shred(
     tables: readonly SubjectTable[],
     cells: CellsToShred,
     options?: { readonly signal?: AbortSignal | undefined },
   ): Promise<number>;
+
+  /** Finds what is there of a subject: records under the data keys, and plaintext. */
+  find(
+    tables: readonly SubjectTable[],
+    cells: CellsToShred,
+    options?: { readonly signal?: AbortSignal | undefined },
+  ): Promise<readonly FoundCells[]>;
 }
 
 /** Who is shredded, and how. */
@@ -43,7 +74,7 @@ export interface ShredOptions {
   readonly tenant: string;
   /** In the text that PostgreSQL prints for it. */
   readonly subject: string;
-  /** Where the subject's cells are, such as `postgresCells(pool)`: they are replaced, and so leave the indexes. Default: they stay, and do not open. */
+  /** Where the subject's cells are, such as `postgresCells(pool)`: they are replaced, and so leave the indexes. It must be given while a field names a `plain` column. Default: they stay, and do not open. */
   readonly cells?: CellStore | undefined;
   /**
    * `false` asks no key service, and only deletes the wrapped keys of this store. A copy of them, in a backup for example, opens the subject's cells as long as the key that wrapped them
@@ -56,8 +87,10 @@ export interface ShredOptions {
 
 /** What became of a subject's data keys. */
 export interface Shredded {
-  /** `requested` where a revocation waits for its approval: the data keys are not refused yet. Call again afterwards. */
-  readonly state: 'requested' | 'shredded';
+  /**
+   * `requested` where a revocation waits for its approval: the data keys are not refused yet. Call again afterwards. `remaining` where records or plaintext of the subject are left: `remaining` says which.
+   */
+  readonly state: 'requested' | 'remaining' | 'shredded';
   /** The ids of the subject's data keys, in hex. */
   readonly dataKeys: readonly string[];
   /** The revocations at the key service; `leaf` is the index of each one's receipt in its audit log. */
@@ -66,6 +99,8 @@ export interface Shredded {
   readonly unrevoked: readonly string[];
   /** Rows whose cells this call replaced. */
   readonly rows: number;
+  /** What the database still holds of the subject; looked for where `cells` was given. */
+  readonly remaining: readonly FoundCells[];
 }
 
 /** Goes through the steps of §7.4, from wherever the last call stopped. */
@@ -76,7 +111,9 @@ export async function shredSubject(
   signal: AbortSignal | undefined,
 ): Promise<Shredded> {
   signal?.throwIfAborted();
-  const { store, keys, now, random, tables } = settings;
+  const { store, keys, now, random } = settings;
+  const tables = subjectTables(settings, tenant);
+  assert(cells !== undefined || !tables.some(hasPlain), 'subject.cells', 'given: fields name a plaintext column');
   if (revoke) await keys.revoke([], tenant, signal);
   const id = await randomBytes(fieldKeyIdLength, random);
   const created = Math.floor(timeOf(now));
@@ -87,17 +124,18 @@ export async function shredSubject(
   const left = rows.filter(({ wrapped }) => wrapped !== null);
   const asked = revoke ? await keys.revoke(left, tenant, signal) : [];
   const about = { dataKeys: rows.map(({ id }) => toHex(id)), receipts: [...receiptsOf(rows), ...asked] };
-  if (asked.some(({ state }) => state !== 'revoked')) return { state: 'requested', ...about, unrevoked: [], rows: 0 };
+  if (asked.some(({ state }) => state !== 'revoked')) {
+    return { state: 'requested', ...about, unrevoked: [], rows: 0, remaining: [] };
+  }
   const ids = left.map((row) => row.id);
   if (ids.length > 0) await store.erase(ids, asked.length === 0 ? null : encodeReceipt(asked), { signal });
   keys.forget();
-  const changed = await cells?.shred(
-    subjectTables(tables),
-    { subject, dataKeys: rows.map((row) => row.id) },
-    { signal },
-  );
+  const target = { tenant, subject, dataKeys: rows.map((row) => row.id) };
+  const changed = (await cells?.shred(tables, target, { signal })) ?? 0;
+  const remaining = (await cells?.find(tables, target, { signal })) ?? [];
   const bare = rows.filter((row) => (row.wrapped === null ? receiptsOf([row]).length === 0 : asked.length === 0));
-  return { state: 'shredded', ...about, unrevoked: bare.map(({ id }) => toHex(id)), rows: changed ?? 0 };
+  const state = remaining.length > 0 ? 'remaining' : 'shredded';
+  return { state, ...about, unrevoked: bare.map(({ id }) => toHex(id)), rows: changed, remaining };
 }
 
 const noReceipt = '[]';
@@ -107,14 +145,22 @@ function isMarker({ wrapped, receipt }: DataKeyRow): boolean {
   return wrapped === null && receipt === noReceipt;
 }
 
-/** The tables that have a subject. */
-export function subjectTables(tables: ReadonlyMap<string, TableDefinition>): readonly SubjectTable[] {
-  return [...tables.values()].flatMap(({ schema, table, subject, fields }) =>
-    subject === undefined
-      ? []
-      : [{ schema, table, subject, columns: [...fields.values()].map(({ column }) => column) }],
-  );
+/** The tables that have a subject, for shredding one of a tenant. */
+export function subjectTables(
+  { tables, tenant: ownTenant }: Pick<EngineSettings, 'tables' | 'tenant'>,
+  tenant: string,
+): readonly SubjectTable[] {
+  const isTenants = ownTenant === undefined ? undefined : ownTenant === tenant;
+  return [...tables.values()].flatMap(({ schema, table, subject, tenant: named, fields }) => {
+    if (subject === undefined) return [];
+    const columns = [...fields.values()].map(({ column, definition: { plain, version } }) => ({
+      ...{ name: column, plain, version },
+    }));
+    return [{ schema, table, tenant: named, isTenants, subject, columns }];
+  });
 }
+
+const hasPlain = ({ columns }: SubjectTable): boolean => columns.some(({ plain }) => plain !== undefined);
 
 // The same order at each call: the key service knows what was asked for by exactly these data keys.
 function inOrder(rows: readonly DataKeyRow[]): readonly DataKeyRow[] {

@@ -415,7 +415,7 @@ export const taking: Readonly<Record<string, Entry>> = {
       ),
       index: methodCall('index', () => ({ tenant: 'north', signal, index: 'mail' }), 'patient.email', 'alice'),
       shred: (returned: { shred(subject: object): unknown }) => ({
-        options: () => ({ tenant: 'north', subject: '7', revoke: false, cells: { shred: async () => 0 }, signal }),
+        options: () => ({ tenant: 'north', subject: '7', revoke: false, cells: { shred: async () => 0, find: async () => [] }, signal }),
         call: (given: never) => returned.shred(given),
       }),
     }),

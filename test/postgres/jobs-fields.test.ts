@@ -329,13 +329,13 @@ describe('values', () => {
     await query('create table account (id int primary key, who text, mail text)');
     await query(`insert into account select i, 'p' || i, 'm' || i from generate_series(1, 200) i`);
     await query(`update account set mail = 'M7' where id = 107`);
-    await query(`update account set who = 'gone' where id = 31`);
     await query(`update account set who = null where id = 32`);
     await query(`update account set mail = $1 where id = 33`, ['\u0378']);
     await database.step(unique, 'tables');
     await database.step(unique, 'expand', 'account.mail');
     const on = jobsOn(database.pool, unique, { tenant: 'north' });
-    await on.encryption.shred({ tenant: 'north', subject: 'gone', revoke: false });
+    await on.jobs.shred({ tenant: 'north', subject: 'gone', revoke: false, block: true });
+    await query(`update account set who = 'gone' where id = 31`);
     const { id } = await on.jobs.start({ kind: 'backfill', field: 'account.mail', shards: 1 });
     expect(await on.jobs.run(id)).toMatchObject({ state: 'done', written: 196, faults: 4, pass: 2 });
     expect(await on.jobs.faults(id)).toEqual(
@@ -360,11 +360,11 @@ describe('values', () => {
       return on.jobs.faults(id);
     };
     expect(await run('backfill')).toEqual([]);
-    await on.encryption.shred({ tenant: 'north', subject: 'p1', revoke: false });
-    await query(`update account set sealed = '\\xf98001' where id in (1, 5)`);
+    const [before] = (await database.pool.query('select sealed from account where id = 3')).rows;
+    await on.jobs.shred({ tenant: 'north', subject: 'p1', revoke: false });
     await query('alter table account disable trigger user');
-    await query(`update account set mail = null, sealed = '\\xf98001' where id = 1`);
-    await query('update account set mail = null where id = 3');
+    await query('update account set sealed = $1 where id = 3', [before.sealed]);
+    await query(`update account set mail = 'again' where id = 5`);
     expect(await run('verify')).toEqual([{ row: ['5'], fault: 'ERR_FIELD_SHREDDED' }]);
   });
 

@@ -155,7 +155,14 @@ describe('§7.4 a subject', () => {
     const [leaf] = await approve(asked.receipts);
     const done = await erasure.shred({ ...seven, cells });
     const receipts = asked.receipts.map((receipt) => ({ ...receipt, state: 'revoked', leaf }));
-    expect(done).toEqual({ state: 'shredded', dataKeys: asked.dataKeys, receipts, unrevoked: [], rows: 3 });
+    expect(done).toEqual({
+      state: 'shredded',
+      dataKeys: asked.dataKeys,
+      receipts,
+      unrevoked: [],
+      rows: 3,
+      remaining: [],
+    });
     expect((await keyRows()).filter(({ subject }) => subject === '7')).toMatchObject(
       [0, 1].map(() => ({ state: 'shredded', gone: true, receipt: expect.stringContaining(`"leaf":${leaf}`) })),
     );
@@ -264,6 +271,7 @@ describe('§7.4 after a crash', () => {
     };
     const postgres = postgresCells(pool);
     const cells: CellStore = {
+      ...postgres,
       async shred(...args) {
         crash('cells');
         const rows = await postgres.shred(...args);
@@ -322,17 +330,24 @@ describe('§7.3 postgresCells', () => {
     await fill();
     const [before] = await visitsOf(7);
     const ids = [before.note.subarray(3, 19)];
-    const tables = [{ schema: 'public', table: 'visit', subject: 'patient', columns: ['diagnosis', 'note'] }];
+    const columns = ['diagnosis', 'note'].map((name) => ({ name, plain: undefined, version: 1 }));
+    const whose = { tenant: 'clinic', isTenants: undefined, subject: 'patient' };
+    const tables = [{ schema: 'public', table: 'visit', ...whose, columns }];
+    const of = (subject: string, dataKeys = ids) => ({ tenant: 'north', subject, dataKeys });
     const cells = postgresCells(pool);
-    expect(await cells.shred(tables, { subject: '8', dataKeys: ids })).toBe(0);
-    expect(await cells.shred(tables, { subject: '007', dataKeys: ids })).toBe(0);
-    expect(await cells.shred(tables, { subject: 'seven', dataKeys: ids })).toBe(0);
-    expect(await cells.shred(tables, { subject: '7', dataKeys: [] })).toBe(0);
-    expect(await cells.shred(tables, { subject: '7', dataKeys: ids })).toBe(2);
+    expect(await cells.shred(tables, of('8'))).toBe(0);
+    expect(await cells.shred(tables, of('007'))).toBe(0);
+    expect(await cells.shred(tables, of('seven'))).toBe(0);
+    expect(await cells.shred(tables, of('7', []))).toBe(0);
+    const note = { table: 'public.visit', column: 'note', holds: 'records' };
+    expect(await cells.find(tables, of('7'))).toEqual([{ ...note, rows: 2 }]);
+    expect(await cells.find(tables, of('seven'))).toEqual([]);
+    expect(await cells.shred(tables, of('7'))).toBe(2);
+    expect(await cells.find(tables, of('7'))).toEqual([]);
     const [after] = await visitsOf(7);
     expect([after.note.length, after.diagnosis]).toEqual([3, before.diagnosis]);
     const missing = [{ ...(tables[0] as (typeof tables)[0]), table: 'none' }];
-    await expect(cells.shred(missing, { subject: '7', dataKeys: ids })).rejects.toThrow(/none/);
+    await expect(cells.shred(missing, of('7'))).rejects.toThrow(/none/);
   });
 });
 

@@ -139,12 +139,6 @@ function dropTrigger(field: Field): readonly string[] {
   return [`DROP TRIGGER ${quoted(name)} ON ${tableName(field.table)}`, `DROP FUNCTION ${functionName}()`];
 }
 
-/** Whose change makes a record stale: the plaintext, what the record is bound to, and the plaintext of what its tags are of. */
-function watched(field: Field, plain: string, gone: string | undefined): readonly string[] {
-  const others = otherPlain(field).filter((name) => name !== gone);
-  return [...new Set([plain, ...identityColumns(field.table), ...others])];
-}
-
 function otherPlain({ table, definition }: Field): readonly string[] {
   const slots = [...definition.schemas.values()].flat();
   return slots.flatMap((slot) => slot.others.flatMap((other) => table.fields.get(other)?.definition.plain ?? []));
@@ -153,11 +147,21 @@ function otherPlain({ table, definition }: Field): readonly string[] {
 const differs = (name: string) =>
   `NEW.${quoted(name)}::text COLLATE "C" IS DISTINCT FROM OLD.${quoted(name)}::text COLLATE "C"`;
 
+/**
+ * A record is stale once its plaintext changes, what it is bound to, or the plaintext of what its tags are of. A shredded cell has no tags, and stays where its plaintext goes.
+ */
 function clearing(field: Field, plain: string, gone?: string): string {
   const column = quoted(field.column);
+  const others = otherPlain(field).filter((name) => name !== gone);
+  const isRecord = `octet_length(NEW.${column}) > 3`;
+  const stale = [
+    ...identityColumns(field.table).map(differs),
+    `(${isRecord} OR NEW.${quoted(plain)} IS NOT NULL) AND ${differs(plain)}`,
+    ...[...new Set(others)].map((name) => `${isRecord} AND ${differs(name)}`),
+  ];
   return `  IF TG_OP = 'UPDATE' THEN
     IF NEW.${column} IS NOT DISTINCT FROM OLD.${column} AND (
-      ${watched(field, plain, gone).map(differs).join('\n      OR ')}
+      ${stale.join('\n      OR ')}
     ) THEN
       NEW.${column} := NULL;
     END IF;

@@ -207,7 +207,7 @@ export function createFieldJobs<Of extends Fields>(
     async estimateShred(given) {
       const { signal, ...about } = takeOptions(given, subjectCall);
       signal?.throwIfAborted();
-      return estimateShred(pool, engine.settings.tables, about);
+      return estimateShred(pool, engine.settings, about);
     },
     async estimate(given) {
       const { kind, field, signal } = takeOptions(given, estimateCall);
