@@ -10,6 +10,7 @@ export {
   type DataKeyStoreOptions,
   memoryDataKeyStore,
   type StoredDefinition,
+  type SubjectName,
 } from './fields/data-key-store.ts';
 export {
   defineFields,

@@ -17,10 +17,12 @@ export async function shredSubjectOf(jobs: FieldJobs, names: readonly string[], 
   if (tenant === undefined) throw new UsageError('Say whose subject it is with --tenant');
   const about = { tenant, subject };
   if (args.has('dry-run')) return printEstimate(jobs, about, args);
-  const shredded = await jobs.shred({ ...about, revoke: !args.has('no-revoke') }).catch(notRevocable);
+  const how = { revoke: !args.has('no-revoke'), block: args.has('block') };
+  const shredded = await jobs.shred({ ...about, ...how }).catch(notRevocable);
   if (args.has('json')) await printJson({ ...about, ...shredded });
   else {
     if (!args.has('quiet')) await standardOutput.write(described(about, shredded));
+    if (shredded.state === 'absent') await say(absent);
     if (shredded.unrevoked.length > 0) await say(unrevoked(shredded));
     for (const found of shredded.remaining) await say(remaining(found));
   }
@@ -28,6 +30,7 @@ export async function shredSubjectOf(jobs: FieldJobs, names: readonly string[], 
 }
 
 const exitCodesOfShredding = {
+  absent: exitCodes.unexpected,
   requested: exitCodes.waiting,
   remaining: exitCodes.unexpected,
   shredded: exitCodes.success,
@@ -50,7 +53,10 @@ async function printEstimate(jobs: FieldJobs, about: About, args: Arguments): Pr
 
 const nameOf = ({ tenant, subject }: About): Words => words`subject ${subject} of ${tenant}`;
 
+const absent = words`no data key and no plaintext was found of it: look at its spelling, or give --block to keep it from ever getting a data key`;
+
 function described(about: About, { state, dataKeys, receipts, rows }: Shredded): Words {
+  if (state === 'absent') return words`${nameOf(about)}: not found, nothing was done\n`;
   const isAsked = state === 'requested';
   const counts = words`${dataKeys.length} data keys, ${rows} rows`;
   const what = state === 'shredded' ? words`shredded, ${counts}` : words`not shredded yet`;

@@ -39,6 +39,7 @@ const shredOptions: readonly Option[] = [
   dryRun,
   { name: 'tenant', value: 'NAME', help: 'whose subject it is' },
   { name: 'no-revoke', help: 'asks no key service: copies of the wrapped keys still open what they sealed' },
+  { name: 'block', help: 'also where nothing is found of the subject: it never gets a data key' },
 ];
 
 /** What an action does with the jobs and the words behind its name. */

@@ -29,6 +29,12 @@ export interface DataKeyRow extends DataKeySlot, FieldKeyColumns {
   readonly receipt?: string | null;
 }
 
+/** Whom data keys are about. */
+export interface SubjectName {
+  readonly tenant: string;
+  readonly subject: string;
+}
+
 /** A schema version of a field, in words that are compared (§5.6). */
 export interface StoredDefinition {
   readonly field: string;
@@ -63,8 +69,8 @@ export interface DataKeyStore {
     options?: DataKeyStoreOptions,
   ): Promise<readonly DataKeyRow[]>;
 
-  /** Marks all rows of a subject as shredded, and resolves to them; their wrapped keys stay. Where there is none, one is made that keeps the subject out: `marker`. */
-  shred(marker: DataKeyRow, options?: DataKeyStoreOptions): Promise<readonly DataKeyRow[]>;
+  /** Marks all rows of a subject as shredded, and resolves to them; their wrapped keys stay. Where there is none, `marker` is added if it is given: it keeps the subject from ever getting a key. */
+  shred(subject: SubjectName, marker?: DataKeyRow, options?: DataKeyStoreOptions): Promise<readonly DataKeyRow[]>;
 
   /** Deletes the wrapped keys of shredded rows that have some, and keeps a receipt with them. */
   erase(ids: readonly Bytes[], receipt: string | null, options?: DataKeyStoreOptions): Promise<void>;
@@ -105,12 +111,11 @@ export function memoryDataKeyStore(): DataKeyStore {
       }
       return holders(added);
     },
-    async shred(marker) {
-      if (ofSubject(marker.tenant, marker.subject).length === 0) rows.set(bytesToKey(marker.id), marker);
-      for (const row of ofSubject(marker.tenant, marker.subject)) {
-        rows.set(bytesToKey(row.id), { ...row, state: 'shredded' });
-      }
-      return ofSubject(marker.tenant, marker.subject);
+    async shred({ tenant, subject }, marker) {
+      const own = ofSubject(tenant, subject);
+      if (own.length === 0 && marker !== undefined) rows.set(bytesToKey(marker.id), marker);
+      for (const row of own) rows.set(bytesToKey(row.id), { ...row, state: 'shredded' });
+      return ofSubject(tenant, subject);
     },
     async erase(ids, receipt) {
       for (const id of ids) {

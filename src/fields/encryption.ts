@@ -172,6 +172,7 @@ const shredCall = {
   subject: takeName,
   cells: optional(takeObject<CellStore>(['shred', 'find'], 'made by postgresCells')),
   revoke: optional(takeBoolean, true),
+  block: optional(takeBoolean, false),
   signal: optional(takeSignal),
 } satisfies ReadersOf<ShredOptions>;
 
@@ -221,8 +222,8 @@ export function createFieldEncryption<Of extends Fields>(options: FieldEncryptio
     },
     index: async (path: string, value: unknown, callOptions = {}) => search(engine, tableOf, path, value, callOptions),
     async shred(options: unknown) {
-      const { signal, cells, revoke, ...about } = takeOptions(options, shredCall, 'subject');
-      return shredSubject(engine, about, { cells, revoke }, signal);
+      const { signal, tenant, subject, ...how } = takeOptions(options, shredCall, 'subject');
+      return shredSubject(engine, { tenant, subject }, how, signal);
     },
   };
   engines.set(encryption, engine);

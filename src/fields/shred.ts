@@ -8,7 +8,7 @@ import { timeOf } from '../lib/callbacks.ts';
 import { toHex } from '../lib/hex.ts';
 import { fieldKeyIdLength } from '../schedule/field-keys.ts';
 import type { Bytes } from '../types.ts';
-import type { DataKeyRow } from './data-key-store.ts';
+import type { DataKeyRow, SubjectName } from './data-key-store.ts';
 import type { Engine, EngineSettings } from './engine.ts';
 
 /** An encrypted column, as a database knows it. */
@@ -81,6 +81,8 @@ export interface ShredOptions {
    * exists. Default: `true`.
    */
   readonly revoke?: boolean | undefined;
+  /** Whether a subject of which nothing is found is shredded as well: then it never gets a data key. Default: `false`; a mistyped name would be kept out for ever. */
+  readonly block?: boolean | undefined;
   /** Ends the call; it rejects with the signal's reason. Calling again goes on from there. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -88,9 +90,10 @@ export interface ShredOptions {
 /** What became of a subject's data keys. */
 export interface Shredded {
   /**
-   * `requested` where a revocation waits for its approval: the data keys are not refused yet. Call again afterwards. `remaining` where records or plaintext of the subject are left: `remaining` says which.
+   * `absent` where nothing was found of the subject: nothing was done. `requested` where a revocation waits for its approval: the data keys are not refused yet. Call again afterwards. `remaining`
+   * where records or plaintext of the subject are left: `remaining` says which.
    */
-  readonly state: 'requested' | 'remaining' | 'shredded';
+  readonly state: 'absent' | 'requested' | 'remaining' | 'shredded';
   /** The ids of the subject's data keys, in hex. */
   readonly dataKeys: readonly string[];
   /** The revocations at the key service; `leaf` is the index of each one's receipt in its audit log. */
@@ -107,40 +110,50 @@ export interface Shredded {
 export async function shredSubject(
   { settings }: Engine,
   { tenant, subject }: { readonly tenant: string; readonly subject: string },
-  { cells, revoke }: { readonly cells: CellStore | undefined; readonly revoke: boolean },
+  { cells, revoke, block }: Pick<ShredOptions, 'cells' | 'revoke' | 'block'>,
   signal: AbortSignal | undefined,
 ): Promise<Shredded> {
   signal?.throwIfAborted();
-  const { store, keys, now, random } = settings;
+  const { store, keys } = settings;
+  const about = { tenant, subject };
   const tables = subjectTables(settings, tenant);
   assert(cells !== undefined || !tables.some(hasPlain), 'subject.cells', 'given: fields name a plaintext column');
   if (revoke) await keys.revoke([], tenant, signal);
-  const id = await randomBytes(fieldKeyIdLength, random);
-  const created = Math.floor(timeOf(now));
-  const marker = { id, tenant, subject, purpose: 'data', field: null, version: 0, created, state: 'shredded' } as const;
-  const marked = inOrder(await store.shred({ ...marker, wrapped: null, receipt: noReceipt }, { signal }));
+  let marked = inOrder(await store.shred(about, undefined, { signal }));
+  if (marked.length === 0) {
+    const found = await cells?.find(tables, { ...about, dataKeys: [] }, { signal });
+    const isThere = found !== undefined && found.length > 0;
+    if (!isThere && block !== true) return { state: 'absent', ...nothing };
+    marked = inOrder(await store.shred(about, await markerOf(settings, about), { signal }));
+  }
   keys.forget();
   const rows = marked.filter((row) => !isMarker(row));
   const left = rows.filter(({ wrapped }) => wrapped !== null);
   const asked = revoke ? await keys.revoke(left, tenant, signal) : [];
-  const about = { dataKeys: rows.map(({ id }) => toHex(id)), receipts: [...receiptsOf(rows), ...asked] };
-  if (asked.some(({ state }) => state !== 'revoked')) {
-    return { state: 'requested', ...about, unrevoked: [], rows: 0, remaining: [] };
-  }
+  const found = { dataKeys: rows.map(({ id }) => toHex(id)), receipts: [...receiptsOf(rows), ...asked] };
+  if (asked.some(({ state }) => state !== 'revoked')) return { state: 'requested', ...nothing, ...found };
   const ids = left.map((row) => row.id);
   if (ids.length > 0) await store.erase(ids, asked.length === 0 ? null : encodeReceipt(asked), { signal });
   keys.forget();
-  const target = { tenant, subject, dataKeys: rows.map((row) => row.id) };
+  const target = { ...about, dataKeys: rows.map((row) => row.id) };
   const changed = (await cells?.shred(tables, target, { signal })) ?? 0;
   const remaining = (await cells?.find(tables, target, { signal })) ?? [];
   const bare = rows.filter((row) => (row.wrapped === null ? receiptsOf([row]).length === 0 : asked.length === 0));
   const state = remaining.length > 0 ? 'remaining' : 'shredded';
-  return { state, ...about, unrevoked: bare.map(({ id }) => toHex(id)), rows: changed, remaining };
+  return { state, ...found, unrevoked: bare.map(({ id }) => toHex(id)), rows: changed, remaining };
 }
 
 const noReceipt = '[]';
+const nothing = { dataKeys: [], receipts: [], unrevoked: [], rows: 0, remaining: [] } as const;
 
-/** The row of a subject that had no data key, made when it was shredded: there is nothing to refuse. */
+/** What keeps a subject out that has no data key. */
+async function markerOf({ now, random }: EngineSettings, about: SubjectName): Promise<DataKeyRow> {
+  const id = await randomBytes(fieldKeyIdLength, random);
+  const slot = { ...about, purpose: 'data', field: null, version: 0 } as const;
+  return { ...slot, id, created: Math.floor(timeOf(now)), state: 'shredded', wrapped: null, receipt: noReceipt };
+}
+
+/** The row of {@link markerOf}: there is nothing to refuse. */
 function isMarker({ wrapped, receipt }: DataKeyRow): boolean {
   return wrapped === null && receipt === noReceipt;
 }

@@ -165,12 +165,13 @@ export const returning: Readonly<Record<string, Pick<Entry, 'returns' | 'methods
       () => [],
       () => [],
     ),
-    shred: methodCall('shred', onSignal, () => ({ id: new Uint8Array(16), tenant: 't', subject: 's', created: 1 })),
+    shred: methodCall('shred', onSignal, { tenant: 't', subject: 's' }, undefined),
     erase: methodCall('erase', onSignal, () => [], null),
     define: methodCall('define', onSignal, () => []),
   }),
   postgresCells: made(() => api['postgresCells'](pool), {
-    shred: methodCall('shred', onSignal, [], { subject: 's', dataKeys: [] }),
+    shred: methodCall('shred', onSignal, [], { tenant: 't', subject: 's', dataKeys: [] }),
+    find: methodCall('find', onSignal, [], { tenant: 't', subject: 's', dataKeys: [] }),
   }),
   fileSource: made(() => api['fileSource'](file('plain')), {
     ...{ read: 'none', close: 'none' },
@@ -415,7 +416,10 @@ export const taking: Readonly<Record<string, Entry>> = {
       ),
       index: methodCall('index', () => ({ tenant: 'north', signal, index: 'mail' }), 'patient.email', 'alice'),
       shred: (returned: { shred(subject: object): unknown }) => ({
-        options: () => ({ tenant: 'north', subject: '7', revoke: false, cells: { shred: async () => 0, find: async () => [] }, signal }),
+        options: () => ({
+          ...{ tenant: 'north', subject: '7', revoke: false, block: false },
+          ...{ cells: { shred: async () => 0, find: async () => [] }, signal },
+        }),
         call: (given: never) => returned.shred(given),
       }),
     }),
@@ -442,7 +446,7 @@ export const taking: Readonly<Record<string, Entry>> = {
         list: methodCall('list', onSignal),
       },
       sql: methodCall('sql', () => ({ step: 'tables' })),
-      shred: methodCall('shred', () => ({ tenant: 'north', subject: '7', revoke: false, signal })),
+      shred: methodCall('shred', () => ({ tenant: 'north', subject: '7', revoke: false, block: false, signal })),
       estimateShred: methodCall('estimateShred', () => ({ tenant: 'north', subject: '7', signal })),
       estimate: methodCall('estimate', jobKind),
       start: methodCall('start', () => ({ ...jobKind(), shards: 1 })),

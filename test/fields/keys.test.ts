@@ -293,7 +293,7 @@ describe('shredding', () => {
     const [first, second] = await encryption.seal('note', [rowOf(1), rowOf(2)]);
     const here = { tenant: 'north', subject: '1', revoke: false };
     const ids = [toHex(first?.text.slice(3, 19) ?? new Uint8Array())];
-    const shredded = { state: 'shredded', dataKeys: ids, receipts: [], unrevoked: ids, rows: 0 };
+    const shredded = { state: 'shredded', dataKeys: ids, receipts: [], unrevoked: ids, rows: 0, remaining: [] };
     expect(await encryption.shred(here)).toEqual(shredded);
     expect(await encryption.shred(here)).toEqual(shredded);
     for (const reader of [encryption, encryptionOf(fields, { dataKeys })]) {
@@ -303,12 +303,19 @@ describe('shredding', () => {
     }
     const [row] = await dataKeys.byId([first?.text.slice(3, 19) as Uint8Array<ArrayBuffer>]);
     expect(row).toMatchObject({ state: 'shredded', wrapped: null });
-    for (let i = 0; i < 2; i++) {
-      const never = await encryption.shred({ tenant: 'north', subject: 'never seen', revoke: false });
-      expect(never).toMatchObject({ state: 'shredded', dataKeys: [], unrevoked: [] });
+  });
+
+  test('§7.4 a subject of which nothing is found is not kept out, unless that is said', async () => {
+    const encryption = encryptionOf(fields);
+    const mistyped = { tenant: 'north', subject: '17', revoke: false };
+    const nothing = { dataKeys: [], receipts: [], unrevoked: [], rows: 0, remaining: [] };
+    expect(await encryption.shred(mistyped)).toEqual({ state: 'absent', ...nothing });
+    await encryption.seal('note', [rowOf(17)]);
+    const never = { ...mistyped, subject: '18' };
+    for (const more of [{ block: true }, { block: true }, {}]) {
+      expect(await encryption.shred({ ...never, ...more })).toEqual({ state: 'shredded', ...nothing });
     }
-    const unseen = { ...rowOf(3), patient: 'never seen' as never };
-    expect((await failureOf(encryption.seal('note', [unseen]))).code).toBe('ERR_FIELD_SHREDDED');
+    expect((await failureOf(encryption.seal('note', [rowOf(18)]))).code).toBe('ERR_FIELD_SHREDDED');
   });
 
   test('§7.4 the key service is asked for the same data keys in the same order each time, and what it says is kept', async () => {
@@ -332,8 +339,8 @@ describe('shredding', () => {
       };
       const store: DataKeyStore = {
         ...dataKeys,
-        async shred(marker) {
-          const marked = await dataKeys.shred(marker);
+        async shred(...args) {
+          const marked = await dataKeys.shred(...args);
           turn += 1;
           return turn % 2 === 0 ? marked : [...marked].reverse();
         },
@@ -365,7 +372,7 @@ describe('shredding', () => {
     expect((await encryptionOf(fields, { dataKeys }).open('note', rows))[0]?.text).toBe('x');
     const several = encryptionOf(fields, { dataKeys, keyring: (of) => anyOf(tenantKeyring(of), tenantKeyring(of)) });
     expect((await failureOf(several.shred({ tenant: 'north', subject: '1' }))).code).toBe('ERR_KEYRING_CANNOT');
-    for (const wrong of [{ tenant: '' }, { subject: 7 }, { cells: {} }, { revoke: 1 }, { other: 1 }]) {
+    for (const wrong of [{ tenant: '' }, { subject: 7 }, { cells: {} }, { revoke: 1 }, { block: 1 }, { other: 1 }]) {
       await expect(encryption.shred({ tenant: 'north', subject: '1', ...wrong } as never)).rejects.toThrow(TypeError);
     }
   });

@@ -174,7 +174,45 @@ describe('bulla fields shred', () => {
     expect((await shred('7', '--tenant', 'north', '-n')).stdout.toString()).toContain(
       ': shredded, 2 data keys, 0 rows',
     );
-    expect((await shred('9', '--tenant', 'north', '-n')).stdout.toString()).toContain(': absent, 0 data keys, 0 rows');
+  });
+
+  test('§7.4 a subject of which nothing is found is said so, and not kept out', async () => {
+    const none = ['9', '--tenant', 'north'];
+    expect((await shred(...none, '-n')).stdout.toString()).toContain(': absent, 0 data keys, 0 rows');
+    const mistyped = await shred(...none);
+    expect([mistyped.exitCode, mistyped.stdout.toString()]).toEqual([
+      ...[1, 'subject 9 of north: not found, nothing was done\n'],
+    ]);
+    expect(mistyped.stderr).toContain('--block');
+    expect(jsonOf((await shred(...none, '--json')).stdout)).toMatchObject([{ state: 'absent', dataKeys: [] }]);
+    const row = { id: 9, clinic: 'north', patient: 9, diagnosis: 'd', note: 'n' };
+    expect(await application().seal('visit', [row])).toHaveLength(1);
+    const blocked = await shred('10', '--tenant', 'north', '--block');
+    expect([blocked.exitCode, blocked.stdout.toString()]).toEqual([
+      ...[0, 'subject 10 of north: shredded, 0 data keys, 0 rows\n'],
+    ]);
+    expect(await codeOf(application().seal('visit', [{ ...row, patient: 10 }]))).toBe('ERR_FIELD_SHREDDED');
+  });
+
+  test('§7.8 plaintext that cannot be cleared is told of, with an exit code of its own', async () => {
+    const local = config('local(keyContext)');
+    const migrated = local
+      .replace('row:', "name: 'old', table: 'old', row:")
+      .replace('string({', "string({ plain: 'was', ");
+    place.write('bulla.config.mjs', migrated);
+    await pool.query(
+      'create table old (id int, clinic text, patient int, diagnosis bytea, note bytea, was text not null)',
+    );
+    await pool.query("insert into old values (1, 'north', 7, null, null, 'gout'), (2, 'north', 7, null, null, 'flu')");
+    const kept = await shred('7', '--tenant', 'north', '--no-revoke');
+    expect([kept.exitCode, kept.stdout.toString()]).toEqual([1, 'subject 7 of north: not shredded yet\n']);
+    expect(kept.stderr).toContain('2 rows of public.old still hold plaintext of the subject in was: clear it');
+    expect(jsonOf((await shred('7', '--tenant', 'north', '--no-revoke', '--json')).stdout)).toMatchObject([
+      { state: 'remaining', remaining: [{ table: 'public.old', column: 'was', holds: 'plaintext', rows: 2 }] },
+    ]);
+    await pool.query('alter table old alter column was drop not null');
+    const done = await shred('7', '--tenant', 'north', '--no-revoke');
+    expect([done.exitCode, done.stdout.toString()]).toEqual([0, 'subject 7 of north: shredded, 2 data keys, 2 rows\n']);
   });
 
   test('§7.7 without a key service only with --no-revoke, which says what it leaves', async () => {

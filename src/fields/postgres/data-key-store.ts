@@ -66,13 +66,15 @@ export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
       });
       return inSlots(rows, signal);
     },
-    async shred(marker, options) {
+    async shred({ tenant, subject }, marker, options) {
       const signal = signalOf(options);
       signal?.throwIfAborted();
-      const { id, tenant, subject, created, receipt } = marker;
-      const { rows } = await locked(pool, [marker], async (client) => {
+      const { rows } = await locked(pool, [{ tenant, subject }], async (client) => {
         await client.query(markSql, [tenant, subject]);
-        await client.query(markerSql, [tenant, subject, toBytea(id), created, receipt]);
+        if (marker !== undefined) {
+          const { id, created, receipt } = marker;
+          await client.query(markerSql, [tenant, subject, toBytea(id), created, receipt]);
+        }
         return client.query(subjectSql, [tenant, subject]);
       });
       return rows.map(rowOf);
@@ -102,7 +104,7 @@ export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
  */
 async function locked<Result>(
   pool: DataKeyPool,
-  rows: readonly DataKeySlot[],
+  rows: readonly Pick<DataKeySlot, 'tenant' | 'subject'>[],
   work: (client: Queryable) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect();

@@ -96,6 +96,8 @@ export interface EstimateShredOptions extends FieldJobCallOptions {
 export interface ShredSubjectOptions extends EstimateShredOptions {
   /** `false` asks no key service and only deletes the wrapped keys here: copies of them still open the subject's cells. Default: `true`. */
   readonly revoke?: boolean | undefined;
+  /** Whether a subject of which nothing is found is shredded as well, and never gets a data key. Default: `false`. */
+  readonly block?: boolean | undefined;
 }
 
 /** The size and the bounds of a step. */
@@ -172,7 +174,11 @@ const runCall = {
   onProgress: optional(func<(status: JobStatus) => void>()),
 } satisfies ReadersOf<RunJobOptions>;
 const subjectCall = { ...call, tenant: takeText, subject: takeText } satisfies ReadersOf<EstimateShredOptions>;
-const shredCall = { ...subjectCall, revoke: optional(takeBoolean, true) } satisfies ReadersOf<ShredSubjectOptions>;
+const shredCall = {
+  ...subjectCall,
+  revoke: optional(takeBoolean, true),
+  block: optional(takeBoolean, false),
+} satisfies ReadersOf<ShredSubjectOptions>;
 const takeId = matching(/^[1-9]\d{0,18}$/, 'the id of a job');
 
 /**
