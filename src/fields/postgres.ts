@@ -6,6 +6,7 @@ import { type Fields, tablesOf } from './define.ts';
 import { engineOf, type FieldEncryption } from './encryption.ts';
 import { encryptedClientClass, type PgClientClass } from './postgres/client.ts';
 import { dataKeyTables, tableSql } from './postgres/ddl.ts';
+import { guardSql } from './postgres/guard.ts';
 import { runWithTenant, Seam } from './postgres/seam.ts';
 import { isName } from './row-values.ts';
 
@@ -118,7 +119,9 @@ export function withTenant<Result>(tenant: string, work: () => Result): Result {
   return runWithTenant(tenant, work);
 }
 
-/** The statements that {@link Fields} need in a database, to be put into migrations: tables of data keys, index columns, unique indexes, checks. Encrypted columns are of the type bytea. */
+/** The statements that {@link Fields} need in a database, to be put into migrations: tables of data keys, index columns, unique indexes, checks, and triggers where a table has a subject. Encrypted columns are of the type bytea. */
 export function fieldsSql(fields: Fields): readonly string[] {
-  return [...dataKeyTables, ...[...tablesOf(fields).values()].flatMap(tableSql)];
+  const tables = [...tablesOf(fields).values()];
+  const guards = tables.flatMap((table) => [...table.fields.values()].flatMap(guardSql));
+  return [...dataKeyTables, ...tables.flatMap(tableSql), ...guards];
 }

@@ -1,6 +1,7 @@
 /** A client of `pg` whose statements go through the seam. */
 
 import { copy, isBytes } from '../../lib/bytes.ts';
+import { isGuarded, shreddedMeanwhile } from './guard.ts';
 import { refusal } from './plan.ts';
 import { type GetTypeParser, type PgResult, type QueryConfig, runStatement } from './run.ts';
 import type { Seam } from './seam.ts';
@@ -61,7 +62,13 @@ export function encryptedClientClass<Class extends PgClientClass>(Client: Class,
     }
 
     #run(config: QueryConfig, values: readonly unknown[] | undefined, tenant: string | undefined): Promise<unknown> {
-      const send = (query: object) => super.query(query as never) as Promise<PgResult>;
+      const send = (query: object) =>
+        (super.query(query as never) as Promise<PgResult>).catch((error: unknown) => {
+          if (!isGuarded(error)) throw error;
+          // This process had not heard of it.
+          seam.engine.settings.keys.forget();
+          throw shreddedMeanwhile();
+        });
       const types = { getTypeParser: (oid: number, format?: string) => this.getTypeParser(oid, format) };
       const binary = config.binary ?? this.binary;
       return runStatement({ seam, types, send }, { ...config, binary }, values, tenant);

@@ -69,14 +69,7 @@ export function postgresDataKeyStore(pool: DataKeyPool): DataKeyStore {
     async shred({ tenant, subject }, marker, options) {
       const signal = signalOf(options);
       signal?.throwIfAborted();
-      const { rows } = await locked(pool, [{ tenant, subject }], async (client) => {
-        await client.query(markSql, [tenant, subject]);
-        if (marker !== undefined) {
-          const { id, created, receipt } = marker;
-          await client.query(markerSql, [tenant, subject, toBytea(id), created, receipt]);
-        }
-        return client.query(subjectSql, [tenant, subject]);
-      });
+      const { rows } = await locked(pool, [{ tenant, subject }], (client) => mark(client, tenant, subject, marker));
       return rows.map(rowOf);
     },
     async erase(ids, receipt, options) {
@@ -123,6 +116,18 @@ async function locked<Result>(
   }
 }
 
+/** §7.4, §7.9: marks the rows of a subject, once nobody is writing cells of it. */
+async function mark(client: Queryable, tenant: string, subject: string, marker: DataKeyRow | undefined) {
+  await client.query(`SET LOCAL lock_timeout = ${lockTimeout}`);
+  await client.query(holdSql, [tenant, subject]);
+  await client.query(markSql, [tenant, subject]);
+  if (marker !== undefined) {
+    const { id, created, receipt } = marker;
+    await client.query(markerSql, [tenant, subject, toBytea(id), created, receipt]);
+  }
+  return client.query(subjectSql, [tenant, subject]);
+}
+
 const lockSql = `SELECT pg_advisory_xact_lock(key) FROM (
   SELECT DISTINCT hashtextextended(tenant || chr(31) || subject, 7045) AS key
   FROM unnest($1::text[], $2::text[]) AS s (tenant, subject) ORDER BY 1) AS keys`;
@@ -140,6 +145,10 @@ WHERE NOT EXISTS (
   SELECT FROM bulla_data_keys k WHERE k.tenant = given.tenant AND k.subject = given.subject AND k.state = 'shredded')
 ON CONFLICT DO NOTHING`;
 
+/** Milliseconds for which shredding waits for transactions that have written cells of the subject. */
+const lockTimeout = 30_000;
+/** §7.9: no other statement takes this lock. What the triggers of tables take conflicts with it. */
+const holdSql = 'SELECT FROM bulla_data_keys WHERE tenant = $1 AND subject = $2 FOR UPDATE';
 const markSql = `UPDATE bulla_data_keys SET state = 'shredded' WHERE tenant = $1 AND subject = $2 AND state <> 'shredded'`;
 const markerSql = `INSERT INTO bulla_data_keys (${columns}, receipt)
 SELECT $3::bytea, $1, $2, 'data', NULL, 0, $4::bigint, 'shredded', NULL, $5

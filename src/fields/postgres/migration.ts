@@ -5,10 +5,11 @@ import { oneOf, optional, type ReadersOf, takeBoolean, takeOptions, takeText } f
 import { type Field, type Fields, type TableDefinition, tablesOf } from '../define.ts';
 import { writtenSlots } from '../seal-cells.ts';
 import { checkConstraint, checkSql, columnSql, dataKeyTables, indexColumns, indexSql, tableName } from './ddl.ts';
+import { dropGuard, guardSql } from './guard.ts';
 import { textSettings } from './jobs/plain-text.ts';
 import { jobTables } from './jobs/tables.ts';
 import { identityColumns } from './scope.ts';
-import { quoted } from './sql-text.ts';
+import { dollarQuoted, literal, quoted } from './sql-text.ts';
 
 /** A step of a migration that changes the database. `tables` makes the tables of data keys and jobs, `rotate` the index columns of new schema versions. */
 export type MigrationStep = 'tables' | 'expand' | 'switch' | 'contract' | 'rotate';
@@ -103,6 +104,7 @@ function expand(field: Field): readonly string[] {
   return [
     `ALTER TABLE ${tableName(table)}\n  ${added.join(',\n  ')}`,
     ...indexes.map((index) => indexSql(field, index)),
+    ...guardSql(field),
     ...(definition.plain === undefined ? [] : triggerSql(field, clearing(field, definition.plain))),
   ];
 }
@@ -112,6 +114,7 @@ function undoExpand(field: Field): readonly string[] {
   const dropped = [...indexColumns(field).map(({ name }) => name), column];
   return [
     ...(definition.plain === undefined ? [] : dropTrigger(field)),
+    ...dropGuard(field),
     `ALTER TABLE ${tableName(table)}\n  ${dropped.map((name) => `DROP COLUMN ${quoted(name)}`).join(',\n  ')}`,
   ];
 }
@@ -248,14 +251,4 @@ function rotate(field: Field): readonly string[] {
     `ALTER TABLE ${tableName(field.table)}\n  ${changed.join(',\n  ')}`,
     ...indexes.map((index) => indexSql(field, index)),
   ];
-}
-
-/** A text as SQL takes it. */
-export function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
-/** The same for a body of several lines. */
-function dollarQuoted(body: string): string {
-  return body.includes('$bulla$') ? literal(body) : `$bulla$${body}$bulla$`;
 }

@@ -188,3 +188,13 @@ export class SqlText {
 export function quoted(...names: readonly string[]): string {
   return names.map((name) => `"${name.replaceAll('"', '""')}"`).join('.');
 }
+
+/** A text as SQL takes it. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** The same for a body of several lines. */
+export function dollarQuoted(body: string): string {
+  return body.includes('$bulla$') ? literal(body) : `$bulla$${body}$bulla$`;
+}

@@ -41,22 +41,21 @@ export async function inTransaction<Result>(
   }
 }
 
-/** A statement that an error ended by itself: it does not end the transaction. Gives the code of the error, or `undefined`. */
+/** Does work that an expected error may end, which does not end the transaction. Gives that error, or `undefined`. */
 export async function attempted(
   client: JobClient,
-  expected: string,
+  isExpected: (error: unknown) => boolean,
   work: () => Promise<unknown>,
-): Promise<string | undefined> {
+): Promise<unknown> {
   await client.query('SAVEPOINT attempt');
   try {
     await work();
     await client.query('RELEASE SAVEPOINT attempt');
     return undefined;
   } catch (error) {
-    const code = sqlStateOf(error);
-    if (code !== expected) throw error;
+    if (!isExpected(error)) throw error;
     await client.query('ROLLBACK TO SAVEPOINT attempt');
-    return code;
+    return error;
   }
 }
 

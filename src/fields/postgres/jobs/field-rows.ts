@@ -8,9 +8,10 @@ import { identify } from '../../rows.ts';
 import type { Place } from '../../seal-cells.ts';
 import { toBytea } from '../bytea.ts';
 import { indexColumns, tableName } from '../ddl.ts';
+import { isGuarded } from '../guard.ts';
 import { identityColumns } from '../scope.ts';
 import { quoted } from '../sql-text.ts';
-import { attempted, type JobClient } from './database.ts';
+import { attempted, type JobClient, sqlStateOf } from './database.ts';
 import type { Batch, KeyText, Reading, Walked } from './walk.ts';
 
 /** A field with what stands beside it in its table. */
@@ -128,22 +129,28 @@ export interface Stored {
   readonly missed: number;
   /** Rows whose value another row has, in a unique index. */
   readonly duplicates: readonly KeyText[];
+  /** Rows whose subject was shredded meanwhile (§7.9). */
+  readonly shredded: readonly SourceRow[];
 }
+
+const none = { written: 0, missed: 0, duplicates: [], shredded: [] };
+const isOfOneRow = (error: unknown): boolean => sqlStateOf(error) === '23505' || isGuarded(error);
 
 /** Stores records where rows are still what was read (§10.4, §10.12). */
 export async function storeChanges(client: JobClient, source: Source, changes: readonly Change[]): Promise<Stored> {
-  if (changes.length === 0) return { written: 0, missed: 0, duplicates: [] };
+  if (changes.length === 0) return none;
   const { text, values } = updateSql(source, changes);
   let written = 0;
   const update = async () => {
     written = (await client.query(text, values)).rowCount ?? 0;
   };
-  // A unique index refuses all of a statement for one row.
-  if ((await attempted(client, '23505', update)) === undefined) {
-    return { written, missed: changes.length - written, duplicates: [] };
-  }
+  // A unique index, or the guard of a shredded subject, refuses all of a statement for one row.
+  const refused = await attempted(client, isOfOneRow, update);
+  if (refused === undefined) return { ...none, written, missed: changes.length - written };
   const [only] = changes;
-  if (changes.length === 1 && only !== undefined) return { written: 0, missed: 0, duplicates: [only.row.key] };
+  if (changes.length === 1 && only !== undefined) {
+    return isGuarded(refused) ? { ...none, shredded: [only.row] } : { ...none, duplicates: [only.row.key] };
+  }
   const middle = Math.ceil(changes.length / 2);
   const first = await storeChanges(client, source, changes.slice(0, middle));
   const second = await storeChanges(client, source, changes.slice(middle));
@@ -151,6 +158,7 @@ export async function storeChanges(client: JobClient, source: Source, changes: r
     written: first.written + second.written,
     missed: first.missed + second.missed,
     duplicates: [...first.duplicates, ...second.duplicates],
+    shredded: [...first.shredded, ...second.shredded],
   };
 }
 

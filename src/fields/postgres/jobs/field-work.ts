@@ -121,8 +121,11 @@ async function sealing(
   return {
     faults,
     async store(client) {
-      const { duplicates, ...stored } = await storeChanges(client, source, changes);
-      return { ...stored, faults: faultsOf(duplicates, 'duplicate') };
+      const { duplicates, shredded, written, missed } = await storeChanges(client, source, changes);
+      // Of who was shredded, plaintext must not be left.
+      const left = shredded.filter(({ plain }) => plain !== null).map(({ key }) => key);
+      const found = [...faultsOf(duplicates, 'duplicate'), ...faultsOf(left, 'ERR_FIELD_SHREDDED')];
+      return { written, missed, faults: found };
     },
   };
 }

@@ -2,6 +2,7 @@
 
 import type { Field } from '../../define.ts';
 import { checkConstraint, indexColumns, tableName } from '../ddl.ts';
+import { guardOf } from '../guard.ts';
 import { bothConstraint, pathOf, triggerOf } from '../migration.ts';
 import { quoted } from '../sql-text.ts';
 import { inTransaction, type JobClient, type JobPool } from './database.ts';
@@ -112,6 +113,8 @@ function structureOf(field: Field, { columns, checks, triggers, hasKey }: Look):
   const check = checks.get(stored(checkConstraint(field)));
   if (check === undefined) found.push(warning('no check keeps plaintext out of the encrypted column'));
   if (check === false) found.push(warning('the check of the encrypted column is not validated yet: step contract'));
+  if (field.table.subject !== undefined && !triggers.has(stored(guardOf(field).name)))
+    found.push(warning('no trigger keeps cells of shredded subjects out: fieldsSql and step expand make it'));
   if (plain === undefined) return found;
   if (!columns.has(plain)) return [...found, error(`column ${plain} is not there: define the field without plain`)];
   if (trigger === undefined)
