@@ -12,13 +12,24 @@ const steps: Readonly<Record<NormalizationStep, (text: string) => string>> = {
   digits: (text) => text.replace(/[^0-9]/g, ''),
 };
 
+const stepsOfBeginning: typeof steps = { ...steps, trim: (text) => text.trimStart() };
+
 /** The names of the steps. */
 export const normalizationSteps = Object.keys(steps) as readonly NormalizationStep[];
 
 /** The text by which a string is found, or `undefined` where a code point is in it that Unicode 15.0 does not assign. */
 export function normalize(text: string, configured: readonly NormalizationStep[]): string | undefined {
+  return normalizeBy(text, configured, steps);
+}
+
+/** The same of a beginning that is searched for: what stands at its end is in the middle of a value, where `trim` leaves it. */
+export function normalizeBeginning(text: string, configured: readonly NormalizationStep[]): string | undefined {
+  return normalizeBy(text, configured, stepsOfBeginning);
+}
+
+function normalizeBy(text: string, configured: readonly NormalizationStep[], known: typeof steps): string | undefined {
   // Letters of ASCII are in every form what they are.
   if (!isAssigned(text)) return undefined;
   const begun = text.normalize('NFC');
-  return configured.reduce((value, step) => steps[step](value), begun).normalize('NFC');
+  return configured.reduce((value, step) => known[step](value), begun).normalize('NFC');
 }

@@ -81,7 +81,7 @@ export function answering(field: Field, name: string): readonly Slot[] | undefin
 
 /** The message of a search. Throws `ERR_FIELD_VALUE` for what no record is found by. */
 export function takeSearch(field: Field, slot: Slot, value: unknown, other: (column: string) => unknown): Bytes {
-  const message = tagMessage(field, slot, value, other);
+  const message = tagMessage(field, slot, value, other, slot.prefix > 0);
   if (message !== undefined) return message;
   const shortest = slot.prefix > 0 ? `: it takes ${slot.prefix} letters or more` : '';
   throw new FieldError(

@@ -8,7 +8,7 @@ import type { IndexScope } from '../schedule/field-keys.ts';
 import type { Awaitable, Bytes } from '../types.ts';
 import type { Field } from './define.ts';
 import { partsOf, type Slot } from './indexes.ts';
-import { normalize } from './normalize.ts';
+import { normalize, normalizeBeginning } from './normalize.ts';
 import { indexTagLength } from './record.ts';
 import { encodeValue, type ValueType, withoutTrailingZeros } from './values.ts';
 
@@ -31,7 +31,8 @@ export function scopeOf(field: Field, tenant: string, slot: Slot): IndexScope {
 }
 
 /**
- * What a tag is computed over (§5.2), or `undefined` for no tag. `other` gives the values of the row's other columns, `undefined` for one that was not given.
+ * What a tag is computed over (§5.2), or `undefined` for no tag. `other` gives the values of the row's other columns, `undefined` for one that was not given. `isBeginning` says that the value is one that is searched
+ * for by a prefix (§5.4).
  * Throws `ERR_FIELD_VALUE`, which names the field and no value.
  */
 export function tagMessage(
@@ -39,9 +40,10 @@ export function tagMessage(
   slot: Slot,
   value: unknown,
   other: (column: string) => unknown,
+  isBeginning = false,
 ): Bytes | undefined {
   const parts = [
-    encodePart(field, slot, value, slot.of),
+    encodePart(field, slot, value, slot.of, isBeginning),
     ...slot.others.map((name) => encodeOther(field, slot, name, other(name))),
   ];
   const present = parts.filter((part) => part !== undefined);
@@ -57,12 +59,18 @@ function encodeOther(field: Field, slot: Slot, name: string, value: unknown): By
   return encodePart(fields.get(name) as Field, slot, value, undefined);
 }
 
-function encodePart(field: Field, { steps, prefix, index }: Slot, value: unknown, of: Slot['of']): Bytes | undefined {
+function encodePart(
+  field: Field,
+  { steps, prefix, index }: Slot,
+  value: unknown,
+  of: Slot['of'],
+  isBeginning = false,
+): Bytes | undefined {
   if (value === null) return undefined;
   const part: unknown = of === undefined ? value : of(value as never);
   if (part === null) return undefined;
   const type = of === undefined ? field.definition.type : computedType(part);
-  const comparable = type === undefined ? undefined : toComparable(type, part, steps);
+  const comparable = type === undefined ? undefined : toComparable(type, part, steps, isBeginning);
   const text = prefix > 0 && typeof comparable === 'string' ? beginning(comparable, prefix) : comparable;
   if (text === null) return undefined;
   const encoded = type === undefined || text === undefined ? undefined : encodeValue(type, text);
@@ -80,8 +88,9 @@ function computedType(part: unknown): ValueType | undefined {
 }
 
 /** §5.4 */
-function toComparable(type: ValueType, value: unknown, steps: Slot['steps']): unknown {
-  if (type === 'string' && typeof value === 'string') return normalize(value, steps);
+function toComparable(type: ValueType, value: unknown, steps: Slot['steps'], isBeginning: boolean): unknown {
+  if (type === 'string' && typeof value === 'string')
+    return (isBeginning ? normalizeBeginning : normalize)(value, steps);
   return type === 'decimal' && typeof value === 'string' ? withoutTrailingZeros(value) : value;
 }
 

@@ -90,6 +90,35 @@ describe('§6.4 LIKE with a beginning', () => {
     await same('select * from person where name ~~ $1 and id > $2 order by id', [pattern, 5]);
   });
 
+  test.each(['name::text', 'person.name::text', '"person"."name" :: TEXT'])(
+    'of the column read as %s',
+    async (column) => {
+      await same(`select id, name from person where ${column} like $1 order by id`, ['Anne%']);
+      await same(`select * from person where id > $2 and (${column} ~~ $1) order by id offset $3`, ['Zo%', 5, 0]);
+      await same(`select id, name from person where name = $2 and ${column} like $1 order by id`, ['An%', 'Anna']);
+    },
+  );
+
+  test('of a pattern that the statement makes, in brackets or not', async () => {
+    for (const pattern of ["($1 || '%')", "$1 || '%'", '(($2))']) {
+      const values = pattern.includes('$2') ? ['x', 'Anne%'] : ['Anne'];
+      const more = pattern.includes('$2') ? ' and $1::text is not null' : '';
+      await same(`select id, name from person where name::text like ${pattern}${more} order by id`, values);
+      await same(`select id from person where (name like ${pattern}) and id < 60${more} order by id`, values);
+    }
+    await same(`select id from person where name like ($1 || '%')`, [null], 0);
+    await same(`select id from person where name like ($1 || '%') order by id`, ['An\\\\']);
+  });
+
+  test.each(["('%' || $1)", "('%' || $1 || '%')", "($1 || '_')", "($1 || '%x')", 'lower($1)', "($1 || '%'::text)"])(
+    'is refused for the pattern %s',
+    async (pattern) => {
+      expect(await refused(`select id from person where name::text like ${pattern}`, ['Ann'])).toMatch(
+        /beginning alone/,
+      );
+    },
+  );
+
   test('what there is not, and NULL', async () => {
     await same('select id from person where name like $1', ['Annx%'], 0);
     await same('select id from person where name like $1', [null], 0);
@@ -125,6 +154,16 @@ describe('§6.4 LIKE with a beginning', () => {
     ['select id from (select id, name from person where name like $1) p', ['An%'], /outermost/],
     ['delete from person where name like $1', ['An%'], /outermost/],
     ['select id from person where name > $1', ['An'], /opening/],
+    ['select id from person where name::text > $1', ['An'], /opening/],
+    ['select id from person where name::text = $1', ['Anna'], /opening/],
+    ['select id from person where cast(name as text) like $1', ['An%'], /column::text/],
+    ['select id from person where (name)::text like $1', ['An%'], /column::text/],
+    ['select id from person where name::varchar like $1', ['An%'], /opening/],
+    ['select id from person where name::text not like $1', ['An%'], /opening/],
+    ['select id from person where name::text like $1 offset $2', ['An%', 5], /OFFSET/],
+    ['select id from person where rank::text like $1', ['1%'], /opening/],
+    ['select id from person where city::text ilike $1', ['ci%'], /blindIndex that is normalized/],
+    ['select id from person where nick ilike $1', ['anna'], /whole value by =/],
   ] as const)('is refused in %s with %j', async (text, values, instead) => {
     expect(await refused(text, [...values])).toMatch(instead);
   });

@@ -2,9 +2,9 @@
 
 import type { TableDefinition } from '../define.ts';
 import type { Catalog } from './catalog.ts';
-import { asKind, type Inside, kindOf, list, locationOf, type Node } from './nodes.ts';
+import { asKind, type Inside, itemOf, kindOf, list, locationOf, type Node } from './nodes.ts';
 import type { Parsed } from './parser.ts';
-import { type HiddenColumn, type Plan, refusal, type SearchStep } from './plan.ts';
+import { dropsRows, type HiddenColumn, type Plan, refusal, type SearchStep } from './plan.ts';
 import { Queries, type Selected } from './queries.ts';
 import { mentions } from './refusals.ts';
 import { identityColumns, TableNames } from './scope.ts';
@@ -88,7 +88,7 @@ function finish(
   };
   for (const { origin } of opened) for (const column of identityColumns(origin.table)) add(origin.source, column);
   const { seals, searches, draws, expand } = changes.finish();
-  for (const step of searches) assertComparable(step, searches, groups, inside);
+  const offsets = searches.map((step) => assertComparable(step, searches, groups, inside));
   for (const { field, group } of searches) {
     if (group === undefined || !groups.includes(group)) continue;
     for (const column of [...identityColumns(field.table), field.column]) add(group.source, column);
@@ -99,7 +99,7 @@ function finish(
     touched: sources.some(({ table }) => table !== undefined),
     draws,
     seals,
-    searches: searches.map((step) => checked(step, groups)),
+    searches: searches.map((step, i) => ({ ...checked(step, groups), offset: offsets[i] })),
     hidden,
     isStar: selected.targets.includes('star'),
     hasLiterals: [...seals, ...searches, ...(expand?.seals ?? [])].some(({ source, others }) =>
@@ -110,24 +110,24 @@ function finish(
   };
 }
 
-/** What finds others as well must be compared with what it found, one row after the other. */
+/** What finds others as well must be compared with what it found, one row after the other. Gives the parameter of an `OFFSET`, which must be 0. */
 function assertComparable(
   step: SearchStep,
   searches: readonly SearchStep[],
   groups: readonly object[],
   inside: Inside,
-): void {
+): number | undefined {
   const { field, finds, group } = step;
-  if (finds === 'equal') return;
+  if (finds === 'equal') return undefined;
   const beside = searches.filter((other) => other !== step && other.group !== undefined && other.group === group);
   if (beside.some((other) => finds === 'prefix' || other.finds !== finds || other.field !== field))
     throw refusal('OR joins a search that finds other rows as well with another one', 'Ask in two statements', field);
   const isOuter = group !== undefined && groups.includes(group);
-  const isWhole = inside['limitCount'] === undefined && inside['limitOffset'] === undefined;
-  if (isOuter && isWhole && !list(inside['targetList']).some(countsRows)) return;
-  const index = finds === 'bucket' ? 'bucketIndex' : 'prefixIndex';
-  const instead = 'Search in WHERE of the outermost SELECT, joined by AND, without LIMIT, count and window functions';
-  throw refusal(`its ${index} finds other rows as well, which are dropped after opening`, instead, field);
+  const offset = inside['limitOffset'] === undefined ? undefined : itemOf(inside['limitOffset']);
+  const isWhole =
+    inside['limitCount'] === undefined && (inside['limitOffset'] === undefined || offset?.kind === 'param');
+  if (!isOuter || !isWhole || list(inside['targetList']).some(countsRows)) throw dropsRows(field, finds);
+  return offset?.kind === 'param' ? offset.number : undefined;
 }
 
 /** A window function sees rows that are dropped. */

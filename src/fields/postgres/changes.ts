@@ -20,7 +20,8 @@ export function plainValue(item: Item, field: Field): Value {
 
 /** A value as its source. */
 export function sourceOf(item: Value): Source {
-  return item.kind === 'param' ? { kind: 'param', number: item.number } : { kind: 'constant', value: item.value };
+  if (item.kind === 'constant') return { kind: 'constant', value: item.value };
+  return { kind: 'param', number: item.number, suffix: item.suffix?.text };
 }
 
 /** A comparison that is part of a search by another column. */
@@ -44,6 +45,11 @@ interface Search {
   /** Where the column stands, and where the comparison begins and ends. */
   readonly column: { readonly start: number; readonly end: number; readonly alias: string };
   readonly end: number;
+}
+
+/** Where the last token of a value stands. */
+export function lastOf(value: Value): number {
+  return value.kind === 'param' ? (value.suffix?.at ?? value.at) : value.at;
 }
 
 /** Writes the parameters of keys into the text. */
@@ -162,7 +168,7 @@ export class Changes {
     if (operator !== undefined) this.#text.replace(operator.start, operator.end, '=');
     const steps = values.map((value) => {
       const numbers = slots.map((_, i) => (i === 0 ? this.#number(value) : ++this.#last));
-      this.#text.replace(value.at, this.#text.literalEnd(value.at), `$${numbers[0]}`);
+      this.#text.replace(value.at, this.#text.literalEnd(lastOf(value)), `$${numbers[0]}`);
       return { field, slots, source: sourceOf(value), isArray, finds, others, params: numbers, blanks, group };
     });
     const name = (slot: Slot) => quoted(column.alias, indexColumn(field, slot));

@@ -36,7 +36,14 @@ export function namesIn(value: unknown): readonly string[] {
 
 /** A parameter, a constant, NULL or DEFAULT: what stands for one value. */
 export type Item =
-  | { readonly kind: 'param'; readonly number: number; readonly at: number; readonly cast: boolean }
+  | {
+      readonly kind: 'param';
+      readonly number: number;
+      readonly at: number;
+      readonly cast: boolean;
+      /** What the statement puts behind it, and where. */
+      readonly suffix?: { readonly text: string; readonly at: number };
+    }
   | { readonly kind: 'constant'; readonly value: unknown; readonly at: number; readonly cast: boolean }
   | { readonly kind: 'null' }
   | { readonly kind: 'default'; readonly at: number };
@@ -57,6 +64,16 @@ export function itemOf(node: unknown): Item | undefined {
   if (constant === undefined) return undefined;
   if (constant['isnull'] === true) return { kind: 'null' };
   return { kind: 'constant', value: constantValue(constant), at: locationOf(constant), cast: false };
+}
+
+/** A parameter with `%` behind it, as Prisma writes the pattern of a beginning: `$1 || '%'`. */
+export function itemOfPattern(node: unknown): Item | undefined {
+  const joined = asKind(node, 'A_Expr');
+  if (joined === undefined) return itemOf(node);
+  const [first, second] = [itemOf(joined['lexpr']), itemOf(joined['rexpr'])];
+  const isPattern = joined['kind'] === 'AEXPR_OP' && namesIn(joined['name']).join() === '||';
+  if (!isPattern || first?.kind !== 'param' || second?.kind !== 'constant' || second.cast) return undefined;
+  return second.value === '%' ? { ...first, suffix: { text: '%', at: second.at } } : undefined;
 }
 
 /** Zero, false and the empty string are left out of the JSON. */

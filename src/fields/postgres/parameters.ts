@@ -6,7 +6,7 @@ import { toHex } from '../../lib/hex.ts';
 import type { Field, TableDefinition } from '../define.ts';
 import type { Engine } from '../engine.ts';
 import type { Slot } from '../indexes.ts';
-import { normalize } from '../normalize.ts';
+import { normalize, normalizeBeginning } from '../normalize.ts';
 import { identify, type RowColumn, spell } from '../rows.ts';
 import { type CellContext, type Place, sealCells, takeValue, type ValueToSeal } from '../seal-cells.ts';
 import { searchFor, takeSearch } from '../search.ts';
@@ -14,7 +14,7 @@ import { tagMessage } from '../tags.ts';
 import { toBytea } from './bytea.ts';
 import type { Catalog } from './catalog.ts';
 import { keySeparator } from './expansion.ts';
-import { type Plan, type RowSource, refusal, type SearchStep, type Source } from './plan.ts';
+import { dropsRows, type Plan, type RowSource, refusal, type SearchStep, type Source } from './plan.ts';
 import { identityColumns } from './scope.ts';
 import { toValue } from './typed-values.ts';
 
@@ -117,7 +117,10 @@ function otherOf(run: Run, { table }: Field, others: ReadonlyMap<string, Source>
 }
 
 function resolve({ values, drawn }: Run, source: Source): unknown {
-  if (source.kind === 'param') return values[source.number - 1];
+  if (source.kind === 'param') {
+    const value = values[source.number - 1];
+    return source.suffix === undefined || typeof value !== 'string' ? value : value + source.suffix;
+  }
   return source.kind === 'constant' ? source.value : drawn.get(source.column)?.[source.index];
 }
 
@@ -132,7 +135,8 @@ function takeSearchValues(
   run: Run,
   step: SearchStep,
 ): { readonly slots: readonly AskedSlot[]; readonly fits: AskedTags['fits'] } {
-  const { field, source, isArray, finds } = step;
+  const { field, source, isArray, finds, offset } = step;
+  if (offset !== undefined && Number(run.values[offset - 1] ?? 0) !== 0) throw dropsRows(field, finds);
   const given = resolve(run, source);
   if (isArray && given !== null && given !== undefined && !Array.isArray(given))
     throw refusal('ANY is given something else than an array', 'Give the values as an array', field);
@@ -158,14 +162,18 @@ function beginningOf(field: Field, pattern: unknown): string | null {
   if (pattern === null || pattern === undefined) return null;
   const [, beginning] = (typeof pattern === 'string' && /^((?:[^\\%_]|\\.)*)%+$/su.exec(pattern)) || [];
   if (beginning === undefined)
-    throw refusal('LIKE can search for a beginning alone', 'End the pattern with its only %, and write no _', field);
+    throw refusal(
+      'LIKE can search for a beginning alone',
+      'End the pattern with its only %, and write no _; compare a whole value by =',
+      field,
+    );
   return beginning.replace(/\\(.)/gsu, '$1');
 }
 
 /** The slots of the greatest length that a beginning has; those of the least where it is too short, which then says so. */
 function slotsFor({ slots }: SearchStep, beginning: unknown): readonly Slot[] {
   if (typeof beginning !== 'string') return [];
-  const lengthIn = ({ steps }: Slot) => Array.from(normalize(beginning, steps) ?? '').length;
+  const lengthIn = ({ steps }: Slot) => Array.from(normalizeBeginning(beginning, steps) ?? '').length;
   const usable = slots.filter((slot) => slot.prefix <= lengthIn(slot)).map(({ prefix }) => prefix);
   const length = usable.length > 0 ? Math.max(...usable) : Math.min(...slots.map(({ prefix }) => prefix));
   return slots.filter(({ prefix }) => prefix === length);
@@ -181,7 +189,7 @@ function fitsOf(
   const slot = asked[0]?.slot;
   if (slot === undefined) return () => false;
   if (finds === 'prefix') {
-    const beginning = normalize(values[0] as string, slot.steps) ?? '';
+    const beginning = normalizeBeginning(values[0] as string, slot.steps) ?? '';
     return (value) => normalize(value as string, slot.steps)?.startsWith(beginning) === true;
   }
   const messages = asked[0]?.messages ?? [];

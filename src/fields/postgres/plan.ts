@@ -6,7 +6,7 @@ import type { Slot } from '../indexes.ts';
 
 /** Where a value comes from when a statement runs. */
 export type Source =
-  | { readonly kind: 'param'; readonly number: number }
+  | { readonly kind: 'param'; readonly number: number; readonly suffix?: string | undefined }
   | { readonly kind: 'constant'; readonly value: unknown }
   /** The `index`-th value that was drawn from the default of a column. */
   | { readonly kind: 'drawn'; readonly column: string; readonly index: number };
@@ -44,6 +44,8 @@ export interface SearchStep {
   readonly blanks: readonly number[];
   /** Steps of one group are alternatives. `undefined` where nothing that was opened can be compared. */
   readonly group: SearchGroup | undefined;
+  /** The parameter of an `OFFSET`, which must skip no row where rows are dropped after opening. */
+  readonly offset?: number | undefined;
 }
 
 /** Searches of which a row must fit one. */
@@ -106,4 +108,15 @@ export function refusal(what: string, instead: string, field?: Field): FieldErro
     table: field?.table.key,
     column: field?.key,
   });
+}
+
+/** The refusal of a search whose rows are dropped where that would come too late. */
+export function dropsRows(
+  field: Field,
+  finds: SearchStep['finds'],
+  where = 'without LIMIT, OFFSET, count and window functions',
+): FieldError {
+  const index = finds === 'bucket' ? 'bucketIndex' : 'prefixIndex';
+  const instead = `Search in WHERE of the outermost SELECT, joined by AND, ${where}`;
+  return refusal(`its ${index} finds other rows as well, which are dropped after opening`, instead, field);
 }

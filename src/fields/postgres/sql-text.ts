@@ -59,6 +59,13 @@ export class SqlText {
     return (this.#tokens[i] as Token).end;
   }
 
+  /** The end of a `::text` that begins somewhere, or `undefined`. */
+  textCastEnd(start: number): number | undefined {
+    const i = this.#at(start);
+    const [cast, type] = [this.#tokens[i], this.#tokens[i + 1]];
+    return cast?.text === '::' && type?.text.toLowerCase() === 'text' ? type.end : undefined;
+  }
+
   /** The end of a parameter or a literal that begins somewhere. */
   literalEnd(start: number): number {
     const i = this.#at(start);
@@ -94,6 +101,12 @@ export class SqlText {
       if (text === '(') depth++;
     }
     throw new RangeError('a bracket is not closed');
+  }
+
+  /** How many brackets are open at the second of two places that were closed at the first. */
+  bracketsBetween(start: number, end: number): number {
+    const between = this.#tokens.filter((token) => token.start >= start && token.end <= end);
+    return between.filter(({ text }) => text === '(').length - between.filter(({ text }) => text === ')').length;
   }
 
   /** The start of the last keyword before a place. */
