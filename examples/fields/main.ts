@@ -4,7 +4,14 @@ import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { createFieldEncryption } from 'bulla/fields';
-import { createFieldJobs, encryptedPool, migrationSql, postgresDataKeyStore, withTenant } from 'bulla/fields/postgres';
+import {
+  createFieldJobs,
+  encryptedPool,
+  keepTenantsApart,
+  migrationSql,
+  postgresDataKeyStore,
+  withTenant,
+} from 'bulla/fields/postgres';
 import { aesKeyring } from 'bulla/keyrings/aes';
 import { eq, like } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
@@ -144,7 +151,7 @@ async function openPrisma(pool: pg.Pool): Promise<Prisma> {
   execFileSync(process.execPath, [resolve('prisma/build/index.js'), ...args], { env, stdio: 'pipe' });
   const client: string = '../../node_modules/.bulla/example/index.js';
   const { PrismaClient } = (await import(client)) as { PrismaClient: new (options: object) => Prisma };
-  return new PrismaClient({ adapter: new PrismaPg(pool) });
+  return keepTenantsApart(new PrismaClient({ adapter: new PrismaPg(pool) }));
 }
 
 async function bothSides(prisma: Prisma): Promise<void> {

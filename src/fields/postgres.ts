@@ -7,7 +7,8 @@ import { engineOf, type FieldEncryption } from './encryption.ts';
 import { encryptedClientClass, type PgClientClass } from './postgres/client.ts';
 import { dataKeyTables, tableSql } from './postgres/ddl.ts';
 import { guardSql } from './postgres/guard.ts';
-import { runWithTenant, Seam } from './postgres/seam.ts';
+import { Seam } from './postgres/seam.ts';
+import { runWithTenant } from './postgres/tenants.ts';
 import { isName } from './row-values.ts';
 
 export { postgresCells } from './postgres/cells.ts';
@@ -40,6 +41,7 @@ export type { ShredEstimate } from './postgres/jobs/shredding.ts';
 export type { JobStatus } from './postgres/jobs/state.ts';
 export type { JobFault, JobKind } from './postgres/jobs/work.ts';
 export { type MigrationSqlOptions, type MigrationStep, migrationSql } from './postgres/migration.ts';
+export { keepTenantsApart } from './postgres/prisma.ts';
 
 /** What is used of the module `pg`. */
 export interface PgModule {
@@ -113,7 +115,7 @@ export function encryptedPool<Pool extends PgPool, Of extends Fields>(
   return pool;
 }
 
-/** Runs a function for a tenant, of 1 to 256 bytes: its statements, and those of what it calls, seal, open and search that tenant's cells. A query builder that it returns is run, as by `await`. */
+/** Runs a function for a tenant, of 1 to 256 bytes: its statements, and those of what it calls, seal, open and search that tenant's cells. A query builder that it returns is run, as by `await`; a call of Prisma runs for the tenant once it is awaited. */
 export function withTenant<Result>(tenant: string, work: () => Result): Result {
   assert(typeof tenant === 'string' && isName(tenant), 'tenant', 'a string of 1 to 256 bytes');
   return runWithTenant(tenant, work);

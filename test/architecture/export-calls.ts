@@ -136,7 +136,7 @@ export const none = [
     'importEcdhPublicKey',
   ],
   ...['exportRsaPublicJwk', 'importRsaPublicKey', 'developmentToken', 'generateProofKey', 'proofKeyThumbprint'],
-  ...['encryptedPg', 'encryptedPool', 'withTenant', 'fieldsSql', 'postgresDataKeyStore'],
+  ...['encryptedPg', 'encryptedPool', 'keepTenantsApart', 'withTenant', 'fieldsSql', 'postgresDataKeyStore'],
   ...['refreshingToken', 'memoryDataKeyStore', 'displayName', 'fileSource', 'keyManagement', 'defineFields'],
   ...['dataKeyRevocations', 'postgresCells'],
 ];

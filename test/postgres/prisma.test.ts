@@ -1,25 +1,10 @@
 // Prisma 7 over the seam, by its adapter for `pg`: its client is generated from prisma/schema.prisma.
 
-import { execFileSync } from 'node:child_process';
-import { createRequire } from 'node:module';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { ormTests, type Work } from './orm.ts';
+import { generateClient, type Prisma } from './prisma/generate.ts';
 
-// biome-ignore lint/suspicious/noExplicitAny: the types of the client are generated with it
-type Prisma = any;
-
-const { resolve } = createRequire(import.meta.url);
-// The engine of `migrate` is not needed, and would be downloaded.
-execFileSync(
-  process.execPath,
-  [resolve('prisma/build/index.js'), 'generate', '--schema', 'test/postgres/prisma/schema.prisma'],
-  {
-    env: { ...process.env, PRISMA_SCHEMA_ENGINE_BINARY: process.execPath },
-    stdio: 'pipe',
-  },
-);
-const client: string = '../../node_modules/.bulla/prisma/index.js';
-const { PrismaClient } = (await import(client)) as { PrismaClient: new (options: object) => Prisma };
+const PrismaClient = await generateClient('schema.prisma', 'prisma');
 
 const orderBy = { id: 'asc' };
 const email = 'bob@example';

@@ -1,8 +1,6 @@
 /** What all clients of one field encryption share: plans by the text of their statement, and the catalog. */
 
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { FieldError } from '../../errors.ts';
-import { isPromise } from '../../lib/awaitable.ts';
 import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { Engine } from '../engine.ts';
 import { analyse } from './analyse.ts';
@@ -10,20 +8,11 @@ import { type Catalog, readCatalog } from './catalog.ts';
 import { loadParser, type Parse } from './parser.ts';
 import { type Plan, refusal } from './plan.ts';
 import { type RunSql, Shadows } from './shadows.ts';
+import { currentTenant } from './tenants.ts';
 
 /** Plans that are kept, and the length of the longest text of which one is: at most about 160 MB together. */
 const maxPlans = 10_000;
 const maxText = 16_384;
-const tenants = new AsyncLocalStorage<string>();
-
-/** Runs a function for a tenant: its statements, and those of what it calls, seal, open and search that tenant's cells. */
-export function runWithTenant<Result>(tenant: string, work: () => Result): Result {
-  return tenants.run(tenant, () => {
-    const result: unknown = work();
-    // A query of an ORM runs once `then` is called: by an `await` outside, it would run in another tenant.
-    return (isPromise(result) ? new Promise((resolve, reject) => result.then(resolve, reject)) : result) as Result;
-  });
-}
 
 interface Ready {
   readonly parse: Parse;
@@ -45,7 +34,7 @@ export class Seam {
 
   /** The tenant of a call that begins now. */
   get tenant(): string | undefined {
-    return tenants.getStore() ?? this.engine.settings.tenant;
+    return currentTenant() ?? this.engine.settings.tenant;
   }
 
   /** The plan of a statement; analysed once. */
