@@ -114,7 +114,8 @@ const nothing = async () => undefined;
 const bossOptions = () => ({
   boss: { createQueue: nothing, send: nothing, work: nothing, offWork: nothing },
   jobs: { runBatch: nothing },
-  ...{ queue: 'q', batch: 5, maxReplicaLag: 9, expireAfter: 60 },
+  ...{ queue: 'q', batch: 5, lease: 5_000, maxReplicaLag: 9, rowsPerSecond: 5 },
+  ...{ expireAfter: 60, retryLimit: 3, retryDelayMax: 9 },
 });
 const jobKind = () => ({ kind: 'verify', field: 'patient.email', signal });
 const rows = () => [{ id: 1, clinic: 'north', email: 'alice@example' }];

@@ -37,10 +37,18 @@ export interface PgBossOptions {
   readonly queue?: string | undefined;
   /** Rows of a step, 1 to 10,000. Default: 500. */
   readonly batch?: number | undefined;
+  /** Milliseconds for which a step holds its part of the table, 1,000 to 3,600,000. Default: 60,000. */
+  readonly lease?: number | undefined;
   /** Milliseconds that a replica may be behind, 0 to 3,600,000. Default: 10,000. */
   readonly maxReplicaLag?: number | undefined;
+  /** Rows of each worker in a second, 1 to 1,000,000. Default: as many as it can. */
+  readonly rowsPerSecond?: number | undefined;
   /** Seconds after which a worker that was killed is given up, 15 to 86,400. Default: 300. */
   readonly expireAfter?: number | undefined;
+  /** How often a step that fails is tried again, 0 to 1,000; after that, `send` has the job done from where it stands. Default: 20. */
+  readonly retryLimit?: number | undefined;
+  /** The most seconds between two attempts, 1 to 86,400; they begin with one and double. Default: 60. */
+  readonly retryDelayMax?: number | undefined;
 }
 
 /** Jobs on fields, done by workers of pg-boss. */
@@ -76,8 +84,12 @@ const readers = {
   jobs: takeJobs,
   queue: optional(takeText, 'bulla-fields'),
   batch: optional(integer(1, 10_000)),
+  lease: optional(integer(1_000, 3_600_000)),
   maxReplicaLag: optional(integer(0, 3_600_000)),
+  rowsPerSecond: optional(integer(1, 1_000_000)),
   expireAfter: optional(integer(15, 86_400), 300),
+  retryLimit: optional(integer(0, 1_000), 20),
+  retryDelayMax: optional(integer(1, 86_400), 60),
 } satisfies ReadersOf<PgBossOptions>;
 const takeId = matching(/^[1-9]\d{0,18}$/, 'the id of a job');
 const takeWorkers = integer(1, 1_000);
@@ -98,16 +110,27 @@ const lookAgain = 1;
  * await distributed.send(id, 4);
  */
 export function fieldJobsOnPgBoss(options: PgBossOptions): PgBossFieldJobs {
-  const { boss, jobs, queue, expireAfter, ...size } = takeOptions(options, readers);
-  const policy = { expireInSeconds: expireAfter, retryLimit: 20, retryDelay: 1, retryBackoff: true };
-  const next = (job: string, more: object = {}) => boss.send(queue, { job }, { ...policy, ...more });
+  const { boss, jobs, queue, rowsPerSecond, expireAfter, retryLimit, retryDelayMax, ...size } = takeOptions(
+    options,
+    readers,
+  );
+  const policy = { expireInSeconds: expireAfter, retryLimit, retryDelay: 1, retryBackoff: true, retryDelayMax };
+  const next = async (job: string, seconds = 0): Promise<void> => {
+    const startAfter = seconds > 0 ? { startAfter: Math.ceil(seconds) } : {};
+    const sent = await boss.send(queue, { job }, { ...policy, ...startAfter });
+    // Of some policies, a queue drops what is sent.
+    if (sent === null) throw new Error(`pg-boss dropped a step: the queue ${queue} must have the policy standard`);
+  };
   const step = async ({ data, signal }: BossJob): Promise<void> => {
     const id = takeId((data as { job?: unknown } | null)?.job, 'job');
-    const { state } = await jobs.runBatch(id, { ...size, signal }).catch((error: unknown) => {
-      throw withoutValues(error);
-    });
-    if (state === 'running') await next(id);
-    if (state === 'busy') await next(id, { startAfter: lookAgain });
+    const begun = performance.now();
+    const { state, rows, wait } = await jobs.runBatch(id, { ...size, signal }).then(
+      (result) => ({ ...result, wait: lookAgain }),
+      (error: unknown) => ({ state: 'busy' as const, rows: 0, wait: waitAskedBy(error) }),
+    );
+    const budget = rowsPerSecond === undefined ? 0 : rows / rowsPerSecond - (performance.now() - begun) / 1000;
+    if (state === 'running') await next(id, budget);
+    if (state === 'busy') await next(id, Math.max(wait, budget));
   };
   return Object.freeze({
     async work() {
@@ -123,6 +146,13 @@ export function fieldJobsOnPgBoss(options: PgBossOptions): PgBossFieldJobs {
     },
     stop: async () => void (await boss.offWork(queue)),
   });
+}
+
+/** Seconds that a key service asks to wait (`Retry-After`), at most an hour. What says nothing of the kind is thrown. */
+function waitAskedBy(error: unknown): number {
+  const asked = (error as { retryAfter?: unknown } | null | undefined)?.retryAfter;
+  if (typeof asked === 'number' && asked >= 0) return Math.min(3_600, Math.max(lookAgain, asked));
+  throw withoutValues(error);
 }
 
 /** pg-boss stores an error with all of its properties, and PostgreSQL quotes rows in `detail`: what is left says no value. */
