@@ -3,7 +3,7 @@
 import { defineEntity, MikroORM, p } from '@mikro-orm/postgresql';
 import type pg from 'pg';
 import { encryptedPool } from '../../src/fields/postgres.ts';
-import { ormTests } from './orm.ts';
+import { ormTests, rowsOf } from './orm.ts';
 
 const Patient = defineEntity({
   name: 'Patient',
@@ -129,6 +129,7 @@ ormTests<MikroORM>('mikro-orm', {
         })
         .catch((error: Error) => error.message),
     execute: ({ em }) => em.fork().execute('select id, email from patient where email = ?', ['bob@example']),
+    stream: ({ em }) => rowsOf(em.fork().stream(Patient, { orderBy: { id: 'asc' } })),
   },
   refused: {
     $ne: ({ em }) => em.fork().find(Patient, { email: { $ne: 'a' } }),
@@ -141,8 +142,5 @@ ormTests<MikroORM>('mikro-orm', {
     'json path': ({ em }) => em.fork().find(Patient, { record: { blood: 'A' } } as never),
     'raw order': ({ em }) => em.fork().execute('select * from patient order by email'),
     'upsert on the unique email': ({ em }) => em.fork().upsert(Patient, { email: 'bob@example', note: 'n' }),
-    stream: async ({ em }) => {
-      for await (const _ of em.fork().stream(Patient)) throw new Error('a row came');
-    },
   },
 });

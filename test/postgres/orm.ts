@@ -86,6 +86,13 @@ export function ormTests<Orm>(name: string, { open, right, refused }: OrmCases<O
   });
 }
 
+/** All that a stream gives. */
+export async function rowsOf(stream: AsyncIterable<unknown>): Promise<unknown[]> {
+  const rows: unknown[] = [];
+  for await (const row of stream) rows.push(row);
+  return rows;
+}
+
 /** The codes of an error and of those that it wraps. */
 function codesOf(error: unknown): readonly unknown[] {
   const codes: unknown[] = [];

@@ -135,7 +135,7 @@ describe('§6.5 refusing', () => {
     await on.raw.query('drop function shown');
   });
 
-  test('a cursor over an encrypted table', async () => {
+  test('what reads rows by itself and is neither a cursor nor a stream', async () => {
     const client = await on.sealed.connect();
     for (const text of [
       'select * from patient',

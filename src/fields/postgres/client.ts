@@ -1,6 +1,7 @@
 /** A client of `pg` whose statements go through the seam. */
 
 import { copy, isBytes } from '../../lib/bytes.ts';
+import { cursorOf, openingCursor, type Submittable } from './cursors.ts';
 import { isGuarded, shreddedMeanwhile } from './guard.ts';
 import { refusal } from './plan.ts';
 import { type GetTypeParser, type PgResult, type QueryConfig, runStatement } from './run.ts';
@@ -50,28 +51,30 @@ export function encryptedClientClass<Class extends PgClientClass>(Client: Class,
       return undefined;
     }
 
-    /** Cursors and streams read rows by themselves: they are for statements without encrypted tables. */
+    /** Cursors and streams are prepared in their turn. */
     #submit(args: readonly unknown[]): unknown {
-      const query = args[0] as { text?: unknown; handleError?: (error: unknown, connection: unknown) => void };
-      if (typeof query.text === 'string' && !mayMention(query.text, seam)) return super.query(...(args as never[]));
-      const error = refusal('a cursor or stream over an encrypted table', 'Read pages by the primary key with query()');
-      if (query.handleError === undefined) throw error;
-      // As `pg` refuses: those who read the stream hear of it there.
-      process.nextTick(() => query.handleError?.(error, this.connection));
+      const pass = (all: readonly unknown[]): unknown => super.query(...(all as never[]));
+      const query = args[0] as Submittable;
+      const cursor = cursorOf(query);
+      if (cursor === undefined) return submitOther(args, seam, this.connection, pass);
+      const [given, { tenant }] = [cursor.values?.map(takeParameter), seam];
+      const submitted = this.#last.then(async () => {
+        const connection = { seam, send: (config: object) => this.#send(config) };
+        pass([await openingCursor(connection, query, cursor, given, tenant, this.binary === true), ...args.slice(1)]);
+      });
+      this.#last = submitted.catch((error: unknown) => query.handleError(error, this.connection));
       return query;
     }
 
     #run(config: QueryConfig, values: readonly unknown[] | undefined, tenant: string | undefined): Promise<unknown> {
-      const send = (query: object) =>
-        (super.query(query as never) as Promise<PgResult>).catch((error: unknown) => {
-          if (!isGuarded(error)) throw error;
-          // This process had not heard of it.
-          seam.engine.settings.keys.forget();
-          throw shreddedMeanwhile();
-        });
       const types = { getTypeParser: (oid: number, format?: string) => this.getTypeParser(oid, format) };
       const binary = config.binary ?? this.binary;
+      const send = (query: object) => this.#send(query);
       return runStatement({ seam, types, send }, { ...config, binary }, values, tenant);
+    }
+
+    #send(query: object): Promise<PgResult> {
+      return (super.query(query as never) as Promise<PgResult>).catch((error: unknown) => heard(error, seam));
     }
   }
   return EncryptedClient as unknown as Class;
@@ -90,6 +93,30 @@ function takeParameter(value: unknown): unknown {
     // What has no JSON text is refused when it is sent or sealed.
     return value;
   }
+}
+
+/** What reads rows by itself and is neither a cursor nor a stream: it is for statements without encrypted tables. */
+function submitOther(
+  args: readonly unknown[],
+  seam: Seam,
+  connection: unknown,
+  pass: (args: readonly unknown[]) => unknown,
+): unknown {
+  const query = args[0] as { text?: unknown; handleError?: (error: unknown, connection: unknown) => void };
+  if (typeof query.text === 'string' && !mayMention(query.text, seam)) return pass(args);
+  const what = 'an encrypted table in something that reads rows by itself';
+  const error = refusal(what, 'Use query(), pg-cursor or pg-query-stream');
+  if (query.handleError === undefined) throw error;
+  // As `pg` refuses: those who read it hear of it there.
+  process.nextTick(() => query.handleError?.(error, connection));
+  return query;
+}
+
+/** Throws an error of the server. Of a shredded subject this process had not heard. */
+function heard(error: unknown, { engine }: Seam): never {
+  if (!isGuarded(error)) throw error;
+  engine.settings.keys.forget();
+  throw shreddedMeanwhile();
 }
 
 /** Whether a text may name an encrypted table, in whatever case or escape. */

@@ -38,6 +38,14 @@ export interface Connection {
 
 const raw: { readonly getTypeParser: GetTypeParser } = { getTypeParser: () => (text) => text };
 
+/** Runs statements whose results are texts. */
+export function sqlRunner(send: Connection['send']): RunSql {
+  return async (text, values) => {
+    const result = await send({ text, values, rowMode: 'array', types: raw });
+    return (result as PgResult).rows as RawRow[];
+  };
+}
+
 /** Runs a statement for a tenant. */
 export async function runStatement(
   { seam, types, send }: Connection,
@@ -45,10 +53,7 @@ export async function runStatement(
   values: readonly unknown[] | undefined,
   tenant: string | undefined,
 ): Promise<unknown> {
-  const run: RunSql = async (text, more) => {
-    const result = await send({ text, values: more, rowMode: 'array', types: raw });
-    return (result as PgResult).rows as RawRow[];
-  };
+  const run = sqlRunner(send);
   const { plan, catalog } = await seam.plan(config.text, run);
   if (config.binary === true) {
     if (plan.touched) throw refusal('binary results of an encrypted table', 'Leave binary out');
