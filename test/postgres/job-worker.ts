@@ -1,13 +1,14 @@
-// A worker in a process of its own, to be killed: `node --conditions=bulla-source test/postgres/job-worker.ts URL JOB [hang] [ROWS]`.
+// A worker in a process of its own, to be killed: `node --conditions=bulla-source test/postgres/job-worker.ts URL JOB [hang] [ROWS] [NOT_BEFORE]`.
 // It says `working` once its first batch asks for a key. With `hang` it never gets one.
 
 import { tenantKeyring } from '../fields/support.ts';
 import { jobsOn, migrating, openPool } from './migrating.ts';
 
-const [url = '', id = '', mode = '', batch = '50'] = process.argv.slice(2);
+const [url = '', id = '', mode = '', batch = '50', notBefore = '0'] = process.argv.slice(2);
 const pool = openPool(url);
 let isFirst = true;
 const { jobs } = jobsOn(pool, migrating, {
+  notBefore: new Date(Number(notBefore)),
   async keyring(tenant) {
     if (isFirst) process.stdout.write('working\n');
     isFirst = false;
