@@ -16,8 +16,9 @@ import { assertNoTerminal, isRegularOutput, openMessage, readBeginning, writeOut
 import { decryptionKeyring, keyOptions, serviceOptions } from './keys.ts';
 import { checkOutputs, isHopeless, noWork } from './outputs.ts';
 import { passphraseOptions } from './passphrases.ts';
-import { assertOtherFile, extension, outputOptions, pipe, planJobs, withoutExtension } from './plan.ts';
+import { extension, outputOptions, planJobs, withoutExtension } from './plan.ts';
 import { commonOptions, type Result, runJobs, type Work } from './run.ts';
+import { identityOf, identityOfInput, pipe } from './same-file.ts';
 import { formatBytes } from './terminal.ts';
 import { readSmallFile } from './text-file.ts';
 import { words } from './words.ts';
@@ -54,9 +55,8 @@ async function decryptFiles(args: Arguments): Promise<number> {
   const detached = args.get('detached');
   if (detached !== undefined && jobs.length > 1) throw new UsageError('--detached takes one input');
   if (detached === pipe && args.readsStandardInput) throw new UsageError('Standard input can be read once');
-  if (detached !== undefined && detached !== pipe) {
-    const outputs = jobs.map(({ output }) => output);
-    assertOtherFile(detached, outputs, 'The output would replace the envelope given with --detached');
+  if (detached !== undefined && jobs.some(({ output }) => identityOf(output) === identityOfInput(detached))) {
+    throw new UsageError('The output would replace the envelope given with --detached');
   }
   const context = args.pairs('context');
   const envelope = detached === undefined ? undefined : await readEnvelope(detached);

@@ -16,17 +16,10 @@ import { assertNoTerminal, type Input, isRegularOutput, openInput, writeOutput, 
 import { encryptionKeyring, offlineOption, recipientOptions, serviceOptions } from './keys.ts';
 import { checkOutputs, isHopeless, noWork } from './outputs.ts';
 import { passphraseOptions } from './passphrases.ts';
-import {
-  assertFolder,
-  assertOtherFile,
-  extension,
-  isStandardOutput,
-  type Job,
-  outputOptions,
-  pipe,
-  planJobs,
-} from './plan.ts';
+import { assertFolder, extension, type Job, outputOptions, planJobs } from './plan.ts';
+import { assertNotRead } from './read-files.ts';
 import { commonOptions, type Result, runJobs, type Work } from './run.ts';
+import { identityOf, identityOfInput, isStandardOutput, pipe } from './same-file.ts';
 import { assertStandardOutput } from './standard-streams.ts';
 import { formatBytes } from './terminal.ts';
 import { textEncoder } from './text-form.ts';
@@ -73,7 +66,7 @@ async function encryptFiles(args: Arguments): Promise<number> {
   if (!args.has('text')) assertNoTerminal(args, jobs);
   const detached = args.get('detached');
   if (detached !== undefined && jobs.length > 1) throw new UsageError('--detached takes one input');
-  if (detached !== undefined) assertEnvelope(detached, jobs[0] as Job, args);
+  if (detached !== undefined) await assertEnvelope(detached, jobs[0] as Job, args);
   const options = encryptionOptions(args);
   const checked = await checkOutputs(args, jobs, detached);
   if (isHopeless(args, checked)) return runJobs(args, checked, noWork);
@@ -81,10 +74,11 @@ async function encryptFiles(args: Arguments): Promise<number> {
   return runJobs(args, checked, (work) => encryptOne(work, { ...options, keyring }, args));
 }
 
-/** Throws where the envelope has no place of its own. */
-function assertEnvelope(path: string, { input, output }: Job, args: Arguments): void {
+/** Rejects where the envelope has no place of its own. */
+async function assertEnvelope(path: string, { input, output }: Job, args: Arguments): Promise<void> {
   const other = '--detached takes a file other than input and output';
-  assertOtherFile(path, [input, output], other);
+  if ([identityOfInput(input), identityOf(output)].includes(identityOf(path))) throw new UsageError(other);
+  await assertNotRead(args, path, 'The envelope');
   const isStandard = isStandardOutput(path);
   if (!isStandard) assertFolder(folderOf(path));
   if (isStandard && output === pipe) throw new UsageError(other);

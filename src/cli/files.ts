@@ -2,6 +2,7 @@
 
 import { constants } from 'node:fs';
 import { access, type FileHandle, open, stat } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { formOf, preambleLength, readPreamble } from '../envelope/framing.ts';
 import { concat } from '../lib/bytes.ts';
 import { type LastLook, type WrittenFile, writeAtomically } from '../node/atomic-file.ts';
@@ -12,8 +13,9 @@ import { findTarget } from '../node/replaced-file.ts';
 import type { Bytes } from '../types.ts';
 import type { Arguments } from './arguments.ts';
 import { UsageError } from './failure.ts';
-import { isFolder, type Job, pipe } from './plan.ts';
-import { assertStandardInput, standardOutput } from './standard-streams.ts';
+import { isFolder, type Job } from './plan.ts';
+import { pipe } from './same-file.ts';
+import { assertStandardInput, readDescriptor, standardOutput } from './standard-streams.ts';
 import { startsAsText, textDecoder } from './text-form.ts';
 
 /** A message or a plaintext that is not in memory. */
@@ -34,7 +36,7 @@ export async function openInput(path: PlainPath, folderHint?: string): Promise<I
   }
   const found = await stat(path);
   if (found.isDirectory()) throw isFolder(path, folderHint);
-  const stream = () => readStream(() => open(path, 'r'));
+  const stream = () => readStream(() => openPath(path));
   const isSized = found.isFile() && (await withFile(path, (file) => endsAt(file, found.size)));
   return isSized ? { path, size: found.size, stream } : { path: undefined, size: undefined, stream };
 }
@@ -146,35 +148,56 @@ function holdsEnvelope(bytes: Bytes): boolean {
 
 const chunkLength = 2 ** 18;
 
-/** Node's own stream, since standard input may be a socket, a terminal, or set not to block. */
+/** Node's own stream where it is a pipe, a socket or a terminal. In place of anything else, such as a folder, Node may give an empty one. */
 function readStandardInput(): ReadableStream<Bytes> {
-  const chunks = process.stdin[Symbol.asyncIterator]();
+  const { stdin } = process;
+  const read = (memory: Bytes) => readDescriptor(0, memory).catch(aboutStandardInput);
+  if (!(stdin instanceof Socket)) return readStream(async () => ({ read, close: async () => {} }));
+  const chunks = stdin[Symbol.asyncIterator]();
   return new ReadableStream<Bytes>(
     {
       async pull(controller) {
-        const { done, value } = await chunks.next();
+        const { done, value } = await chunks.next().catch(aboutStandardInput);
         if (done) controller.close();
         // Node's chunks are views into memory that it uses again.
         else controller.enqueue(Uint8Array.from(value as Buffer));
       },
       async cancel() {
-        process.stdin.destroy();
+        stdin.destroy();
       },
     },
     { highWaterMark: 0 },
   );
 }
 
-/** Positional reads, since Node's own streams cost half the speed. */
-function readStream(openFile: () => Promise<Pick<FileHandle, 'read' | 'close'>>): ReadableStream<Bytes> {
-  let file: Pick<FileHandle, 'read' | 'close'> | undefined;
+function aboutStandardInput(error: unknown): never {
+  throw Object.assign(error as NodeJS.ErrnoException, { path: 'standard input' });
+}
+
+/** Something open that is read to its end. */
+interface Opened {
+  /** The number of bytes that it put into the memory. */
+  read(memory: Bytes): Promise<number>;
+  close(): Promise<void>;
+}
+
+async function openPath(path: PlainPath): Promise<Opened> {
+  const file = await open(path, 'r');
+  const read = async (memory: Bytes) => (await file.read(memory, 0, memory.byteLength, null)).bytesRead;
+  return { read, close: () => file.close() };
+}
+
+/** Since Node's own streams cost half the speed. */
+function readStream(openFile: () => Promise<Opened>): ReadableStream<Bytes> {
+  let file: Opened | undefined;
   return new ReadableStream<Bytes>(
     {
       async pull(controller) {
         file ??= await openFile();
         try {
-          const { bytesRead, buffer } = await file.read(new Uint8Array(chunkLength), 0, chunkLength, null);
-          if (bytesRead > 0) return controller.enqueue(buffer.subarray(0, bytesRead));
+          const memory = new Uint8Array(chunkLength);
+          const length = await file.read(memory);
+          if (length > 0) return controller.enqueue(memory.subarray(0, length));
         } catch (error) {
           await file.close();
           throw error;

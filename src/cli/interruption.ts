@@ -3,8 +3,8 @@
  * at once, whatever it waits for.
  */
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-const numbers = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+const numbers = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 } as const;
 const undoings = new Set<() => void>();
 
 /** Has `undo` called before a signal ends the process, until the function that it gives is called. `undo` is synchronous and does not throw. */

@@ -13,8 +13,10 @@ import { exitCodes, UsageError } from './failure.ts';
 import { holding } from './interruption.ts';
 import { formatKeyFile, keyOptions, readKeyFile } from './keys.ts';
 import { passphraseOptions, readPassphrase } from './passphrases.ts';
-import { assertFolder, pipe } from './plan.ts';
+import { assertFolder } from './plan.ts';
+import { assertNotRead } from './read-files.ts';
 import { commonOptions } from './run.ts';
+import { pipe } from './same-file.ts';
 import { assertStandardOutput, printJson, say, standardOutput } from './standard-streams.ts';
 import { words } from './words.ts';
 
@@ -60,6 +62,7 @@ async function generate(args: Arguments): Promise<void> {
   const path = args.get('output');
   if (path === undefined) throw new UsageError('Say where to write the private key with --output');
   if (path === pipe && args.has('json')) throw new UsageError('--json needs an --output that is a file');
+  await assertNotRead(args, path, path === pipe ? 'Standard output' : path);
   if (path === pipe) assertStandardOutput();
   else {
     assertFolder(folderOf(path));

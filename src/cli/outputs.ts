@@ -3,7 +3,8 @@
 import { findTarget } from '../node/replaced-file.ts';
 import type { Arguments } from './arguments.ts';
 import { isRegularOutput } from './files.ts';
-import { isStandardOutput, type Job } from './plan.ts';
+import type { Job } from './plan.ts';
+import { isStandardOutput } from './same-file.ts';
 
 /** The jobs, with the failure of those that cannot write to their output or to `also`. Files are looked at again when they are written. */
 export async function checkOutputs(args: Arguments, jobs: readonly Job[], also?: string): Promise<readonly Job[]> {

@@ -1,10 +1,10 @@
 /** Passphrases: typed at a hidden prompt, or read from a file descriptor. They are UTF-8, or refused: what is no UTF-8 would become one character like another. */
 
-import { type BigIntStats, fstatSync, read as readDescriptor, readdirSync, writeSync } from 'node:fs';
-import { promisify } from 'node:util';
+import { type BigIntStats, fstatSync, readdirSync, writeSync } from 'node:fs';
 import { decodeUtf8 } from '../lib/utf8.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { FileError, UsageError } from './failure.ts';
+import { readDescriptor } from './standard-streams.ts';
 import { askHidden } from './terminal.ts';
 import { type Words, words } from './words.ts';
 
@@ -30,10 +30,9 @@ export const newPassphraseOptions: readonly Option[] = [
   },
 ];
 
-const descriptorOptions = ['passphrase-fd', 'new-passphrase-fd', 'key-passphrase-fd'];
+/** The options that name a descriptor to read from. */
+export const descriptorOptions = ['passphrase-fd', 'new-passphrase-fd', 'key-passphrase-fd'];
 const maxLength = 4_096;
-const again = 10;
-const read = promisify(readDescriptor);
 
 /** The passphrase that the options `name` and `name-fd` ask for, or `undefined`. */
 export async function readPassphrase(
@@ -54,7 +53,11 @@ export async function readPassphrase(
 
 /** Asks for a passphrase on the terminal. */
 export async function askPassphrase(question: Words): Promise<string> {
-  return passphraseOf(await askHidden(question));
+  const { line, more } = await askHidden(question);
+  const text = Buffer.from(line).toString('latin1').replace(/\n$/, '');
+  const passphrase = passphraseOf(Buffer.from(text, 'latin1'));
+  if (more || text.includes('\n')) throw new UsageError('The terminal gives more than the line of a passphrase');
+  return passphrase;
 }
 
 /** The passphrase that a descriptor gives: its only line, or its next one where other lines or the data follow in it. */
@@ -74,6 +77,7 @@ export async function passphraseFrom(args: Arguments, fd: number): Promise<strin
  */
 function assertInherited(fd: number): void {
   const found = lookAt(fd);
+  if (found?.isDirectory()) throw new FileError('EISDIR', `File descriptor ${fd} is a folder`);
   const isReadable =
     found !== undefined && (found.isFile() || found.isFIFO() || found.isSocket() || found.isCharacterDevice());
   if (isReadable && !(found.isFIFO() && isWrittenHere(fd, found))) return;
@@ -167,14 +171,11 @@ function withoutReturn(line: Buffer): Buffer {
 }
 
 async function readSome(fd: number, length: number): Promise<Buffer> {
-  for (;;) {
-    try {
-      const { bytesRead, buffer } = await read(fd, Buffer.alloc(length), 0, length, null);
-      return buffer.subarray(0, bytesRead);
-    } catch (error) {
-      const { code = 'ERR_UNEXPECTED' } = error as NodeJS.ErrnoException;
-      if (code !== 'EAGAIN') throw new FileError(code, `File descriptor ${fd} could not be read`);
-      await new Promise((done) => setTimeout(done, again));
-    }
+  const buffer = Buffer.alloc(length);
+  try {
+    return buffer.subarray(0, await readDescriptor(fd, buffer));
+  } catch (error) {
+    const { code = 'ERR_UNEXPECTED' } = error as NodeJS.ErrnoException;
+    throw new FileError(code, `File descriptor ${fd} could not be read`);
   }
 }

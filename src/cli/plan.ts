@@ -1,17 +1,17 @@
 /** Which files a call reads and writes. Whether two names are one file is for the file system to say, not for the names. */
 
-import { type BigIntStats, fstatSync, realpathSync, statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { decodeUtf8 } from '../lib/utf8.ts';
 import { folderOf, nameOf, type PlainPath, pathIn, shownPath, siblingOf } from '../node/paths.ts';
 import type { Arguments, Option } from './arguments.ts';
 import { FileError, UsageError } from './failure.ts';
-import { assertStandardOutput, standardOutput } from './standard-streams.ts';
+import { filesRead } from './read-files.ts';
+import { identityOf, identityOfInput, isStandardOutput, lookAt, pipe, placeOf } from './same-file.ts';
+import { assertStandardOutput } from './standard-streams.ts';
 
 /** What messages in files are called by. */
 export const extension = '.bulla';
-/** Standard input, or standard output. */
-export const pipe = '-';
 
 /** Where output goes. */
 export const outputOptions: readonly Option[] = [
@@ -45,7 +45,7 @@ export async function planJobs(args: Arguments, nameOf: (input: PlainPath) => Pl
   const given = folder ?? (output === undefined || output === pipe ? undefined : folderOf(output));
   if (given !== undefined) assertFolder(given);
   const planned = jobs.map((job) => (isStandardOutput(job.output) ? { ...job, output: pipe } : job));
-  assertApart(planned, namedFiles(args));
+  assertApart(planned, await filesRead(args));
   if (planned.some((job) => job.output === pipe) && args.has('json')) {
     throw new UsageError('--json writes to standard output, so the result needs an --output');
   }
@@ -60,15 +60,9 @@ export function assertFolder(path: PlainPath): void {
   if (!found.isDirectory()) throw new FileError('ENOTDIR', `It is no folder to write to: ${shownPath(path)}`);
 }
 
-/** Files that a call reads besides its inputs. */
-function namedFiles(args: Arguments): string[] {
-  const several = ['key', 'recipients-file'].flatMap((name) => args.all(name));
-  return [...several, ...['key-service'].flatMap((name) => args.get(name) ?? [])];
-}
-
 function assertApart(jobs: readonly Job[], others: readonly string[]): void {
-  const readers = new Map<string, number>(others.map((path) => [identityOf(path), -1]));
-  for (const [i, { input }] of jobs.entries()) if (input !== pipe) readers.set(identityOf(input), i);
+  const readers = new Map(jobs.map(({ input }, i) => [identityOfInput(input), i]));
+  for (const file of others) readers.set(file, -1);
   const written = new Set<string>();
   for (const { input, output } of jobs) {
     const [file, shown] = [identityOf(output), output === pipe ? 'Standard output' : shownPath(output)];
@@ -77,76 +71,10 @@ function assertApart(jobs: readonly Job[], others: readonly string[]): void {
     written.add(place);
     const reader = readers.get(file);
     // What a job replaces, it has read; but what is appended to its own input grows for ever.
-    const isOwn = output !== pipe && input !== pipe && file === identityOf(input);
-    if (reader === undefined || isOwn) continue;
+    const isOwn = output !== pipe && file === identityOfInput(input);
+    if (reader === undefined || (isOwn && reader >= 0)) continue;
     throw new UsageError(`${shown} is ${reader < 0 ? 'read' : 'an input'}, and would be written to as well`);
   }
-}
-
-/** Throws a {@link UsageError} where two paths are one file. */
-export function assertOtherFile(path: string, others: readonly PlainPath[], message: string): void {
-  const own = identityOf(path);
-  if (others.some((other) => other !== pipe && identityOf(other) === own)) throw new UsageError(message);
-}
-
-/** The same for all names of a file. */
-function identityOf(path: PlainPath): string {
-  const found = path === pipe ? lookAtOutput() : lookAt(path);
-  return found === undefined ? placeOf(path) : idOf(found);
-}
-
-/** The same for all ways to a name in a folder, whether a file has it or not. Two names of one file are two places: one can be replaced without the other. */
-function placeOf(path: PlainPath): string {
-  const real = realpathOf(path);
-  const folder = lookAt(folderOf(real));
-  return `${folder === undefined ? shownPath(folderOf(real)) : idOf(folder)}/${shownPath(nameOf(real))}`;
-}
-
-function realpathOf(path: PlainPath): PlainPath {
-  try {
-    return typeof path === 'string' ? realpathSync(path) : realpathSync(path, 'buffer');
-  } catch {
-    return path;
-  }
-}
-
-function idOf({ dev, ino }: BigIntStats): string {
-  return `${dev}:${ino}`;
-}
-
-function lookAt(path: PlainPath): BigIntStats | undefined {
-  try {
-    return statSync(path, { bigint: true });
-  } catch {
-    // What cannot be looked at is told when it is its turn.
-    return undefined;
-  }
-}
-
-/** Where standard output is a file. A terminal or a pipe may be read and written. */
-function lookAtOutput(): BigIntStats | undefined {
-  const found = standardOutputStats();
-  return found?.isFile() ? found : undefined;
-}
-
-function standardOutputStats(): BigIntStats | undefined {
-  try {
-    return fstatSync(1, { bigint: true });
-  } catch {
-    return undefined;
-  }
-}
-
-/** Whether a path leads to what standard output is, such as `/dev/stdout`. */
-export function isStandardOutput(path: PlainPath): boolean {
-  if (path === pipe) return true;
-  const [found, own] = [lookAt(path), standardOutputStats()];
-  return found !== undefined && own !== undefined && idOf(found) === idOf(own);
-}
-
-/** Whether a terminal may show what is written to a path: standard output, or a device. */
-export function isOnTerminal(path: PlainPath): boolean {
-  return path === pipe ? standardOutput.isTerminal : lookAt(path)?.isCharacterDevice() === true;
 }
 
 interface Found {

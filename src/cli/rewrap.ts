@@ -28,8 +28,9 @@ import {
 } from './keys.ts';
 import { checkOutputs, isHopeless, noWork } from './outputs.ts';
 import { newPassphraseOptions, passphraseOptions } from './passphrases.ts';
-import { type Job, outputOptions, pipe, planJobs } from './plan.ts';
+import { type Job, outputOptions, planJobs } from './plan.ts';
 import { commonOptions, type Result, runJobs, type Work } from './run.ts';
+import { pipe } from './same-file.ts';
 import { say } from './standard-streams.ts';
 import { textEncoder } from './text-form.ts';
 import { type Words, words } from './words.ts';

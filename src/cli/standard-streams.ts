@@ -1,14 +1,34 @@
 /** Standard output and standard error: what is written arrives completely and in order, or fails; and no write keeps signals from being heard. */
 
-import { fstatSync, readSync, statSync, writeSync, write as writeToDescriptor } from 'node:fs';
+import {
+  fstatSync,
+  read as readFromDescriptor,
+  readSync,
+  statSync,
+  writeSync,
+  write as writeToDescriptor,
+} from 'node:fs';
 import { isatty } from 'node:tty';
 import { promisify } from 'node:util';
 import { escaped } from '../lib/display.ts';
 import { FileError } from './failure.ts';
 import { ownText, type Words, words } from './words.ts';
 
+const read = promisify(readFromDescriptor);
 const write = promisify(writeToDescriptor);
 const again = 10;
+
+/** Reads from where a descriptor stands, which may be set not to block; gives the number of bytes. Rejects with the system's error. */
+export async function readDescriptor(descriptor: number, memory: Uint8Array): Promise<number> {
+  for (;;) {
+    try {
+      return (await read(descriptor, memory, 0, memory.byteLength, null)).bytesRead;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+      await new Promise((done) => setTimeout(done, again));
+    }
+  }
+}
 
 /** A standard stream that others may have closed, filled up, or set not to block. */
 export class StandardStream {

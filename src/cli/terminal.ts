@@ -3,6 +3,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { ReadStream, WriteStream } from 'node:tty';
 import { FileError } from './failure.ts';
+import { HiddenLine } from './hidden-line.ts';
 import { endBy, hold } from './interruption.ts';
 import { standardError } from './standard-streams.ts';
 import { noWords, ownText, type Words, words } from './words.ts';
@@ -80,8 +81,8 @@ export function shownSeconds(seconds: number): string {
   return shownTime(new Date(seconds * 1000));
 }
 
-/** Asks on the terminal that controls the process, whatever standard input is, and shows nothing of the answer, which is bytes. */
-export async function askHidden(question: Words): Promise<Uint8Array> {
+/** Asks on the terminal that controls the process, whatever standard input is, and shows nothing of the answer. */
+export async function askHidden(question: Words): Promise<TypedLine> {
   const { input, output, close } = openTerminal();
   const restore = () => void input.setRawMode(false);
   const release = hold(restore);
@@ -120,31 +121,27 @@ function openTerminal(): { input: ReadStream; output: WriteStream; close: () => 
   }
 }
 
-const [ctrlC, ctrlD, backspace, ctrlU, ctrlBackslash, escapeKey, del] = [0x03, 0x04, 0x08, 0x15, 0x1c, 0x1b, 0x7f];
-const [lineFeed, carriageReturn, firstPrintable] = [0x0a, 0x0d, 0x20];
+/** A line, and whether more came with it. */
+export interface TypedLine {
+  /** Its bytes, since a terminal may send another encoding than UTF-8. */
+  readonly line: Uint8Array;
+  readonly more: boolean;
+}
 
-/** The bytes of a line, since a terminal may send another encoding than UTF-8. */
-function readLine(input: ReadStream): Promise<Uint8Array> {
+function readLine(input: ReadStream): Promise<TypedLine> {
   return new Promise((resolve, reject) => {
-    let typed: number[] = [];
+    const typed = new HiddenLine();
     input.on('error', reject);
     input.on('end', () => endBy('SIGHUP'));
     input.on('data', (chunk: Buffer) => {
-      // Arrows and other keys that are no characters.
-      if (chunk[0] === escapeKey) return;
-      for (const byte of chunk) {
-        if (byte === carriageReturn || byte === lineFeed) return resolve(Uint8Array.from(typed));
-        if (byte === ctrlC || byte === ctrlD || byte === ctrlBackslash) endBy('SIGINT');
-        if (byte === backspace || byte === del) typed = withoutLast(typed);
-        else if (byte === ctrlU) typed = [];
-        else if (byte >= firstPrintable) typed.push(byte);
+      for (const [i, byte] of chunk.entries()) {
+        const end = typed.take(byte);
+        if (end === 'program') endBy('SIGINT');
+        // A person waits for the next question: what comes with Enter was pasted.
+        if (end === 'line') return resolve({ line: typed.bytes, more: chunk.subarray(i + 1).some(isNoLineEnd) });
       }
     });
   });
 }
 
-/** Without the last character, which may be of several bytes. */
-function withoutLast(typed: readonly number[]): number[] {
-  const begin = typed.findLastIndex((byte) => (byte & 0xc0) !== 0x80);
-  return typed.slice(0, Math.max(0, begin));
-}
+const isNoLineEnd = (byte: number) => byte !== 0x0a && byte !== 0x0d;

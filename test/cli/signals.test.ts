@@ -18,7 +18,7 @@ beforeEach(async () => {
 
 afterEach(() => place.remove());
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
 /** Waits until a process waits: its threads are there, and nothing switches between two looks. */
 async function idle({ pid }: ChildProcess): Promise<void> {

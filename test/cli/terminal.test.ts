@@ -49,6 +49,28 @@ test('a passphrase is asked for twice when encrypting, once when decrypting, and
   expect(place.text('b')).toBe('first');
 });
 
+test.each([
+  ['a tab', 'or\tbit\r', 'or\tbit'],
+  ['arrows and letters in one chunk', '\x1b[Dor\x1b[Cbit\r', 'orbit'],
+  ['a bracketed paste', '\x1b[200~orbit\n\x1b[201~\r', 'orbit'],
+])('what is typed is what a descriptor gives: %s', async (_, typed, text) => {
+  await place.ok(['encrypt', '--passphrase-fd', '3', 'a', '-o', 'b.bulla'], { fd3: text });
+  const { exitCode, shown } = await onTerminal(['decrypt', '-p', 'b.bulla'], [['Passphrase: ', typed]]);
+  expect([exitCode, place.text('b')]).toEqual([0, 'first']);
+  expect(shown).not.toContain('bit');
+});
+
+test.each([
+  ['a NUL', 'or\0bit\r', 'The passphrase has a NUL'],
+  ['two lines', 'orbit\nvelvet\r', 'gives more than the line of a passphrase'],
+  ['two lines in a paste', '\x1b[200~orbit\rvelvet\x1b[201~\r', 'gives more than the line of a passphrase'],
+  ['nothing', '\x1b[A\r', 'The passphrase is empty'],
+])('what a descriptor may not give is refused at the prompt: %s', async (_, typed, words) => {
+  const { exitCode, shown } = await onTerminal(['encrypt', '-p', 'a'], [['Passphrase: ', typed]]);
+  expect([exitCode, shown]).toEqual([2, expect.stringContaining(words)]);
+  expect(place.names()).toEqual(['a']);
+});
+
 test('two that differ are refused, and Ctrl-C at the question ends it', async () => {
   const differ = await onTerminal(
     ['encrypt', '-p', 'a'],
