@@ -1,6 +1,7 @@
-// Beginnings with white space, searched for through the seam; docs/fields.md §5.4.
+// Beginnings with white space, searched for through the seam, and what cannot answer them; docs/fields.md §5.4 and §6.8.
 
 import pg from 'pg';
+import QueryStream from 'pg-query-stream';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { encryptedPool, fieldsSql } from '../../src/fields/postgres.ts';
 import { defineFields, encrypted, prefixIndex } from '../../src/fields.ts';
@@ -45,4 +46,18 @@ test.each([
 
 test('§5.4 white space alone is no beginning', async () => {
   await expect(found('   %')).rejects.toMatchObject({ code: 'ERR_FIELD_VALUE' });
+});
+
+test('§6.8 a stream, which would end where rows are dropped, is refused', async () => {
+  const client = await pool.connect();
+  try {
+    const read = async () => {
+      const stream = new QueryStream('select id from place where name like $1 order by id', ['ab c%']);
+      for await (const _ of client.query(stream)) throw new Error('a row came');
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'ERR_FIELD_QUERY', message: expect.stringMatching(/stream/) });
+    expect((await client.query('select id from place where name like $1', ['ab c%'])).rows).toEqual([{ id: 0 }]);
+  } finally {
+    client.release();
+  }
 });

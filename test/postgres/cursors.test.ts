@@ -9,6 +9,7 @@ import { on, withPeople } from './people.ts';
 
 interface Cursor {
   read(rows: number): Promise<Record<string, unknown>[]>;
+  on(event: 'row', told: (row: Record<string, unknown>) => void): void;
   close(): Promise<void>;
 }
 /** `pg-cursor` has no types. */
@@ -94,9 +95,12 @@ describe('a cursor', () => {
     const client = await on.sealed.connect();
     try {
       const cursor = open(client, 'select id, note from patient order by id');
+      const told: unknown[] = [];
+      cursor.on('row', ({ id }) => told.push(id));
       expect(await cursor.read(1)).toEqual([{ id: 1, note: 'pollen' }]);
       await expect(cursor.read(2)).rejects.toMatchObject({ code: 'ERR_FIELD_OPEN', row: ['3'] });
       await expect(cursor.read(2)).rejects.toMatchObject({ code: 'ERR_FIELD_OPEN', row: ['3'] });
+      expect(told).toEqual([1]);
       await cursor.close();
       // In the last batch as well.
       const last = open(client, 'select id, note from patient where id = 3');
@@ -136,6 +140,16 @@ describe('a cursor', () => {
     expect((await on.plain.query('select id, note from patient order by id')).rows).toEqual(
       (await on.sealed.query('select id, note from patient order by id')).rows,
     );
+  });
+
+  test('in binary is refused', async () => {
+    const client = await on.sealed.connect();
+    try {
+      Object.assign(client, { binary: true });
+      await expect(open(client, 'select note from patient').read(1)).rejects.toMatchObject({ code: 'ERR_FIELD_QUERY' });
+    } finally {
+      client.release(true);
+    }
   });
 
   test('an error of the server is its own', async () => {
@@ -204,7 +218,7 @@ describe('a stream', () => {
     });
   });
 
-  test('is refused as a query is, and where rows are dropped after opening', async () => {
+  test('is refused as a query is', async () => {
     await withClient(async (client) => {
       const read = async () => {
         for await (const _ of client.query(new QueryStream('select max(email) from patient'))) throw new Error('a row');

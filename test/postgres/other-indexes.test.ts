@@ -186,11 +186,10 @@ describe('§6.4 LIKE with a beginning', () => {
 
 describe('§6.5 equality by a bucket index', () => {
   test('finds what is equal and nothing else', async () => {
-    const tags = await sealed.query(
-      'select id from person where city_idx = any(select city_idx from person where id = 1)',
-    );
+    // 40 cities in 16 buckets.
+    const { rows } = await raw.query('select count(distinct city_idx)::int as n from person');
+    expect(rows[0].n).toBeLessThanOrEqual(16);
     await same('select id, city from person where city = $1 order by id', ['city 1']);
-    expect(tags.rows.length).toBeGreaterThan(3);
     await same('select id from person where city in ($1, $2) order by id', ['city 1', 'city 7']);
     await same('select id from person where city = any($1) order by id', [['city 1', 'city 7', 'city 99']]);
     await same(
