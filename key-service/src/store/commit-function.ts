@@ -176,13 +176,13 @@ export async function callCommit(
   const state = stateOf(macKey, { tenant, epoch, revisions, mac, size, frontier: new Uint8Array() });
   assertContinues(state, leaf, known);
   if (!row.results) throw new RolledBack(`The state of the tenant ${tenant} went back`);
-  const { results } = row;
-  // The function compares revisions alone, and a row that somebody put back has the one that it had before.
-  const late = batch.filter((_, n) => results[n] === 'late').flatMap(({ keys = [] }) => keys);
-  if (late.some(({ id, revision }) => acknowledged.knowsNewer(id, revision))) {
-    throw new RolledBack('The rows of a key are older than ones seen before: they were put back');
-  }
-  const last = batch.findLast((_, n) => results[n] === 'committed' || results[n] === 'late');
+  const last = batch.findLast((_, n) => row.results?.[n] === 'committed' || row.results?.[n] === 'late');
+  // The function compares revisions alone, and a row that somebody put back has the one that it had before: that concerns the requests that rest on it.
+  const isPutBack = ({ keys = [] }: Commit) => keys.some(({ id, revision }) => acknowledged.knowsNewer(id, revision));
+  const results = row.results.map((result, n) => {
+    const commit = batch[n];
+    return result === 'late' && commit && isPutBack(commit) ? 'untrusted' : result;
+  });
   const tree = { size: size + appended, hashes: [] };
   return {
     results,

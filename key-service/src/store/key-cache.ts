@@ -3,6 +3,7 @@
 import { LruMap } from '../lib/lru.ts';
 import type { KeyRecord } from '../model/keys.ts';
 import { isReference } from '../model/references.ts';
+import { trusted } from './key-queries.ts';
 import { type Admit, RevokedCache, type RevokedView } from './revoked-cache.ts';
 import type { KeyRevision, Store, TombstonesSeen } from './store.ts';
 
@@ -11,6 +12,7 @@ type Found = { readonly key: KeyRecord | undefined };
 /** What requests of a tenant look its keys up in during one epoch. */
 export interface KeyView {
   readonly epoch: number;
+  /** Throws `IntegrityError` for a key whose rows are not to be trusted. */
   find(reference: string): Promise<KeyRecord | undefined>;
   /** Reads keys that are not known yet all at once; `find` then has them. */
   prefetch(references: readonly string[]): Promise<void>;
@@ -125,7 +127,7 @@ export class KeyCache {
       if (wanted.length === 0) return;
       const finding = this.#admit(tenant, () => this.#store.findKeys(tenant, wanted));
       for (const reference of wanted) {
-        const one = finding.then((keys) => ({ key: keys.get(reference) }));
+        const one = finding.then((keys) => ({ key: trusted(keys.get(reference)) }));
         one.catch(() => found.delete(reference));
         found.set(reference, one);
       }

@@ -43,7 +43,16 @@ export async function selectKey(
   tenant: string,
   reference: string,
 ): Promise<KeyRecord | undefined> {
-  return (await selectNamedKeys(db, reading, tenant, [reference])).get(reference);
+  return trusted((await selectNamedKeys(db, reading, tenant, [reference])).get(reference));
+}
+
+/** A key, or why its rows are not to be trusted: one of many must not keep the others from being used. */
+export type FoundKey = KeyRecord | IntegrityError;
+
+/** The key of what was found. Throws the `IntegrityError` that stands for one that is not to be trusted. */
+export function trusted<T extends FoundKey | undefined>(found: T): Exclude<T, IntegrityError> {
+  if (found instanceof IntegrityError) throw found;
+  return found as Exclude<T, IntegrityError>;
 }
 
 /** Keys of a tenant by ids and aliases, under the references that they were found by. */
@@ -52,7 +61,7 @@ export async function selectNamedKeys(
   reading: KeyReading,
   tenant: string,
   references: readonly string[],
-): Promise<Map<string, KeyRecord>> {
+): Promise<Map<string, FoundKey>> {
   const wanted = [...new Set(references)].filter(isReference);
   const names = wanted.filter((text) => text.startsWith(aliasPrefix)).map((text) => text.slice(aliasPrefix.length));
   const aliases = names.length === 0 ? [] : await selectAliases(db, tenant, names);
@@ -62,7 +71,7 @@ export async function selectNamedKeys(
   // By the tenant, too: a key of others takes no longer to look up than one that does not exist. A row whose tenant was changed fails its MAC.
   const query = db.selectFrom('keys').selectAll().where('tenant', '=', tenant);
   const rows = await query.where('id', 'in', [...all]).execute();
-  const found = new Map((await complete(db, reading, rows)).map((key) => [key.id, key]));
+  const found = await complete(db, reading, rows);
   return new Map(
     wanted.flatMap((reference) => {
       const key = found.get(ids.get(reference) ?? reference);
@@ -85,7 +94,7 @@ export async function selectKeys(
   limit: number,
 ): Promise<KeyRecord[]> {
   const query = db.selectFrom('keys').selectAll().where('tenant', '=', tenant).where('id', '>', after);
-  return complete(db, reading, await query.orderBy('id').limit(limit).execute());
+  return trustedKeys(await complete(db, reading, await query.orderBy('id').limit(limit).execute()));
 }
 
 /** The revisions of keys of a tenant; a key whose rows do not fit their MAC is left out. */
@@ -96,10 +105,8 @@ export async function selectRevisions(
   ids: readonly string[],
 ): Promise<Map<string, number>> {
   const query = db.selectFrom('keys').selectAll().where('tenant', '=', tenant);
-  const found = new Map<string, number>();
-  const rows = await query.where('id', 'in', ids).execute();
-  await complete(db, reading, rows, ({ id, revision }) => found.set(id, revision));
-  return found;
+  const found = await complete(db, reading, await query.where('id', 'in', ids).execute());
+  return new Map([...found].flatMap(([id, key]) => (key instanceof IntegrityError ? [] : [[id, key.revision]])));
 }
 
 /** Reads every key, which checks its MAC, and adds its revision to the sum of its tenant. */
@@ -175,25 +182,24 @@ async function releaseAliases(tx: Queries, { id, aliases }: KeyRecord): Promise<
 async function* everyKey(db: Queries, reading: KeyReading): AsyncGenerator<KeyRecord, void> {
   for (let after = ''; ; ) {
     const rows = await db.selectFrom('keys').selectAll().where('id', '>', after).orderBy('id').limit(500).execute();
-    yield* await complete(db, reading, rows);
+    yield* trustedKeys(await complete(db, reading, rows));
     const last = rows.at(-1);
     if (!last) return;
     after = last.id;
   }
 }
 
-/** Keys of these rows, in two queries for all of them. With `each`, rows that are not to be trusted are passed over, and otherwise they throw. */
+/** Keys of these rows under their ids, in two queries for all of them. */
 async function complete(
   db: Queries,
   { macKey, acknowledged, known, committed, macOf }: KeyReading,
   rows: readonly KeyRow[],
-  each?: (key: KeyRecord) => void,
-): Promise<KeyRecord[]> {
-  if (rows.length === 0) return [];
+): Promise<Map<string, FoundKey>> {
+  const keys = new Map<string, FoundKey>();
+  if (rows.length === 0) return keys;
   const ids = rows.map(({ id }) => id);
   const versions = groups(await db.selectFrom('key_versions').selectAll().where('key_id', 'in', ids).execute());
   const aliases = groups(await db.selectFrom('aliases').selectAll().where('key_id', 'in', ids).execute());
-  const keys: KeyRecord[] = [];
   for (const [n, row] of rows.entries()) {
     // Others get their turn: a page of a thousand keys takes forty milliseconds.
     if (n % rowsAtOnce === rowsAtOnce - 1) await setImmediate();
@@ -201,13 +207,17 @@ async function complete(
       const key = keyWith(macKey, row, versions.get(row.id) ?? [], aliases.get(row.id) ?? [], macOf);
       acknowledged.assertKey(row, known);
       if (committed) acknowledged.see(row);
-      each?.(key);
-      keys.push(key);
+      keys.set(row.id, key);
     } catch (error) {
-      if (!each || !(error instanceof IntegrityError)) throw error;
+      if (!(error instanceof IntegrityError)) throw error;
+      keys.set(row.id, error);
     }
   }
   return keys;
+}
+
+function trustedKeys(found: ReadonlyMap<string, FoundKey>): KeyRecord[] {
+  return [...found.values()].map((key) => trusted(key));
 }
 
 function keyWith(

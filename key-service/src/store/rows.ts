@@ -18,7 +18,7 @@ export interface StateRecord {
   readonly tree: Frontier;
 }
 
-/** The record of a key. Throws `IntegrityError` where its MAC does not fit. */
+/** The record of a key. Throws `IntegrityError` where its MAC does not fit, and where its columns cannot be decoded. */
 export function keyOf(
   macKey: Bytes,
   row: KeyRow,
@@ -26,7 +26,18 @@ export function keyOf(
   aliases: readonly string[],
   macOf: (macKey: Bytes, key: KeyRecord) => string = keyMac,
 ): KeyRecord {
-  const key: KeyRecord = {
+  let key: KeyRecord;
+  try {
+    key = recordOf(row, versions, aliases);
+  } catch (cause) {
+    throw new IntegrityError('A key in the store cannot be decoded: somebody else changed it', { cause });
+  }
+  if (!fits(row.mac, macOf(macKey, key))) throw new IntegrityError('A key was changed in the store by somebody else');
+  return key;
+}
+
+function recordOf(row: KeyRow, versions: readonly VersionRow[], aliases: readonly string[]): KeyRecord {
+  return {
     id: row.id,
     tenant: row.tenant,
     description: row.description,
@@ -43,8 +54,6 @@ export function keyOf(
     aliases: [...aliases].sort(),
     versions: [...versions].sort((a, b) => a.version - b.version).map(versionRecord),
   };
-  if (!fits(row.mac, macOf(macKey, key))) throw new IntegrityError('A key was changed in the store by somebody else');
-  return key;
 }
 
 /** The row of a key. */

@@ -9,7 +9,7 @@ import type { TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import { SqlChange } from './change.ts';
 import { dumpPage, loadRows } from './dump.ts';
 import type { Engine, Queries } from './engine.ts';
-import { selectKeys, selectNamedKeys, sumRevisions } from './key-queries.ts';
+import { type FoundKey, selectKeys, selectNamedKeys, sumRevisions, trusted } from './key-queries.ts';
 import { selectDueKeys, selectVersionUses } from './key-uses.ts';
 import { selectEntries, selectNodes } from './log-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
@@ -146,10 +146,10 @@ export class SqlStore implements Store {
   }
 
   async findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
-    return (await this.findKeys(tenant, [reference])).get(reference);
+    return trusted((await this.findKeys(tenant, [reference])).get(reference));
   }
 
-  findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord>> {
+  findKeys(tenant: string, references: readonly string[]): Promise<Map<string, FoundKey>> {
     return this.#transactions.snapshot((db, reading) => selectNamedKeys(db, reading, tenant, references));
   }
 

@@ -1,7 +1,7 @@
 /** SQLite through `node:sqlite`, WAL with `synchronous=FULL`: one fsync for each commit, nothing acknowledged is lost. */
 
 import { closeSync, openSync } from 'node:fs';
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { DatabaseSync, type SQLInputValue, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { setTimeout } from 'node:timers/promises';
 import { Kysely, SqliteDialect, sql } from 'kysely';
 import { LruMap } from '../lib/lru.ts';
@@ -95,11 +95,30 @@ function adapter(database: DatabaseSync) {
   };
 }
 
+// No number of ours is that large. A row that somebody gave one must fail its MAC, and not every statement that reads it.
+function readable(statement: StatementSync, read: () => Record<string, SQLOutputValue>[]) {
+  try {
+    return read();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_OUT_OF_RANGE') throw error;
+    statement.setReadBigInts(true);
+    try {
+      return read().map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, rounded(value)])));
+    } finally {
+      statement.setReadBigInts(false);
+    }
+  }
+}
+
+function rounded(value: SQLOutputValue): SQLOutputValue {
+  return typeof value === 'bigint' ? Number(value) : value;
+}
+
 function wrap(statement: StatementSync) {
   const values = (parameters: readonly unknown[]): SQLInputValue[] => parameters as SQLInputValue[];
   return {
     reader: statement.columns().length > 0,
-    all: (parameters: readonly unknown[]) => statement.all(...values(parameters)),
+    all: (parameters: readonly unknown[]) => readable(statement, () => statement.all(...values(parameters))),
     run: (parameters: readonly unknown[]) => statement.run(...values(parameters)),
     iterate: (parameters: readonly unknown[]) => statement.iterate(...values(parameters)),
   };

@@ -1,5 +1,6 @@
 /** What the service needs of a database. Two implementations, one conformance suite. */
 
+import type { IntegrityError } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { LogEntry } from '../model/entry.ts';
 import type { KeyRecord, VersionUse } from '../model/keys.ts';
@@ -95,8 +96,11 @@ export interface ExchangedToken {
   readonly expires: number;
 }
 
-/** `stale`: decide again; `replayed`, `limited`, `bound` (a subject token, to another proof key): refuse; only `committed` and `late` may be answered. `late`: other keys have changed, so look keys up again. */
-export type CommitResult = 'committed' | 'late' | 'stale' | 'replayed' | 'limited' | 'bound';
+/**
+ * `stale`: decide again; `replayed`, `limited`, `bound` (a subject token, to another proof key): refuse; only `committed` and `late` may be answered. `late`: other keys
+ * have changed, so look keys up again. `untrusted`: it has its leaf, but what it rests on is not to be trusted, so nothing is released.
+ */
+export type CommitResult = 'committed' | 'late' | 'stale' | 'replayed' | 'limited' | 'bound' | 'untrusted';
 
 /** A stored answer to a request with an idempotency key. */
 export interface StoredAnswer {
@@ -247,8 +251,8 @@ export interface Store {
   /** That every log continues its published head. Throws `IntegrityError`. */
   verifyHeads(): Promise<void>;
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
-  /** Keys by the references that they were found by; one that does not exist is left out. */
-  findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord>>;
+  /** Keys by the references that they were found by; one that does not exist is left out, and for one that is not to be trusted there is an error. */
+  findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord | IntegrityError>>;
   listKeys(tenant: string, after: string, limit: number): Promise<KeyRecord[]>;
   findRevocation(tenant: string, id: string): Promise<RevocationRecord | undefined>;
   listRevocations(tenant: string, query: RevocationQuery): Promise<RevocationPage>;

@@ -8,7 +8,7 @@ import type { KeyRecord } from '../../model/keys.ts';
 import { isReference } from '../../model/references.ts';
 import { wrapDataKey } from '../../secrets/wrapping.ts';
 import { type BoundContext, ContextTable } from './contexts.ts';
-import { activeVersion, assertAllowed, openItem, targetKey } from './items.ts';
+import { activeVersion, assertAllowed, openItem, openMaterial, targetKey } from './items.ts';
 import type { BatchParts, ItemParts } from './parts.ts';
 import type { DataItem, DataOperation, GenerateItem, RewrapItem, UnwrapItem, WrapItem } from './requests.ts';
 
@@ -143,7 +143,7 @@ async function rewrap(parts: ItemParts, item: RewrapItem): Promise<ItemOutcome> 
 
 async function wrapUnder(parts: ItemParts, key: KeyRecord, { encoded }: BoundContext, dataKey: Bytes) {
   const active = activeVersion(key);
-  const material = await parts.materials.open(key, active);
+  const material = await openMaterial(parts, key, active);
   const { version } = active;
   const identity = { serviceId: parts.serviceId, tenant: key.tenant, keyId: key.id, version, context: encoded };
   return { version, wrapped: wrapDataKey(material, identity, dataKey) };

@@ -1,9 +1,10 @@
 /** Which key an item may use, and opening its wrapped key; `docs/key-service.md` §5.2 and §6.4. */
 
-import { Problem } from '../../errors.ts';
+import { IntegrityError, Problem } from '../../errors.ts';
 import type { Bytes } from '../../lib/bytes.ts';
 import { type KeyRecord, type VersionRecord, versionOf } from '../../model/keys.ts';
 import type { DataAction } from '../../policies/authorizer.ts';
+import type { Material } from '../../secrets/materials.ts';
 import { tombstoneOf, unwrapDataKey } from '../../secrets/wrapping.ts';
 import type { BoundContext } from './contexts.ts';
 import type { ItemParts } from './parts.ts';
@@ -55,7 +56,7 @@ export async function openItem(
   };
   // Read before there is a data key: nothing would overwrite it if the list could not be read.
   const { keys: revoked } = await parts.view.revoked();
-  const material = await parts.materials.open(key, version);
+  const material = await openMaterial(parts, key, version);
   const dataKey = await unwrapDataKey(material, item.method, identity, item.wrapped_key);
   if (!dataKey) throw new Problem('unwrap-failed');
   if (!revoked.isEmpty && revoked.has(tombstoneOf(dataKey, key.tenant))) {
@@ -65,13 +66,33 @@ export async function openItem(
   return { key, version: version.version, dataKey };
 }
 
+/** The opened material of a version. Throws a `Problem` where it is not to be trusted. */
+export function openMaterial(
+  { materials, distrust }: ItemParts,
+  key: KeyRecord,
+  version: VersionRecord,
+): Promise<Material> {
+  return ofItem(distrust, () => materials.open(key, version));
+}
+
+// What somebody did to one key in the store concerns the items that use it, and not the others of their batch.
+async function ofItem<T>(distrust: ItemParts['distrust'], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof IntegrityError)) throw error;
+    distrust(error);
+    throw new Problem('unavailable', undefined, { retry_after: 60 });
+  }
+}
+
 async function allowedKey(
-  { view, caller, authorizer }: ItemParts,
+  { view, caller, authorizer, distrust }: ItemParts,
   action: DataAction,
   reference: string,
   { context }: BoundContext,
 ): Promise<KeyRecord> {
-  const key = await view.find(reference);
+  const key = await ofItem(distrust, () => view.find(reference));
   if (!key || !authorizer.allowsData(caller, action, key, context)) throw new Problem('not-allowed');
   if (key.disabled) throw new Problem('key-disabled');
   return key;

@@ -1,6 +1,7 @@
 /** What a batch, and each of its items, is carried out with. */
 
 import type { Caller } from '../../auth/caller.ts';
+import type { IntegrityError } from '../../errors.ts';
 import type { Bytes } from '../../lib/bytes.ts';
 import type { Authorizer } from '../../policies/authorizer.ts';
 import type { Materials } from '../../secrets/materials.ts';
@@ -19,6 +20,8 @@ export interface BatchParts {
   /** To be called between items: others get their turn. */
   readonly turn: () => Promise<void> | undefined;
   readonly contextMac: Bytes;
+  /** Told of a key that is not to be trusted: its items are refused, and no others. */
+  readonly distrust: (error: IntegrityError) => void;
   /** Opens what the caller sealed; for `wrap`. */
   readonly openSealed: ReturnType<Session['opener']> | undefined;
 }
