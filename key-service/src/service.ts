@@ -108,8 +108,10 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const file = config.checkpoint_file === undefined ? undefined : new CheckpointFile(config.checkpoint_file);
   const everySeconds = config.publication_seconds;
   const changes = new CheckpointedChanges(store, logs.service, { file, clock, everySeconds });
-  await store.verifyKeys();
   await changes.assertContinued();
+  for (const [tenant, error] of await store.haltRefused({ keys: true })) {
+    logger.fatal({ tenant, err: error }, 'the tenant is halted: its keys or its log are not to be trusted');
+  }
   const settings = { audience: audienceOf(config), clock };
   const tenants = [...new Set(config.issuers.flatMap((issuer) => issuer.tenants))];
   await createTenants(store, changes, [...tenants, ...(devUsers ?? []).map(({ tenant }) => tenant)], clock());

@@ -1,5 +1,6 @@
 /** Changes with the checkpoint outside the database: tried before the commit, and written when the heads of logs are published, `docs/key-service.md` §11.5. */
 
+import type { IntegrityError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Change, ServiceChange, Store } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
@@ -48,21 +49,22 @@ export class CheckpointedChanges {
     return result;
   }
 
-  /** Publishes what is due, and writes the newest checkpoint. Throws as {@link publish} does. */
+  /** Publishes what is due, and writes the newest checkpoint. Throws as {@link publish} does, and `IntegrityError` for a tenant that was refused. */
   async tick(): Promise<void> {
     const seconds = this.#changed ? afterChange : (this.#options.everySeconds ?? 10);
-    await this.publish(seconds * 1000);
+    for (const error of (await this.publish(seconds * 1000)).values()) throw error;
   }
 
   /**
-   * Publishes the heads of all logs unless somebody did within so many milliseconds, and writes the newest checkpoint. Throws `StoreError`, and `IntegrityError` where a
-   * log does not continue what was published: those of other tenants are published all the same.
+   * Publishes the heads of all logs unless somebody did within so many milliseconds, and writes the newest checkpoint. The tenants whose logs do not continue what was
+   * published: those of others are published all the same. Throws `StoreError`, and `IntegrityError` for what is no tenant's.
    */
-  async publish(within = 0): Promise<void> {
+  async publish(within = 0): Promise<ReadonlyMap<string, IntegrityError>> {
     const time = Math.round((this.#options.clock ?? Date.now)());
     try {
-      const done = await this.#store.publish(nextPublication(time), time - within);
+      const { done, refused } = await this.#store.publish(nextPublication(time), time - within);
       if (done !== 'recent') this.#changed = false;
+      return refused;
     } finally {
       await this.export();
     }
@@ -79,7 +81,7 @@ export class CheckpointedChanges {
     this.#options.file?.close();
   }
 
-  /** That the service's own log continues the checkpoint in the file, and all others what it says of them. Throws `OperatorError`. */
+  /** That the service's own log continues the checkpoint in the file, and that the published heads are those of its newest publication. Throws `OperatorError`. */
   async assertContinued(): Promise<void> {
     const note = this.#options.file?.read();
     if (note !== undefined) await this.#log.assertContinues(this.#log.open(note));

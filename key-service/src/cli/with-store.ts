@@ -27,7 +27,7 @@ export interface OpenedStore {
 
 /**
  * Opens the store of a configuration, runs `work`, and closes it. Throws `IntegrityError` for a database that does not continue `checkpoint_file`: what somebody
- * put back or forked is not to be worked with, and least of all to be signed.
+ * put back or forked is not to be worked with, and least of all to be signed. A tenant whose log does not continue what was published is halted, and no other.
  */
 export async function withStore<T>(configFile: string, work: (opened: OpenedStore) => Promise<T>): Promise<T> {
   const config = readConfig(configFile);
@@ -40,6 +40,7 @@ export async function withStore<T>(configFile: string, work: (opened: OpenedStor
     const logs = new AuditLogs(store, secrets, config.service_id);
     const changes = new CheckpointedChanges(store, logs.service, { file });
     await changes.assertContinued();
+    await store.haltRefused({ keys: false });
     return await work({ config, store, rootKey, secrets, logs, changes, file });
   } finally {
     file?.close();

@@ -13,5 +13,6 @@ export async function verifyLogs(store: Store, logs: AuditLogs, checkpoint?: Che
     entries += await log.verifyAll(checkpoint?.origin === log.origin ? checkpoint : undefined);
   }
   await assertPublished(store, logs.service);
+  await store.verifyHeads();
   return entries;
 }

@@ -37,6 +37,8 @@ export interface KnownState {
   readonly revisions: number;
   readonly size: number;
   readonly leaf: Bytes | undefined;
+  /** Why nothing is done for the tenant any more. */
+  readonly halted?: IntegrityError | undefined;
 }
 
 /** When a read began, in rows of keys that were seen before. */
@@ -77,6 +79,11 @@ export class Acknowledged {
     this.#states.set(tenant, grown);
   }
 
+  /** From now on nothing is done for a tenant. */
+  halt(tenant: string, halted: IntegrityError): void {
+    this.#states.set(tenant, { ...this.state(tenant), halted });
+  }
+
   /** Remembers a row of a key that is committed. */
   see({ id, revision, mac }: SeenKey): void {
     const before = this.#keys.get(id);
@@ -109,8 +116,14 @@ export function knownLeaf(tenant: string, { size }: KnownState) {
   return sql<Bytes | null>`(select hash from log_leaves where log = ${tenant} and idx = ${size - 1})`;
 }
 
-/** Throws `RolledBack` for a state that does not continue what is known. */
+/** Throws `IntegrityError` for a tenant that was halted. */
+export function assertNotHalted(tenant: string, { halted }: KnownState): void {
+  if (halted) throw new IntegrityError(`The tenant ${tenant} is halted: ${halted.message}`, { cause: halted });
+}
+
+/** Throws `RolledBack` for a state that does not continue what is known, and `IntegrityError` for a tenant that was halted. */
 export function assertContinues(state: AcknowledgedState, leaf: Uint8Array | null, known: KnownState): void {
+  assertNotHalted(state.tenant, known);
   const { tenant, epoch, revisions, tree } = state;
   const of = tenant === '' ? 'of the service' : `of the tenant ${tenant}`;
   if (epoch < known.epoch || revisions < known.revisions || tree.size < known.size) {

@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import { IntegrityError } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import { leafHash } from '../model/merkle.ts';
-import { type Acknowledged, assertContinues, RolledBack } from './acknowledged.ts';
+import { type Acknowledged, assertContinues, assertNotHalted, RolledBack } from './acknowledged.ts';
 import type { BatchOutcome } from './commit.ts';
 import type { Queries } from './engine.ts';
 import { stateOf } from './rows.ts';
@@ -164,6 +164,7 @@ export async function callCommit(
   batch: readonly Commit[],
 ): Promise<BatchOutcome> {
   const known = before(tenant);
+  assertNotHalted(tenant, known);
   const commits = JSON.stringify(batch.map(argumentOf));
   const entries = batch.map(({ entry }) => Buffer.from(entry.bytes));
   const { rows } = await sql<FunctionRow>`select * from bulla_commit(

@@ -109,9 +109,12 @@ export async function selectRevisions(
   return new Map([...found].flatMap(([id, key]) => (key instanceof IntegrityError ? [] : [[id, key.revision]])));
 }
 
-/** Reads every key, which checks its MAC, and adds its revision to the sum of its tenant. */
+/** Reads every key, which checks its MAC, and adds its revision to the sum of its tenant, or refuses it there. */
 export async function sumRevisions(db: Queries, reading: KeyReading, sums: Sums): Promise<void> {
-  for await (const { tenant, revision } of everyKey(db, reading)) sums.add(tenant, revision);
+  for await (const { tenant, key } of everyKey(db, reading)) {
+    if (key instanceof IntegrityError) sums.refuse(tenant, key);
+    else sums.add(tenant, key.revision);
+  }
 }
 
 /** Checks the MAC of every key under one key and writes its row, with what `work` made of it, under another; its revision goes into the sum of its tenant. */
@@ -120,7 +123,8 @@ export async function renewKeyMacs(
   reading: KeyReading,
   { to, sums, work = (key) => key }: KeyRenewal,
 ): Promise<void> {
-  for await (const key of everyKey(tx, reading)) {
+  for await (const found of everyKey(tx, reading)) {
+    const key = trusted(found.key);
     await tx
       .updateTable('keys')
       .set(rowOf(to, work(key)))
@@ -179,10 +183,17 @@ async function releaseAliases(tx: Queries, { id, aliases }: KeyRecord): Promise<
     .execute();
 }
 
-async function* everyKey(db: Queries, reading: KeyReading): AsyncGenerator<KeyRecord, void> {
+async function* everyKey(
+  db: Queries,
+  reading: KeyReading,
+): AsyncGenerator<{ readonly tenant: string; readonly key: FoundKey }, void> {
   for (let after = ''; ; ) {
     const rows = await db.selectFrom('keys').selectAll().where('id', '>', after).orderBy('id').limit(500).execute();
-    yield* trustedKeys(await complete(db, reading, rows));
+    const found = await complete(db, reading, rows);
+    for (const { id, tenant } of rows) {
+      const key = found.get(id);
+      if (key) yield { tenant, key };
+    }
     const last = rows.at(-1);
     if (!last) return;
     after = last.id;

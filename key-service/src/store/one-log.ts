@@ -67,6 +67,7 @@ async function divide(tx: Queries, open: OpenSecret | undefined): Promise<void> 
   await sumRevisions(tx, reading, sums);
   await sumRevocations(tx, reading, sums);
   await sumTombstones(tx, reading, sums);
+  sums.assertWhole();
   if (sums.total !== former.revisions) {
     throw new IntegrityError('A key in the store is older than the state: it was put back or removed');
   }

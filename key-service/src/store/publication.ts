@@ -18,7 +18,7 @@ export interface PublicationOutcome {
   readonly state: StateRecord;
   readonly leaf: Leaf | undefined;
   /** Logs that do not continue their heads, and whose heads stay as they were. */
-  readonly refused: readonly IntegrityError[];
+  readonly refused: ReadonlyMap<string, IntegrityError>;
   /** Somebody has published just before. */
   readonly recent: boolean;
 }
@@ -36,7 +36,7 @@ export async function publishHeads(
   since: number,
 ): Promise<PublicationOutcome> {
   const state = await readState(tx, reading, serviceLog);
-  if (await isRecent(tx, next.time, since)) return { state, leaf: undefined, refused: [], recent: true };
+  if (await isRecent(tx, next.time, since)) return { state, leaf: undefined, refused: new Map(), recent: true };
   const { last, heads } = await selectHeads(tx);
   const { grown, refused } = await grownHeads(tx, reading, heads);
   if (grown.size === 0 && (last || heads.length === 0)) return { state, leaf: undefined, refused, recent: false };
@@ -62,11 +62,10 @@ async function isRecent(db: Queries, now: number, since: number): Promise<boolea
   return row !== undefined && row.time > since && row.time <= now + aheadMs;
 }
 
-/** Throws `IntegrityError` for a log that does not continue its published head. */
-export async function assertHeads(db: Queries, reading: StateReading): Promise<void> {
+/** Tenants whose logs do not continue their published heads, with the reason. Throws `IntegrityError` where the heads are not those that were published. */
+export async function refusedHeads(db: Queries, reading: StateReading): Promise<ReadonlyMap<string, IntegrityError>> {
   const { heads } = await selectHeads(db);
-  const { refused } = await grownHeads(db, reading, heads);
-  if (refused[0]) throw refused[0];
+  return (await grownHeads(db, reading, heads)).refused;
 }
 
 /** The last publication. Throws `IntegrityError` where its heads do not have the root that its leaf says. */
@@ -104,7 +103,7 @@ async function publishedRoot(db: Queries, idx: number): Promise<{ hash: Bytes; t
 
 /** What is published of logs that have grown: their trees are computed from the leaves, and what is in a tenant's state is only compared with that. */
 async function grownHeads(tx: Queries, { macKey, before }: StateReading, heads: readonly PublishedHead[]) {
-  const refused: IntegrityError[] = [];
+  const refused = new Map<string, IntegrityError>();
   const rows = new Map((await tx.selectFrom('states').selectAll().execute()).map((row) => [row.tenant, row]));
   const targets = new Map<string, StateRecord>();
   for (const { tenant, epoch, revisions, tree } of heads) {
@@ -119,7 +118,7 @@ async function grownHeads(tx: Queries, { macKey, before }: StateReading, heads: 
       else if (!isSame(state.tree, tree)) throw behind(tenant);
     } catch (error) {
       if (!(error instanceof IntegrityError)) throw error;
-      refused.push(error);
+      refused.set(tenant, error);
     }
   }
   const trees = await grow(
@@ -131,7 +130,7 @@ async function grownHeads(tx: Queries, { macKey, before }: StateReading, heads: 
   for (const [tenant, state] of targets) {
     const tree = trees.get(tenant);
     if (tree && isSame(tree, state.tree)) grown.set(tenant, state);
-    else refused.push(behind(tenant));
+    else refused.set(tenant, behind(tenant));
   }
   return { grown, refused };
 }

@@ -13,7 +13,7 @@ import {
 import type { Queries } from './engine.ts';
 import type { KeyReading } from './key-queries.ts';
 import { fits, rowMac } from './rows.ts';
-import type { Sums } from './sums.ts';
+import { refusing, type Sums } from './sums.ts';
 import type { RevocationRow } from './tables.ts';
 
 /** The revocation of a tenant with an id. Throws `IntegrityError` where somebody else changed it. */
@@ -91,7 +91,7 @@ export async function writeRevocation(tx: Queries, macKey: Bytes, record: Revoca
   return row;
 }
 
-/** Checks every revocation and adds its revision to the sum of its tenant; with `to`, each gets its MAC under that key. */
+/** Checks every revocation and adds its revision to the sum of its tenant, or refuses it there; with `to`, each gets its MAC under that key. */
 export async function sumRevocations(db: Queries, reading: KeyReading, sums: Sums, to?: Bytes): Promise<void> {
   for (let after = ''; ; ) {
     const rows = await db
@@ -102,7 +102,8 @@ export async function sumRevocations(db: Queries, reading: KeyReading, sums: Sum
       .limit(500)
       .execute();
     for (const row of rows) {
-      const record = recordOf(reading, row);
+      const record = await refusing(sums, row.tenant, async () => recordOf(reading, row));
+      if (!record) continue;
       sums.add(record.tenant, record.revision);
       if (to) await writeRevocation(db, to, record);
     }

@@ -2,7 +2,7 @@
 
 import { IntegrityError } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
-import { type LogEntry, serviceLog } from '../model/entry.ts';
+import type { LogEntry } from '../model/entry.ts';
 import { emptyFrontier, rootOf } from '../model/merkle.ts';
 import { lastLeaf } from './acknowledged.ts';
 import type { ChangeOutcome } from './change.ts';
@@ -13,7 +13,7 @@ import { type SeenReplica, selectReplicas } from './replicas.ts';
 import { resealAll } from './reseal.ts';
 import { sumRevocations } from './revocation-queries.ts';
 import type { StateRecord } from './rows.ts';
-import { appendEntries, readStates, type StateReading, writeState } from './state.ts';
+import { appendEntries, type FoundState, readStates, type StateReading, selectTenants, writeState } from './state.ts';
 import type { NewTenant, SealedSecret, SecretRow, ServiceChange, TransportRow } from './store.ts';
 import { Sums } from './sums.ts';
 import { sumTombstones } from './tombstone-queries.ts';
@@ -49,11 +49,9 @@ export class SqlServiceChange implements ServiceChange {
   }
 
   async tenants(): Promise<string[]> {
-    const rows = await this.#tx.selectFrom('states').select('tenant').where('tenant', '<>', serviceLog).execute();
-    if (rows.length !== this.#tenants) {
-      throw new IntegrityError('The state of a tenant was removed from the store, or put there by somebody else');
-    }
-    return rows.map(({ tenant }) => tenant);
+    const made = await selectTenants(this.#tx);
+    if (made.length === this.#tenants) return made;
+    throw new IntegrityError('The head of a tenant was removed from the store, or put there by somebody else');
   }
 
   async addTenant({ name, first }: NewTenant): Promise<void> {
@@ -81,10 +79,12 @@ export class SqlServiceChange implements ServiceChange {
     await renewKeyMacs(this.#tx, this.#reading, { to: macKey, sums });
     await sumRevocations(this.#tx, this.#reading, sums, macKey);
     await sumTombstones(this.#tx, this.#reading, sums, macKey);
-    sums.assertThose(states);
+    sums.assertThose(states, await selectTenants(this.#tx));
     await renewAnswerMacs(this.#tx, this.#macKey, macKey);
     // A request that was decided on keys under the old MACs is decided again.
-    for (const state of states) await writeState(this.#tx, macKey, { ...state, epoch: state.epoch + 1 });
+    for (const state of states.values()) {
+      if (!(state instanceof IntegrityError)) await writeState(this.#tx, macKey, { ...state, epoch: state.epoch + 1 });
+    }
     this.#macKey = macKey;
     this.#changed = true;
   }
@@ -113,7 +113,7 @@ export class SqlServiceChange implements ServiceChange {
   }
 
   // The service's row is locked already, and a change of a tenant's keys locks no other row, so there is no deadlock.
-  #lockAll(): Promise<StateRecord[]> {
+  #lockAll(): Promise<Map<string, FoundState>> {
     return readStates(this.#tx, this.#reading);
   }
 }

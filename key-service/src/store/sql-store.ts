@@ -1,6 +1,6 @@
 /** The store over SQL: the same queries for both databases. */
 
-import { OperatorError } from '../errors.ts';
+import { type IntegrityError, OperatorError } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import { serviceLog } from '../model/entry.ts';
 import type { KeyRecord, VersionUse } from '../model/keys.ts';
@@ -9,15 +9,15 @@ import type { TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import { SqlChange } from './change.ts';
 import { dumpPage, loadRows } from './dump.ts';
 import type { Engine, Queries } from './engine.ts';
-import { type FoundKey, selectKeys, selectNamedKeys, sumRevisions, trusted } from './key-queries.ts';
+import { type FoundKey, type KeyReading, selectKeys, selectNamedKeys, sumRevisions, trusted } from './key-queries.ts';
 import { selectDueKeys, selectVersionUses } from './key-uses.ts';
 import { selectEntries, selectNodes } from './log-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
-import { assertHeads, publishHeads, selectPublication } from './publication.ts';
+import { publishHeads, refusedHeads, selectPublication } from './publication.ts';
 import { assertServes, beatReplica, joinReplicas, type Replica } from './replicas.ts';
 import { selectRevocation, selectRevocations, sumRevocations } from './revocation-queries.ts';
 import { SqlServiceChange } from './service-change.ts';
-import { readState, readStates } from './state.ts';
+import { readState, readStates, type StateReading, selectTenants } from './state.ts';
 import type {
   Change,
   Commit,
@@ -26,6 +26,7 @@ import type {
   NextPublication,
   OpenSecret,
   Publication,
+  Published,
   SecretRow,
   ServiceChange,
   Store,
@@ -99,8 +100,7 @@ export class SqlStore implements Store {
   }
 
   async tenants(): Promise<string[]> {
-    const rows = await this.#engine.read((db) => db.selectFrom('states').select('tenant').orderBy('tenant').execute());
-    return rows.map(({ tenant }) => tenant).filter((tenant) => tenant !== serviceLog);
+    return this.#engine.read(selectTenants);
   }
 
   commit(tenant: string, batch: readonly Commit[]): Promise<CommitResult[]> {
@@ -128,21 +128,27 @@ export class SqlStore implements Store {
     return result;
   }
 
-  async publish(next: NextPublication, since: number): Promise<'published' | 'unchanged' | 'recent'> {
+  async publish(next: NextPublication, since: number): Promise<Published> {
     const { leaf, refused, recent } = await this.#transactions.run(undefined, (tx, reading) =>
       publishHeads(tx, reading, next, since),
     );
-    if (refused[0]) throw refused[0];
-    if (recent) return 'recent';
-    return leaf ? 'published' : 'unchanged';
+    if (recent) return { done: 'recent', refused };
+    return { done: leaf ? 'published' : 'unchanged', refused };
   }
 
   publication(): Promise<Publication | undefined> {
     return this.#transactions.snapshot((db) => selectPublication(db));
   }
 
-  verifyHeads(): Promise<void> {
-    return this.#transactions.snapshot((db, reading) => assertHeads(db, reading));
+  async verifyHeads(): Promise<void> {
+    throwFirst(await this.#transactions.snapshot(refusedHeads));
+  }
+
+  async haltRefused({ keys }: { readonly keys: boolean }): Promise<ReadonlyMap<string, IntegrityError>> {
+    const heads = await this.#transactions.snapshot(refusedHeads);
+    const refused = new Map([...(keys ? await this.#transactions.snapshot(refusedKeys) : []), ...heads]);
+    for (const [tenant, error] of refused) this.#transactions.halt(tenant, error);
+    return refused;
   }
 
   async findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
@@ -178,14 +184,7 @@ export class SqlStore implements Store {
   }
 
   async verifyKeys(): Promise<void> {
-    await this.#transactions.snapshot(async (db, reading) => {
-      const states = await readStates(db, reading);
-      const sums = new Sums();
-      await sumRevisions(db, reading, sums);
-      await sumRevocations(db, reading, sums);
-      await sumTombstones(db, reading, sums);
-      sums.assertThose(states);
-    });
+    throwFirst(await this.#transactions.snapshot(refusedKeys));
   }
 
   transportKeys(): Promise<TransportRow[]> {
@@ -262,4 +261,18 @@ export class SqlStore implements Store {
     }
     await this.#engine.close();
   }
+}
+
+/** Tenants with rows that are not to be trusted, with the reason. */
+async function refusedKeys(db: Queries, reading: StateReading & KeyReading): Promise<Map<string, IntegrityError>> {
+  const states = await readStates(db, reading);
+  const sums = new Sums();
+  await sumRevisions(db, reading, sums);
+  await sumRevocations(db, reading, sums);
+  await sumTombstones(db, reading, sums);
+  return sums.refused(states, await selectTenants(db));
+}
+
+function throwFirst(refused: ReadonlyMap<string, IntegrityError>): void {
+  for (const error of refused.values()) throw error;
 }

@@ -7,6 +7,7 @@ import { appendLeaf, leafHash, type StoredNode } from '../model/merkle.ts';
 import { assertContinues, type KnownState, knownLeaf } from './acknowledged.ts';
 import type { Engine, Queries } from './engine.ts';
 import { type StateRecord, stateOf, stateRow } from './rows.ts';
+import type { StateRow } from './tables.ts';
 
 /** How a state is read. */
 export interface StateReading {
@@ -33,15 +34,38 @@ export async function readState(db: Queries, reading: StateReading, tenant: stri
   return state;
 }
 
-/** The states of all tenants and of the service, in the order of their names. Throws `IntegrityError` as {@link readState} does. */
-export async function readStates(db: Queries, { engine, macKey, before, lock }: StateReading): Promise<StateRecord[]> {
+/** A state, or why it is not to be trusted: that of one tenant says nothing of the others. */
+export type FoundState = StateRecord | IntegrityError;
+
+/** The states of all tenants and of the service, in the order of their names. */
+export async function readStates(
+  db: Queries,
+  { engine, macKey, before, lock }: StateReading,
+): Promise<Map<string, FoundState>> {
   const query = db.selectFrom('states').selectAll().orderBy('tenant');
   const rows = await (lock && engine.kind === 'postgres' ? query.forUpdate() : query).execute();
-  return rows.map((row) => {
-    const state = stateOf(macKey, row);
-    assertContinues(state, null, { ...before(row.tenant), leaf: undefined });
-    return state;
-  });
+  return new Map(rows.map((row) => [row.tenant, foundState(() => checkedState(macKey, row, before(row.tenant)))]));
+}
+
+/** The names of all tenants that were ever made, in their order: of one whose state is gone, too. */
+export async function selectTenants(db: Queries): Promise<string[]> {
+  const rows = await db.selectFrom('heads').select('tenant').orderBy('tenant').execute();
+  return rows.map(({ tenant }) => tenant);
+}
+
+function checkedState(macKey: Bytes, row: StateRow, known: KnownState): StateRecord {
+  const state = stateOf(macKey, row);
+  assertContinues(state, null, { ...known, leaf: undefined });
+  return state;
+}
+
+function foundState(read: () => StateRecord): FoundState {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof IntegrityError) return error;
+    throw error;
+  }
 }
 
 /** Writes a state with its MAC, after a change. */

@@ -199,6 +199,12 @@ export interface NextPublication {
   entry(heads: readonly PublishedHead[]): Promise<LogEntry>;
 }
 
+/** What publishing came to, and the tenants whose logs do not continue their published heads. */
+export interface Published {
+  readonly done: 'published' | 'unchanged' | 'recent';
+  readonly refused: ReadonlyMap<string, IntegrityError>;
+}
+
 /** The rows of a table, as backups hold them. */
 export interface TableRow {
   readonly table: string;
@@ -243,13 +249,18 @@ export interface Store {
   changeService<T>(work: (change: ServiceChange) => Promise<T>): Promise<T>;
   /**
    * Publishes the heads of all tenants' logs, unless nothing has changed since the last time, or that was after `since`. Each is computed from the leaves behind
-   * the head that was published before. Throws `IntegrityError` for a log that does not continue that head.
+   * the head that was published before. A log that does not continue that head keeps it.
    */
-  publish(next: NextPublication, since: number): Promise<'published' | 'unchanged' | 'recent'>;
+  publish(next: NextPublication, since: number): Promise<Published>;
   /** The last publication; `undefined` where there is none. */
   publication(): Promise<Publication | undefined>;
   /** That every log continues its published head. Throws `IntegrityError`. */
   verifyHeads(): Promise<void>;
+  /**
+   * Checks what {@link verifyHeads} does and, with `keys`, {@link verifyKeys}, and from now on does nothing for a tenant that is refused: `IntegrityError`. These tenants, with
+   * the reason. Throws `IntegrityError` for what is no tenant's.
+   */
+  haltRefused(what: { readonly keys: boolean }): Promise<ReadonlyMap<string, IntegrityError>>;
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
   /** Keys by the references that they were found by; one that does not exist is left out, and for one that is not to be trusted there is an error. */
   findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord | IntegrityError>>;

@@ -13,7 +13,7 @@ import type { SeenKey } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import type { KeyReading } from './key-queries.ts';
 import { fits, rowMac } from './rows.ts';
-import type { Sums } from './sums.ts';
+import { refusing, type Sums } from './sums.ts';
 import type { TombstoneHeadRow } from './tables.ts';
 
 /** Entries that are read at once: what is computed over them takes about a millisecond. */
@@ -71,19 +71,23 @@ export async function appendTombstones(
   return { head, row: seenHead(row) };
 }
 
-/** Checks every list and adds its length to the sum of its tenant; with `to`, each head gets its MAC under that key. */
+/** Checks every list and adds its length to the sum of its tenant, or refuses it there; with `to`, each head gets its MAC under that key. */
 export async function sumTombstones(db: Queries, reading: KeyReading, sums: Sums, to?: Bytes): Promise<void> {
   const heads = await db.selectFrom('tombstone_heads').select('tenant').orderBy('tenant').execute();
   for (const { tenant } of heads) {
-    let end = emptyHead;
-    for (;;) {
-      const { head, entries } = await selectTombstones(db, reading, tenant, end);
-      for (const entry of entries) end = nextHead(end, entry);
-      if (end.total < head.total) continue;
-      if (to) await writeHead(db, to, tenant, head);
-      break;
-    }
-    sums.add(tenant, end.total);
+    const head = await refusing(sums, tenant, () => wholeList(db, reading, tenant));
+    if (!head) continue;
+    if (to) await writeHead(db, to, tenant, head);
+    sums.add(tenant, head.total);
+  }
+}
+
+/** The head of a tenant's list, once every entry was read. Throws `IntegrityError`. */
+async function wholeList(db: Queries, reading: KeyReading, tenant: string): Promise<TombstoneHead> {
+  for (let end = emptyHead; ; ) {
+    const { head, entries } = await selectTombstones(db, reading, tenant, end);
+    for (const entry of entries) end = nextHead(end, entry);
+    if (end.total >= head.total) return head;
   }
 }
 

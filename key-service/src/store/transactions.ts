@@ -1,5 +1,6 @@
 /** The transactions of a store: run until their outcome is certain, and held against what is known to have been committed; `docs/key-service.md` §11.7 and §11.8. */
 
+import type { IntegrityError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { Acknowledged, type AcknowledgedState, type Leaf, type SeenKey } from './acknowledged.ts';
 import { commitBatch } from './commit.ts';
@@ -35,6 +36,11 @@ export class Transactions {
   unlock(macKey: Bytes): void {
     this.#acknowledged.forgetKeys();
     this.#macKey = macKey;
+  }
+
+  /** From now on nothing is done for a tenant. */
+  halt(tenant: string, error: IntegrityError): void {
+    this.#acknowledged.halt(tenant, error);
   }
 
   /** A read of one tenant's state. */

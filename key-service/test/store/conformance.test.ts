@@ -66,7 +66,7 @@ describe.each(storeKinds)('%s', (kind) => {
   });
 
   it('§8.7 a publication whose time is yet to come stops no other one', async () => {
-    const publish = (time: number) => store.publish(nextPublication(time), time - 10_000);
+    const publish = async (time: number) => (await store.publish(nextPublication(time), time - 10_000)).done;
     expect(await publish(1_000_000_000)).toBe('published');
     await store.commit('north', [commit()]);
     expect(await publish(1_000_005_000)).toBe('recent');
@@ -77,7 +77,7 @@ describe.each(storeKinds)('%s', (kind) => {
     const epoch = 2 ** 31;
     const { mac } = stateRow(macKey, { tenant: 'north', epoch, revisions: 0, tree: { size: 0, hashes: [] } });
     await withSql(database, (sql) => sql("update states set epoch = ?, mac = ? where tenant = 'north'", epoch, mac));
-    expect(await store.publish(nextPublication(1), 0)).toBe('published');
+    expect((await store.publish(nextPublication(1), 0)).done).toBe('published');
     expect((await store.publication())?.heads[0]).toMatchObject({ tenant: 'north', epoch });
   });
 

@@ -304,7 +304,7 @@ describe.each(storeKinds)('%s', (kind) => {
   async function answers(database: TestDatabase, name: Name): Promise<string[]> {
     const service = await start(database).catch((error: unknown) => String(error));
     if (typeof service === 'string') return [`refused: ${service}`];
-    const alice = await service.client(userRoles);
+    const alice = await service.client(userRoles, { tenant: name === 'foreign' ? 'south' : 'north' });
     const outcomes: string[] = [];
     for (const [operation, item] of [
       ['unwrap', items.get(name)],
@@ -380,7 +380,9 @@ describe.each(storeKinds)('%s', (kind) => {
         }
       }
     });
-    expect((await answers(database, 'compromised'))[0]).toMatch(/^refused: .*older than the state/);
+    expect(await answers(database, 'compromised')).toEqual(['unavailable', 'unavailable']);
+    // §11.5 the tenant is halted, and no other.
+    expect(await answers(database, 'foreign')).toEqual(['ok', 'ok']);
     await expect(audit(database)).rejects.toThrow(/older than the state/);
   });
 });
