@@ -109,6 +109,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const everySeconds = config.publication_seconds;
   const changes = new CheckpointedChanges(store, logs.service, { file, clock, everySeconds });
   await changes.assertContinued();
+  await store.shareMemory();
   for (const [tenant, error] of await store.haltRefused({ keys: true })) {
     logger.fatal({ tenant, err: error }, 'the tenant is halted: its keys or its log are not to be trusted');
   }

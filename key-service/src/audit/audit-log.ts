@@ -41,7 +41,7 @@ export class AuditLog {
   readonly #tenant: string;
   readonly #key: KeyObject;
   readonly #signing = new Mutex();
-  #signed: { readonly size: number; readonly root: Bytes; readonly note: string } | undefined;
+  #signed: { readonly resumed: number; readonly size: number; readonly root: Bytes; readonly note: string } | undefined;
   #written = -1;
 
   constructor(
@@ -149,17 +149,16 @@ export class AuditLog {
 
   async #sign(): Promise<{ readonly note: string; readonly size: number }> {
     // Before the head: another process may publish a newer one in between.
-    const before = this.#signed ?? (await this.#published());
-    const tree = await this.#head();
+    const published = await this.#published();
+    const { resumed, tree } = await this.#store.head(this.#tenant);
+    const signed = this.#signed?.resumed === resumed ? this.#signed : undefined;
     const { size } = tree;
     const root = rootOf(tree);
-    // A stored head is not believed: what is signed is what the leaves lead to, and continues what was signed or published.
-    if (before) await this.#assertLeadsTo(before, tree);
-    else if (!equalBytes(root, await rootAt(this.#read, size))) throw forked();
-    if (this.#signed?.size !== size) {
-      const note = signCheckpoint({ origin: this.origin, size, root }, this.#key);
-      this.#signed = { size, root, note };
-    }
+    // A stored head is not believed: what is signed is what the leaves lead to, and continues what was signed and what was published.
+    if (!equalBytes(root, await rootAt(this.#read, size))) throw forked();
+    for (const before of [signed, published]) if (before) await this.#assertLeadsTo(before, tree);
+    if (signed?.size === size) return signed;
+    this.#signed = { resumed, size, root, note: signCheckpoint({ origin: this.origin, size, root }, this.#key) };
     return this.#signed;
   }
 

@@ -2,7 +2,7 @@
 
 import type { IntegrityError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Change, ServiceChange, Store } from '../store/store.ts';
+import type { Change, Lost, Resuming, ServiceChange, Store } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { CheckpointFile } from './checkpoint-file.ts';
 import { assertPublished, nextPublication } from './publications.ts';
@@ -47,6 +47,15 @@ export class CheckpointedChanges {
     const result = await this.#store.changeService(work);
     await this.export();
     return result;
+  }
+
+  /** Goes on with what there is of a tenant, and publishes that, where what was lost is accepted. */
+  async resume(tenant: string, resuming: Pick<Resuming, 'accept' | 'entry'>): Promise<Lost> {
+    this.#options.file?.prepare();
+    const next = nextPublication(Math.round((this.#options.clock ?? Date.now)()));
+    const lost = await this.#store.resume(tenant, { next, ...resuming });
+    await this.export();
+    return lost;
   }
 
   /** Publishes what is due, and writes the newest checkpoint. Throws as {@link publish} does, and `IntegrityError` for a tenant that was refused. */

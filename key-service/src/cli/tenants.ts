@@ -4,10 +4,11 @@ import { OperatorError } from '../errors.ts';
 import { encodeBase64url } from '../lib/bytes.ts';
 import { rootOf } from '../model/merkle.ts';
 import { createTenants } from '../operations/create-tenants.ts';
+import { isAnything, resumeTenant } from '../operations/resume-tenant.ts';
 import { readOptions, UsageError } from './options.ts';
-import { databaseSeconds, type OpenedStore, withStore } from './with-store.ts';
+import { databaseSeconds, type OpenedStore, operatorEntry, withStore } from './with-store.ts';
 
-type Verb = (opened: OpenedStore, tenant: string) => Promise<unknown>;
+type Verb = (opened: OpenedStore, tenant: string, options: { readonly acceptRollback: boolean }) => Promise<unknown>;
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
@@ -27,15 +28,27 @@ const verbs: ReadonlyMap<string, Verb> = new Map(
       await changes.publish();
       return describe(opened, tenant);
     },
+    resume: async ({ changes }, tenant, { acceptRollback }) => {
+      const result = await resumeTenant({ changes, tenant, acceptRollback, entry: operatorEntry });
+      if (!isAnything(result.lost)) throw new OperatorError(`Nothing of the tenant ${tenant} was lost`);
+      if (!result.resumed) process.exitCode = 1;
+      return result;
+    },
   }),
 );
 
 export async function tenantsCommand([verb = '', ...args]: string[]): Promise<void> {
   const run = verbs.get(verb);
   if (!run) throw new UsageError(`tenants ${[...verbs.keys()].join('|')}`);
-  const options = { config: { type: 'string' }, tenant: { type: 'string' } } as const;
+  const options = {
+    config: { type: 'string' },
+    tenant: { type: 'string' },
+    'accept-rollback': { type: 'boolean', default: false },
+  } as const;
   const { values } = readOptions(args, options, verb === 'list' ? ['config'] : ['config', 'tenant']);
-  const result = await withStore(values.config ?? '', (opened) => run(opened, values.tenant ?? ''));
+  const flags = { acceptRollback: values['accept-rollback'] };
+  if (flags.acceptRollback && verb !== 'resume') throw new UsageError('--accept-rollback is for tenants resume');
+  const result = await withStore(values.config ?? '', (opened) => run(opened, values.tenant ?? '', flags));
   process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
 }
 

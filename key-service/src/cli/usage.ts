@@ -7,7 +7,9 @@ const commands: Readonly<Record<string, string>> = {
   init: 'init --config <file> [--create-root-key]                      makes schema, identity and secrets',
   migrate: 'migrate --config <file>                                       brings the schema up to date',
   tenants: `tenants list --config <file>                                  tenants, on the database itself
-tenants show|create --config <file> --tenant <tenant>`,
+tenants show|create --config <file> --tenant <tenant>
+tenants resume --config <file> --tenant <tenant>              says what was lost of a halted tenant
+    [--accept-rollback]                                       goes on without it`,
   keys: `keys list --config <file> --tenant <tenant>                   keys, on the database itself
 keys create --config <file> --tenant <tenant> [--alias <name>]
 keys describe|rotate|disable|enable --config <file>

@@ -40,6 +40,7 @@ export async function withStore<T>(configFile: string, work: (opened: OpenedStor
     const logs = new AuditLogs(store, secrets, config.service_id);
     const changes = new CheckpointedChanges(store, logs.service, { file });
     await changes.assertContinued();
+    await store.shareMemory();
     await store.haltRefused({ keys: false });
     return await work({ config, store, rootKey, secrets, logs, changes, file });
   } finally {

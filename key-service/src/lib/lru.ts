@@ -40,6 +40,10 @@ export class LruMap<K, V> {
     return [...this.#entries.keys()];
   }
 
+  values(): V[] {
+    return [...this.#entries.values()];
+  }
+
   clear(): void {
     for (const key of this.keys()) this.delete(key);
   }

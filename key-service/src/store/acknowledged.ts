@@ -10,6 +10,7 @@ import { type Frontier, leafHash } from '../model/merkle.ts';
 /** A tenant's state after a transaction that was acknowledged. */
 export interface AcknowledgedState {
   readonly tenant: string;
+  readonly resumed: number;
   readonly epoch: number;
   readonly revisions: number;
   readonly tree: Frontier;
@@ -18,6 +19,7 @@ export interface AcknowledgedState {
 /** A row of a key as it was seen. */
 export interface SeenKey {
   readonly id: string;
+  readonly tenant: string;
   readonly revision: number;
   readonly mac: string;
 }
@@ -33,6 +35,7 @@ export class RolledBack extends IntegrityError {}
 
 /** What was known of a tenant when a read began: what comes to be known while it runs says nothing against it. */
 export interface KnownState {
+  readonly resumed: number;
   readonly epoch: number;
   readonly revisions: number;
   readonly size: number;
@@ -47,10 +50,11 @@ export interface Known {
 }
 
 const maxKeys = 50_000;
-const nothing: KnownState = { epoch: 0, revisions: 0, size: 0, leaf: undefined };
+const nothing: KnownState = { resumed: 0, epoch: 0, revisions: 0, size: 0, leaf: undefined };
 
 export class Acknowledged {
   readonly #states = new Map<string, KnownState>();
+  readonly #doubted = new Set<string>();
   #at = 0;
   readonly #keys = new LruMap<string, SeenKey & { readonly at: number }>(maxKeys);
 
@@ -71,12 +75,46 @@ export class Acknowledged {
   }
 
   /** A transaction was acknowledged, which left this state and, where it wrote any, this last leaf. */
-  raise({ tenant, epoch, revisions, tree }: AcknowledgedState, leaf: Leaf | undefined, keys: readonly SeenKey[] = []) {
+  raise(state: AcknowledgedState, leaf: Leaf | undefined, keys: readonly SeenKey[] = []) {
+    const { tenant, resumed, epoch, revisions, tree } = state;
+    this.renew(state);
     for (const key of keys) this.see(key);
     const known = this.state(tenant);
+    // A transaction of before an operator accepted what is there.
+    if (resumed < known.resumed) return;
     const raised = epoch >= known.epoch ? { ...known, epoch, revisions } : known;
     const grown = leaf && tree.size > known.size ? { ...raised, size: tree.size, leaf: leaf.hash } : raised;
     this.#states.set(tenant, grown);
+  }
+
+  /** Forgets what was known of a tenant before an operator accepted what is there. */
+  renew({ tenant, resumed }: Pick<AcknowledgedState, 'tenant' | 'resumed'>): void {
+    if (resumed <= this.state(tenant).resumed) return;
+    this.#states.set(tenant, { ...nothing, resumed });
+    this.#doubted.delete(tenant);
+    for (const { id } of this.keysOf(tenant)) this.#keys.delete(id);
+  }
+
+  /** Takes over what another process knows of a tenant. */
+  learn(tenant: string, other: KnownState): void {
+    this.renew({ tenant, resumed: other.resumed });
+    const known = this.state(tenant);
+    if (other.resumed < known.resumed) return;
+    const { size, leaf } = other.size > known.size ? other : known;
+    const [epoch, revisions] = [Math.max(known.epoch, other.epoch), Math.max(known.revisions, other.revisions)];
+    this.#states.set(tenant, { ...known, epoch, revisions, size, leaf });
+  }
+
+  /** Tenants whose rows were older than what is known, since the last time that somebody asked. */
+  takeDoubted(): string[] {
+    const doubted = [...this.#doubted];
+    this.#doubted.clear();
+    return doubted;
+  }
+
+  /** The rows of a tenant's keys that were seen. */
+  keysOf(tenant: string): SeenKey[] {
+    return this.#keys.values().filter((key) => key.tenant === tenant);
   }
 
   /** From now on nothing is done for a tenant. */
@@ -85,11 +123,11 @@ export class Acknowledged {
   }
 
   /** Remembers a row of a key that is committed. */
-  see({ id, revision, mac }: SeenKey): void {
+  see({ id, tenant, revision, mac }: SeenKey): void {
     const before = this.#keys.get(id);
     if (before && before.revision >= revision) return;
     this.#at += 1;
-    this.#keys.set(id, { id, revision, mac, at: this.#at });
+    this.#keys.set(id, { id, tenant, revision, mac, at: this.#at });
   }
 
   /** The rows have their MACs under another key from now on. */
@@ -102,11 +140,23 @@ export class Acknowledged {
     return (this.#keys.get(id)?.revision ?? 0) > revision;
   }
 
+  /** Throws as {@link assertContinues} does. A state in which an operator accepted what is there begins again. */
+  assertState(state: AcknowledgedState, leaf: Uint8Array | null, known: KnownState): void {
+    this.renew(state);
+    try {
+      assertContinues(state, leaf, known);
+    } catch (error) {
+      if (error instanceof RolledBack) this.#doubted.add(state.tenant);
+      throw error;
+    }
+  }
+
   /** Throws `RolledBack` for a row that is older than one seen before, or another one of the same revision. */
-  assertKey({ id, revision, mac }: SeenKey, { at }: Known): void {
+  assertKey({ id, tenant, revision, mac }: SeenKey, { at }: Known): void {
     const before = this.#keys.get(id);
     if (!before || before.at > at) return;
     if (revision > before.revision || (revision === before.revision && mac === before.mac)) return;
+    this.#doubted.add(tenant);
     throw new RolledBack(`The rows of the key ${id} are older than ones seen before, or others: they were put back`);
   }
 }
@@ -116,17 +166,20 @@ export function knownLeaf(tenant: string, { size }: KnownState) {
   return sql<Bytes | null>`(select hash from log_leaves where log = ${tenant} and idx = ${size - 1})`;
 }
 
-/** Throws `IntegrityError` for a tenant that was halted. */
-export function assertNotHalted(tenant: string, { halted }: KnownState): void {
+/** What a state must reach that no state reaches, of a tenant that was halted. */
+export const unreachable = Number.MAX_SAFE_INTEGER;
+
+function assertNotHalted(tenant: string, { halted }: KnownState): void {
   if (halted) throw new IntegrityError(`The tenant ${tenant} is halted: ${halted.message}`, { cause: halted });
 }
 
 /** Throws `RolledBack` for a state that does not continue what is known, and `IntegrityError` for a tenant that was halted. */
 export function assertContinues(state: AcknowledgedState, leaf: Uint8Array | null, known: KnownState): void {
-  assertNotHalted(state.tenant, known);
-  const { tenant, epoch, revisions, tree } = state;
+  const { tenant, resumed, epoch, revisions, tree } = state;
+  if (resumed > known.resumed) return;
+  assertNotHalted(tenant, known);
   const of = tenant === '' ? 'of the service' : `of the tenant ${tenant}`;
-  if (epoch < known.epoch || revisions < known.revisions || tree.size < known.size) {
+  if (resumed < known.resumed || epoch < known.epoch || revisions < known.revisions || tree.size < known.size) {
     throw new RolledBack(
       `The state ${of} went back: epoch ${epoch} and ${tree.size} entries, after epoch ${known.epoch} and ${known.size} entries`,
     );

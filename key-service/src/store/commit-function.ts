@@ -4,7 +4,7 @@ import { sql } from 'kysely';
 import { IntegrityError } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import { leafHash } from '../model/merkle.ts';
-import { type Acknowledged, assertContinues, assertNotHalted, RolledBack } from './acknowledged.ts';
+import { RolledBack, unreachable } from './acknowledged.ts';
 import type { BatchOutcome } from './commit.ts';
 import type { Queries } from './engine.ts';
 import { stateOf } from './rows.ts';
@@ -17,8 +17,8 @@ import type { Commit, CommitResult } from './store.ts';
  */
 export const commitFunction = `
 create function bulla_commit(
-  of_tenant text, known_epoch bigint, known_revisions bigint, known_size bigint, known_leaf bytea, commits jsonb, entries bytea[]
-) returns table (epoch bigint, revisions bigint, mac text, size bigint, leaf bytea, appended bigint, results text[])
+  of_tenant text, known_resumed bigint, known_epoch bigint, known_revisions bigint, known_size bigint, known_leaf bytea, commits jsonb, entries bytea[]
+) returns table (resumed bigint, epoch bigint, revisions bigint, mac text, size bigint, leaf bytea, appended bigint, results text[])
 language plpgsql set search_path from current as $$
 #variable_conflict use_column
 declare
@@ -43,9 +43,9 @@ begin
   select * into state from states s where s.tenant = of_tenant for update;
   if not found then return; end if;
   select l.hash into found_leaf from log_leaves l where l.log = of_tenant and l.idx = known_size - 1;
-  if state.epoch < known_epoch or state.revisions < known_revisions or state.size < known_size
-    or (known_leaf is not null and found_leaf is distinct from known_leaf) then
-    return query select state.epoch, state.revisions, state.mac, state.size, found_leaf, 0::bigint, null::text[];
+  if state.resumed < known_resumed or state.resumed = known_resumed and (state.epoch < known_epoch
+    or state.revisions < known_revisions or state.size < known_size or (known_leaf is not null and found_leaf is distinct from known_leaf)) then
+    return query select state.resumed, state.epoch, state.revisions, state.mac, state.size, found_leaf, 0::bigint, null::text[];
     return;
   end if;
 
@@ -143,10 +143,11 @@ begin
     update states s set size = length, frontier = coalesce((select string_agg(h, ''::bytea order by i) from unnest(stack) with ordinality as t (h, i)), ''::bytea)
       where s.tenant = of_tenant;
   end if;
-  return query select state.epoch, state.revisions, state.mac, state.size, found_leaf, length - state.size, outcomes;
+  return query select state.resumed, state.epoch, state.revisions, state.mac, state.size, found_leaf, length - state.size, outcomes;
 end $$`;
 
 interface FunctionRow {
+  readonly resumed: number;
   readonly epoch: number;
   readonly revisions: number;
   readonly mac: string;
@@ -159,23 +160,23 @@ interface FunctionRow {
 /** Calls the function. Throws as `commitBatch` does. */
 export async function callCommit(
   db: Queries,
-  { macKey, before, acknowledged }: StateReading & { readonly acknowledged: Acknowledged },
+  { macKey, before, acknowledged }: StateReading,
   tenant: string,
   batch: readonly Commit[],
 ): Promise<BatchOutcome> {
   const known = before(tenant);
-  assertNotHalted(tenant, known);
+  const leastEpoch = known.halted ? unreachable : known.epoch;
   const commits = JSON.stringify(batch.map(argumentOf));
   const entries = batch.map(({ entry }) => Buffer.from(entry.bytes));
   const { rows } = await sql<FunctionRow>`select * from bulla_commit(
-    ${tenant}, ${known.epoch}, ${known.revisions}, ${known.size}, ${known.leaf ?? null}, ${commits}, ${entries})`.execute(
+    ${tenant}, ${known.resumed}, ${leastEpoch}, ${known.revisions}, ${known.size}, ${known.leaf ?? null}, ${commits}, ${entries})`.execute(
     db,
   );
   const [row] = rows;
   if (!row) throw new IntegrityError('A tenant has no state: it was removed from the store, or never made');
-  const { epoch, revisions, mac, size, leaf, appended } = row;
-  const state = stateOf(macKey, { tenant, epoch, revisions, mac, size, frontier: new Uint8Array() });
-  assertContinues(state, leaf, known);
+  const { resumed, epoch, revisions, mac, size, leaf, appended } = row;
+  const state = stateOf(macKey, { tenant, resumed, epoch, revisions, mac, size, frontier: new Uint8Array() });
+  acknowledged.assertState(state, leaf, known);
   if (!row.results) throw new RolledBack(`The state of the tenant ${tenant} went back`);
   const last = batch.findLast((_, n) => row.results?.[n] === 'committed' || row.results?.[n] === 'late');
   // The function compares revisions alone, and a row that somebody put back has the one that it had before: that concerns the requests that rest on it.

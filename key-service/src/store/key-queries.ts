@@ -20,6 +20,8 @@ export interface KeyReading {
   readonly known: Known;
   /** `true`: what is read is committed, and remembered. */
   readonly committed: boolean;
+  /** Whose rows are summed up. Default: those of all. */
+  readonly tenant?: string;
   /** The MACs that rows carry. Default: those of this version of the service. */
   readonly macOf?: (macKey: Bytes, key: KeyRecord) => string;
 }
@@ -188,7 +190,9 @@ async function* everyKey(
   reading: KeyReading,
 ): AsyncGenerator<{ readonly tenant: string; readonly key: FoundKey }, void> {
   for (let after = ''; ; ) {
-    const rows = await db.selectFrom('keys').selectAll().where('id', '>', after).orderBy('id').limit(500).execute();
+    const all = db.selectFrom('keys').selectAll().where('id', '>', after).orderBy('id').limit(500);
+    const { tenant: one } = reading;
+    const rows = await (one === undefined ? all : all.where('tenant', '=', one)).execute();
     const found = await complete(db, reading, rows);
     for (const { id, tenant } of rows) {
       const key = found.get(id);

@@ -9,15 +9,18 @@ import { divideState } from './one-log.ts';
 import type { OpenSecret } from './store.ts';
 import type { Tables } from './tables.ts';
 
-/** Where schemas before the fourth had one state and one log for all tenants. */
+/** Where schemas before the fifth had one state and one log for all tenants. */
 const oneLog = ({ int, bytes }: Pick<Dialect, 'int' | 'bytes'>): string[] => [
   `create table state (id ${int} primary key, epoch ${int} not null, revisions ${int} not null, size ${int} not null, frontier text not null, mac text not null)`,
   `create table audit_leaves (idx ${int} primary key, hash ${bytes} not null, tenant text not null, entry ${bytes} not null)`,
   `create table audit_nodes (level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (level, idx))`,
 ];
 
-const migrations: readonly ((types: Dialect) => string[])[] = [
-  ({ int, bytes }) => [
+type Migration = (types: Dialect) => string[];
+
+/** By the schema that each leads to. There was a fourth, which was never released. */
+const migrations: ReadonlyMap<number, Migration> = new Map<number, Migration>([
+  [1, ({ int, bytes }) => [
     ...oneLog({ int, bytes }),
     `insert into state values (1, 0, 0, 0, '[]', '')`,
     `create table secrets (kind text not null, name text not null, sealed ${bytes} not null, primary key (kind, name))`,
@@ -31,43 +34,44 @@ const migrations: readonly ((types: Dialect) => string[])[] = [
     'create index proofs_by_expiry on proofs (expires)',
     `create table windows (principal text not null, started ${int} not null, items ${int} not null, primary key (principal, started))`,
     `create table answers (id text primary key, body_hash text not null, status ${int} not null, body text not null, expires ${int} not null, mac text not null)`,
-  ],
-  ({ int }) => [
+  ]],
+  [2, ({ int }) => [
     `create table replicas (id text primary key, name text not null, seen ${int} not null)`,
     `alter table keys add column origin text not null default 'generated'`,
     'alter table keys add column imported_by text',
     'create table former_aliases (tenant text not null, name text not null, key_id text not null, primary key (tenant, name))',
     `create table exchanged (id text primary key, proof_key text not null, expires ${int} not null)`,
     'create index exchanged_by_expiry on exchanged (expires)',
-  ],
-  ({ int, bytes }) => [
+  ]],
+  [3, ({ int, bytes }) => [
     `create table revocations (id text primary key, tenant text not null, digest text not null, requested ${int} not null, revoked ${int}, data_keys ${int} not null, record text not null, revision ${int} not null, mac text not null)`,
     'create index revocations_by_digest on revocations (tenant, digest)',
     'create index revocations_by_time on revocations (tenant, requested)',
     `create table tombstones (tenant text not null, seq ${int} not null, tombstone ${bytes} not null, stands ${int} not null, primary key (tenant, seq))`,
     `create table tombstone_heads (tenant text primary key, total ${int} not null, hash ${bytes} not null, mac text not null)`,
-  ],
-  ({ kind, int, bytes }) => [
+  ]],
+  [5, ({ kind, int, bytes }) => [
     // What a replica of before is at ends first, and what it begins later fails: in between it would change rows that are counted already.
     ...(kind === 'postgres' ? ['lock table state'] : []),
-    `create table states (tenant text primary key, epoch ${int} not null, revisions ${int} not null, mac text not null, size ${int} not null, frontier ${bytes} not null)`,
+    `create table states (tenant text primary key, resumed ${int} not null, epoch ${int} not null, revisions ${int} not null, mac text not null, size ${int} not null, frontier ${bytes} not null)`,
     `create table heads (tenant text primary key, slot ${int} not null unique, epoch ${int} not null, revisions ${int} not null, size ${int} not null, frontier ${bytes} not null)`,
     `create table publications (idx ${int} primary key, time ${int} not null, seed ${bytes} not null)`,
     `create table log_leaves (log text not null, idx ${int} not null, hash ${bytes} not null, entry ${bytes} not null, primary key (log, idx))`,
     `create table log_nodes (log text not null, level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (log, level, idx))`,
     'drop table windows',
     `create table windows (tenant text not null, principal text not null, started ${int} not null, items ${int} not null, primary key (tenant, principal, started))`,
+    `create table remembered (tenant text not null, replica text not null, resumed ${int} not null, epoch ${int} not null, revisions ${int} not null, size ${int} not null, leaf ${bytes}, keys text not null, mac text not null, primary key (tenant, replica))`,
     ...(kind === 'postgres' ? [commitFunction] : []),
-  ],
-];
+  ]],
+]);
 
 /** What the rows themselves need after the statements of a migration, by its number. */
 const rowChanges: ReadonlyMap<number, (tx: Kysely<Tables>, open: OpenSecret | undefined) => Promise<void>> = new Map([
   [2, renewFirstSchema],
-  [4, divideState],
+  [5, divideState],
 ]);
 
-/** Makes the tables of one state and one log for rows of a schema before the fourth, which are being restored. */
+/** Makes the tables of one state and one log for rows of a schema before the fifth, which are being restored. */
 export async function openOneLog(tx: Kysely<Tables>, dialect: Dialect): Promise<void> {
   for (const statement of oneLog(dialect)) await sql.raw(statement).execute(tx);
 }
@@ -81,8 +85,10 @@ export async function closeOneLog(
   await divideState(tx, open);
 }
 
+const unreleased = 4;
+
 /** The schema that this version of the service works with. */
-export const schemaVersion = migrations.length;
+export const schemaVersion = Math.max(...migrations.keys());
 
 /** Options of {@link runMigrations}. */
 export interface MigrationOptions {
@@ -103,9 +109,13 @@ export async function runMigrations(
   if (current > schemaVersion) {
     throw new OperatorError(`The database has schema ${current}; this version of the service knows ${schemaVersion}`);
   }
-  for (const [index, migration] of migrations.slice(0, until).entries()) {
-    const version = index + 1;
-    if (version <= current) continue;
+  if (current === unreleased) {
+    throw new OperatorError(
+      `The database has schema ${unreleased}, which was never released and is not taken along: restore a backup of schema 3, or begin with a new database`,
+    );
+  }
+  for (const [version, migration] of migrations) {
+    if (version <= current || version > until) continue;
     for (const statement of migration(dialect)) await sql.raw(statement).execute(tx);
     await rowChanges.get(version)?.(tx, open);
     await sql`insert into migrations values (${version})`.execute(tx);

@@ -1,4 +1,4 @@
-/** Rows of the schemas before the fourth, which had one state and one log for all tenants: each tenant gets its own, and the log goes on as the service's. */
+/** Rows of the schemas before the fifth, which had one state and one log for all tenants: each tenant gets its own, and the log goes on as the service's. */
 
 import { sql } from 'kysely';
 import { IntegrityError, OperatorError } from '../errors.ts';
@@ -22,7 +22,7 @@ interface FormerState {
   readonly tree: Frontier;
 }
 
-/** Divides the state over tenants, inside the transaction that brings the rows to schema 4, and forgets it. Throws as `renewFirstSchema` does. */
+/** Divides the state over tenants, inside the transaction that brings the rows to schema 5, and forgets it. Throws as `renewFirstSchema` does. */
 export async function divideState(tx: Queries, open: OpenSecret | undefined): Promise<void> {
   const row = await tx.selectFrom('state').selectAll().where('id', '=', 1).executeTakeFirstOrThrow();
   const empty = row.mac === '' && row.epoch === 0 && row.size === 0;
@@ -55,7 +55,7 @@ export async function moveLog(tx: Queries, pageSize = 5000): Promise<void> {
   }
 }
 
-const freshState = { tenant: serviceLog, epoch: 0, revisions: 0, mac: '', size: 0, frontier: new Uint8Array() };
+const freshState = { tenant: serviceLog, resumed: 0, epoch: 0, revisions: 0, mac: '', size: 0, frontier: new Uint8Array() };
 
 async function divide(tx: Queries, open: OpenSecret | undefined): Promise<void> {
   if (!open) throw new OperatorError('The database has a log of an older schema: migrating it takes the root key');
@@ -74,10 +74,10 @@ async function divide(tx: Queries, open: OpenSecret | undefined): Promise<void> 
   const time = Date.now();
   const head = { size: former.tree.size, root: rootOf(former.tree) };
   for (const [slot, tenant] of sums.tenants.entries()) {
-    const empty = { tenant, epoch: former.epoch + 1, revisions: sums.of(tenant), tree: emptyFrontier };
+    const empty = { tenant, resumed: 0, epoch: former.epoch + 1, revisions: sums.of(tenant), tree: emptyFrontier };
     await insertTenant(tx, macKey, empty, { first: firstEntry(tenant, head, time), slot });
   }
-  const service = { tenant: serviceLog, epoch: former.epoch + 1, revisions: sums.tenants.length, tree: former.tree };
+  const service = { tenant: serviceLog, resumed: 0, epoch: former.epoch + 1, revisions: sums.tenants.length, tree: former.tree };
   const said = encodeEntry({
     ...{ time, tenant: serviceLog, principal: 'service', operation: 'divide-log', status: 200 },
     change: { tenants: sums.tenants },

@@ -4,13 +4,13 @@ import { setImmediate } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { IntegrityError } from '../errors.ts';
 import { type Bytes, concat, decodeBase64url, decodeUtf8, equalBytes } from '../lib/bytes.ts';
-import { serviceLog } from '../model/entry.ts';
+import { type LogEntry, serviceLog } from '../model/entry.ts';
 import { appendLeaf, type Frontier, leafHash } from '../model/merkle.ts';
 import { slotsRoot } from '../model/slots.ts';
 import { assertContinues, type Leaf, lastLeaf } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
-import { hashesOf, type StateRecord, stateOf } from './rows.ts';
-import { appendEntries, readState, type StateReading, writeState } from './state.ts';
+import { hashesOf, type StateRecord } from './rows.ts';
+import { appendEntries, checkedState, readState, type StateReading, writeState } from './state.ts';
 import type { NextPublication, Publication, PublishedHead } from './store.ts';
 
 /** What publishing left. */
@@ -46,13 +46,40 @@ export async function publishHeads(
     reading,
     after.filter(({ tenant }) => grown.has(tenant)),
   );
-  await tx.deleteFrom('publications').execute();
+  return { ...(await writePublication(tx, reading, state, { next, heads: after })), refused, recent: false };
+}
+
+/** Publishes what an operator has accepted of a tenant in place of what was published before, with the leaf that says so. */
+export async function publishResumed(
+  tx: Queries,
+  reading: StateReading,
+  accepted: StateRecord,
+  { next, entry }: { readonly next: NextPublication; readonly entry: LogEntry },
+): Promise<Pick<PublicationOutcome, 'state' | 'leaf'>> {
+  const state = await readState(tx, reading, serviceLog);
+  const { heads } = await selectHeads(tx);
+  await writeHeads(tx, reading, [accepted]);
+  const after = heads.map((head) => (head.tenant === accepted.tenant ? accepted : head));
+  return writePublication(tx, reading, state, { next, heads: after, first: [entry] });
+}
+
+async function writePublication(
+  tx: Queries,
+  { macKey }: StateReading,
+  state: StateRecord,
+  written: { readonly next: NextPublication; readonly heads: readonly PublishedHead[]; readonly first?: readonly LogEntry[] },
+): Promise<Pick<PublicationOutcome, 'state' | 'leaf'>> {
+  const { next, heads, first = [] } = written;
   const { time, seed } = next;
-  await tx.insertInto('publications').values({ idx: state.tree.size, time, seed }).execute();
-  const entries = [await next.entry(after)];
+  await tx.deleteFrom('publications').execute();
+  await tx
+    .insertInto('publications')
+    .values({ idx: state.tree.size + first.length, time, seed })
+    .execute();
+  const entries = [...first, await next.entry(heads)];
   const appended = await appendEntries(tx, state, entries);
-  await writeState(tx, reading.macKey, appended);
-  return { state: appended, leaf: lastLeaf(state.tree.size, entries), refused, recent: false };
+  await writeState(tx, macKey, appended);
+  return { state: appended, leaf: lastLeaf(state.tree.size, entries) };
 }
 
 // Before the heads are read, which every replica would do each second. A time that is yet to come was written by a clock that was wrong, or by somebody else.
@@ -102,7 +129,7 @@ async function publishedRoot(db: Queries, idx: number): Promise<{ hash: Bytes; t
 }
 
 /** What is published of logs that have grown: their trees are computed from the leaves, and what is in a tenant's state is only compared with that. */
-async function grownHeads(tx: Queries, { macKey, before }: StateReading, heads: readonly PublishedHead[]) {
+async function grownHeads(tx: Queries, reading: StateReading, heads: readonly PublishedHead[]) {
   const refused = new Map<string, IntegrityError>();
   const rows = new Map((await tx.selectFrom('states').selectAll().execute()).map((row) => [row.tenant, row]));
   const targets = new Map<string, StateRecord>();
@@ -110,10 +137,9 @@ async function grownHeads(tx: Queries, { macKey, before }: StateReading, heads: 
     const row = rows.get(tenant);
     try {
       if (!row) throw new IntegrityError(`The state of the tenant ${tenant} was removed from the store`);
-      const state = stateOf(macKey, row);
-      assertContinues(state, null, { ...before(tenant), leaf: undefined });
+      const state = checkedState(reading, row);
       // The MAC of a state does not cover the log: one of before fits the log of now.
-      assertContinues(state, null, { epoch, revisions, size: 0, leaf: undefined });
+      assertContinues(state, null, { resumed: state.resumed, epoch, revisions, size: 0, leaf: undefined });
       if (state.tree.size > tree.size) targets.set(tenant, state);
       else if (!isSame(state.tree, tree)) throw behind(tenant);
     } catch (error) {

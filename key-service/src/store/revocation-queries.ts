@@ -94,13 +94,9 @@ export async function writeRevocation(tx: Queries, macKey: Bytes, record: Revoca
 /** Checks every revocation and adds its revision to the sum of its tenant, or refuses it there; with `to`, each gets its MAC under that key. */
 export async function sumRevocations(db: Queries, reading: KeyReading, sums: Sums, to?: Bytes): Promise<void> {
   for (let after = ''; ; ) {
-    const rows = await db
-      .selectFrom('revocations')
-      .selectAll()
-      .where('id', '>', after)
-      .orderBy('id')
-      .limit(500)
-      .execute();
+    const all = db.selectFrom('revocations').selectAll().where('id', '>', after).orderBy('id').limit(500);
+    const { tenant: one } = reading;
+    const rows = await (one === undefined ? all : all.where('tenant', '=', one)).execute();
     for (const row of rows) {
       const record = await refusing(sums, row.tenant, async () => recordOf(reading, row));
       if (!record) continue;

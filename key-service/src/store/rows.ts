@@ -13,6 +13,8 @@ const hashLength = 32;
 /** The state of a tenant with the sum of its revisions; the service's own, under the empty name, counts the tenants there. */
 export interface StateRecord {
   readonly tenant: string;
+  /** When an operator last accepted what is there, in milliseconds since 1970; 0 for never. */
+  readonly resumed: number;
   readonly epoch: number;
   readonly revisions: number;
   readonly tree: Frontier;
@@ -81,17 +83,17 @@ export function rowOf(macKey: Bytes, key: KeyRecord): KeyRow {
  * a head is computed from the leaves.
  */
 export function stateOf(macKey: Bytes, row: StateRow): StateRecord {
-  const { tenant, epoch, revisions, mac, size, frontier } = row;
+  const { tenant, resumed, epoch, revisions, mac, size, frontier } = row;
   const fresh = tenant === '' && epoch === 0 && revisions === 0 && size === 0 && mac === '';
   if (!fresh && !fits(mac, stateMac(macKey, row))) {
     throw new IntegrityError('The state was changed in the store by somebody else');
   }
-  return { tenant, epoch, revisions, tree: { size, hashes: hashesOf(frontier) } };
+  return { tenant, resumed, epoch, revisions, tree: { size, hashes: hashesOf(frontier) } };
 }
 
 /** The row of a state. */
-export function stateRow(macKey: Bytes, { tenant, epoch, revisions, tree }: StateRecord): StateRow {
-  const row = { tenant, epoch, revisions, size: tree.size, frontier: concat(...tree.hashes) };
+export function stateRow(macKey: Bytes, { tenant, resumed, epoch, revisions, tree }: StateRecord): StateRow {
+  const row = { tenant, resumed, epoch, revisions, size: tree.size, frontier: concat(...tree.hashes) };
   return { ...row, mac: stateMac(macKey, row) };
 }
 
@@ -146,9 +148,10 @@ function versionFields({ versions }: KeyRecord): unknown[][] {
   });
 }
 
-function stateMac(macKey: Bytes, { tenant, epoch, revisions, size, frontier }: Omit<StateRow, 'mac'>): string {
+function stateMac(macKey: Bytes, row: Omit<StateRow, 'mac'>): string {
+  const { tenant, resumed, epoch, revisions, size, frontier } = row;
   const tree = tenant === '' ? [size, encodeBase64url(frontier)] : [];
-  return rowMac(macKey, ['state', tenant, epoch, revisions, ...tree]);
+  return rowMac(macKey, ['state', tenant, resumed, epoch, revisions, ...tree]);
 }
 
 /** The MAC of a row over its fields, the first of which names the kind. */

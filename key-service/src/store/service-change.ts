@@ -55,7 +55,7 @@ export class SqlServiceChange implements ServiceChange {
   }
 
   async addTenant({ name, first }: NewTenant): Promise<void> {
-    const empty = { tenant: name, epoch: 0, revisions: 0, tree: emptyFrontier };
+    const empty = { tenant: name, resumed: 0, epoch: 0, revisions: 0, tree: emptyFrontier };
     await insertTenant(this.#tx, this.#macKey, empty, { first, slot: this.#tenants });
     this.#tenants += 1;
   }

@@ -13,8 +13,10 @@ import { type FoundKey, type KeyReading, selectKeys, selectNamedKeys, sumRevisio
 import { selectDueKeys, selectVersionUses } from './key-uses.ts';
 import { selectEntries, selectNodes } from './log-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
-import { publishHeads, refusedHeads, selectPublication } from './publication.ts';
+import { publishHeads, publishResumed, refusedHeads, selectPublication } from './publication.ts';
+import { shareMemory } from './remembered.ts';
 import { assertServes, beatReplica, joinReplicas, type Replica } from './replicas.ts';
+import { inspectTenant, writeResumed } from './resume.ts';
 import { selectRevocation, selectRevocations, sumRevocations } from './revocation-queries.ts';
 import { SqlServiceChange } from './service-change.ts';
 import { readState, readStates, type StateReading, selectTenants } from './state.ts';
@@ -23,10 +25,12 @@ import type {
   Commit,
   CommitResult,
   Head,
+  Lost,
   NextPublication,
   OpenSecret,
   Publication,
   Published,
+  Resuming,
   SecretRow,
   ServiceChange,
   Store,
@@ -95,8 +99,9 @@ export class SqlStore implements Store {
   }
 
   async head(tenant: string): Promise<Head> {
-    const { epoch, tree } = await this.#transactions.read(tenant, (db, reading) => readState(db, reading, tenant));
-    return { epoch, tree };
+    const state = await this.#transactions.read(tenant, (db, reading) => readState(db, reading, tenant));
+    const { resumed, epoch, tree } = state;
+    return { resumed, epoch, tree };
   }
 
   async tenants(): Promise<string[]> {
@@ -149,6 +154,22 @@ export class SqlStore implements Store {
     const refused = new Map([...(keys ? await this.#transactions.snapshot(refusedKeys) : []), ...heads]);
     for (const [tenant, error] of refused) this.#transactions.halt(tenant, error);
     return refused;
+  }
+
+  async shareMemory(): Promise<void> {
+    await this.#transactions.share((tx, parts) => shareMemory(tx, { ...parts, replica: this.#replica ?? 'a command' }));
+  }
+
+  async resume(tenant: string, { next, accept, entry }: Resuming): Promise<Lost> {
+    const { lost } = await this.#transactions.run(serviceLog, async (tx, reading) => {
+      const state = await readState(tx, reading, serviceLog);
+      const found = await inspectTenant(tx, reading, tenant);
+      const { lost } = found;
+      if (!accept(lost)) return { state, leaf: undefined, lost };
+      const accepted = await writeResumed(tx, reading, found, { time: next.time, entry: entry(tenant, lost) });
+      return { ...(await publishResumed(tx, reading, accepted, { next, entry: entry(serviceLog, lost) })), lost };
+    });
+    return lost;
   }
 
   async findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {

@@ -4,7 +4,7 @@ import { IntegrityError } from '../errors.ts';
 import { type Bytes, concat } from '../lib/bytes.ts';
 import type { LogEntry } from '../model/entry.ts';
 import { appendLeaf, leafHash, type StoredNode } from '../model/merkle.ts';
-import { assertContinues, type KnownState, knownLeaf } from './acknowledged.ts';
+import { type Acknowledged, type KnownState, knownLeaf } from './acknowledged.ts';
 import type { Engine, Queries } from './engine.ts';
 import { type StateRecord, stateOf, stateRow } from './rows.ts';
 import type { StateRow } from './tables.ts';
@@ -15,13 +15,14 @@ export interface StateReading {
   readonly macKey: Bytes;
   /** What the state of a tenant must continue: what was known before the transaction began. */
   readonly before: (tenant: string) => KnownState;
+  readonly acknowledged: Acknowledged;
   /** `true`: nobody else changes it until the transaction ends. */
   readonly lock: boolean;
 }
 
 /** The state of a tenant. Throws `IntegrityError` where somebody changed it, removed it, or put back an older one. */
 export async function readState(db: Queries, reading: StateReading, tenant: string): Promise<StateRecord> {
-  const { engine, macKey, before, lock } = reading;
+  const { engine, macKey, before, acknowledged, lock } = reading;
   const known = before(tenant);
   const query = db.selectFrom('states').selectAll().select(knownLeaf(tenant, known).as('leaf'));
   const one = query.where('tenant', '=', tenant);
@@ -30,7 +31,7 @@ export async function readState(db: Queries, reading: StateReading, tenant: stri
   if (!found) throw new IntegrityError('A tenant has no state: it was removed from the store, or never made');
   const { leaf, ...row } = found;
   const state = stateOf(macKey, row);
-  assertContinues(state, leaf, known);
+  acknowledged.assertState(state, leaf, known);
   return state;
 }
 
@@ -40,11 +41,12 @@ export type FoundState = StateRecord | IntegrityError;
 /** The states of all tenants and of the service, in the order of their names. */
 export async function readStates(
   db: Queries,
-  { engine, macKey, before, lock }: StateReading,
+  reading: StateReading,
 ): Promise<Map<string, FoundState>> {
+  const { engine, lock } = reading;
   const query = db.selectFrom('states').selectAll().orderBy('tenant');
   const rows = await (lock && engine.kind === 'postgres' ? query.forUpdate() : query).execute();
-  return new Map(rows.map((row) => [row.tenant, foundState(() => checkedState(macKey, row, before(row.tenant)))]));
+  return new Map(rows.map((row) => [row.tenant, foundState(() => checkedState(reading, row))]));
 }
 
 /** The names of all tenants that were ever made, in their order: of one whose state is gone, too. */
@@ -53,9 +55,10 @@ export async function selectTenants(db: Queries): Promise<string[]> {
   return rows.map(({ tenant }) => tenant);
 }
 
-function checkedState(macKey: Bytes, row: StateRow, known: KnownState): StateRecord {
+/** The state of a row, without a look at the last leaf. Throws as {@link readState} does. */
+export function checkedState({ macKey, before, acknowledged }: StateReading, row: StateRow): StateRecord {
   const state = stateOf(macKey, row);
-  assertContinues(state, null, { ...known, leaf: undefined });
+  acknowledged.assertState(state, null, { ...before(row.tenant), leaf: undefined });
   return state;
 }
 

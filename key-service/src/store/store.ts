@@ -33,6 +33,8 @@ export function transportSecretName(row: Omit<TransportRow, 'sealed' | 'point'>)
 
 /** The state of a tenant, on which everything of it is decided. */
 export interface Head {
+  /** When an operator last accepted what is there, in milliseconds since 1970; 0 for never. */
+  readonly resumed: number;
   /** Rises with each change of one of its keys. */
   readonly epoch: number;
   readonly tree: Frontier;
@@ -205,6 +207,33 @@ export interface Published {
   readonly refused: ReadonlyMap<string, IntegrityError>;
 }
 
+/** What was published or is remembered of a tenant, and what there is. */
+export interface Lost {
+  readonly entries: KnownAndThere;
+  readonly epochs: KnownAndThere;
+  /** The sum of revisions of keys, revocations and tombstones. */
+  readonly changes: KnownAndThere;
+  /** Keys of which some replica has seen a later revision. */
+  readonly keys: readonly string[];
+  /** Whether an entry that is known is another one now. */
+  readonly forked: boolean;
+}
+
+/** The most that anybody knows of, and what the database has. */
+export interface KnownAndThere {
+  readonly known: number;
+  readonly there: number;
+}
+
+/** How a tenant goes on with what there is. */
+export interface Resuming {
+  readonly next: NextPublication;
+  /** Whether what was lost is accepted. Asked once it is known; `false` writes nothing. */
+  accept(lost: Lost): boolean;
+  /** The leaf of the tenant's log, and that of the service's own. */
+  entry(log: string, lost: Lost): LogEntry;
+}
+
 /** The rows of a table, as backups hold them. */
 export interface TableRow {
   readonly table: string;
@@ -261,6 +290,13 @@ export interface Store {
    * the reason. Throws `IntegrityError` for what is no tenant's.
    */
   haltRefused(what: { readonly keys: boolean }): Promise<ReadonlyMap<string, IntegrityError>>;
+  /**
+   * Tells other processes, and is told by them, what is known of tenants whose rows in the database are older. They do nothing for these, either, until the database continues
+   * that or somebody accepts what it has.
+   */
+  shareMemory(): Promise<void>;
+  /** What was lost of a tenant, and, where that is accepted, goes on with what there is. Throws `OperatorError` and `IntegrityError` for what nobody can accept. */
+  resume(tenant: string, resuming: Resuming): Promise<Lost>;
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
   /** Keys by the references that they were found by; one that does not exist is left out, and for one that is not to be trusted there is an error. */
   findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord | IntegrityError>>;

@@ -21,8 +21,9 @@ export interface Tables {
   revocations: RevocationRow;
   tombstones: { tenant: string; seq: number; tombstone: Bytes; stands: number };
   tombstone_heads: TombstoneHeadRow;
+  remembered: RememberedRow;
   exchanged: { id: string; proof_key: string; expires: number };
-  /** Before schema 4. */
+  /** Before schema 5. */
   state: { id: number; epoch: number; revisions: number; size: number; frontier: string; mac: string };
   audit_leaves: { idx: number; hash: Bytes; tenant: string; entry: Bytes };
 }
@@ -30,11 +31,26 @@ export interface Tables {
 /** A tenant's; the service has one under the empty name. */
 export interface StateRow {
   tenant: string;
+  /** When an operator last accepted what is there, in milliseconds since 1970; 0 for never. */
+  resumed: number;
   epoch: number;
   revisions: number;
   mac: string;
   size: number;
   frontier: Bytes;
+}
+
+/** What a replica knows of a tenant that the database does not know any more. */
+export interface RememberedRow {
+  tenant: string;
+  replica: string;
+  resumed: number;
+  epoch: number;
+  revisions: number;
+  size: number;
+  leaf: Bytes | null;
+  keys: string;
+  mac: string;
 }
 
 export interface KeyRow {

@@ -73,7 +73,9 @@ export async function appendTombstones(
 
 /** Checks every list and adds its length to the sum of its tenant, or refuses it there; with `to`, each head gets its MAC under that key. */
 export async function sumTombstones(db: Queries, reading: KeyReading, sums: Sums, to?: Bytes): Promise<void> {
-  const heads = await db.selectFrom('tombstone_heads').select('tenant').orderBy('tenant').execute();
+  const all = db.selectFrom('tombstone_heads').select('tenant').orderBy('tenant');
+  const { tenant: one } = reading;
+  const heads = await (one === undefined ? all : all.where('tenant', '=', one)).execute();
   for (const { tenant } of heads) {
     const head = await refusing(sums, tenant, () => wholeList(db, reading, tenant));
     if (!head) continue;
@@ -113,7 +115,7 @@ function headOf({ macKey, acknowledged, known, committed }: KeyReading, row: Tom
 }
 
 function seenHead({ tenant, total, mac }: TombstoneHeadRow): SeenKey {
-  return { id: `tombstones of ${tenant}`, revision: total, mac };
+  return { id: `tombstones of ${tenant}`, tenant, revision: total, mac };
 }
 
 function macOf(macKey: Bytes, tenant: string, total: number, hash: Bytes): string {

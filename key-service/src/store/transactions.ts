@@ -43,6 +43,11 @@ export class Transactions {
     this.#acknowledged.halt(tenant, error);
   }
 
+  /** A transaction in which processes tell each other what they know. */
+  share(work: (tx: Queries, parts: Pick<Reading, 'macKey' | 'acknowledged'>) => Promise<void>): Promise<void> {
+    return this.#engine.write((tx) => work(tx, { macKey: this.#unlocked, acknowledged: this.#acknowledged }));
+  }
+
   /** A read of one tenant's state. */
   read<T>(tenant: string, work: (db: Queries, reading: Reading) => Promise<T>): Promise<T> {
     return this.#engine.read((db) => work(db, this.#reading(false, tenant)));

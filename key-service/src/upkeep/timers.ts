@@ -48,6 +48,7 @@ export function startTimers(parts: TimerParts): () => Promise<void> {
       await time.measure();
       await store.beat(Math.floor(time.now() / 1000));
     }),
+    every(5000, 'sharing what is known of tenants', () => store.shareMemory()),
     every(5000, 'forgetting keys', () => forgetUnusable(store, materials)),
     every(5000, 'upkeep', () => maintainKeys({ ...parts, clock: time.now })),
     every(60_000, 'expiry', async () => {

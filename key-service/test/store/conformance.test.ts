@@ -75,7 +75,7 @@ describe.each(storeKinds)('%s', (kind) => {
 
   it('§8.7 numbers of more than 32 bits are published', async () => {
     const epoch = 2 ** 31;
-    const { mac } = stateRow(macKey, { tenant: 'north', epoch, revisions: 0, tree: { size: 0, hashes: [] } });
+    const { mac } = stateRow(macKey, { tenant: 'north', resumed: 0, epoch, revisions: 0, tree: { size: 0, hashes: [] } });
     await withSql(database, (sql) => sql("update states set epoch = ?, mac = ? where tenant = 'north'", epoch, mac));
     expect((await store.publish(nextPublication(1), 0)).done).toBe('published');
     expect((await store.publication())?.heads[0]).toMatchObject({ tenant: 'north', epoch });
