@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuditLogs } from '../../src/audit/logs.ts';
 import { nextPublication } from '../../src/audit/publications.ts';
+import { appendLeaf, emptyFrontier } from '../../src/model/merkle.ts';
 import { openStore } from '../../src/open-store.ts';
 import { openSecrets } from '../../src/secrets/secrets.ts';
 import type { TestClient } from '../support/client.ts';
@@ -222,6 +223,23 @@ describe.each(storeKinds)('§8.3 %s: a head', (kind) => {
     await expect(logs.of('north').checkpoint()).rejects.toThrow(/older than the checkpoint/);
     expect([...(await harness.service.changes.publish()).keys()]).toEqual(['north']);
     expect((await logs.of('south').checkpoint()).size).toBe(1);
+  });
+
+  it('that continues what this process has signed, but not what was published since, is not signed', async () => {
+    const { harness, newKey } = await start(kind);
+    const logs = await stranger(harness);
+    const { size } = await logs.of('north').checkpoint();
+    const grown = harness.store.entries('north', 0, size);
+    for (let i = 0; i < 3; i += 1) await newKey();
+    await harness.service.changes.publish();
+    const hashes = [...(await grown), ...(await harness.store.entries('north', size, size + 1))].map(({ hash }) => hash);
+    const tree = hashes.reduce((before, hash) => appendLeaf(before, hash).frontier, emptyFrontier);
+    await withSql(harness.database, async (sql) => {
+      await sql("delete from log_leaves where log = 'north' and idx > ?", size);
+      const frontier = Buffer.concat(tree.hashes);
+      await sql("update states set size = ?, frontier = ? where tenant = 'north'", tree.size, frontier);
+    });
+    await expect(logs.of('north').checkpoint()).rejects.toThrow(/older than the checkpoint/);
   });
 });
 
