@@ -6,7 +6,7 @@ import type { Proof } from '../auth/proofs.ts';
 import type { ItemRecord } from '../model/entry.ts';
 import type { Actor } from '../operations/actor.ts';
 import type { Service } from '../service.ts';
-import type { Commit, KeyRevision, TombstonesSeen } from '../store/store.ts';
+import type { Commit } from '../store/store.ts';
 import type { Session } from '../transport/session.ts';
 
 /** An authenticated request. */
@@ -39,10 +39,10 @@ export interface Outcome {
   readonly uses?: Commit['uses'];
   /** The epoch that it was decided on. */
   readonly epoch?: number;
-  /** The keys that it was decided on, where all were found. */
-  readonly keys?: readonly KeyRevision[] | undefined;
-  /** The list of tombstones that it was decided on. */
-  readonly tombstones?: TombstonesSeen | undefined;
+  /** The ids of the keys that it was decided on, where all were found. */
+  readonly keys?: readonly string[] | undefined;
+  /** Whether it was decided on the tenant's list of tombstones. */
+  readonly tombstones?: boolean | undefined;
   /** `true`: leaf and proof are recorded already, in the transaction of the change. */
   readonly recorded?: boolean;
 }

@@ -135,11 +135,6 @@ export class Acknowledged {
     this.#keys.clear();
   }
 
-  /** Whether a later revision of a key was seen. */
-  knowsNewer(id: string, revision: number): boolean {
-    return (this.#keys.get(id)?.revision ?? 0) > revision;
-  }
-
   /** Throws as {@link assertContinues} does. A state in which an operator accepted what is there begins again. */
   assertState(state: AcknowledgedState, leaf: Uint8Array | null, known: KnownState): void {
     this.renew(state);

@@ -14,6 +14,7 @@ import { answerMac, assertAnswer, type StateRecord } from './rows.ts';
 import { appendEntries, writeHead, writeState } from './state.ts';
 import type { Change, StoredAnswer, UsedProof, WindowUse } from './store.ts';
 import { appendTombstones } from './tombstone-queries.ts';
+import { tombstoneList, writeTouched } from './touched.ts';
 
 /** What a change left, to be remembered once it is acknowledged. */
 export interface ChangeOutcome {
@@ -29,9 +30,9 @@ export class SqlChange implements Change {
   readonly #macKey: Bytes;
   readonly #entries: LogEntry[] = [];
   readonly #keys: SeenKey[] = [];
+  readonly #touched: string[] = [];
   readonly #before: StateRecord;
   #state: StateRecord;
-  #changed = false;
 
   constructor(tx: Queries, reading: KeyReading, state: StateRecord) {
     this.#tx = tx;
@@ -74,7 +75,7 @@ export class SqlChange implements Change {
     const next = { ...key, revision: key.revision + 1 };
     this.#keys.push(await writeKey(this.#tx, this.#macKey, next));
     this.#state = { ...this.#state, revisions: this.#state.revisions + 1 };
-    this.#changed = true;
+    this.#touched.push(key.id);
     return next;
   }
 
@@ -103,7 +104,7 @@ export class SqlChange implements Change {
     this.#keys.push(row);
     this.#state = { ...this.#state, revisions: this.#state.revisions + entries.length };
     // A request that was decided on the earlier list is decided again.
-    this.#changed = true;
+    this.#touched.push(tombstoneList);
     return head;
   }
 
@@ -128,7 +129,9 @@ export class SqlChange implements Change {
   /** Writes leaves and state, before the transaction commits. */
   async finish(): Promise<ChangeOutcome> {
     const appended = await appendEntries(this.#tx, this.#state, this.#entries);
-    const state = { ...appended, epoch: appended.epoch + (this.#changed ? 1 : 0) };
+    const changed = this.#touched.length > 0;
+    const state = { ...appended, epoch: appended.epoch + (changed ? 1 : 0) };
+    if (changed) await writeTouched(this.#tx, this.#macKey, { ...state, ids: this.#touched });
     const written = state.epoch !== this.#before.epoch || state.revisions !== this.#before.revisions;
     if (written) await writeState(this.#tx, this.#macKey, state);
     else if (this.#entries.length > 0) await writeHead(this.#tx, state);

@@ -10,6 +10,7 @@ import type { Queries } from './engine.ts';
 import { stateOf } from './rows.ts';
 import type { StateReading } from './state.ts';
 import type { Commit, CommitResult } from './store.ts';
+import { isLate, tombstoneList, touchedOf } from './touched.ts';
 
 /**
  * The function. It does what `commitBatch` does, in the same order, under the lock of the tenant's row; the MAC of that row is for who called it to check, before
@@ -18,11 +19,13 @@ import type { Commit, CommitResult } from './store.ts';
 export const commitFunction = `
 create function bulla_commit(
   of_tenant text, known_resumed bigint, known_epoch bigint, known_revisions bigint, known_size bigint, known_leaf bytea, commits jsonb, entries bytea[]
-) returns table (resumed bigint, epoch bigint, revisions bigint, mac text, size bigint, leaf bytea, appended bigint, results text[])
+) returns table (resumed bigint, epoch bigint, revisions bigint, mac text, size bigint, leaf bytea, appended bigint, results text[],
+  touched_since bigint, touched_ids text, touched_mac text)
 language plpgsql set search_path from current as $$
 #variable_conflict use_column
 declare
   state states%rowtype;
+  recent touched%rowtype;
   found_leaf bytea;
   one record;
   outcomes text[];
@@ -45,21 +48,26 @@ begin
   select l.hash into found_leaf from log_leaves l where l.log = of_tenant and l.idx = known_size - 1;
   if state.resumed < known_resumed or state.resumed = known_resumed and (state.epoch < known_epoch
     or state.revisions < known_revisions or state.size < known_size or (known_leaf is not null and found_leaf is distinct from known_leaf)) then
-    return query select state.resumed, state.epoch, state.revisions, state.mac, state.size, found_leaf, 0::bigint, null::text[];
+    return query select state.resumed, state.epoch, state.revisions, state.mac, state.size, found_leaf, 0::bigint, null::text[],
+      null::bigint, null::text, null::text;
     return;
   end if;
 
-  -- What was decided on another epoch is late where its keys and tombstones are still the same, and stale otherwise.
-  select array_agg(case
-      when c.value -> 'epoch' = 'null' or (c.value ->> 'epoch')::bigint = state.epoch then 'committed'
-      when c.value -> 'keys' = 'null' then 'stale'
-      when exists (
-        select from jsonb_array_elements(c.value -> 'keys') k left join keys on keys.id = k.value ->> 0 and keys.tenant = of_tenant
-        where keys.revision is distinct from (k.value ->> 1)::bigint) then 'stale'
-      when c.value -> 'tombstones' <> 'null' and (c.value ->> 'tombstones')::bigint
-        <> coalesce((select h.total from tombstone_heads h where h.tenant = of_tenant), 0) then 'stale'
-      else 'late' end order by c.ordinality)
+  -- What was decided on an earlier epoch is late where nothing that it rests on was touched since, and stale otherwise.
+  select array_agg(case when c.value -> 'epoch' = 'null' or (c.value ->> 'epoch')::bigint = state.epoch then 'committed' else 'stale' end order by c.ordinality)
     into outcomes from jsonb_array_elements(commits) with ordinality c;
+  if 'stale' = any (outcomes) then
+    begin
+      select * into recent from touched t where t.tenant = of_tenant and t.epoch = state.epoch;
+      for one in select c.ordinality as n from jsonb_array_elements(commits) with ordinality c
+        where outcomes[c.ordinality] = 'stale' and c.value -> 'keys' <> 'null'
+          and (c.value ->> 'epoch')::bigint >= recent.since and (c.value ->> 'epoch')::bigint < recent.epoch and not exists (
+            select from jsonb_array_elements(recent.ids::jsonb) t where (t.value ->> 0)::bigint > (c.value ->> 'epoch')::bigint
+              and (jsonb_exists(c.value -> 'keys', t.value ->> 1) or (c.value -> 'tombstones' = 'true' and t.value ->> 1 = '${tombstoneList}')))
+      loop outcomes[one.n] := 'late'; end loop;
+    exception when data_exception then null; -- Somebody else wrote that row: nothing is late by it.
+    end;
+  end if;
 
   -- A proof that two requests share belongs to the first.
   with inserted as (
@@ -143,7 +151,8 @@ begin
     update states s set size = length, frontier = coalesce((select string_agg(h, ''::bytea order by i) from unnest(stack) with ordinality as t (h, i)), ''::bytea)
       where s.tenant = of_tenant;
   end if;
-  return query select state.resumed, state.epoch, state.revisions, state.mac, state.size, found_leaf, length - state.size, outcomes;
+  return query select state.resumed, state.epoch, state.revisions, state.mac, state.size, found_leaf, length - state.size, outcomes,
+    recent.since, recent.ids, recent.mac;
 end $$`;
 
 interface FunctionRow {
@@ -155,6 +164,9 @@ interface FunctionRow {
   readonly leaf: Bytes | null;
   readonly appended: number;
   readonly results: CommitResult[] | null;
+  readonly touched_since: number | null;
+  readonly touched_ids: string | null;
+  readonly touched_mac: string | null;
 }
 
 /** Calls the function. Throws as `commitBatch` does. */
@@ -179,18 +191,26 @@ export async function callCommit(
   acknowledged.assertState(state, leaf, known);
   if (!row.results) throw new RolledBack(`The state of the tenant ${tenant} went back`);
   const last = batch.findLast((_, n) => row.results?.[n] === 'committed' || row.results?.[n] === 'late');
-  // The function compares revisions alone, and a row that somebody put back has the one that it had before: that concerns the requests that rest on it.
-  const isPutBack = ({ keys = [] }: Commit) => keys.some(({ id, revision }) => acknowledged.knowsNewer(id, revision));
-  const results = row.results.map((result, n) => {
-    const commit = batch[n];
-    return result === 'late' && commit && isPutBack(commit) ? 'untrusted' : result;
-  });
+  const results = checkedResults(macKey, row, tenant, batch);
   const tree = { size: size + appended, hashes: [] };
   return {
     results,
     state: { ...state, tree },
     leaf: last && { index: tree.size - 1, hash: leafHash(last.entry.bytes) },
   };
+}
+
+// The function has no key of the MACs. What it lets through must follow from what is authenticated: the epoch, and what was touched up to it.
+function checkedResults(macKey: Bytes, row: FunctionRow, tenant: string, batch: readonly Commit[]): CommitResult[] {
+  const { epoch, touched_since: since, touched_ids: ids, touched_mac: mac } = row;
+  const found = since === null || ids === null || mac === null ? undefined : { tenant, epoch, since, ids, mac };
+  const touched = touchedOf(macKey, found, epoch);
+  return batch.map((commit, n) => {
+    const result = row.results?.[n] ?? 'untrusted';
+    const isCurrent = commit.epoch === undefined || commit.epoch === epoch;
+    const follows = result === 'committed' ? isCurrent : result !== 'late' || isLate(commit, touched);
+    return follows ? result : 'untrusted';
+  });
 }
 
 /** What became of a call whose answer was lost, by the leaves that are there; under the lock that it would have. `undefined`: nothing, and it can be made again. */
@@ -212,8 +232,8 @@ export async function findCommitted(
 function argumentOf({ epoch, keys, tombstones, proof, use, uses, exchanged }: Commit): object {
   return {
     epoch: epoch ?? null,
-    keys: keys ? keys.map(({ id, revision }) => [id, revision]) : null,
-    tombstones: tombstones?.total ?? null,
+    keys: keys ?? null,
+    tombstones: tombstones ?? false,
     proof: proof ? [proof.id, proof.expires] : null,
     use: use ? [use.principal, use.window, use.items, use.limit] : null,
     uses: uses.map(({ keyId, version, count }) => [keyId, version, count]),

@@ -1,18 +1,14 @@
 /** The transaction of requests that are in flight together, `docs/key-service.md` §11.3. */
 
 import { sql } from 'kysely';
-import { IntegrityError } from '../errors.ts';
 import { type Leaf, lastLeaf } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
-import { type KeyReading, selectRevisions } from './key-queries.ts';
 import type { StateRecord } from './rows.ts';
 import { appendEntries, readState, type StateReading, writeHead } from './state.ts';
 import type { Commit, CommitResult } from './store.ts';
 import type { Tables } from './tables.ts';
-import { selectTombstoneHead } from './tombstone-queries.ts';
+import { isLate, readTouched } from './touched.ts';
 
-/** Keys of one transaction that are read again where the epoch is over. */
-const maxRereads = 2000;
 // Parameters of a statement have a limit, which is 32,766 for SQLite.
 const usesAtOnce = 5000;
 
@@ -26,14 +22,15 @@ export interface BatchOutcome {
 /** Records what is still current of a tenant, in order; the results are in the order of the batch. */
 export async function commitBatch(
   tx: Queries,
-  reading: StateReading & KeyReading,
+  reading: StateReading,
   tenant: string,
   batch: readonly Commit[],
 ): Promise<BatchOutcome> {
   const state = await readState(tx, reading, tenant);
-  const isLate = ({ epoch }: Commit): boolean => epoch !== undefined && epoch !== state.epoch;
-  const late = await lateButUnchanged(tx, reading, tenant, batch.filter(isLate));
-  const current = batch.filter((commit) => !isLate(commit) || late.has(commit));
+  const isOlder = ({ epoch }: Commit): boolean => epoch !== undefined && epoch !== state.epoch;
+  const touched = batch.some(isOlder) ? await readTouched(tx, reading.macKey, state) : undefined;
+  const late = new Set(batch.filter((commit) => isOlder(commit) && isLate(commit, touched)));
+  const current = batch.filter((commit) => !isOlder(commit) || late.has(commit));
   const claimed = await claimProofs(tx, current);
   // In the order of the batch: the first of a token binds it, and the last are over a limit.
   const fresh = new Set(current.filter((commit) => claimed.has(commit)));
@@ -55,41 +52,6 @@ export async function commitBatch(
     return late.has(commit) ? 'late' : 'committed';
   });
   return { results, state: next, leaf: lastLeaf(state.tree.size, entries) };
-}
-
-// The state is locked: what is read here stays until the end of the transaction. A key that somebody changed in the store has no revision: that concerns
-// the request that uses it, when it is decided again, and not the others of this transaction.
-async function lateButUnchanged(
-  tx: Queries,
-  reading: KeyReading,
-  tenant: string,
-  commits: readonly Commit[],
-): Promise<Set<Commit>> {
-  const ids = new Set<string>();
-  const wanted = commits.filter(({ keys }) => {
-    if (!keys || ids.size + keys.length > maxRereads) return false;
-    for (const { id } of keys) ids.add(id);
-    return true;
-  });
-  const revisions = ids.size === 0 ? new Map<string, number>() : await selectRevisions(tx, reading, tenant, [...ids]);
-  const length = wanted.some(({ tombstones }) => tombstones) ? await listLength(tx, reading, tenant) : undefined;
-  return new Set(
-    wanted.filter(
-      ({ keys, tombstones }) =>
-        keys?.every(({ id, revision }) => revisions.get(id) === revision) &&
-        (!tombstones || length === tombstones.total),
-    ),
-  );
-}
-
-/** The length of the list of tombstones; a list that somebody changed has none, like a key above. */
-async function listLength(tx: Queries, reading: KeyReading, tenant: string): Promise<number | undefined> {
-  try {
-    return (await selectTombstoneHead(tx, reading, tenant)).total;
-  } catch (error) {
-    if (!(error instanceof IntegrityError)) throw error;
-    return undefined;
-  }
 }
 
 // A proof that two requests of one batch share belongs to the first.

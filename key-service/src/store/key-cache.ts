@@ -5,7 +5,7 @@ import type { KeyRecord } from '../model/keys.ts';
 import { isReference } from '../model/references.ts';
 import { trusted } from './key-queries.ts';
 import { type Admit, RevokedCache, type RevokedView } from './revoked-cache.ts';
-import type { KeyRevision, Store, TombstonesSeen } from './store.ts';
+import type { Store } from './store.ts';
 
 type Found = { readonly key: KeyRecord | undefined };
 
@@ -22,33 +22,32 @@ export interface KeyView {
 
 /** A view that keeps account of what one request is decided on. */
 export interface RequestView extends KeyView {
-  /** The keys that were found; `undefined` where one was not. */
-  readonly keys: () => readonly KeyRevision[] | undefined;
-  /** The list of tombstones that was asked for. */
-  readonly tombstones: () => TombstonesSeen | undefined;
+  /** The ids of the keys that were found; `undefined` where one was not. */
+  readonly keys: () => readonly string[] | undefined;
+  /** Whether the list of tombstones was asked for. */
+  readonly tombstones: () => boolean;
 }
 
 /** The view of one request. */
 export function requestView(view: KeyView): RequestView {
-  const found = new Map<string, KeyRevision>();
+  const found = new Set<string>();
   let complete = true;
-  let tombstones: TombstonesSeen | undefined;
+  let tombstones = false;
   return {
     epoch: view.epoch,
     async find(reference) {
       const key = await view.find(reference);
-      if (key) found.set(key.id, { id: key.id, revision: key.revision });
+      if (key) found.add(key.id);
       else complete = false;
       return key;
     },
     prefetch: (references) => view.prefetch(references),
-    async revoked() {
-      const revoked = await view.revoked();
-      tombstones = { total: revoked.total };
-      return revoked;
+    revoked() {
+      tombstones = true;
+      return view.revoked();
     },
     tombstones: () => tombstones,
-    keys: () => (complete ? [...found.values()] : undefined),
+    keys: () => (complete ? [...found] : undefined),
   };
 }
 

@@ -99,18 +99,6 @@ export async function selectKeys(
   return trustedKeys(await complete(db, reading, await query.orderBy('id').limit(limit).execute()));
 }
 
-/** The revisions of keys of a tenant; a key whose rows do not fit their MAC is left out. */
-export async function selectRevisions(
-  db: Queries,
-  reading: KeyReading,
-  tenant: string,
-  ids: readonly string[],
-): Promise<Map<string, number>> {
-  const query = db.selectFrom('keys').selectAll().where('tenant', '=', tenant);
-  const found = await complete(db, reading, await query.where('id', 'in', ids).execute());
-  return new Map([...found].flatMap(([id, key]) => (key instanceof IntegrityError ? [] : [[id, key.revision]])));
-}
-
 /** Reads every key, which checks its MAC, and adds its revision to the sum of its tenant, or refuses it there. */
 export async function sumRevisions(db: Queries, reading: KeyReading, sums: Sums): Promise<void> {
   for await (const { tenant, key } of everyKey(db, reading)) {

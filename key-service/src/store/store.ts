@@ -63,25 +63,14 @@ export interface StoredEntry {
   readonly entry: Bytes;
 }
 
-/** A key as it was when something was decided on it. */
-export interface KeyRevision {
-  readonly id: string;
-  readonly revision: number;
-}
-
-/** A list of tombstones as it was when something was decided on it. */
-export interface TombstonesSeen {
-  readonly total: number;
-}
-
 /** A request of the data plane that wants to be recorded before it is answered, §11.3. */
 export interface Commit {
   /** The epoch it was decided on; `undefined` where no key was looked at. */
   readonly epoch: number | undefined;
-  /** All keys of the tenant that it was decided on, where every one was found: while these are the same, a newer epoch changes nothing. */
-  readonly keys?: readonly KeyRevision[] | undefined;
-  /** The list of tombstones that it was decided on. Default: it was decided on none. */
-  readonly tombstones?: TombstonesSeen | undefined;
+  /** The ids of all keys of the tenant that it was decided on, where every one was found: while nobody changes these, a newer epoch changes nothing. */
+  readonly keys?: readonly string[] | undefined;
+  /** Whether it was decided on the tenant's list of tombstones. Default: it was not. */
+  readonly tombstones?: boolean | undefined;
   readonly proof: UsedProof | undefined;
   readonly use: WindowUse | undefined;
   readonly entry: LogEntry;

@@ -22,6 +22,7 @@ export interface Tables {
   tombstones: { tenant: string; seq: number; tombstone: Bytes; stands: number };
   tombstone_heads: TombstoneHeadRow;
   remembered: RememberedRow;
+  touched: TouchedRow;
   exchanged: { id: string; proof_key: string; expires: number };
   /** Before schema 5. */
   state: { id: number; epoch: number; revisions: number; size: number; frontier: string; mac: string };
@@ -38,6 +39,15 @@ export interface StateRow {
   mac: string;
   size: number;
   frontier: Bytes;
+}
+
+/** What the last changes of a tenant touched. */
+export interface TouchedRow {
+  tenant: string;
+  epoch: number;
+  since: number;
+  ids: string;
+  mac: string;
 }
 
 /** What a replica knows of a tenant that the database does not know any more. */
@@ -100,7 +110,7 @@ export interface TombstoneHeadRow {
   mac: string;
 }
 
-/** What a backup holds, parents first. Proofs, windows, transport keys, exchanged tokens and replicas live too short. */
+/** What a backup holds, parents first. Proofs, windows, transport keys, exchanged tokens, replicas, and what the last changes touched live too short. */
 export const backedUpTables = [
   'states',
   'heads',

@@ -43,11 +43,11 @@ function keyRecord(id: string): KeyRecord {
 /** A request that may be late, stale, replayed, bound to another key or over its limit. */
 function commitOf(below: (n: number) => number, n: number, epoch: number): Commit {
   const maybe = <T>(value: T): T | undefined => (below(4) > 0 ? value : undefined);
-  const keys = Array.from({ length: below(3) }, () => ({ id: `key-${below(3)}`, revision: 1 + below(2) }));
+  const keys = Array.from({ length: below(3) }, () => `key-${below(3)}`);
   return {
     epoch: maybe(epoch - below(2)),
     keys: maybe(keys),
-    tombstones: below(3) === 0 ? { total: below(2) } : undefined,
+    tombstones: below(3) === 0,
     proof: maybe({ id: `proof-${below(40)}`, expires: 1000 }),
     use: maybe({ principal: `p${below(2)}`, window: 60 * below(2), items: 1 + below(5), limit: 25 }),
     entry: { tenant: 'north', bytes: bytes(`entry ${n} ${'x'.repeat(below(50))}`) },

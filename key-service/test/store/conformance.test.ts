@@ -150,17 +150,13 @@ describe.each(storeKinds)('%s', (kind) => {
     const put = (id: string) => store.change('north', (change) => change.putKey(keyRecord(id)));
     const [one, other] = [await put('key-a'), await put('key-b')];
     const { epoch } = await store.head('north');
-    const of = (...keys: KeyRecord[]) => commit({ epoch, keys: keys.map(({ id, revision }) => ({ id, revision })) });
+    const of = (...keys: KeyRecord[]) => commit({ epoch, keys: keys.map(({ id }) => id) });
     await store.change('north', (change) => change.putKey({ ...other, floor: other.floor }));
-    const gone = { ...one, id: 'key-none' };
-    const elsewhere = await store.change('south', (change) => change.putKey(keyRecord('key-s', { tenant: 'south' })));
     const many = Array.from({ length: 1000 }, () => one);
     const batch = [
       of(one),
       of(other),
       of(one, other),
-      of(one, gone),
-      of(elsewhere),
       of(),
       of(...many),
       commit({ epoch }),
@@ -169,22 +165,46 @@ describe.each(storeKinds)('%s', (kind) => {
       'late',
       'stale',
       'stale',
-      'stale',
-      'stale',
       'late',
       'late',
       'stale',
     ]);
     expect((await store.head('north')).tree.size).toBe(4);
-    // A row that somebody changed makes the requests on it stale, and no others. The function has no key of the MACs: for it the row is as it was decided on,
-    // and who reads it next finds it.
-    await tamper(`update keys set floor = 7 where id = '${one.id}'`);
-    const changed = kind === 'sqlite' ? 'stale' : 'late';
-    expect(await store.commit('north', [of(one), of(await put('key-c')), of(other)])).toEqual([
-      changed,
-      'late',
-      'stale',
-    ]);
+    const made = await put('key-c');
+    expect(await store.commit('north', [of(one), of(made), of(other)])).toEqual(['late', 'stale', 'stale']);
+    const tombstone = { tombstone: new Uint8Array(32), stands: true };
+    await store.change('north', (change) => change.addTombstones([tombstone]));
+    expect(await store.commit('north', [of(one), { ...of(one), tombstones: true }])).toEqual(['late', 'stale']);
+    // As far as the changes since then are known.
+    for (let n = 0; n < 70; n += 1) await put(`key-of-many-${n}`);
+    const recent = await store.head('north');
+    await put('key-d');
+    expect(await store.commit('north', [of(one), { ...of(one), epoch: recent.epoch }])).toEqual(['stale', 'late']);
+  });
+
+  it.each([
+    ["update touched set ids = '[]'"],
+    ["update touched set ids = '{'"],
+    ["update touched set ids = '[7, {}]'"],
+    ['update touched set since = 0'],
+    ["update touched set mac = ''"],
+    ['delete from touched'],
+  ])('§11.3 nothing is late by what somebody else wrote: %s', async (statement) => {
+    const [one, other] = [
+      await store.change('north', (change) => change.putKey(keyRecord('key-a'))),
+      await store.change('north', (change) => change.putKey(keyRecord('key-b'))),
+    ];
+    const { epoch } = await store.head('north');
+    await store.change('north', (change) => change.putKey(one));
+    await tamper(statement);
+    const commits = [commit({ epoch, keys: [one.id] }), commit({ epoch, keys: [other.id] }), commit()];
+    const results = await store.commit('north', commits);
+    for (const result of results.slice(0, 2)) expect(['stale', 'untrusted']).toContain(result);
+    expect(results[2]).toBe('committed');
+    await store.change('north', (change) => change.putKey(keyRecord('key-c')));
+    const next = await store.head('north');
+    await store.change('north', (change) => change.putKey(keyRecord('key-d')));
+    expect(await store.commit('north', [commit({ epoch: next.epoch, keys: [other.id] })])).toEqual(['late']);
   });
 
   it('§3.4 a proof is good once: in a batch, across batches, across connections', async () => {
