@@ -1,9 +1,12 @@
 /** The entries of the log, `docs/key-service.md` §8.2. */
 
+import { randomBytes } from 'node:crypto';
 import { type Bytes, decodeUtf8, encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
 
 /** The name of the log that is nobody's but the service's, and of the service among tenants: no tenant has it. */
 export const serviceLog = '';
+
+const saltLength = 16;
 
 /** An entry of a log. */
 export interface LogEntry {
@@ -34,11 +37,12 @@ export interface EntryFields {
   readonly items?: readonly ItemRecord[] | undefined;
 }
 
-/** The bytes of an entry. */
+/** The bytes of an entry. One of the service's own log has a salt: every tenant gets its hash, and must not be able to guess from it what it says. */
 export function encodeEntry({ proofKey, items, ...fields }: EntryFields): LogEntry {
   const { time, tenant, principal, request, operation, status, key, change } = fields;
+  const salt = tenant === serviceLog ? encodeBase64url(randomBytes(saltLength)) : undefined;
   const members = { v: 1, time, tenant, principal, proof_key: proofKey, request, operation, status, key, change };
-  const text = JSON.stringify({ ...members, items: items && runs(items) });
+  const text = JSON.stringify({ ...members, items: items && runs(items), salt });
   return { tenant, bytes: encodeUtf8(text) };
 }
 
