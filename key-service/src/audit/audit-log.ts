@@ -164,7 +164,7 @@ export class AuditLog {
 
   async #published(): Promise<Pick<Checkpoint, 'size' | 'root'> | undefined> {
     if (this.#tenant === '') return undefined;
-    const head = (await this.#store.publication())?.heads.find(({ tenant }) => tenant === this.#tenant);
+    const head = (await this.#store.publishedSlot(this.#tenant))?.head;
     return head && { size: head.tree.size, root: rootOf(head.tree) };
   }
 

@@ -55,7 +55,7 @@ export async function tenantsCommand([verb = '', ...args]: string[]): Promise<vo
 async function describe({ store, config }: OpenedStore, tenant: string): Promise<object> {
   if (!(await store.tenants()).includes(tenant)) throw new OperatorError(`There is no tenant ${tenant}`);
   const { epoch, tree } = await store.head(tenant);
-  const published = (await store.publication())?.heads.find((head) => head.tenant === tenant)?.tree.size ?? 0;
+  const published = (await store.publishedSlot(tenant))?.head.tree.size ?? 0;
   return {
     tenant,
     epoch,

@@ -44,8 +44,8 @@ const published = endpoint({
   status: 200,
   reads: true,
   async run({ service, actor }) {
-    const { leaf, entry, slot, slots, head, proof } = await readPublication(service.store, actor);
-    const body = { leaf, entry: encodeBase64url(entry), slot, slots, head: encodeBase64url(head) };
+    const { leaf, entry, slot, slots, bytes, proof } = await readPublication(service.store, actor);
+    const body = { leaf, entry: encodeBase64url(entry), slot, slots, head: encodeBase64url(bytes) };
     return { status: 200, body: { ...body, proof: proof.map(encodeBase64url) } };
   },
 });

@@ -2,18 +2,7 @@
 
 import { hmacSha256 } from '../crypto/digest.ts';
 import { type Bytes, encodeBase64url, encodeUtf8 } from '../lib/bytes.ts';
-import {
-  appendLeaf,
-  emptyFrontier,
-  type Frontier,
-  inclusionProof,
-  leafHash,
-  type NodeReader,
-  rootOf,
-} from './merkle.ts';
-
-/** What is computed over so many takes about a millisecond. */
-const slotsAtOnce = 100;
+import { emptyFrontier, type Frontier, nodeHash, rootOf } from './merkle.ts';
 
 /** A tenant's state and the head of its log. */
 export interface SlotHead {
@@ -23,6 +12,9 @@ export interface SlotHead {
   readonly tree: Frontier;
 }
 
+/** Nodes that are computed in one turn: about a millisecond. */
+const nodesAtOnce = 250;
+
 /** What a slot holds: without the salt nobody can guess it, and with it one slot says nothing of another. */
 export function slotBytes(seed: Bytes, { tenant, epoch, revisions, tree }: SlotHead): Bytes {
   const salt = encodeBase64url(hmacSha256(seed, encodeUtf8(tenant)));
@@ -30,31 +22,53 @@ export function slotBytes(seed: Bytes, { tenant, epoch, revisions, tree }: SlotH
   return encodeUtf8(JSON.stringify({ tenant, size: tree.size, root, epoch, revisions, salt }));
 }
 
-/** The root over slots, in their order. `rest` is waited for after every few: others get their turn. */
-export async function slotsRoot(seed: Bytes, heads: readonly SlotHead[], rest: () => Promise<unknown>): Promise<Bytes> {
-  let tree = emptyFrontier;
-  for (const [slot, head] of heads.entries()) {
-    if (slot % slotsAtOnce === slotsAtOnce - 1) await rest();
-    tree = appendLeaf(tree, leafHash(slotBytes(seed, head))).frontier;
+/** The tree over the leaf hashes of slots: with all its nodes, so that a path is only looked up. */
+export class SlotTree {
+  readonly #levels: readonly (readonly Bytes[])[];
+
+  private constructor(levels: readonly (readonly Bytes[])[]) {
+    this.#levels = levels;
   }
-  return rootOf(tree);
-}
 
-/** The path from a slot to the root. */
-export function slotProof(seed: Bytes, heads: readonly SlotHead[], slot: number): Promise<Bytes[]> {
-  const leaves = heads.map((head) => leafHash(slotBytes(seed, head)));
-  return inclusionProof(levelsOver(leaves), slot, leaves.length);
-}
+  /** Computes the nodes over leaf hashes. `rest` is waited for after every few: others get their turn. */
+  static async over(leaves: readonly Bytes[], rest: () => Promise<unknown>): Promise<SlotTree> {
+    const levels = [leaves];
+    for (let row = leaves; row.length > 1; ) {
+      const next: Bytes[] = [];
+      for (const [n, left] of row.entries()) {
+        if (n % 2 === 1) continue;
+        // RFC 6962 §2.1: the left subtrees are full, so a node without a neighbour goes up as it is.
+        const right = row[n + 1];
+        next.push(right ? nodeHash(left, right) : left);
+        if (next.length % nodesAtOnce === 0) await rest();
+      }
+      levels.push(next);
+      row = next;
+    }
+    return new SlotTree(levels);
+  }
 
-// Nodes of stored levels, which a tree in memory computes from its leaves.
-function levelsOver(leaves: readonly Bytes[]): NodeReader {
-  return async (level, from, to) => {
-    const width = 2 ** level;
-    return Array.from({ length: to - from }, (_, i) => {
-      let tree = emptyFrontier;
-      for (const leaf of leaves.slice((from + i) * width, (from + i + 1) * width))
-        tree = appendLeaf(tree, leaf).frontier;
-      return rootOf(tree);
+  /** How many slots there are. */
+  get slots(): number {
+    return this.#levels[0]?.length ?? 0;
+  }
+
+  get root(): Bytes {
+    return this.#levels.at(-1)?.[0] ?? rootOf(emptyFrontier);
+  }
+
+  /** The leaf hash of a slot. */
+  leaf(slot: number): Bytes | undefined {
+    return this.#levels[0]?.[slot];
+  }
+
+  /** The path from a slot to the root. */
+  proof(slot: number): Bytes[] {
+    let index = slot;
+    return this.#levels.flatMap((row) => {
+      const neighbour = row[index % 2 === 1 ? index - 1 : index + 1];
+      index = Math.floor(index / 2);
+      return neighbour ? [neighbour] : [];
     });
-  };
+  }
 }

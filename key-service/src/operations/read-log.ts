@@ -4,8 +4,7 @@ import { Problem } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import { maxEntries } from '../lib/limits.ts';
 import { serviceLog, tenantOfEntry } from '../model/entry.ts';
-import { slotBytes, slotProof } from '../model/slots.ts';
-import type { Store } from '../store/store.ts';
+import type { PublishedSlot, Store } from '../store/store.ts';
 import { type Actor, assertMay } from './actor.ts';
 
 /** An entry, whose bytes are there for who may read them. */
@@ -41,29 +40,16 @@ export async function readEntries(
   });
 }
 
-/** What the service's own log says of a tenant's log. */
-export interface PublishedSlot {
-  /** The leaf of the service's log, and its bytes. */
-  readonly leaf: number;
+/** What the service's own log says of a tenant's log, and the entry that it is in. */
+export interface ShownSlot extends PublishedSlot {
   readonly entry: Bytes;
-  readonly slot: number;
-  readonly slots: number;
-  /** The bytes of the slot. */
-  readonly head: Bytes;
-  /** From the slot to the root that the leaf says. */
-  readonly proof: readonly Bytes[];
 }
 
 /** The slot of the actor's tenant in the newest publication. Throws a `Problem`, also where there has been none since the tenant was made. */
-export async function readPublication(store: Store, actor: Actor): Promise<PublishedSlot> {
+export async function readPublication(store: Store, actor: Actor): Promise<ShownSlot> {
   assertMay(actor, 'read-audit');
-  const publication = await store.publication();
-  const [found] = publication ? await store.entries(serviceLog, publication.leaf, publication.leaf + 1) : [];
-  const heads = publication?.heads ?? [];
-  const slot = heads.findIndex(({ tenant }) => tenant === actor.tenant);
-  const head = heads[slot];
-  if (!publication || !found || !head) throw new Problem('unavailable', undefined, { retry_after: 10 });
-  const proof = await slotProof(publication.seed, heads, slot);
-  const bytes = slotBytes(publication.seed, head);
-  return { leaf: publication.leaf, entry: found.entry, slot, slots: heads.length, head: bytes, proof };
+  const slot = await store.publishedSlot(actor.tenant);
+  const [found] = slot ? await store.entries(serviceLog, slot.leaf, slot.leaf + 1) : [];
+  if (!slot || !found) throw new Problem('unavailable', undefined, { retry_after: 10 });
+  return { ...slot, entry: found.entry };
 }

@@ -44,7 +44,7 @@ export interface KnownState {
   readonly halted?: IntegrityError | undefined;
 }
 
-/** When a read began, in rows of keys that were seen before. */
+/** When a read began, in what was known before. */
 export interface Known {
   readonly at: number;
 }
@@ -53,7 +53,7 @@ const maxKeys = 50_000;
 const nothing: KnownState = { resumed: 0, epoch: 0, revisions: 0, size: 0, leaf: undefined };
 
 export class Acknowledged {
-  readonly #states = new Map<string, KnownState>();
+  readonly #states = new Map<string, KnownState & { readonly at: number }>();
   readonly #doubted = new Set<string>();
   #at = 0;
   readonly #keys = new LruMap<string, SeenKey & { readonly at: number }>(maxKeys);
@@ -68,10 +68,11 @@ export class Acknowledged {
     return this.#states.get(tenant) ?? nothing;
   }
 
-  /** The same, of all. */
-  states(): (tenant: string) => KnownState {
-    const states = new Map(this.#states);
-    return (tenant) => states.get(tenant) ?? nothing;
+  /** The same, of a read of many: what has come to be known of a tenant since says nothing of what the read shows, except that an operator has accepted it, or it is halted. */
+  stateBefore(tenant: string, { at }: Known): KnownState {
+    const known = this.#states.get(tenant);
+    if (!known || known.at <= at) return known ?? nothing;
+    return { ...nothing, resumed: known.resumed, halted: known.halted };
   }
 
   /** A transaction was acknowledged, which left this state and, where it wrote any, this last leaf. */
@@ -84,13 +85,13 @@ export class Acknowledged {
     if (resumed < known.resumed) return;
     const raised = epoch >= known.epoch ? { ...known, epoch, revisions } : known;
     const grown = leaf && tree.size > known.size ? { ...raised, size: tree.size, leaf: leaf.hash } : raised;
-    this.#states.set(tenant, grown);
+    this.#set(tenant, grown);
   }
 
   /** Forgets what was known of a tenant before an operator accepted what is there. */
   renew({ tenant, resumed }: Pick<AcknowledgedState, 'tenant' | 'resumed'>): void {
     if (resumed <= this.state(tenant).resumed) return;
-    this.#states.set(tenant, { ...nothing, resumed });
+    this.#set(tenant, { ...nothing, resumed });
     this.#doubted.delete(tenant);
     for (const { id } of this.keysOf(tenant)) this.#keys.delete(id);
   }
@@ -102,7 +103,7 @@ export class Acknowledged {
     if (other.resumed < known.resumed) return;
     const { size, leaf } = other.size > known.size ? other : known;
     const [epoch, revisions] = [Math.max(known.epoch, other.epoch), Math.max(known.revisions, other.revisions)];
-    this.#states.set(tenant, { ...known, epoch, revisions, size, leaf });
+    this.#set(tenant, { ...known, epoch, revisions, size, leaf });
   }
 
   /** Tenants whose rows were older than what is known, since the last time that somebody asked. */
@@ -119,7 +120,7 @@ export class Acknowledged {
 
   /** From now on nothing is done for a tenant. */
   halt(tenant: string, halted: IntegrityError): void {
-    this.#states.set(tenant, { ...this.state(tenant), halted });
+    this.#set(tenant, { ...this.state(tenant), halted });
   }
 
   /** Remembers a row of a key that is committed. */
@@ -144,6 +145,11 @@ export class Acknowledged {
       if (error instanceof RolledBack) this.#doubted.add(state.tenant);
       throw error;
     }
+  }
+
+  #set(tenant: string, known: KnownState): void {
+    this.#at += 1;
+    this.#states.set(tenant, { ...known, at: this.#at });
   }
 
   /** Throws `RolledBack` for a row that is older than one seen before, or another one of the same revision. */

@@ -1,211 +1,194 @@
-/** Publishing the heads of all tenants' logs in the service's own log; `docs/key-service.md` §8.7. */
+/** Publishing the heads of all tenants' logs in the service's own log, of which each process keeps the newest tree; `docs/key-service.md` §8.7. */
 
 import { setImmediate } from 'node:timers/promises';
-import { sql } from 'kysely';
 import { IntegrityError } from '../errors.ts';
-import { type Bytes, concat, decodeBase64url, decodeUtf8, equalBytes } from '../lib/bytes.ts';
-import { type LogEntry, serviceLog } from '../model/entry.ts';
-import { appendLeaf, type Frontier, leafHash } from '../model/merkle.ts';
-import { slotsRoot } from '../model/slots.ts';
-import { assertContinues, type Leaf, lastLeaf } from './acknowledged.ts';
-import type { Queries } from './engine.ts';
-import { hashesOf, type StateRecord } from './rows.ts';
-import { appendEntries, checkedState, readState, type StateReading, writeState } from './state.ts';
-import type { NextPublication, Publication, PublishedHead } from './store.ts';
+import { type Bytes, decodeBase64url, decodeUtf8, equalBytes } from '../lib/bytes.ts';
+import { serviceLog } from '../model/entry.ts';
+import { leafHash } from '../model/merkle.ts';
+import { SlotTree, slotBytes } from '../model/slots.ts';
+import { type Leaf, lastLeaf } from './acknowledged.ts';
+import type { Engine, Queries } from './engine.ts';
+import { headOf, selectHeadRows, walkHeads, writeHeads } from './heads.ts';
+import type { StateRecord } from './rows.ts';
+import { appendEntries, readState, type StateReading, writeState } from './state.ts';
+import type { NextPublication, PublishedHead, PublishedSlot } from './store.ts';
 
-/** What publishing left. */
-export interface PublicationOutcome {
-  readonly state: StateRecord;
-  readonly leaf: Leaf | undefined;
-  /** Logs that do not continue their heads, and whose heads stay as they were. */
-  readonly refused: ReadonlyMap<string, IntegrityError>;
-  /** Somebody has published just before. */
-  readonly recent: boolean;
+/** The newest publication, and the tree over its slots. */
+export interface PublishedTree extends Newest {
+  readonly tree: SlotTree;
 }
 
-const leavesAtOnce = 10_000;
-const rowsAtOnce = 1000;
+/** A publication that is ready to be written, if nobody has published since it was begun. */
+export interface Prepared {
+  readonly after: number | undefined;
+  readonly next: NextPublication;
+  readonly tree: SlotTree;
+  readonly grown: readonly PublishedHead[];
+  /** Tenants whose logs do not continue their heads, which stay as they were. */
+  readonly refused: ReadonlyMap<string, IntegrityError>;
+}
+
+interface Newest {
+  /** The leaf of the service's log. */
+  readonly leaf: number;
+  /** Milliseconds since 1970. */
+  readonly time: number;
+  readonly seed: Bytes;
+  readonly slots: number;
+  readonly root: Bytes;
+}
+
 /** Milliseconds that the clocks of two replicas, and the wait for the lock, may be apart. */
 const aheadMs = 60_000;
+/** Slots that are hashed in one turn: about a millisecond. */
+const slotsAtOnce = 50;
+const attempts = 5;
 
-/** Publishes what has grown since the last time, unless that was after `since`. */
-export async function publishHeads(
-  tx: Queries,
-  reading: StateReading,
-  next: NextPublication,
-  since: number,
-): Promise<PublicationOutcome> {
-  const state = await readState(tx, reading, serviceLog);
-  if (await isRecent(tx, next.time, since)) return { state, leaf: undefined, refused: new Map(), recent: true };
-  const { last, heads } = await selectHeads(tx);
-  const { grown, refused } = await grownHeads(tx, reading, heads);
-  if (grown.size === 0 && (last || heads.length === 0)) return { state, leaf: undefined, refused, recent: false };
-  const after = heads.map((head) => grown.get(head.tenant) ?? head);
-  await writeHeads(
-    tx,
-    reading,
-    after.filter(({ tenant }) => grown.has(tenant)),
-  );
-  return { ...(await writePublication(tx, reading, state, { next, heads: after })), refused, recent: false };
-}
-
-/** Publishes what an operator has accepted of a tenant in place of what was published before, with the leaf that says so. */
-export async function publishResumed(
-  tx: Queries,
-  reading: StateReading,
-  accepted: StateRecord,
-  { next, entry }: { readonly next: NextPublication; readonly entry: LogEntry },
-): Promise<Pick<PublicationOutcome, 'state' | 'leaf'>> {
-  const state = await readState(tx, reading, serviceLog);
-  const { heads } = await selectHeads(tx);
-  await writeHeads(tx, reading, [accepted]);
-  const after = heads.map((head) => (head.tenant === accepted.tenant ? accepted : head));
-  return writePublication(tx, reading, state, { next, heads: after, first: [entry] });
-}
-
-async function writePublication(
-  tx: Queries,
-  { macKey }: StateReading,
-  state: StateRecord,
-  written: { readonly next: NextPublication; readonly heads: readonly PublishedHead[]; readonly first?: readonly LogEntry[] },
-): Promise<Pick<PublicationOutcome, 'state' | 'leaf'>> {
-  const { next, heads, first = [] } = written;
-  const { time, seed } = next;
-  await tx.deleteFrom('publications').execute();
-  await tx
-    .insertInto('publications')
-    .values({ idx: state.tree.size + first.length, time, seed })
-    .execute();
-  const entries = [...first, await next.entry(heads)];
-  const appended = await appendEntries(tx, state, entries);
-  await writeState(tx, macKey, appended);
-  return { state: appended, leaf: lastLeaf(state.tree.size, entries) };
-}
-
-// Before the heads are read, which every replica would do each second. A time that is yet to come was written by a clock that was wrong, or by somebody else.
-async function isRecent(db: Queries, now: number, since: number): Promise<boolean> {
+/** Whether somebody has published since. A time that is yet to come was written by a clock that was wrong, or by somebody else. */
+export async function isRecent(db: Queries, now: number, since: number): Promise<boolean> {
   const query = db.selectFrom('publications').select('time').orderBy('idx', 'desc').limit(1);
   const row = await query.executeTakeFirst();
   return row !== undefined && row.time > since && row.time <= now + aheadMs;
 }
 
-/** Tenants whose logs do not continue their published heads, with the reason. Throws `IntegrityError` where the heads are not those that were published. */
-export async function refusedHeads(db: Queries, reading: StateReading): Promise<ReadonlyMap<string, IntegrityError>> {
-  const { heads } = await selectHeads(db);
-  return (await grownHeads(db, reading, heads)).refused;
-}
-
-/** The last publication. Throws `IntegrityError` where its heads do not have the root that its leaf says. */
-export async function selectPublication(db: Queries): Promise<Publication | undefined> {
-  return (await selectHeads(db)).last;
-}
-
-/** The last publication with its heads, and the heads of all tenants: those that came later have an empty one, which no publication has named yet. */
-async function selectHeads(db: Queries) {
-  const all = await db.selectFrom('heads').selectAll().orderBy('slot').execute();
-  const heads = all.map(({ tenant, epoch, revisions, size, frontier }) => {
-    return { tenant, epoch, revisions, tree: { size, hashes: hashesOf(frontier) } };
-  });
-  const row = await db.selectFrom('publications').selectAll().orderBy('idx', 'desc').limit(1).executeTakeFirst();
-  const root = row && (await publishedRoot(db, row.idx));
-  const named = heads.slice(0, root?.tenants ?? 0);
-  const seed = Uint8Array.from(row?.seed ?? []);
-  const fits = row
-    ? root && named.length === root.tenants && equalBytes(await slotsRoot(seed, named, setImmediate), root.hash)
-    : true;
-  if (!fits || heads.slice(named.length).some(({ tree }) => tree.size > 0)) {
-    throw new IntegrityError('The published heads were changed in the store by somebody else');
-  }
-  return { heads, last: row && { leaf: row.idx, time: row.time, seed, heads: named } };
-}
-
-async function publishedRoot(db: Queries, idx: number): Promise<{ hash: Bytes; tenants: number } | undefined> {
-  const query = db.selectFrom('log_leaves').selectAll().where('log', '=', serviceLog).where('idx', '=', idx);
-  const leaf = await query.executeTakeFirst();
-  if (!leaf || !equalBytes(leafHash(Uint8Array.from(leaf.entry)), leaf.hash)) return undefined;
-  const { operation, change } = JSON.parse(decodeUtf8(Uint8Array.from(leaf.entry)) ?? '{}');
-  const hash = operation === 'publish' ? decodeBase64url(String(change?.root)) : undefined;
-  return hash && { hash, tenants: Number(change.tenants) };
-}
-
-/** What is published of logs that have grown: their trees are computed from the leaves, and what is in a tenant's state is only compared with that. */
-async function grownHeads(tx: Queries, reading: StateReading, heads: readonly PublishedHead[]) {
-  const refused = new Map<string, IntegrityError>();
-  const rows = new Map((await tx.selectFrom('states').selectAll().execute()).map((row) => [row.tenant, row]));
-  const targets = new Map<string, StateRecord>();
-  for (const { tenant, epoch, revisions, tree } of heads) {
-    const row = rows.get(tenant);
-    try {
-      if (!row) throw new IntegrityError(`The state of the tenant ${tenant} was removed from the store`);
-      const state = checkedState(reading, row);
-      // The MAC of a state does not cover the log: one of before fits the log of now.
-      assertContinues(state, null, { resumed: state.resumed, epoch, revisions, size: 0, leaf: undefined });
-      if (state.tree.size > tree.size) targets.set(tenant, state);
-      else if (!isSame(state.tree, tree)) throw behind(tenant);
-    } catch (error) {
-      if (!(error instanceof IntegrityError)) throw error;
-      refused.set(tenant, error);
+/**
+ * Computes the next publication, without a lock and in pieces. `accepted` is what goes on of a tenant in place of what was published. `undefined`: somebody else has
+ * published meanwhile. Throws `IntegrityError` where the heads are not those that were published.
+ */
+export async function preparePublication(
+  engine: Engine,
+  reading: StateReading,
+  next: NextPublication,
+  accepted: PublishedHead | undefined,
+): Promise<Prepared | undefined> {
+  const newest = await engine.read(selectNewest);
+  const [before, after, grown, refused]: [Bytes[], Bytes[], PublishedHead[], Map<string, IntegrityError>] = [[], [], [], new Map()];
+  for await (const page of walkHeads(engine, reading)) {
+    for (const walked of page) {
+      const { slot, head } = walked;
+      const isAccepted = head.tenant === accepted?.tenant;
+      const published = isAccepted ? accepted : walked.next;
+      if (walked.refused && !isAccepted) refused.set(head.tenant, walked.refused);
+      if (published !== head) grown.push(published);
+      if (newest && slot < newest.slots) before.push(leafHash(slotBytes(newest.seed, head)));
+      else if (head.tree.size > 0) throw changed();
+      after.push(leafHash(slotBytes(next.seed, published)));
+      if (slot % slotsAtOnce === slotsAtOnce - 1) await setImmediate();
     }
   }
-  const trees = await grow(
-    tx,
-    heads.filter(({ tenant }) => targets.has(tenant)),
-    targets,
-  );
-  const grown = new Map<string, PublishedHead>();
-  for (const [tenant, state] of targets) {
-    const tree = trees.get(tenant);
-    if (tree && isSame(tree, state.tree)) grown.set(tenant, state);
-    else refused.set(tenant, behind(tenant));
+  if (!isThat(await SlotTree.over(before, setImmediate), newest)) {
+    if ((await engine.read(selectNewest))?.leaf !== newest?.leaf) return undefined;
+    throw changed();
   }
-  return { grown, refused };
+  return { after: newest?.leaf, next, tree: await SlotTree.over(after, setImmediate), grown, refused };
 }
 
-async function grow(
+/** Writes a publication, under the lock of the service's state. `undefined`: somebody else has published meanwhile. */
+export async function writePublication(
   tx: Queries,
-  heads: readonly PublishedHead[],
-  targets: ReadonlyMap<string, StateRecord>,
-): Promise<Map<string, Frontier>> {
-  const trees = new Map(heads.map(({ tenant, tree }) => [tenant, tree]));
-  for (let [log, idx] = ['', -1]; heads.length > 0; ) {
-    const { rows } = await sql<{ log: string; idx: number; hash: Bytes }>`
-      select l.log, l.idx, l.hash from heads h join states s on s.tenant = h.tenant
-      join log_leaves l on l.log = h.tenant and l.idx >= h.size
-      where s.size > h.size and (l.log, l.idx) > (${log}, ${idx}) order by l.log, l.idx limit ${leavesAtOnce}`.execute(
-      tx,
-    );
-    for (const row of rows) {
-      const tree = trees.get(row.log);
-      // Behind what the state said when it was read there may be more by now.
-      if (!tree || tree.size !== row.idx || tree.size >= (targets.get(row.log)?.tree.size ?? 0)) continue;
-      trees.set(row.log, appendLeaf(tree, Uint8Array.from(row.hash)).frontier);
-    }
-    const last = rows.at(-1);
-    if (!last || rows.length < leavesAtOnce) break;
-    [log, idx] = [last.log, last.idx];
-  }
-  return trees;
+  reading: StateReading,
+  { after, next, tree, grown }: Prepared,
+): Promise<{ readonly state: StateRecord; readonly leaf: Leaf | undefined }> {
+  const state = await readState(tx, reading, serviceLog);
+  if ((await selectNewest(tx))?.leaf !== after) return { state, leaf: undefined };
+  await writeHeads(tx, reading, grown);
+  await tx.deleteFrom('publications').execute();
+  const { time, seed } = next;
+  await tx.insertInto('publications').values({ idx: state.tree.size, time, seed }).execute();
+  const entries = [next.entry(tree.slots, tree.root)];
+  const appended = await appendEntries(tx, state, entries);
+  await writeState(tx, reading.macKey, appended);
+  return { state: appended, leaf: lastLeaf(state.tree.size, entries) };
 }
 
-async function writeHeads(tx: Queries, { engine }: StateReading, heads: readonly PublishedHead[]): Promise<void> {
-  const [int, bytes] = [sql.raw(engine.dialect.int), sql.raw(engine.dialect.bytes)];
-  for (let from = 0; from < heads.length; from += rowsAtOnce) {
-    const rows = heads.slice(from, from + rowsAtOnce).map(({ tenant, epoch, revisions, tree: { size, hashes } }) => {
-      const numbers = sql.join([epoch, revisions, size].map((number) => sql`cast(${number} as ${int})`));
-      return sql`(${tenant}, ${numbers}, cast(${concat(...hashes)} as ${bytes}))`;
+/** Reads the newest publication, and keeps its tree until there is a newer one. */
+export class Publications {
+  readonly #engine: Engine;
+  #kept: PublishedTree | undefined;
+  #reading: Promise<PublishedTree | undefined> | undefined;
+
+  constructor(engine: Engine) {
+    this.#engine = engine;
+  }
+
+  /** Keeps what this process has published. */
+  keep({ next: { time, seed }, tree }: Prepared, leaf: number): void {
+    this.#kept = { leaf, time, seed, slots: tree.slots, root: tree.root, tree };
+  }
+
+  /** The newest publication. Throws `IntegrityError` where its heads do not have the root that its leaf says. */
+  newest(): Promise<PublishedTree | undefined> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
     });
-    await sql`with grown (tenant, epoch, revisions, size, frontier) as (values ${sql.join(rows)})
-      update heads set epoch = grown.epoch, revisions = grown.revisions, size = grown.size, frontier = grown.frontier
-      from grown where heads.tenant = grown.tenant`.execute(tx);
+    return this.#reading;
+  }
+
+  /** A tenant's slot in it; `undefined` for a tenant that no publication has named yet. */
+  async slot(tenant: string): Promise<PublishedSlot | undefined> {
+    for (let attempt = 1; attempt <= attempts; attempt += 1) {
+      const newest = await this.newest();
+      const query = (db: Queries) => db.selectFrom('heads').selectAll().where('tenant', '=', tenant).executeTakeFirst();
+      const row = await this.#engine.read(query);
+      if (!newest || !row || row.slot >= newest.slots) return undefined;
+      const { leaf, seed, slots, tree } = newest;
+      const head = headOf(row);
+      const bytes = slotBytes(seed, head);
+      const isPublished = equalBytes(tree.leaf(row.slot) ?? new Uint8Array(), leafHash(bytes));
+      if (isPublished) return { leaf, slot: row.slot, slots, head, bytes, proof: tree.proof(row.slot) };
+      if ((await this.#engine.read(selectNewest))?.leaf === leaf) break;
+    }
+    throw changed();
+  }
+
+  async #read(): Promise<PublishedTree | undefined> {
+    for (let attempt = 1; ; attempt += 1) {
+      const newest = await this.#engine.read(selectNewest);
+      const kept = this.#kept;
+      if (kept && newest && kept.leaf === newest.leaf && equalBytes(kept.root, newest.root)) return kept;
+      const tree = await this.#treeOf(newest);
+      if (tree && isThat(tree, newest)) {
+        this.#kept = newest && { ...newest, tree };
+        return this.#kept;
+      }
+      const isStill = (await this.#engine.read(selectNewest))?.leaf === newest?.leaf;
+      if (isStill || attempt >= attempts) throw changed();
+    }
+  }
+
+  // `undefined` where a head is there that was never published.
+  async #treeOf(newest: Newest | undefined): Promise<SlotTree | undefined> {
+    const leaves: Bytes[] = [];
+    for (let from = 0; ; ) {
+      const rows = await this.#engine.read((db) => selectHeadRows(db, from));
+      for (const row of rows) {
+        if (newest && row.slot < newest.slots) leaves.push(leafHash(slotBytes(newest.seed, headOf(row))));
+        else if (row.size > 0) return undefined;
+        if (row.slot % slotsAtOnce === slotsAtOnce - 1) await setImmediate();
+      }
+      const last = rows.at(-1);
+      if (!last) return SlotTree.over(leaves, setImmediate);
+      from = last.slot + 1;
+    }
   }
 }
 
-function isSame(one: Frontier, other: Frontier): boolean {
-  return one.size === other.size && equalBytes(concat(...one.hashes), concat(...other.hashes));
+function isThat(tree: SlotTree, newest: Newest | undefined): boolean {
+  return newest === undefined || (tree.slots === newest.slots && equalBytes(tree.root, newest.root));
 }
 
-function behind(tenant: string): IntegrityError {
-  return new IntegrityError(
-    `The log of the tenant ${tenant} does not continue the head that was published: it was changed, cut or forked`,
-  );
+async function selectNewest(db: Queries): Promise<Newest | undefined> {
+  const row = await db.selectFrom('publications').selectAll().orderBy('idx', 'desc').limit(1).executeTakeFirst();
+  if (!row) return undefined;
+  const query = db.selectFrom('log_leaves').selectAll().where('log', '=', serviceLog).where('idx', '=', row.idx);
+  const leaf = await query.executeTakeFirst();
+  const entry = Uint8Array.from(leaf?.entry ?? []);
+  const { operation, change } = leaf && equalBytes(leafHash(entry), leaf.hash) ? JSON.parse(decodeUtf8(entry) ?? '{}') : {};
+  const root = operation === 'publish' ? decodeBase64url(String(change?.root)) : undefined;
+  if (!root) throw changed();
+  return { leaf: row.idx, time: row.time, seed: Uint8Array.from(row.seed), slots: Number(change.tenants), root };
+}
+
+function changed(): IntegrityError {
+  return new IntegrityError('The published heads were changed in the store by somebody else');
 }

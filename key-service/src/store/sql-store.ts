@@ -9,17 +9,18 @@ import type { TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import { SqlChange } from './change.ts';
 import { dumpPage, loadRows } from './dump.ts';
 import type { Engine, Queries } from './engine.ts';
-import { type FoundKey, type KeyReading, selectKeys, selectNamedKeys, sumRevisions, trusted } from './key-queries.ts';
+import { refusedHeads } from './heads.ts';
+import { type FoundKey, selectKeys, selectNamedKeys, trusted } from './key-queries.ts';
 import { selectDueKeys, selectVersionUses } from './key-uses.ts';
 import { selectEntries, selectNodes } from './log-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
-import { publishHeads, publishResumed, refusedHeads, selectPublication } from './publication.ts';
+import { Publisher } from './publisher.ts';
+import { refusedKeys } from './refused-keys.ts';
 import { shareMemory } from './remembered.ts';
 import { assertServes, beatReplica, joinReplicas, type Replica } from './replicas.ts';
-import { inspectTenant, writeResumed } from './resume.ts';
-import { selectRevocation, selectRevocations, sumRevocations } from './revocation-queries.ts';
+import { selectRevocation, selectRevocations } from './revocation-queries.ts';
 import { SqlServiceChange } from './service-change.ts';
-import { readState, readStates, type StateReading, selectTenants } from './state.ts';
+import { readState, selectTenants } from './state.ts';
 import type {
   Change,
   Commit,
@@ -30,6 +31,7 @@ import type {
   OpenSecret,
   Publication,
   Published,
+  PublishedSlot,
   Resuming,
   SecretRow,
   ServiceChange,
@@ -38,19 +40,20 @@ import type {
   TableRow,
   TransportRow,
 } from './store.ts';
-import { Sums } from './sums.ts';
 import { backedUpTables } from './tables.ts';
-import { selectTombstones, sumTombstones } from './tombstone-queries.ts';
+import { selectTombstones } from './tombstone-queries.ts';
 import { Transactions } from './transactions.ts';
 
 export class SqlStore implements Store {
   readonly #engine: Engine;
   readonly #transactions: Transactions;
+  readonly #publisher: Publisher;
   #replica: string | undefined;
 
   constructor(engine: Engine) {
     this.#engine = engine;
     this.#transactions = new Transactions(engine);
+    this.#publisher = new Publisher(engine, this.#transactions);
   }
 
   get kind(): 'sqlite' | 'postgres' {
@@ -133,24 +136,28 @@ export class SqlStore implements Store {
     return result;
   }
 
-  async publish(next: NextPublication, since: number): Promise<Published> {
-    const { leaf, refused, recent } = await this.#transactions.run(undefined, (tx, reading) =>
-      publishHeads(tx, reading, next, since),
-    );
-    if (recent) return { done: 'recent', refused };
-    return { done: leaf ? 'published' : 'unchanged', refused };
+  publish(next: NextPublication, since: number): Promise<Published> {
+    return this.#publisher.publish(next, since);
   }
 
   publication(): Promise<Publication | undefined> {
-    return this.#transactions.snapshot((db) => selectPublication(db));
+    return this.#publisher.newest();
+  }
+
+  publishedSlot(tenant: string): Promise<PublishedSlot | undefined> {
+    return this.#publisher.slot(tenant);
+  }
+
+  resume(tenant: string, resuming: Resuming): Promise<Lost> {
+    return this.#publisher.resume(tenant, resuming);
   }
 
   async verifyHeads(): Promise<void> {
-    throwFirst(await this.#transactions.snapshot(refusedHeads));
+    throwFirst(await this.#transactions.outside((reading) => refusedHeads(this.#engine, reading)));
   }
 
   async haltRefused({ keys }: { readonly keys: boolean }): Promise<ReadonlyMap<string, IntegrityError>> {
-    const heads = await this.#transactions.snapshot(refusedHeads);
+    const heads = await this.#transactions.outside((reading) => refusedHeads(this.#engine, reading));
     const refused = new Map([...(keys ? await this.#transactions.snapshot(refusedKeys) : []), ...heads]);
     for (const [tenant, error] of refused) this.#transactions.halt(tenant, error);
     return refused;
@@ -158,18 +165,6 @@ export class SqlStore implements Store {
 
   async shareMemory(): Promise<void> {
     await this.#transactions.share((tx, parts) => shareMemory(tx, { ...parts, replica: this.#replica ?? 'a command' }));
-  }
-
-  async resume(tenant: string, { next, accept, entry }: Resuming): Promise<Lost> {
-    const { lost } = await this.#transactions.run(serviceLog, async (tx, reading) => {
-      const state = await readState(tx, reading, serviceLog);
-      const found = await inspectTenant(tx, reading, tenant);
-      const { lost } = found;
-      if (!accept(lost)) return { state, leaf: undefined, lost };
-      const accepted = await writeResumed(tx, reading, found, { time: next.time, entry: entry(tenant, lost) });
-      return { ...(await publishResumed(tx, reading, accepted, { next, entry: entry(serviceLog, lost) })), lost };
-    });
-    return lost;
   }
 
   async findKey(tenant: string, reference: string): Promise<KeyRecord | undefined> {
@@ -282,16 +277,6 @@ export class SqlStore implements Store {
     }
     await this.#engine.close();
   }
-}
-
-/** Tenants with rows that are not to be trusted, with the reason. */
-async function refusedKeys(db: Queries, reading: StateReading & KeyReading): Promise<Map<string, IntegrityError>> {
-  const states = await readStates(db, reading);
-  const sums = new Sums();
-  await sumRevisions(db, reading, sums);
-  await sumRevocations(db, reading, sums);
-  await sumTombstones(db, reading, sums);
-  return sums.refused(states, await selectTenants(db));
 }
 
 function throwFirst(refused: ReadonlyMap<string, IntegrityError>): void {

@@ -167,10 +167,17 @@ export interface Publication {
   readonly leaf: number;
   /** Milliseconds since 1970. */
   readonly time: number;
-  /** From which each slot's salt is derived. */
-  readonly seed: Bytes;
-  /** In the order of their slots. */
-  readonly heads: readonly PublishedHead[];
+  readonly slots: number;
+}
+
+/** A tenant's place in a publication. */
+export interface PublishedSlot extends Pick<Publication, 'leaf' | 'slots'> {
+  readonly slot: number;
+  readonly head: PublishedHead;
+  /** What the slot holds. */
+  readonly bytes: Bytes;
+  /** From the slot to the root that the leaf says. */
+  readonly proof: readonly Bytes[];
 }
 
 /** A tenant's state and the head of its log, as they were published. */
@@ -185,14 +192,15 @@ export interface PublishedHead {
 export interface NextPublication {
   /** Milliseconds since 1970. */
   readonly time: number;
+  /** From which each slot's salt is derived. */
   readonly seed: Bytes;
-  /** The leaf that says so. */
-  entry(heads: readonly PublishedHead[]): Promise<LogEntry>;
+  /** The leaf that says so, of the root over so many slots. */
+  entry(slots: number, root: Bytes): LogEntry;
 }
 
 /** What publishing came to, and the tenants whose logs do not continue their published heads. */
 export interface Published {
-  readonly done: 'published' | 'unchanged' | 'recent';
+  readonly done: 'published' | 'recent';
   readonly refused: ReadonlyMap<string, IntegrityError>;
 }
 
@@ -266,12 +274,14 @@ export interface Store {
   change<T>(tenant: string, work: (change: Change) => Promise<T>): Promise<T>;
   changeService<T>(work: (change: ServiceChange) => Promise<T>): Promise<T>;
   /**
-   * Publishes the heads of all tenants' logs, unless nothing has changed since the last time, or that was after `since`. Each is computed from the leaves behind
-   * the head that was published before. A log that does not continue that head keeps it.
+   * Publishes the heads of all tenants' logs, unless somebody has since. Each is computed from the leaves behind the head that was published before; a log that does not
+   * continue that head keeps it. Nobody waits while it is computed. Throws `IntegrityError` where the heads are not those that were published.
    */
   publish(next: NextPublication, since: number): Promise<Published>;
-  /** The last publication; `undefined` where there is none. */
+  /** The newest publication; `undefined` where there is none. Throws `IntegrityError` where its heads do not have the root that its leaf says. */
   publication(): Promise<Publication | undefined>;
+  /** What it says of a tenant; `undefined` where none has named the tenant yet. */
+  publishedSlot(tenant: string): Promise<PublishedSlot | undefined>;
   /** That every log continues its published head. Throws `IntegrityError`. */
   verifyHeads(): Promise<void>;
   /**

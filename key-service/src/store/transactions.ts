@@ -53,6 +53,11 @@ export class Transactions {
     return this.#engine.read((db) => work(db, this.#reading(false, tenant)));
   }
 
+  /** Reads of all tenants, each by itself. */
+  outside<T>(work: (reading: Reading) => Promise<T>): Promise<T> {
+    return work(this.#reading(false));
+  }
+
   /** A transaction that sees one state of everything. */
   snapshot<T>(work: (db: Queries, reading: Reading) => Promise<T>): Promise<T> {
     return this.#engine.snapshot((db) => work(db, this.#reading(false)));
@@ -134,9 +139,8 @@ export class Transactions {
   #reading(lock: boolean, tenant?: string): Reading {
     const acknowledged = this.#acknowledged;
     const known = acknowledged.known();
-    const all = tenant === undefined ? acknowledged.states() : (each: string) => acknowledged.state(each);
     const one = tenant === undefined ? undefined : acknowledged.state(tenant);
-    const before = (each: string) => (one && each === tenant ? one : all(each));
+    const before = (each: string) => (one && each === tenant ? one : acknowledged.stateBefore(each, known));
     return { engine: this.#engine, macKey: this.#unlocked, acknowledged, known, before, committed: true, lock };
   }
 

@@ -2,8 +2,8 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { appendLeaf, emptyFrontier, leafHash, verifyInclusion } from '../../src/model/merkle.ts';
-import { type SlotHead, slotBytes, slotProof, slotsRoot } from '../../src/model/slots.ts';
+import { appendLeaf, emptyFrontier, leafHash, rootOf, verifyInclusion } from '../../src/model/merkle.ts';
+import { type SlotHead, SlotTree, slotBytes } from '../../src/model/slots.ts';
 
 const tree = (entries: number) => {
   let frontier = emptyFrontier;
@@ -23,16 +23,37 @@ const parsed = (bytes: Uint8Array) => JSON.parse(Buffer.from(bytes).toString());
 describe('§8.7 slots', () => {
   it.each([1, 2, 3, 255, 256, 257, 600])('of %i tenants: each is proved, at its own place alone', async (count) => {
     const heads = headsOf(count);
-    const root = await slotsRoot(seed, heads, setImmediate);
+    const slots = await SlotTree.over(
+      heads.map((head) => leafHash(slotBytes(seed, head))),
+      setImmediate,
+    );
+    const { root } = slots;
+    expect(slots.slots).toBe(count);
+    const grownTree = heads.reduce((all, head) => appendLeaf(all, leafHash(slotBytes(seed, head))).frontier, emptyFrontier);
+    expect(root).toEqual(rootOf(grownTree));
     for (const slot of new Set([0, 1, Math.floor(count / 2), count - 1].filter((each) => each < count))) {
       const head = heads[slot] ?? { tenant: '', epoch: 0, revisions: 0, tree: emptyFrontier };
-      const proof = await slotProof(seed, heads, slot);
+      const proof = slots.proof(slot);
       const leaf = leafHash(slotBytes(seed, head));
+      expect(slots.leaf(slot)).toEqual(leaf);
       expect(verifyInclusion(leaf, slot, count, proof, root)).toBe(true);
       expect(verifyInclusion(leaf, slot + 1, count, proof, root)).toBe(false);
       const grown = { ...head, tree: tree(7) };
       expect(verifyInclusion(leafHash(slotBytes(seed, grown)), slot, count, proof, root)).toBe(false);
     }
+  });
+
+  it('give others their turn while they are hashed', async () => {
+    const leaves = headsOf(1).flatMap((head) => Array.from({ length: 3000 }, () => leafHash(slotBytes(seed, head))));
+    let turns = 0;
+    await SlotTree.over(leaves, async () => {
+      turns += 1;
+    });
+    expect(turns).toBeGreaterThan(6);
+  });
+
+  it('of no tenant have the root of the empty tree', async () => {
+    expect((await SlotTree.over([], setImmediate)).root).toEqual(rootOf(emptyFrontier));
   });
 
   it('have a salt of their own, which is another one with each publication', () => {

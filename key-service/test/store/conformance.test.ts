@@ -78,7 +78,7 @@ describe.each(storeKinds)('%s', (kind) => {
     const { mac } = stateRow(macKey, { tenant: 'north', resumed: 0, epoch, revisions: 0, tree: { size: 0, hashes: [] } });
     await withSql(database, (sql) => sql("update states set epoch = ?, mac = ? where tenant = 'north'", epoch, mac));
     expect((await store.publish(nextPublication(1), 0)).done).toBe('published');
-    expect((await store.publication())?.heads[0]).toMatchObject({ tenant: 'north', epoch });
+    expect((await store.publishedSlot('north'))?.head).toMatchObject({ tenant: 'north', epoch });
   });
 
   it('§11 migrates once, where several start at once', async () => {

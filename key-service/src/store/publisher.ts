@@ -1,0 +1,75 @@
+/** Publications of one process, one after the other: of what tenants have grown, and of what an operator has accepted of one; `docs/key-service.md` §8.7 and §12.9. */
+
+import { Mutex } from '../lib/mutex.ts';
+import { serviceLog } from '../model/entry.ts';
+import type { Engine, Queries } from './engine.ts';
+import { isRecent, Publications, preparePublication, writePublication } from './publication.ts';
+import { inspectTenant, writeResumed } from './resume.ts';
+import { SqlServiceChange } from './service-change.ts';
+import { readState } from './state.ts';
+import type {
+  Lost,
+  NextPublication,
+  Publication,
+  Published,
+  PublishedHead,
+  PublishedSlot,
+  Resuming,
+} from './store.ts';
+import type { Reading, Transactions } from './transactions.ts';
+
+export class Publisher {
+  readonly #engine: Engine;
+  readonly #transactions: Transactions;
+  readonly #publications: Publications;
+  readonly #running = new Mutex();
+
+  constructor(engine: Engine, transactions: Transactions) {
+    this.#engine = engine;
+    this.#transactions = transactions;
+    this.#publications = new Publications(engine);
+  }
+
+  publish(next: NextPublication, since: number): Promise<Published> {
+    return this.#running.run(() => this.#publish(next, since));
+  }
+
+  newest(): Promise<Publication | undefined> {
+    return this.#publications.newest();
+  }
+
+  slot(tenant: string): Promise<PublishedSlot | undefined> {
+    return this.#publications.slot(tenant);
+  }
+
+  async resume(tenant: string, { next, accept, entry }: Resuming): Promise<Lost> {
+    const { lost, accepted } = await this.#transactions.run(serviceLog, async (tx, reading) => {
+      const state = await readState(tx, reading, serviceLog);
+      const found = await inspectTenant(tx, reading, tenant);
+      const { lost } = found;
+      if (!accept(lost)) return { state, leaf: undefined, lost, accepted: undefined };
+      const accepted = await writeResumed(tx, reading, found, { time: next.time, entry: entry(tenant, lost) });
+      const change = new SqlServiceChange(tx, reading, state);
+      change.append(entry(serviceLog, lost));
+      return { ...(await change.finish()), lost, accepted };
+    });
+    // Where this comes to nothing the tenant stays refused, and what was lost can be accepted once more.
+    if (accepted) await this.#running.run(() => this.#publish(next, Number.POSITIVE_INFINITY, accepted));
+    return lost;
+  }
+
+  async #publish(next: NextPublication, since: number, accepted?: PublishedHead): Promise<Published> {
+    for (;;) {
+      const recent = await this.#engine.read((db) => isRecent(db, next.time, since));
+      if (recent) return { done: 'recent', refused: new Map() };
+      const prepare = (reading: Reading) => preparePublication(this.#engine, reading, next, accepted);
+      const prepared = await this.#transactions.outside(prepare);
+      if (!prepared) continue;
+      const write = (tx: Queries, reading: Reading) => writePublication(tx, reading, prepared);
+      const { leaf } = await this.#transactions.run(serviceLog, write);
+      if (!leaf) continue;
+      this.#publications.keep(prepared, leaf.index);
+      return { done: 'published', refused: prepared.refused };
+    }
+  }
+}
