@@ -17,14 +17,10 @@ export interface CheckpointOptions {
   readonly everySeconds?: number | undefined;
 }
 
-/** Seconds after a change of a key that the heads are published, if nobody else does it. */
-const afterChange = 1;
-
 export class CheckpointedChanges {
   readonly #store: Store;
   readonly #log: AuditLog;
   readonly #options: CheckpointOptions;
-  #changed = false;
 
   /** `log` is the service's own. */
   constructor(store: Store, log: AuditLog, options: CheckpointOptions = {}) {
@@ -36,9 +32,7 @@ export class CheckpointedChanges {
   /** A change of a tenant's keys. A checkpoint that cannot be written stops it before anything is committed: `StoreError`. Nothing waits for its publication. */
   async run<T>(tenant: string, work: (change: Change) => Promise<T>): Promise<T> {
     this.#options.file?.prepare();
-    const result = await this.#store.change(tenant, work);
-    this.#changed = true;
-    return result;
+    return this.#store.change(tenant, work);
   }
 
   /** A change that is no tenant's, after which the checkpoint is written. */
@@ -58,9 +52,12 @@ export class CheckpointedChanges {
     return lost;
   }
 
-  /** Publishes what is due, and writes the newest checkpoint. Throws as {@link publish} does, and `IntegrityError` for a tenant that was refused. */
+  /**
+   * Publishes what is due, and writes the newest checkpoint. When that is does not depend on what tenants do: every tenant sees when there is a publication. Throws as
+   * {@link publish} does, and `IntegrityError` for a tenant that was refused.
+   */
   async tick(): Promise<void> {
-    const seconds = this.#changed ? afterChange : (this.#options.everySeconds ?? 10);
+    const seconds = this.#options.everySeconds ?? 10;
     for (const error of (await this.publish(seconds * 1000)).values()) throw error;
   }
 
@@ -71,9 +68,7 @@ export class CheckpointedChanges {
   async publish(within = 0): Promise<ReadonlyMap<string, IntegrityError>> {
     const time = Math.round((this.#options.clock ?? Date.now)());
     try {
-      const { done, refused } = await this.#store.publish(nextPublication(time), time - within);
-      if (done !== 'recent') this.#changed = false;
-      return refused;
+      return (await this.#store.publish(nextPublication(time), time - within)).refused;
     } finally {
       await this.export();
     }

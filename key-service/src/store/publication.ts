@@ -71,7 +71,7 @@ export async function preparePublication(
       if (walked.refused && !isAccepted) refused.set(head.tenant, walked.refused);
       if (published !== head) grown.push(published);
       if (newest && slot < newest.slots) before.push(leafHash(slotBytes(newest.seed, head)));
-      else if (head.tree.size > 0) throw changed();
+      else if (head.tree.size > 0 || slot !== after.length) throw changed();
       after.push(leafHash(slotBytes(next.seed, published)));
       if (slot % slotsAtOnce === slotsAtOnce - 1) await setImmediate();
     }
