@@ -6,7 +6,7 @@ import { readConfig } from '../config.ts';
 import { OperatorError } from '../errors.ts';
 import { openRootKey, openStore } from '../open-store.ts';
 import { readOptions } from './options.ts';
-import { checkpointFile, operatorEntry, withStore } from './with-store.ts';
+import { checkpointFile, databaseClock, operatorEntries, withStore } from './with-store.ts';
 
 export async function backupCommand(args: string[]): Promise<void> {
   const options = {
@@ -51,9 +51,10 @@ export async function restoreCommand(args: string[]): Promise<void> {
   if (values.checkpoint !== undefined && note === undefined) throw new OperatorError('There is no such checkpoint');
   const [store, file] = [openStore(config), checkpointFile(config)];
   try {
+    const entry = operatorEntries(await databaseClock(store));
     const size = await restore(store, openRootKey(config), {
       ...{ from: values.in ?? '', key, serviceId: config.service_id, note, rollback: values['accept-rollback'], file },
-      entry: (operation, change) => operatorEntry('', operation, change),
+      entry: (operation, change) => entry('', operation, change),
     });
     process.stdout.write(`restored: ${size} entries of the logs, keys verified\n`);
   } finally {

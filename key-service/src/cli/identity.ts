@@ -3,7 +3,7 @@
 import { rotateIdentity } from '../operations/rotate-identity.ts';
 import { createIdentity } from '../transport/identity.ts';
 import { readOptions, UsageError } from './options.ts';
-import { type OpenedStore, operatorEntry, withStore } from './with-store.ts';
+import { type OpenedStore, withStore } from './with-store.ts';
 
 export async function identityCommand([verb, ...args]: string[]): Promise<void> {
   if (verb !== 'show' && verb !== 'rotate') throw new UsageError('identity show|rotate');
@@ -16,7 +16,8 @@ export async function identityCommand([verb, ...args]: string[]): Promise<void> 
   });
 }
 
-function rotate({ config, store, rootKey, secrets, logs, file }: OpenedStore): Promise<string> {
-  const entry = (operation: string, change: Record<string, unknown>) => operatorEntry('', operation, change);
-  return rotateIdentity(store, { rootKey, secrets, log: logs.service, serviceId: config.service_id, file, entry });
+function rotate({ config, store, rootKey, secrets, logs, file, entry }: OpenedStore): Promise<string> {
+  const ofService = (operation: string, change: Record<string, unknown>) => entry('', operation, change);
+  const options = { rootKey, secrets, log: logs.service, serviceId: config.service_id, file, entry: ofService };
+  return rotateIdentity(store, options);
 }

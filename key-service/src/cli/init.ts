@@ -9,6 +9,7 @@ import { createRootKeyFile } from '../seals/sources.ts';
 import { createSecrets, openerOf, openSecrets } from '../secrets/secrets.ts';
 import { createIdentity } from '../transport/identity.ts';
 import { readOptions } from './options.ts';
+import { databaseClock } from './with-store.ts';
 
 export async function initCommand(args: string[]): Promise<void> {
   const options = { config: { type: 'string' }, 'create-root-key': { type: 'boolean', default: false } } as const;
@@ -22,10 +23,11 @@ export async function initCommand(args: string[]): Promise<void> {
   const store = openStore(config);
   try {
     await store.migrate(openerOf(rootKey));
+    const clock = await databaseClock(store);
     await createSecrets(store, rootKey);
     const { identity } = await openSecrets(store, rootKey);
     const tenants = config.issuers.flatMap((issuer) => issuer.tenants);
-    await createTenants(store, { runService: (work) => store.changeService(work) }, tenants, Date.now());
+    await createTenants(store, { runService: (work) => store.changeService(work) }, tenants, clock());
     process.stdout.write(`identity ${(await createIdentity(identity)).thumbprint}\n`);
   } finally {
     await store.close();

@@ -3,6 +3,7 @@
 import { userInfo } from 'node:os';
 import type { Config } from '../config.ts';
 import { OperatorError, Problem } from '../errors.ts';
+import { seconds } from '../lib/clock.ts';
 import { describeKey } from '../model/describe.ts';
 import type { KeyRecord } from '../model/keys.ts';
 import { aliasNamePattern } from '../model/references.ts';
@@ -15,7 +16,7 @@ import { disableKey, enableKey } from '../operations/keys/state.ts';
 import type { KeyWork } from '../operations/keys/target.ts';
 import { Materials } from '../secrets/materials.ts';
 import { readOptions, UsageError } from './options.ts';
-import { databaseSeconds, type OpenedStore, operatorEntry, withStore } from './with-store.ts';
+import { type OpenedStore, withStore } from './with-store.ts';
 
 interface Values {
   readonly tenant: string;
@@ -73,17 +74,17 @@ export async function keysCommand([verb = '', ...args]: string[]): Promise<void>
 }
 
 async function changeKey(
-  { changes, rootKey, store }: OpenedStore,
+  { changes, rootKey, store, clock, entry }: OpenedStore,
   tenant: string,
   operation: string,
   run: (work: KeyWork) => Promise<KeyRecord>,
 ) {
   const materials = new Materials(rootKey);
-  const now = await databaseSeconds(store);
-  await createTenants(store, changes, [tenant], now * 1000);
+  const now = seconds(clock);
+  await createTenants(store, changes, [tenant], clock());
   const described = await changes.run(tenant, async (change) => {
     const key = await run({ change, actor: operator(tenant), materials, now });
-    change.append(operatorEntry(tenant, operation, { newest_version: key.newest }, key.id));
+    change.append(entry(tenant, operation, { newest_version: key.newest }, key.id));
     return describeKey(key);
   });
   await changes.publish();

@@ -1,10 +1,11 @@
 /** `root-key create` and `root-key rotate`. */
 
+import { seconds } from '../lib/clock.ts';
 import { rotateRootKey } from '../operations/rotate-root-key.ts';
 import { softwareRootKey } from '../seals/software.ts';
 import { createRootKeyFile, readRootKey } from '../seals/sources.ts';
 import { readOptions, UsageError } from './options.ts';
-import { databaseSeconds, operatorEntry, withStore } from './with-store.ts';
+import { withStore } from './with-store.ts';
 
 export async function rootKeyCommand([verb, ...args]: string[]): Promise<void> {
   const options = { config: { type: 'string' }, new: { type: 'string' }, out: { type: 'string' } } as const;
@@ -17,10 +18,9 @@ export async function rootKeyCommand([verb, ...args]: string[]): Promise<void> {
   if (verb !== 'rotate') throw new UsageError('root-key create|rotate');
   const { values } = readOptions(args, options, ['config', 'new']);
   const next = softwareRootKey(readRootKey({ file: values.new ?? '' }));
-  await withStore(values.config ?? '', async ({ store, rootKey, changes }) => {
-    const now = await databaseSeconds(store);
-    const entry = (operation: string, change: Record<string, unknown>) => operatorEntry('', operation, change);
-    const count = await rotateRootKey(changes, { from: rootKey, to: next, now, entry });
+  await withStore(values.config ?? '', async ({ rootKey, changes, clock, entry }) => {
+    const ofService = (operation: string, change: Record<string, unknown>) => entry('', operation, change);
+    const count = await rotateRootKey(changes, { from: rootKey, to: next, now: seconds(clock), entry: ofService });
     process.stdout.write(`${count} secrets sealed again: name the new root key in the configuration, and restart\n`);
   });
 }

@@ -6,7 +6,7 @@ import { rootOf } from '../model/merkle.ts';
 import { createTenants } from '../operations/create-tenants.ts';
 import { isAnything, resumeTenant } from '../operations/resume-tenant.ts';
 import { readOptions, UsageError } from './options.ts';
-import { databaseSeconds, type OpenedStore, operatorEntry, withStore } from './with-store.ts';
+import { type OpenedStore, withStore } from './with-store.ts';
 
 type Verb = (opened: OpenedStore, tenant: string, options: { readonly acceptRollback: boolean }) => Promise<unknown>;
 
@@ -22,14 +22,14 @@ const verbs: ReadonlyMap<string, Verb> = new Map(
           '--tenant is a name of 1 to 64 characters A-Z a-z 0-9 . _ - that starts with a letter or digit',
         );
       }
-      const { store, changes } = opened;
+      const { store, changes, clock } = opened;
       if ((await store.tenants()).includes(tenant)) throw new OperatorError(`There is a tenant ${tenant} already`);
-      await createTenants(store, changes, [tenant], (await databaseSeconds(store)) * 1000);
+      await createTenants(store, changes, [tenant], clock());
       await changes.publish();
       return describe(opened, tenant);
     },
-    resume: async ({ changes }, tenant, { acceptRollback }) => {
-      const result = await resumeTenant({ changes, tenant, acceptRollback, entry: operatorEntry });
+    resume: async ({ changes, entry }, tenant, { acceptRollback }) => {
+      const result = await resumeTenant({ changes, tenant, acceptRollback, entry });
       if (!isAnything(result.lost)) throw new OperatorError(`Nothing of the tenant ${tenant} was lost`);
       if (!result.resumed) process.exitCode = 1;
       return result;

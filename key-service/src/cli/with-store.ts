@@ -5,11 +5,12 @@ import { CheckpointFile } from '../audit/checkpoint-file.ts';
 import { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
 import { AuditLogs } from '../audit/logs.ts';
 import { type Config, readConfig } from '../config.ts';
-import type { LogEntry } from '../model/entry.ts';
-import { encodeEntry } from '../model/entry.ts';
+import type { Clock } from '../lib/clock.ts';
+import { encodeEntry, type LogEntry } from '../model/entry.ts';
 import { openRootKey, openStore } from '../open-store.ts';
 import type { RootKey } from '../seals/root-key.ts';
 import { openSecrets, type Secrets } from '../secrets/secrets.ts';
+import { DatabaseTime } from '../store/database-time.ts';
 import type { Store } from '../store/store.ts';
 
 /** An unlocked store with what belongs to it. */
@@ -23,7 +24,19 @@ export interface OpenedStore {
   readonly changes: CheckpointedChanges;
   /** The checkpoint outside the database, where one is configured. */
   readonly file: CheckpointFile | undefined;
+  /** The time of the database. */
+  readonly clock: Clock;
+  /** The leaf of what an operator does on the database itself. */
+  readonly entry: OperatorEntry;
 }
+
+/** Makes the leaf of an act of an operator, in the log of a tenant or, under the empty name, of the service. */
+export type OperatorEntry = (
+  tenant: string,
+  operation: string,
+  change: Record<string, unknown>,
+  key?: string,
+) => LogEntry;
 
 /**
  * Opens the store of a configuration, runs `work`, and closes it. Throws `IntegrityError` for a database that does not continue `checkpoint_file`: what somebody
@@ -38,11 +51,12 @@ export async function withStore<T>(configFile: string, work: (opened: OpenedStor
     await store.assertMigrated();
     const secrets = await openSecrets(store, rootKey);
     const logs = new AuditLogs(store, secrets, config.service_id);
-    const changes = new CheckpointedChanges(store, logs.service, { file });
+    const clock = await databaseClock(store);
+    const changes = new CheckpointedChanges(store, logs.service, { file, clock });
     await changes.assertContinued();
     await store.shareMemory();
     await store.haltRefused({ keys: false });
-    return await work({ config, store, rootKey, secrets, logs, changes, file });
+    return await work({ config, store, rootKey, secrets, logs, changes, file, clock, entry: operatorEntries(clock) });
   } finally {
     file?.close();
     await store.close();
@@ -54,18 +68,16 @@ export function checkpointFile({ checkpoint_file: file }: Config): CheckpointFil
   return file === undefined ? undefined : new CheckpointFile(file);
 }
 
-/** Unix seconds by the clock of the database, or of this machine where it has none. */
-export async function databaseSeconds(store: Store): Promise<number> {
-  return Math.floor(((await store.time()) ?? Date.now()) / 1000);
+/** The clock of the database, or of this machine where it has none. */
+export async function databaseClock(store: Store): Promise<Clock> {
+  const time = new DatabaseTime(() => store.time());
+  await time.measure();
+  return () => Math.round(time.now());
 }
 
-/** The leaf of what an operator does on the database itself. */
-export function operatorEntry(
-  tenant: string,
-  operation: string,
-  change: Record<string, unknown>,
-  key?: string,
-): LogEntry {
+/** Makes leaves of acts of this operator. */
+export function operatorEntries(clock: Clock): OperatorEntry {
   const principal = `operator|${userInfo().username}`;
-  return encodeEntry({ time: Date.now(), tenant, principal, operation, status: 200, key, change });
+  return (tenant, operation, change, key) =>
+    encodeEntry({ time: clock(), tenant, principal, operation, status: 200, key, change });
 }

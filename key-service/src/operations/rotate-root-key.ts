@@ -1,11 +1,10 @@
 /** Seals every secret under another root key, while nobody serves; `docs/key-service.md` §12.4. */
 
 import type { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
-import { OperatorError } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import type { LogEntry } from '../model/entry.ts';
 import type { RootKey, SecretName } from '../seals/root-key.ts';
-import { liveSeconds, type SeenReplica } from '../store/replicas.ts';
+import { assertNoneServes } from '../store/replicas.ts';
 import type { SealedSecret } from '../store/store.ts';
 
 /** Options of {@link rotateRootKey}. */
@@ -28,19 +27,10 @@ export function rotateRootKey(changes: CheckpointedChanges, { from, to, now, ent
     return resealed;
   };
   return changes.runService(async (change) => {
+    // A replica would go on sealing under the old root key, and what it makes would be lost with it.
     assertNoneServes(await change.replicas(), now);
     await change.retireReplicas();
     change.append(entry('rotate-root-key', { from: from.id, to: to.id }));
     return change.reseal(reseal);
   });
-}
-
-// A replica would go on sealing under the old root key, and what it makes would be lost with it.
-function assertNoneServes(replicas: readonly SeenReplica[], now: number): void {
-  const live = replicas.filter(({ seen }) => now - seen < liveSeconds);
-  if (live.length === 0) return;
-  const names = live.map(({ name, seen }) => `${name} (seen ${Math.max(0, now - seen)} s ago)`).join(', ');
-  throw new OperatorError(
-    `Replicas serve this database: ${names}. Stop all of them first; one that was killed counts for ${liveSeconds} s`,
-  );
 }

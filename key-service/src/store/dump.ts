@@ -30,7 +30,7 @@ export async function loadRows(
   tx: Queries,
   dialect: Dialect,
   rows: AsyncIterable<TableRow>,
-  open: OpenSecret | undefined,
+  { open, now }: { readonly open: OpenSecret | undefined; readonly now: number },
 ): Promise<void> {
   const { total } = await tx.selectFrom('keys').select(sql<number>`count(*)`.as('total')).executeTakeFirstOrThrow();
   const { secrets } = await tx
@@ -54,7 +54,7 @@ export async function loadRows(
     const values = Object.values(row).map((value) => sql`${value}`);
     await sql`insert into ${sql.table(table)} (${sql.join(columns)}) values (${sql.join(values)})`.execute(tx);
   }
-  if (oneLog) await closeOneLog(tx, { open, first });
+  if (oneLog) await closeOneLog(tx, { open, now, first });
 }
 
 function plain(row: TableRow['row']): TableRow['row'] {

@@ -17,7 +17,10 @@ const leavesAtOnce = 1000;
  * Renews the MACs of all keys, inside the transaction that brings the rows to schema 2. Throws `IntegrityError` for rows that do not fit, and `OperatorError`
  * where there are keys and no root key.
  */
-export async function renewFirstSchema(tx: Queries, open: OpenSecret | undefined): Promise<void> {
+export async function renewFirstSchema(
+  tx: Queries,
+  { open }: { readonly open: OpenSecret | undefined },
+): Promise<void> {
   const anyKey = await tx.selectFrom('keys').select('id').limit(1).executeTakeFirst();
   if (!anyKey) return;
   if (!open) throw new OperatorError('The database has keys of schema 1: migrating them takes the root key');

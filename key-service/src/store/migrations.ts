@@ -6,6 +6,7 @@ import { commitFunction } from './commit-function.ts';
 import type { Dialect } from './engine.ts';
 import { renewFirstSchema } from './first-schema.ts';
 import { divideState } from './one-log.ts';
+import { assertNoneServes, selectReplicas } from './replicas.ts';
 import type { OpenSecret } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -66,8 +67,16 @@ const migrations: ReadonlyMap<number, Migration> = new Map<number, Migration>([
   ]],
 ]);
 
+/** What rows are changed with. */
+export interface RowChange {
+  /** Opens secrets, where rows need it. */
+  readonly open: OpenSecret | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
 /** What the rows themselves need after the statements of a migration, by its number. */
-const rowChanges: ReadonlyMap<number, (tx: Kysely<Tables>, open: OpenSecret | undefined) => Promise<void>> = new Map([
+const rowChanges: ReadonlyMap<number, (tx: Kysely<Tables>, options: RowChange) => Promise<void>> = new Map([
   [2, renewFirstSchema],
   [5, divideState],
 ]);
@@ -80,10 +89,10 @@ export async function openOneLog(tx: Kysely<Tables>, dialect: Dialect): Promise<
 /** Brings such rows, and keys of schema 1 among them, to this schema. */
 export async function closeOneLog(
   tx: Kysely<Tables>,
-  { open, first }: { readonly open: OpenSecret | undefined; readonly first: boolean },
+  { first, ...options }: RowChange & { readonly first: boolean },
 ): Promise<void> {
-  if (first) await renewFirstSchema(tx, open);
-  await divideState(tx, open);
+  if (first) await renewFirstSchema(tx, options);
+  await divideState(tx, options);
 }
 
 const unreleased = 4;
@@ -97,13 +106,15 @@ export interface MigrationOptions {
   readonly open?: OpenSecret | undefined;
   /** The last migration to run. Default: all. */
   readonly until?: number;
+  /** Milliseconds since 1970, by the clock of the database where it has one. Default: by that of this machine. */
+  readonly now?: number;
 }
 
 /** Runs what is missing, inside a transaction that excludes all others. */
 export async function runMigrations(
   tx: Kysely<Tables>,
   dialect: Dialect,
-  { open, until = schemaVersion }: MigrationOptions = {},
+  { open, until = schemaVersion, now = Date.now() }: MigrationOptions = {},
 ): Promise<void> {
   await sql`create table if not exists migrations (version integer primary key)`.execute(tx);
   const current = await currentVersion(tx);
@@ -115,10 +126,12 @@ export async function runMigrations(
       `The database has schema ${unreleased}, which was never released and is not taken along: restore a backup of schema 3, or begin with a new database`,
     );
   }
+  // Of schema 1 no replica says that it lives.
+  if (current > 1 && current < until) assertNoneServes(await selectReplicas(tx), Math.floor(now / 1000));
   for (const [version, migration] of migrations) {
     if (version <= current || version > until) continue;
     for (const statement of migration(dialect)) await sql.raw(statement).execute(tx);
-    await rowChanges.get(version)?.(tx, open);
+    await rowChanges.get(version)?.(tx, { open, now });
     await sql`insert into migrations values (${version})`.execute(tx);
   }
 }

@@ -23,13 +23,16 @@ interface FormerState {
 }
 
 /** Divides the state over tenants, inside the transaction that brings the rows to schema 5, and forgets it. Throws as `renewFirstSchema` does. */
-export async function divideState(tx: Queries, open: OpenSecret | undefined): Promise<void> {
+export async function divideState(
+  tx: Queries,
+  options: { readonly open: OpenSecret | undefined; readonly now: number },
+): Promise<void> {
   const row = await tx.selectFrom('state').selectAll().where('id', '=', 1).executeTakeFirstOrThrow();
   const empty = row.mac === '' && row.epoch === 0 && row.size === 0;
   if (empty) await tx.insertInto('states').values(freshState).execute();
   else {
     await moveLog(tx);
-    await divide(tx, open);
+    await divide(tx, options);
   }
   for (const table of ['state', 'audit_leaves', 'audit_nodes']) await tx.schema.dropTable(table).execute();
 }
@@ -57,7 +60,10 @@ export async function moveLog(tx: Queries, pageSize = 5000): Promise<void> {
 
 const freshState = { tenant: serviceLog, resumed: 0, epoch: 0, revisions: 0, mac: '', size: 0, frontier: new Uint8Array() };
 
-async function divide(tx: Queries, open: OpenSecret | undefined): Promise<void> {
+async function divide(
+  tx: Queries,
+  { open, now: time }: { readonly open: OpenSecret | undefined; readonly now: number },
+): Promise<void> {
   if (!open) throw new OperatorError('The database has a log of an older schema: migrating it takes the root key');
   const macKey = await openMacKey(tx, open);
   const former = await readFormerState(tx, macKey);
@@ -71,7 +77,6 @@ async function divide(tx: Queries, open: OpenSecret | undefined): Promise<void> 
   if (sums.total !== former.revisions) {
     throw new IntegrityError('A key in the store is older than the state: it was put back or removed');
   }
-  const time = Date.now();
   const head = { size: former.tree.size, root: rootOf(former.tree) };
   for (const [slot, tenant] of sums.tenants.entries()) {
     const empty = { tenant, resumed: 0, epoch: former.epoch + 1, revisions: sums.of(tenant), tree: emptyFrontier };

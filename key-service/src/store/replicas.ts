@@ -1,6 +1,6 @@
 /** Which processes serve a database: a row each, renewed every few seconds, so that nobody takes the root key away under them. */
 
-import { IntegrityError } from '../errors.ts';
+import { IntegrityError, OperatorError } from '../errors.ts';
 import { serviceLog } from '../model/entry.ts';
 import type { Queries } from './engine.ts';
 
@@ -18,7 +18,7 @@ export interface SeenReplica extends Replica {
 }
 
 /** Seconds after its last sign of life that a replica counts as alive. */
-export const liveSeconds = 30;
+const liveSeconds = 30;
 const forgetSeconds = 86_400;
 
 /** Adds a replica, under the lock of the service's state: a change that looks for replicas comes before or after. */
@@ -49,6 +49,16 @@ export async function assertServes(tx: Queries, id: string): Promise<void> {
 /** All replicas but those that said goodbye. */
 export function selectReplicas(db: Queries): Promise<SeenReplica[]> {
   return db.selectFrom('replicas').selectAll().orderBy('name').execute();
+}
+
+/** Throws `OperatorError` where a replica serves; `now` is in seconds, by the clock of the database. */
+export function assertNoneServes(replicas: readonly SeenReplica[], now: number): void {
+  const live = replicas.filter(({ seen }) => now - seen < liveSeconds);
+  if (live.length === 0) return;
+  const names = live.map(({ name, seen }) => `${name} (seen ${Math.max(0, now - seen)} s ago)`).join(', ');
+  throw new OperatorError(
+    `Replicas serve this database: ${names}. Stop all of them first; one that was killed counts for ${liveSeconds} s`,
+  );
 }
 
 function retired(): IntegrityError {

@@ -67,7 +67,7 @@ export class SqlStore implements Store {
   async migrate(open?: OpenSecret): Promise<void> {
     const work = async (tx: Queries): Promise<void> => {
       await this.#engine.lockMigrations(tx);
-      await runMigrations(tx, this.#engine.dialect, { open });
+      await runMigrations(tx, this.#engine.dialect, { open, now: await this.#now(tx) });
     };
     await this.#engine.write(work, { long: true });
   }
@@ -245,7 +245,10 @@ export class SqlStore implements Store {
   }
 
   async load(rows: AsyncIterable<TableRow>, open?: OpenSecret): Promise<void> {
-    await this.#engine.write((tx) => loadRows(tx, this.#engine.dialect, rows, open), { long: true });
+    const work = async (tx: Queries): Promise<void> => {
+      await loadRows(tx, this.#engine.dialect, rows, { open, now: await this.#now(tx) });
+    };
+    await this.#engine.write(work, { long: true });
   }
 
   async ping(): Promise<void> {
@@ -256,6 +259,10 @@ export class SqlStore implements Store {
 
   time(): Promise<number | undefined> {
     return this.#engine.read((db) => this.#engine.time(db));
+  }
+
+  async #now(tx: Queries): Promise<number> {
+    return Math.round((await this.#engine.time(tx)) ?? Date.now());
   }
 
   async join(replica: Replica, now: number): Promise<void> {

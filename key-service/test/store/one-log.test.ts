@@ -96,6 +96,31 @@ describe.each(storeKinds)('§12.1 a database of schema 3 on %s', (kind) => {
     await expectDivided();
   });
 
+  it('is not migrated beside a replica of before, which is named', async () => {
+    await fill(database);
+    const seen = (secondsAgo: number) => {
+      const now = Math.floor(Date.now() / 1000);
+      return withSql(database, async (sql) => {
+        await sql('delete from replicas');
+        await sql('insert into replicas (id, name, seen) values (?, ?, ?)', 'one', 'old-host/17', now - secondsAgo);
+      });
+    };
+    await seen(3);
+    const refused = store.migrate(open);
+    await expect(refused).rejects.toThrow(OperatorError);
+    await expect(refused).rejects.toThrow(/^Replicas serve this database: old-host\/17 \(seen \d+ s ago\)\. Stop all of them/);
+    await expect(store.assertMigrated()).rejects.toThrow(/schema 3,/);
+    await seen(40);
+    await store.migrate(open);
+    await expectDivided();
+  });
+
+  it('of schema 4, which was never released, is refused', async () => {
+    await fill(database);
+    await withSql(database, (sql) => sql('insert into migrations values (4)'));
+    await expect(store.migrate(open)).rejects.toThrow(/schema 4, which was never released/);
+  });
+
   it.each([
     ['a key that somebody changed', `update keys set floor = 0 where id = '${keys['south']}'`],
     ['a state that somebody changed', 'update state set revisions = revisions + 1'],
