@@ -25,6 +25,7 @@ import {
 import { createMetrics, type Metrics } from './metrics.ts';
 import { Admission } from './operations/admission.ts';
 import { createTenants } from './operations/create-tenants.ts';
+import { TenantRecords } from './operations/tenant-records.ts';
 import { Authorizer } from './policies/authorizer.ts';
 import { readPolicies, shippedRoles } from './policies/policy-set.ts';
 import type { RootKey } from './seals/root-key.ts';
@@ -33,6 +34,7 @@ import { openSecrets, type Secrets } from './secrets/secrets.ts';
 import { CommitQueue } from './store/commit-queue.ts';
 import { DatabaseTime } from './store/database-time.ts';
 import { KeyCache } from './store/key-cache.ts';
+import type { Admit } from './store/revoked-cache.ts';
 import type { Store } from './store/store.ts';
 import { Discovery, type FixedClaims } from './transport/discovery.ts';
 import { createIdentity, type Identity } from './transport/identity.ts';
@@ -68,6 +70,7 @@ export interface Service {
   readonly admission: Admission;
   readonly queue: CommitQueue;
   readonly keys: KeyCache;
+  readonly tenants: TenantRecords;
   readonly materials: Materials;
   readonly secrets: Secrets;
   readonly authenticator: Authenticator;
@@ -125,6 +128,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const tokens = new TokenVerifier(issuers.map(createIssuer), clock);
   const queue = new CommitQueue(store);
   const admission = new Admission(config.limits, store.connections);
+  const admit: Admit = (tenant, work) => admission.read(tenant, work);
   const identity = await createIdentity(secrets.identity);
   const transport = new TransportKeys(store, rootKey, time);
   const discovery = new Discovery(identity, transport, clock, discoveryClaims(config, logs));
@@ -146,7 +150,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       time,
       clock,
     },
-    keys: new KeyCache(store, (tenant, work) => admission.read(tenant, work)),
+    tenants: new TenantRecords(store, { defaults: config.limits, clock, admit }),
+    keys: new KeyCache(store, admit),
     materials: new Materials(rootKey),
     authenticator: new Authenticator(tokens, proofs),
     authorizer: new Authorizer(config.policies === undefined ? shippedRoles : readPolicies(config.policies)),

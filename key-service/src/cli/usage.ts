@@ -8,6 +8,11 @@ const commands: Readonly<Record<string, string>> = {
   migrate: 'migrate --config <file>                                       brings the schema up to date',
   tenants: `tenants list --config <file>                                  tenants, on the database itself
 tenants show|create --config <file> --tenant <tenant>
+tenants limits --config <file> --tenant <tenant>              shows its limits, and sets them
+    [--items-per-minute <n|default>]
+    [--revoked-data-keys-per-day <n|default>]
+tenants close --config <file> --tenant <tenant> --days <n>    asks for its end; another operator approves it
+    [--approve] or, instead of --days, [--cancel]
 tenants resume --config <file> --tenant <tenant>              says what was lost of a halted tenant
     [--accept-rollback]                                       goes on without it`,
   keys: `keys list --config <file> --tenant <tenant>                   keys, on the database itself

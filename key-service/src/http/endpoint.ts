@@ -5,6 +5,7 @@ import type { Caller } from '../auth/caller.ts';
 import type { Proof } from '../auth/proofs.ts';
 import type { ItemRecord } from '../model/entry.ts';
 import type { Actor } from '../operations/actor.ts';
+import type { EffectiveLimits } from '../operations/tenant-records.ts';
 import type { Service } from '../service.ts';
 import type { Commit } from '../store/store.ts';
 import type { Session } from '../transport/session.ts';
@@ -15,6 +16,8 @@ export interface Call<B = unknown> {
   readonly caller: Caller;
   /** The caller with what policies let them do. */
   readonly actor: Actor;
+  /** What the tenant may use. */
+  readonly limits: EffectiveLimits;
   readonly proof: Proof;
   readonly body: B;
   readonly bodyBytes: Uint8Array;

@@ -8,6 +8,7 @@ import { encodeEntry } from '../model/entry.ts';
 import { isReference } from '../model/references.ts';
 import { callerActor } from '../operations/actor.ts';
 import type { Admitted } from '../operations/admission.ts';
+import type { EffectiveLimits } from '../operations/tenant-records.ts';
 import type { Service } from '../service.ts';
 import { StoreError, UnknownOutcome } from '../store/errors.ts';
 import type { Commit } from '../store/store.ts';
@@ -51,6 +52,10 @@ export interface Origin {
 interface Accepted extends Authenticated {
   readonly bodyBytes: Bytes;
   readonly shared: { readonly secret: Bytes; readonly clientPoint: Bytes; readonly servicePoint: Bytes } | undefined;
+}
+
+interface Limited extends Accepted {
+  readonly limits: EffectiveLimits;
 }
 
 // A change between the decision and its record makes the request start over; five in a row do not happen by chance.
@@ -156,11 +161,12 @@ async function answerAccepted(
     for (let attempt = 0; attempt < attempts; attempt += 1) {
       // A session of its own for each attempt: its keys must never seal two different results under one nonce.
       session = openSession(incoming, accepted);
-      const decided = await decide(service, endpoint, incoming, accepted, session);
+      const limited = { ...accepted, limits: await service.tenants.limitsOf(accepted.caller.tenant) };
+      const decided = await decide(service, endpoint, incoming, limited, session);
       const { outcome, problem } = decided;
       if (outcome?.recorded) return toResponse(service, outcome, session);
       const result = await service.queue.submit(
-        commitOf(service, endpoint, incoming, accepted, decided),
+        commitOf(service, endpoint, incoming, limited, decided),
         incoming.origin.signal,
       );
       if (result === 'replayed') throw replayed();
@@ -190,7 +196,7 @@ async function decide(
   service: Service,
   endpoint: Endpoint,
   { request, parameters, origin }: Incoming,
-  { caller, proof, bodyBytes }: Accepted,
+  { caller, proof, limits, bodyBytes }: Limited,
   session: Session | undefined,
 ): Promise<Decided> {
   const { headers } = request;
@@ -203,7 +209,8 @@ async function decide(
     weight = endpoint.weigh?.(body) ?? 1;
     const { signal } = origin;
     const actor = callerActor(caller, service.authorizer);
-    const call: Call = { service, caller, actor, proof, body, bodyBytes, parameters, query, headers, session, signal };
+    const rest = { parameters, query, headers, session, signal };
+    const call: Call = { service, caller, actor, limits, proof, body, bodyBytes, ...rest };
     const run = () => endpoint.run(call);
     return { outcome: await (endpoint.reads ? service.admission.read(caller.tenant, run, signal) : run()), weight };
   } catch (error) {
@@ -230,7 +237,7 @@ function commitOf(
   service: Service,
   endpoint: Endpoint,
   { parameters }: Incoming,
-  { caller, proof }: Accepted,
+  { caller, proof, limits }: Limited,
   { outcome, problem, weight }: Decided,
 ): Commit {
   const { tenant, principal, proofKey } = caller;
@@ -245,7 +252,7 @@ function commitOf(
     keys: outcome?.keys,
     tombstones: outcome?.tombstones,
     proof: proof.used,
-    use: windowUse(service, principal, weight),
+    use: windowUse(service, limits, principal, weight),
     entry: encodeEntry({ ...who, operation: endpoint.operation, status, ...what }),
     uses: outcome?.uses ?? [],
   };

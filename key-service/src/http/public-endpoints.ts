@@ -192,7 +192,7 @@ async function record(
 ): Promise<void> {
   const who = { time: service.clock(), tenant, principal, proofKey: proof.keyThumbprint, request: proof.requestId };
   const entry = encodeEntry({ ...who, operation, status });
-  const use = windowUse(service, principal);
+  const use = windowUse(service, await service.tenants.limitsOf(tenant), principal);
   const result = await service.queue.submit({ epoch: undefined, proof: proof.used, use, entry, uses: [], exchanged });
   if (result === 'limited') throw rateLimited(service);
   if (result === 'bound')

@@ -2,15 +2,21 @@
 
 import { Problem } from '../errors.ts';
 import { seconds } from '../lib/clock.ts';
+import type { EffectiveLimits } from '../operations/tenant-records.ts';
 import type { Service } from '../service.ts';
 import type { WindowUse } from '../store/store.ts';
 
 const windowSeconds = 60;
 
-/** What a request uses of the window of now. */
-export function windowUse({ clock, config }: Service, principal: string, items = 1): WindowUse {
+/** What a request uses of the window of now, under the limits of its tenant. */
+export function windowUse(
+  { clock }: Service,
+  { itemsPerMinute: limit }: EffectiveLimits,
+  principal: string,
+  items = 1,
+): WindowUse {
   const window = Math.floor(seconds(clock) / windowSeconds) * windowSeconds;
-  return { principal, window, items, limit: config.limits.items_per_minute };
+  return { principal, window, items, limit };
 }
 
 /** The window is used up: `429` until the next one. */

@@ -49,7 +49,7 @@ export async function recorded(call: Call, work: (change: Change) => Promise<Out
   const { tenant } = call.caller;
   const record = async (change: Change): Promise<Outcome> => {
     if (!(await change.claim(call.proof.used))) throw replayed();
-    if (!(await change.use(windowUse(service, call.caller.principal)))) throw rateLimited(service);
+    if (!(await change.use(windowUse(service, call.limits, call.caller.principal)))) throw rateLimited(service);
     return { ...(await work(change)), recorded: true };
   };
   const changed = service.admission.change(tenant, () => service.changes.run(tenant, record), call.signal);

@@ -134,7 +134,7 @@ function recordedRevocation(
 ): Promise<Outcome> {
   const { service, actor } = call;
   return recorded(call, async (transaction) => {
-    const perDay = service.config.limits.revoked_data_keys_per_day;
+    const perDay = call.limits.revokedDataKeysPerDay;
     const record = await run({ change: transaction, actor, now: seconds(service.clock), perDay });
     const { id: revocation, tombstones } = record;
     const about = { revocation, data_keys: tombstones.length, tombstones };

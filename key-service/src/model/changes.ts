@@ -146,6 +146,12 @@ export function destroyDue(key: KeyRecord, now: number): KeyRecord | undefined {
   return { ...key, versions, deletion: null };
 }
 
+/** Erases every version. */
+export function destroyAll(key: KeyRecord): KeyRecord {
+  const versions = key.versions.map((v) => ({ ...v, state: 'destroyed' as const, priorState: null, material: null }));
+  return { ...key, versions, deletion: null };
+}
+
 /** Whether the rotation policy wants a new version. */
 export function isRotationDue(key: KeyRecord, now: number): boolean {
   const newest = versionOf(key, key.newest);

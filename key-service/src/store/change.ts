@@ -4,6 +4,7 @@ import type { Bytes } from '../lib/bytes.ts';
 import type { LogEntry } from '../model/entry.ts';
 import type { KeyRecord } from '../model/keys.ts';
 import type { RevocationRecord, RevokedCounts } from '../model/revocations.ts';
+import type { TenantRecord } from '../model/tenants.ts';
 import type { TombstoneEntry, TombstoneHead } from '../model/tombstones.ts';
 import { type Leaf, lastLeaf, type SeenKey } from './acknowledged.ts';
 import { addToWindows } from './commit.ts';
@@ -13,6 +14,7 @@ import { countRevoked, selectRevocation, selectSameRevocations, writeRevocation 
 import { answerMac, assertAnswer, type StateRecord } from './rows.ts';
 import { appendEntries, writeHead, writeState } from './state.ts';
 import type { Change, StoredAnswer, UsedProof, WindowUse } from './store.ts';
+import { selectTenantRecord, writeTenantRecord } from './tenant-records.ts';
 import { appendTombstones } from './tombstone-queries.ts';
 import { tombstoneList, writeTouched } from './touched.ts';
 
@@ -76,6 +78,18 @@ export class SqlChange implements Change {
     this.#keys.push(await writeKey(this.#tx, this.#macKey, next));
     this.#state = { ...this.#state, revisions: this.#state.revisions + 1 };
     this.#touched.push(key.id);
+    return next;
+  }
+
+  findTenant(): Promise<TenantRecord> {
+    return selectTenantRecord(this.#tx, this.#reading, this.#state.tenant);
+  }
+
+  async putTenant(record: TenantRecord): Promise<TenantRecord> {
+    if (record.tenant !== this.#state.tenant) throw new TypeError('The record is of another tenant');
+    const next = { ...record, revision: record.revision + 1 };
+    this.#keys.push(await writeTenantRecord(this.#tx, this.#macKey, next));
+    this.#state = { ...this.#state, revisions: this.#state.revisions + 1 };
     return next;
   }
 

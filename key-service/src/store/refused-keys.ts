@@ -6,6 +6,7 @@ import { type KeyReading, sumRevisions } from './key-queries.ts';
 import { sumRevocations } from './revocation-queries.ts';
 import { readStates, type StateReading, selectTenants } from './state.ts';
 import { Sums } from './sums.ts';
+import { sumTenantRecords } from './tenant-records.ts';
 import { sumTombstones } from './tombstone-queries.ts';
 
 /** Tenants with rows that are not to be trusted, with the reason. */
@@ -15,5 +16,6 @@ export async function refusedKeys(db: Queries, reading: StateReading & KeyReadin
   await sumRevisions(db, reading, sums);
   await sumRevocations(db, reading, sums);
   await sumTombstones(db, reading, sums);
+  await sumTenantRecords(db, reading, sums);
   return sums.refused(states, await selectTenants(db));
 }

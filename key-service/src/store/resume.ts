@@ -16,6 +16,7 @@ import { appendEntries } from './state.ts';
 import type { Lost } from './store.ts';
 import { Sums } from './sums.ts';
 import type { StateRow } from './tables.ts';
+import { sumTenantRecords } from './tenant-records.ts';
 import { sumTombstones } from './tombstone-queries.ts';
 import type { Reading } from './transactions.ts';
 
@@ -146,6 +147,7 @@ async function sumOf(tx: Queries, macKey: Bytes, tenant: string): Promise<number
   await sumRevisions(tx, reading, sums);
   await sumRevocations(tx, reading, sums);
   await sumTombstones(tx, reading, sums);
+  await sumTenantRecords(tx, reading, sums);
   sums.assertWhole();
   return sums.of(tenant);
 }

@@ -16,6 +16,7 @@ import type { StateRecord } from './rows.ts';
 import { appendEntries, type FoundState, readStates, type StateReading, selectTenants, writeState } from './state.ts';
 import type { NewTenant, SealedSecret, SecretRow, ServiceChange, TransportRow } from './store.ts';
 import { Sums } from './sums.ts';
+import { sumTenantRecords } from './tenant-records.ts';
 import { sumTombstones } from './tombstone-queries.ts';
 
 /** Collects what `finish` then writes to the service's state. */
@@ -79,6 +80,7 @@ export class SqlServiceChange implements ServiceChange {
     await renewKeyMacs(this.#tx, this.#reading, { to: macKey, sums });
     await sumRevocations(this.#tx, this.#reading, sums, macKey);
     await sumTombstones(this.#tx, this.#reading, sums, macKey);
+    await sumTenantRecords(this.#tx, this.#reading, sums, macKey);
     sums.assertThose(states, await selectTenants(this.#tx));
     await renewAnswerMacs(this.#tx, this.#macKey, macKey);
     // A request that was decided on keys under the old MACs is decided again.

@@ -5,6 +5,7 @@ import type { Bytes } from '../lib/bytes.ts';
 import { serviceLog } from '../model/entry.ts';
 import type { KeyRecord, VersionUse } from '../model/keys.ts';
 import type { RevocationPage, RevocationQuery, RevocationRecord } from '../model/revocations.ts';
+import type { TenantRecord } from '../model/tenants.ts';
 import type { TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import { SqlChange } from './change.ts';
 import { dumpPage, loadRows } from './dump.ts';
@@ -41,6 +42,7 @@ import type {
   TransportRow,
 } from './store.ts';
 import { backedUpTables } from './tables.ts';
+import { selectClosingTenants, selectTenantRecord } from './tenant-records.ts';
 import { selectTombstones } from './tombstone-queries.ts';
 import { Transactions } from './transactions.ts';
 
@@ -189,6 +191,14 @@ export class SqlStore implements Store {
 
   tombstones(tenant: string, after: TombstoneHead): Promise<TombstonePage> {
     return this.#transactions.snapshot((db, reading) => selectTombstones(db, reading, tenant, after));
+  }
+
+  findTenant(tenant: string): Promise<TenantRecord> {
+    return this.#transactions.snapshot((db, reading) => selectTenantRecord(db, reading, tenant));
+  }
+
+  closingTenants(now: number): Promise<string[]> {
+    return this.#engine.read((db) => selectClosingTenants(db, now));
   }
 
   dueKeys(now: number): Promise<{ id: string; tenant: string }[]> {

@@ -6,6 +6,7 @@ import type { LogEntry } from '../model/entry.ts';
 import type { KeyRecord, VersionUse } from '../model/keys.ts';
 import type { Frontier } from '../model/merkle.ts';
 import type { RevocationPage, RevocationQuery, RevocationRecord, RevokedCounts } from '../model/revocations.ts';
+import type { TenantRecord } from '../model/tenants.ts';
 import type { TombstoneEntry, TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import type { Replica, SeenReplica } from './replicas.ts';
 
@@ -112,6 +113,10 @@ export interface Change {
   formerHolder(alias: string): Promise<string | undefined>;
   /** Writes a key with its versions and aliases, as its next revision, and gives it back. */
   putKey(key: KeyRecord): Promise<KeyRecord>;
+  /** What operators have set for the tenant. */
+  findTenant(): Promise<TenantRecord>;
+  /** Writes that as its next revision, and gives it back. */
+  putTenant(record: TenantRecord): Promise<TenantRecord>;
   findRevocation(id: string): Promise<RevocationRecord | undefined>;
   /** The revocations of the same data keys, newest first. */
   sameRevocations(digest: string): Promise<RevocationRecord[]>;
@@ -304,6 +309,10 @@ export interface Store {
   listRevocations(tenant: string, query: RevocationQuery): Promise<RevocationPage>;
   /** Entries of a tenant's list of tombstones behind a head that was reached, and the newest head. Throws `IntegrityError` for a list that lacks one. */
   tombstones(tenant: string, after: TombstoneHead): Promise<TombstonePage>;
+  /** What operators have set for a tenant. */
+  findTenant(tenant: string): Promise<TenantRecord>;
+  /** Tenants whose end has come and is not complete. */
+  closingTenants(now: number): Promise<string[]>;
   /** Ids and tenants of keys whose rotation policy or deletion is due. */
   dueKeys(now: number): Promise<{ readonly id: string; readonly tenant: string }[]>;
   /** Versions of keys by id, and whether they may be used: a key that is gone has none. MACs are not checked: this is for forgetting. */

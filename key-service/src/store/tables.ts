@@ -21,6 +21,7 @@ export interface Tables {
   revocations: RevocationRow;
   tombstones: { tenant: string; seq: number; tombstone: Bytes; stands: number };
   tombstone_heads: TombstoneHeadRow;
+  tenant_records: TenantRow;
   remembered: RememberedRow;
   touched: TouchedRow;
   exchanged: { id: string; proof_key: string; expires: number };
@@ -39,6 +40,16 @@ export interface StateRow {
   mac: string;
   size: number;
   frontier: Bytes;
+}
+
+/** What operators have set for a tenant. */
+export interface TenantRow {
+  tenant: string;
+  record: string;
+  revision: number;
+  /** When its end comes, for who looks for those that are due; `null` for none, and for one that is complete. */
+  closes_at: number | null;
+  mac: string;
 }
 
 /** What the last changes of a tenant touched. */
@@ -115,6 +126,7 @@ export const backedUpTables = [
   'states',
   'heads',
   'publications',
+  'tenant_records',
   'secrets',
   'keys',
   'key_versions',
@@ -133,6 +145,7 @@ export const primaryKeys = {
   states: ['tenant'],
   heads: ['tenant'],
   publications: ['idx'],
+  tenant_records: ['tenant'],
   secrets: ['kind', 'name'],
   keys: ['id'],
   key_versions: ['key_id', 'version'],

@@ -2,6 +2,7 @@
 
 import type { Logger } from 'pino';
 import type { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
+import { closeTenants } from '../operations/close-tenants.ts';
 import { forgetUnusable } from '../operations/forget-keys.ts';
 import { maintainKeys } from '../operations/keys/maintain.ts';
 import type { Materials } from '../secrets/materials.ts';
@@ -51,6 +52,7 @@ export function startTimers(parts: TimerParts): () => Promise<void> {
     every(5000, 'sharing what is known of tenants', () => store.shareMemory()),
     every(5000, 'forgetting keys', () => forgetUnusable(store, materials)),
     every(5000, 'upkeep', () => maintainKeys({ ...parts, clock: time.now })),
+    every(5000, 'the end of tenants', () => closeTenants({ ...parts, clock: time.now })),
     every(60_000, 'expiry', async () => {
       time.assertAgrees();
       transport.forget();

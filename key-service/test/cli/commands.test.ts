@@ -234,7 +234,11 @@ describe('what works says so', () => {
   it('§12.8 tenants: made once, shown and listed', async () => {
     const tenants = async (...args: string[]) => JSON.parse((await run(...(args as [string]))).stdout);
     expect(await tenants('tenants list')).toEqual(['north', 'south']);
-    const west = { tenant: 'west', epoch: 0, log: { size: 1, root: expect.any(String), published: 1 }, issuers: [] };
+    const west = {
+      ...{ tenant: 'west', epoch: 0, log: { size: 1, root: expect.any(String), published: 1 }, issuers: [] },
+      ...{ limits: { items_per_minute: 600_000, revoked_data_keys_per_day: 1000 }, closing: null },
+      set: { items_per_minute: null, revoked_data_keys_per_day: null },
+    };
     expect(await tenants('tenants create', '--tenant', 'west')).toEqual(west);
     expect(await tenants('tenants show', '--tenant', 'west')).toEqual(west);
     expect(await tenants('tenants show', '--tenant', 'north')).toMatchObject({ issuers: ['https://issuer.test'] });
@@ -251,6 +255,52 @@ describe('what works says so', () => {
     expect(await refused('tenants show', '--tenant', 'east')).toEqual([1, 'There is no tenant east']);
     expect(await refused('tenants show')).toEqual([2, '--tenant missing']);
     expect((await run('audit verify')).stdout).toMatch(/^the logs are whole/);
+  });
+
+  it('§12.10 §12.11 tenants: limits and the end of one', async () => {
+    const ofNorth = ['--tenant', 'north'];
+    const json = async (...args: string[]) => JSON.parse((await run(...(args as [string]))).stdout);
+    const refused = async (...args: string[]) => {
+      const { code, stderr } = await run(...(args as [string]));
+      return [code, stderr.split('\n')[0]];
+    };
+    const set = { items_per_minute: 70, revoked_data_keys_per_day: null };
+    const limits = { items_per_minute: 70, revoked_data_keys_per_day: 1000 };
+    expect(await json('tenants limits', ...ofNorth, '--items-per-minute', '70')).toEqual({ limits, set });
+    expect(await json('tenants limits', ...ofNorth)).toEqual({ limits, set });
+    expect(await json('tenants limits', ...ofNorth, '--items-per-minute', 'default')).toMatchObject({
+      limits: { items_per_minute: 600_000 },
+      set: { items_per_minute: null },
+    });
+    for (const wrong of ['0', '-1', '1.5', 'many', '1e3', '99999999999999999']) {
+      const [code] = await refused('tenants limits', ...ofNorth, `--items-per-minute=${wrong}`);
+      expect(code, wrong).toBe(2);
+    }
+    expect(await refused('tenants limits', '--tenant', 'east')).toEqual([1, 'There is no tenant east']);
+    expect(await refused('tenants limits', ...ofNorth, '--days', '7')).toEqual([2, 'tenants limits takes no --days']);
+    expect(await refused('tenants show', ...ofNorth, '--accept-rollback')).toEqual([
+      2,
+      'tenants show takes no --accept-rollback',
+    ]);
+
+    for (const days of ['6', '366', '']) {
+      expect((await refused('tenants close', ...ofNorth, '--days', days))[0], days).toBe(2);
+    }
+    const asked = await json('tenants close', ...ofNorth, '--days', '7');
+    expect(asked.closing).toMatchObject({ days: 7, approved_by: null, closes_at: null, closed: null });
+    expect(await refused('tenants close', ...ofNorth, '--days', '7', '--approve')).toEqual([
+      1,
+      expect.stringMatching(/another operator must approve it$/),
+    ]);
+    expect((await json('tenants close', ...ofNorth, '--cancel')).closing).toBeNull();
+    expect((await refused('tenants close', ...ofNorth, '--approve', '--cancel'))[0]).toBe(2);
+    expect((await run('audit verify')).stdout).toMatch(/^the logs are whole/);
+  });
+
+  it('§12.9 tenants resume: nothing was lost, or it is said', async () => {
+    const { code, stderr } = await run('tenants resume', '--tenant', 'north', '--accept-rollback');
+    expect([code, stderr]).toEqual([1, 'Nothing of the tenant north was lost\n']);
+    expect((await run('tenants resume', '--tenant', 'east')).stderr).toMatch(/^There is no tenant east\n/);
   });
 
   it('§12.3 policies check', async () => {

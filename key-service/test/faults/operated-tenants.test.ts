@@ -1,0 +1,143 @@
+/** What operators set for a tenant, on both stores: limits, and its end; `docs/key-service.md` §12.10 and §12.11. */
+
+import { afterEach, describe, expect, it } from 'vitest';
+import { encodeEntry } from '../../src/model/entry.ts';
+import { approveClosing, askClosing, cancelClosing, setLimits, type TenantRecord } from '../../src/model/tenants.ts';
+import { openStore } from '../../src/open-store.ts';
+import { closeTenants } from '../../src/operations/close-tenants.ts';
+import { operateTenant } from '../../src/operations/operate-tenant.ts';
+import { TenantRecords } from '../../src/operations/tenant-records.ts';
+import { openSecrets } from '../../src/secrets/secrets.ts';
+import { adminRoles, type Harness, type StoreKind, startHarness, storeKinds, userRoles } from '../support/harness.ts';
+import { withSql } from '../support/tamper.ts';
+
+const day = 86_400_000;
+let cleanUp: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const work of cleanUp.reverse()) await work();
+  cleanUp = [];
+});
+
+async function start(kind: StoreKind, clock?: () => number) {
+  const harness = await startHarness({ kind, ...(clock ? { clock } : {}) });
+  cleanUp.push(() => harness.stop());
+  const { service } = harness;
+  const operate = (tenant: string, operation: string, work: (record: TenantRecord) => TenantRecord) => {
+    const entry = (log: string, name: string, change: object) =>
+      encodeEntry({ time: 1, tenant: log, principal: 'operator|x', operation: name, status: 200, change: { ...change } });
+    return operateTenant({ changes: service.changes, tenant, operation, asked: {}, entry }, work);
+  };
+  return { harness, operate };
+}
+
+const caller = async (harness: Harness, tenant: string): Promise<string> => {
+  const client = await harness.client(userRoles, { tenant });
+  const { status, body } = await client.call('GET', '/v1/caller');
+  return status === 200 ? 'ok' : `${status} ${body.code}`;
+};
+
+const operations = async ({ store }: Harness, log: string): Promise<string[]> =>
+  (await store.entries(log, 0, 1000)).map(({ entry }) => JSON.parse(Buffer.from(entry).toString()).operation);
+
+describe.each(storeKinds)('§12.10 %s: limits of one tenant', (kind) => {
+  it('hold for it and for no other, and are leaves of both logs', async () => {
+    const { harness, operate } = await start(kind, () => 1_800_000_000_000);
+    await operate('north', 'set-limits', (record) => setLimits(record, { itemsPerMinute: 2 }));
+    expect([await caller(harness, 'north'), await caller(harness, 'north')]).toEqual(['ok', 'ok']);
+    expect(await caller(harness, 'north')).toBe('429 rate-limited');
+    for (let n = 0; n < 3; n += 1) expect(await caller(harness, 'south')).toBe('ok');
+    expect(await operations(harness, 'north')).toContain('set-limits');
+    expect(await operations(harness, '')).toContain('set-limits');
+    await harness.store.verifyKeys();
+  });
+
+  it('those of revocations, too, and what was taken back is as configured', async () => {
+    const { harness, operate } = await start(kind);
+    const { limits } = harness.service.config;
+    const fresh = () =>
+      new TenantRecords(harness.store, { defaults: limits, clock: Date.now, admit: (_, work) => work() });
+    await operate('north', 'set-limits', (record) => setLimits(record, { revokedDataKeysPerDay: 5 }));
+    expect(await fresh().limitsOf('north')).toEqual({ itemsPerMinute: 600_000, revokedDataKeysPerDay: 5 });
+    await operate('north', 'set-limits', (record) => setLimits(record, { revokedDataKeysPerDay: null }));
+    expect(await fresh().limitsOf('north')).toEqual({ itemsPerMinute: 600_000, revokedDataKeysPerDay: 1000 });
+  });
+
+  it.each([
+    "update tenant_records set record = replace(record, '2', '9')",
+    'update tenant_records set revision = 7',
+    'delete from tenant_records',
+  ])('§11.2 a record that somebody changed is not gone by: %s', async (statement) => {
+    const { harness, operate } = await start(kind);
+    await operate('north', 'set-limits', (record) => setLimits(record, { itemsPerMinute: 2 }));
+    await withSql(harness.database, (sql) => sql(statement));
+    await expect(harness.store.findTenant('north')).rejects.toThrow(/changed|put back/);
+    const store = openStore({ store: harness.database.config });
+    cleanUp.push(() => store.close());
+    await openSecrets(store, harness.rootKey);
+    expect([...(await store.haltRefused({ keys: true })).keys()]).toEqual(['north']);
+  });
+});
+
+describe.each(storeKinds)('§12.11 %s: the end of a tenant', (kind) => {
+  it('takes two operators and days; then its keys are destroyed, and its log stays', async () => {
+    let now = 1_800_000_000_000;
+    const { harness, operate } = await start(kind, () => now);
+    const seconds = () => Math.floor(now / 1000);
+    const { service, store } = harness;
+    const admin = await harness.client(adminRoles);
+    for (let n = 0; n < 3; n += 1) await admin.call('POST', '/v1/keys', {});
+    const [one, other] = ['operator|one', 'operator|other'];
+    const ask = () => operate('north', 'ask-close-tenant', (r) => askClosing(r, { by: one, now: seconds(), days: 7 }));
+    const approve = (by: string, days: number) =>
+      operate('north', 'approve-close-tenant', (r) => approveClosing(r, { by, now: seconds(), days }));
+    await expect(approve(other, 7)).rejects.toThrow(/Nobody has asked/);
+    await ask();
+    await expect(ask()).rejects.toThrow(/asked for already, by operator\|one/);
+    await expect(approve(one, 7)).rejects.toThrow(/another operator/);
+    await expect(approve(other, 8)).rejects.toThrow(/7 days/);
+    now += 8 * day;
+    await expect(approve(other, 7)).rejects.toThrow(/Nobody has asked/);
+    await ask();
+    await approve(other, 7);
+    await expect(approve(other, 7)).rejects.toThrow(/approved already/);
+    await operate('north', 'cancel-close-tenant', (r) => cancelClosing(r, seconds()));
+    await ask();
+    await approve(other, 7);
+    const fresh = () =>
+      new TenantRecords(store, { defaults: service.config.limits, clock: () => now, admit: (_, work) => work() });
+    now += 7 * day - 1000;
+    await fresh().limitsOf('north');
+    const parts = { ...service, time: { assertAgrees: () => undefined } };
+    expect(await closeTenants(parts)).toBe(0);
+    now += 1000;
+    await expect(fresh().limitsOf('north')).rejects.toThrow(/closed/);
+    await expect(operate('north', 'cancel-close-tenant', (r) => cancelClosing(r, seconds()))).rejects.toThrow(/is closed/);
+    await closeTenants(parts);
+    const versions = (await store.listKeys('north', '', 10)).flatMap((key) => key.versions);
+    expect(versions.map(({ state, material }) => [state, material])).toEqual(Array(3).fill(['destroyed', null]));
+    expect((await operations(harness, 'north')).filter((name) => /destroy-key|close-tenant/.test(name)).slice(-4)).toEqual([
+      ...['destroy-key', 'destroy-key', 'destroy-key', 'close-tenant'],
+    ]);
+    expect(await closeTenants(parts)).toBe(0);
+    await store.verifyKeys();
+    await service.changes.publish();
+    expect((await store.publishedSlot('north'))?.head.tree.size).toBe((await store.head('north')).tree.size);
+    expect(await store.tenants()).toContain('north');
+  });
+
+  it('its requests are refused, and those of others are not', async () => {
+    let now = 1_800_000_000_000;
+    const { harness, operate } = await start(kind, () => now);
+    const seconds = Math.floor(now / 1000);
+    await operate('north', 'ask', (r) => askClosing(r, { by: 'a', now: seconds, days: 7 }));
+    await operate('north', 'approve', (r) => approveClosing(r, { by: 'b', now: seconds, days: 7 }));
+    expect([await caller(harness, 'north'), await caller(harness, 'south')]).toEqual(['ok', 'ok']);
+    const { size } = (await harness.store.head('north')).tree;
+    now += 7 * day;
+    harness.service.transport.forget();
+    expect(await caller(harness, 'south')).toBe('ok');
+    expect(await caller(harness, 'north')).toBe('403 not-allowed');
+    const added = (await operations(harness, 'north')).slice(size);
+    expect(added.filter((name) => name === 'caller')).toEqual([]);
+  });
+});
