@@ -2,7 +2,8 @@
 
 import type { IntegrityError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Change, Lost, Resuming, ServiceChange, Store } from '../store/store.ts';
+import type { Lost, Resuming } from '../store/published.ts';
+import type { Change, ServiceChange, Store } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { CheckpointFile } from './checkpoint-file.ts';
 import { assertPublished, nextPublication } from './publications.ts';

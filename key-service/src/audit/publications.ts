@@ -5,7 +5,8 @@ import { IntegrityError } from '../errors.ts';
 import { decodeUtf8, encodeBase64url } from '../lib/bytes.ts';
 import { encodeEntry, serviceLog } from '../model/entry.ts';
 import { leafHash, rootOf, verifyInclusion } from '../model/merkle.ts';
-import type { NextPublication, Store } from '../store/store.ts';
+import type { NextPublication } from '../store/published.ts';
+import type { Store } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 
 const entriesAtOnce = 100;

@@ -32,7 +32,9 @@ const options = {
   cancel: { type: 'boolean' },
 } as const;
 
-type Values = { readonly [K in keyof typeof options]?: ((typeof options)[K]['type'] extends 'string' ? string : boolean) | undefined };
+type Values = {
+  readonly [K in keyof typeof options]?: ((typeof options)[K]['type'] extends 'string' ? string : boolean) | undefined;
+};
 type OptionName = keyof typeof options;
 
 interface Verb {
@@ -102,7 +104,9 @@ async function close(opened: OpenedStore, tenant: string, { days, approve, cance
   const [now, by] = [seconds(clock), `operator|${userInfo().username}`];
   const act = { changes, tenant, entry };
   if (cancel) {
-    await operateTenant({ ...act, operation: 'cancel-close-tenant', asked: {} }, (record) => cancelClosing(record, now));
+    await operateTenant({ ...act, operation: 'cancel-close-tenant', asked: {} }, (record) =>
+      cancelClosing(record, now),
+    );
   } else {
     const asked = { days: wholeNumber('days', days ?? '', closingDays.least, closingDays.most) };
     const operation = approve ? 'approve-close-tenant' : 'ask-close-tenant';
@@ -140,7 +144,14 @@ function named({ itemsPerMinute, revokedDataKeysPerDay }: Partial<TenantLimits>)
   return { items_per_minute: itemsPerMinute, revoked_data_keys_per_day: revokedDataKeysPerDay };
 }
 
-function closingOf({ requestedBy, requested, days, approvedBy, closesAt, closed }: NonNullable<TenantRecord['closing']>) {
+function closingOf({
+  requestedBy,
+  requested,
+  days,
+  approvedBy,
+  closesAt,
+  closed,
+}: NonNullable<TenantRecord['closing']>) {
   return { requested_by: requestedBy, requested, days, approved_by: approvedBy, closes_at: closesAt, closed };
 }
 

@@ -171,7 +171,8 @@ async function answerAccepted(
       );
       if (result === 'replayed') throw replayed();
       if (result === 'limited') throw rateLimited(service);
-      if (result === 'untrusted') throw new IntegrityError('What the last changes touched is not what the service wrote');
+      if (result === 'untrusted')
+        throw new IntegrityError('What the last changes touched is not what the service wrote');
       if (result === 'stale' || result === 'late') service.keys.reset(accepted.caller.tenant, outcome?.epoch);
       if (result !== 'stale') {
         if (problem) return refusal(service, incoming.trace, problem, session);

@@ -50,7 +50,10 @@ export function askClosing(
   if (closing && (closing.approvedBy !== null || !isTooOld(closing, now))) {
     throw new OperatorError(`The end of the tenant ${record.tenant} was asked for already, by ${closing.requestedBy}`);
   }
-  return { ...record, closing: { requestedBy: by, requested: now, days, approvedBy: null, closesAt: null, closed: null } };
+  return {
+    ...record,
+    closing: { requestedBy: by, requested: now, days, approvedBy: null, closesAt: null, closed: null },
+  };
 }
 
 /** Starts the days of exactly this request. The one who approves is not the one who asked. */
@@ -60,7 +63,9 @@ export function approveClosing(
 ): TenantRecord {
   const { tenant, closing } = record;
   if (!closing || (closing.approvedBy === null && isTooOld(closing, now))) {
-    throw new OperatorError(`Nobody has asked for the end of the tenant ${tenant} in the last ${closingDays.toApprove} days`);
+    throw new OperatorError(
+      `Nobody has asked for the end of the tenant ${tenant} in the last ${closingDays.toApprove} days`,
+    );
   }
   if (closing.approvedBy !== null) throw new OperatorError(`The end of the tenant ${tenant} is approved already`);
   if (closing.days !== days) throw new OperatorError(`What was asked for are ${closing.days} days`);

@@ -4,7 +4,8 @@ import { Problem } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import { maxEntries } from '../lib/limits.ts';
 import { serviceLog, tenantOfEntry } from '../model/entry.ts';
-import type { PublishedSlot, Store } from '../store/store.ts';
+import type { PublishedSlot } from '../store/published.ts';
+import type { Store } from '../store/store.ts';
 import { type Actor, assertMay } from './actor.ts';
 
 /** An entry, whose bytes are there for who may read them. */

@@ -2,7 +2,7 @@
 
 import type { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
 import type { LogEntry } from '../model/entry.ts';
-import type { Lost } from '../store/store.ts';
+import type { Lost } from '../store/published.ts';
 
 /** Options of {@link resumeTenant}. */
 export interface ResumingTenant {
@@ -24,7 +24,8 @@ export interface ResumedTenant {
 /** Where nothing was lost, nothing is done. Throws `OperatorError` for rows that nobody can accept. */
 export async function resumeTenant({ changes, tenant, acceptRollback, entry }: ResumingTenant): Promise<ResumedTenant> {
   const accept = (lost: Lost): boolean => acceptRollback && isAnything(lost);
-  const leaf = (log: string, lost: Lost): LogEntry => entry(log, 'resume-tenant', log === '' ? { tenant, lost } : { lost });
+  const leaf = (log: string, lost: Lost): LogEntry =>
+    entry(log, 'resume-tenant', log === '' ? { tenant, lost } : { lost });
   const lost = await changes.resume(tenant, { accept, entry: leaf });
   return { tenant, lost, resumed: accept(lost) };
 }

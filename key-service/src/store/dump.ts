@@ -9,8 +9,20 @@ import { backedUpTables, primaryKeys } from './tables.ts';
 
 const pageSize = 1000;
 
+/** Hands out every row, table by table. */
+export async function dumpAll(db: Queries, write: (row: TableRow) => Promise<void>): Promise<void> {
+  for (const table of backedUpTables) {
+    for (let last: TableRow | undefined; ; ) {
+      const page: TableRow[] = await dumpPage(db, table, last?.row);
+      for (const row of page) await write(row);
+      last = page.at(-1);
+      if (!last) break;
+    }
+  }
+}
+
 /** The rows of one table behind one of them, or from its beginning. */
-export async function dumpPage(
+async function dumpPage(
   db: Queries,
   table: (typeof backedUpTables)[number],
   after: TableRow['row'] | undefined,

@@ -1,14 +1,15 @@
 /** The published heads of tenants' logs, beside what their logs are by now; in pages, so that others get their turn. `docs/key-service.md` §8.7. */
 
+import { setImmediate } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { IntegrityError } from '../errors.ts';
 import { type Bytes, concat, equalBytes } from '../lib/bytes.ts';
 import { appendLeaf, type Frontier } from '../model/merkle.ts';
 import { assertContinues } from './acknowledged.ts';
 import type { Engine, Queries } from './engine.ts';
+import type { PublishedHead } from './published.ts';
 import { hashesOf, type StateRecord } from './rows.ts';
 import { checkedState, type StateReading } from './state.ts';
-import type { PublishedHead } from './store.ts';
 import type { Tables } from './tables.ts';
 
 /** A head as it was published, and what is to be published of the tenant next. */
@@ -29,6 +30,8 @@ export async function* walkHeads(engine: Engine, reading: StateReading): AsyncGe
   for (let from = 0; ; ) {
     const page = await engine.read((db) => walkPage(db, reading, from));
     yield page;
+    // A database in this process leaves no turn to others by itself.
+    await setImmediate();
     const last = page.at(-1);
     if (!last || page.length < headsAtOnce) return;
     from = last.slot + 1;
@@ -75,7 +78,8 @@ export async function writeHeads(
 async function walkPage(db: Queries, reading: StateReading, from: number): Promise<WalkedHead[]> {
   const rows = await selectHeadRows(db, from);
   const names = rows.map(({ tenant }) => tenant);
-  const states = names.length === 0 ? [] : await db.selectFrom('states').selectAll().where('tenant', 'in', names).execute();
+  const states =
+    names.length === 0 ? [] : await db.selectFrom('states').selectAll().where('tenant', 'in', names).execute();
   const found = new Map(states.map((row) => [row.tenant, row]));
   const targets = new Map<string, StateRecord>();
   const refused = new Map<string, IntegrityError>();

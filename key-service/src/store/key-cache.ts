@@ -149,8 +149,13 @@ export class KeyCache {
       },
       find: async (reference) => {
         if (!isReference(reference)) return undefined;
-        if (!found.get(reference)) await prefetch([reference]);
-        return (await found.get(reference))?.key;
+        const known = found.get(reference);
+        if (known !== undefined) return (await known).key;
+        const reading = prefetch([reference]);
+        // Taken before the wait: one that is not to be trusted is forgotten at once.
+        const one = found.get(reference);
+        await reading;
+        return (await one)?.key;
       },
     };
   }

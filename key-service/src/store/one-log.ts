@@ -58,7 +58,15 @@ export async function moveLog(tx: Queries, pageSize = 5000): Promise<void> {
   }
 }
 
-const freshState = { tenant: serviceLog, resumed: 0, epoch: 0, revisions: 0, mac: '', size: 0, frontier: new Uint8Array() };
+const freshState = {
+  tenant: serviceLog,
+  resumed: 0,
+  epoch: 0,
+  revisions: 0,
+  mac: '',
+  size: 0,
+  frontier: new Uint8Array(),
+};
 
 async function divide(
   tx: Queries,
@@ -82,7 +90,13 @@ async function divide(
     const empty = { tenant, resumed: 0, epoch: former.epoch + 1, revisions: sums.of(tenant), tree: emptyFrontier };
     await insertTenant(tx, macKey, empty, { first: firstEntry(tenant, head, time), slot });
   }
-  const service = { tenant: serviceLog, resumed: 0, epoch: former.epoch + 1, revisions: sums.tenants.length, tree: former.tree };
+  const service = {
+    tenant: serviceLog,
+    resumed: 0,
+    epoch: former.epoch + 1,
+    revisions: sums.tenants.length,
+    tree: former.tree,
+  };
   const said = encodeEntry({
     ...{ time, tenant: serviceLog, principal: 'service', operation: 'divide-log', status: 200 },
     change: { tenants: sums.tenants },

@@ -9,9 +9,9 @@ import { SlotTree, slotBytes } from '../model/slots.ts';
 import { type Leaf, lastLeaf } from './acknowledged.ts';
 import type { Engine, Queries } from './engine.ts';
 import { headOf, selectHeadRows, walkHeads, writeHeads } from './heads.ts';
+import type { NextPublication, PublishedHead, PublishedSlot } from './published.ts';
 import type { StateRecord } from './rows.ts';
 import { appendEntries, readState, type StateReading, writeState } from './state.ts';
-import type { NextPublication, PublishedHead, PublishedSlot } from './store.ts';
 
 /** The newest publication, and the tree over its slots. */
 export interface PublishedTree extends Newest {
@@ -62,7 +62,13 @@ export async function preparePublication(
   accepted: PublishedHead | undefined,
 ): Promise<Prepared | undefined> {
   const newest = await engine.read(selectNewest);
-  const [before, after, grown, refused]: [Bytes[], Bytes[], PublishedHead[], Map<string, IntegrityError>] = [[], [], [], new Map()];
+  const [before, after, grown, refused]: [Bytes[], Bytes[], PublishedHead[], Map<string, IntegrityError>] = [
+    [],
+    [],
+    [],
+    new Map(),
+  ];
+  let isWhole = true;
   for await (const page of walkHeads(engine, reading)) {
     for (const walked of page) {
       const { slot, head } = walked;
@@ -71,12 +77,12 @@ export async function preparePublication(
       if (walked.refused && !isAccepted) refused.set(head.tenant, walked.refused);
       if (published !== head) grown.push(published);
       if (newest && slot < newest.slots) before.push(leafHash(slotBytes(newest.seed, head)));
-      else if (head.tree.size > 0 || slot !== after.length) throw changed();
+      else isWhole &&= head.tree.size === 0 && slot === after.length;
       after.push(leafHash(slotBytes(next.seed, published)));
       if (slot % slotsAtOnce === slotsAtOnce - 1) await setImmediate();
     }
   }
-  if (!isThat(await SlotTree.over(before, setImmediate), newest)) {
+  if (!isWhole || !isThat(await SlotTree.over(before, setImmediate), newest)) {
     if ((await engine.read(selectNewest))?.leaf !== newest?.leaf) return undefined;
     throw changed();
   }
@@ -183,7 +189,8 @@ async function selectNewest(db: Queries): Promise<Newest | undefined> {
   const query = db.selectFrom('log_leaves').selectAll().where('log', '=', serviceLog).where('idx', '=', row.idx);
   const leaf = await query.executeTakeFirst();
   const entry = Uint8Array.from(leaf?.entry ?? []);
-  const { operation, change } = leaf && equalBytes(leafHash(entry), leaf.hash) ? JSON.parse(decodeUtf8(entry) ?? '{}') : {};
+  const { operation, change } =
+    leaf && equalBytes(leafHash(entry), leaf.hash) ? JSON.parse(decodeUtf8(entry) ?? '{}') : {};
   const root = operation === 'publish' ? decodeBase64url(String(change?.root)) : undefined;
   if (!root) throw changed();
   return { leaf: row.idx, time: row.time, seed: Uint8Array.from(row.seed), slots: Number(change.tenants), root };

@@ -4,9 +4,6 @@ import { Mutex } from '../lib/mutex.ts';
 import { serviceLog } from '../model/entry.ts';
 import type { Engine, Queries } from './engine.ts';
 import { isRecent, Publications, preparePublication, writePublication } from './publication.ts';
-import { inspectTenant, writeResumed } from './resume.ts';
-import { SqlServiceChange } from './service-change.ts';
-import { readState } from './state.ts';
 import type {
   Lost,
   NextPublication,
@@ -15,7 +12,10 @@ import type {
   PublishedHead,
   PublishedSlot,
   Resuming,
-} from './store.ts';
+} from './published.ts';
+import { inspectTenant, writeResumed } from './resume.ts';
+import { SqlServiceChange } from './service-change.ts';
+import { readState } from './state.ts';
 import type { Reading, Transactions } from './transactions.ts';
 
 export class Publisher {

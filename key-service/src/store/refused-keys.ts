@@ -10,7 +10,10 @@ import { sumTenantRecords } from './tenant-records.ts';
 import { sumTombstones } from './tombstone-queries.ts';
 
 /** Tenants with rows that are not to be trusted, with the reason. */
-export async function refusedKeys(db: Queries, reading: StateReading & KeyReading): Promise<Map<string, IntegrityError>> {
+export async function refusedKeys(
+  db: Queries,
+  reading: StateReading & KeyReading,
+): Promise<Map<string, IntegrityError>> {
   const states = await readStates(db, reading);
   const sums = new Sums();
   await sumRevisions(db, reading, sums);

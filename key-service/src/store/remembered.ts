@@ -42,9 +42,7 @@ export async function shareMemory(
 /** What is remembered of a tenant by any replica. */
 export async function selectRemembered(db: Queries, macKey: Bytes, tenant: string): Promise<Remembered[]> {
   const rows = await db.selectFrom('remembered').selectAll().where('tenant', '=', tenant).execute();
-  return rows
-    .filter((row) => isOurs(macKey, row))
-    .map((row) => ({ ...knownOf(row), keys: keysOf(row) }));
+  return rows.filter((row) => isOurs(macKey, row)).map((row) => ({ ...knownOf(row), keys: keysOf(row) }));
 }
 
 /** Keys of which later revisions were seen than there are. */
@@ -63,7 +61,9 @@ export async function lostKeys(db: Queries, seen: readonly SeenRevision[]): Prom
 
 // A database that continues what is remembered, or in which somebody accepted what is there, needs no memory.
 async function forgetContinued(tx: Queries, macKey: Bytes): Promise<void> {
-  const { rows } = await sql<RememberedRow & { accepted: number }>`select r.*, s.resumed as accepted from remembered r join states s on s.tenant = r.tenant
+  const { rows } = await sql<
+    RememberedRow & { accepted: number }
+  >`select r.*, s.resumed as accepted from remembered r join states s on s.tenant = r.tenant
     where s.resumed > r.resumed or (s.resumed = r.resumed and s.epoch >= r.epoch and s.revisions >= r.revisions and s.size >= r.size
     and (r.leaf is null or r.leaf = (select l.hash from log_leaves l where l.log = s.tenant and l.idx = r.size - 1)))`.execute(
     tx,

@@ -9,11 +9,11 @@ import { Acknowledged } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import { sumRevisions } from './key-queries.ts';
 import { selectEntries } from './log-queries.ts';
+import type { Lost } from './published.ts';
 import { lostKeys, type Remembered, selectRemembered } from './remembered.ts';
 import { sumRevocations } from './revocation-queries.ts';
 import { type StateRecord, stateOf, stateRow } from './rows.ts';
 import { appendEntries } from './state.ts';
-import type { Lost } from './store.ts';
 import { Sums } from './sums.ts';
 import type { StateRow } from './tables.ts';
 import { sumTenantRecords } from './tenant-records.ts';
@@ -124,7 +124,9 @@ async function readLog(tx: Queries, tenant: string, ends: readonly KnownEnd[]) {
     const page = await selectEntries(tx, tenant, tree.size, tree.size + rowsAtOnce);
     for (const { index, hash, entry } of page) {
       if (index !== tree.size || !equalBytes(leafHash(entry), hash) || tenantOfEntry(entry) !== tenant) {
-        throw new IntegrityError(`Entry ${tree.size} of the log of ${tenant} was changed: put it back from a backup first`);
+        throw new IntegrityError(
+          `Entry ${tree.size} of the log of ${tenant} was changed: put it back from a backup first`,
+        );
       }
       const grown = appendLeaf(tree, hash);
       tree = grown.frontier;

@@ -8,13 +8,14 @@ import type { RevocationPage, RevocationQuery, RevocationRecord } from '../model
 import type { TenantRecord } from '../model/tenants.ts';
 import type { TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import { SqlChange } from './change.ts';
-import { dumpPage, loadRows } from './dump.ts';
+import { dumpAll, loadRows } from './dump.ts';
 import type { Engine, Queries } from './engine.ts';
 import { refusedHeads } from './heads.ts';
 import { type FoundKey, selectKeys, selectNamedKeys, trusted } from './key-queries.ts';
 import { selectDueKeys, selectVersionUses } from './key-uses.ts';
 import { selectEntries, selectNodes } from './log-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
+import type { Lost, NextPublication, Publication, Published, PublishedSlot, Resuming } from './published.ts';
 import { Publisher } from './publisher.ts';
 import { refusedKeys } from './refused-keys.ts';
 import { shareMemory } from './remembered.ts';
@@ -27,13 +28,7 @@ import type {
   Commit,
   CommitResult,
   Head,
-  Lost,
-  NextPublication,
   OpenSecret,
-  Publication,
-  Published,
-  PublishedSlot,
-  Resuming,
   SecretRow,
   ServiceChange,
   Store,
@@ -41,7 +36,6 @@ import type {
   TableRow,
   TransportRow,
 } from './store.ts';
-import { backedUpTables } from './tables.ts';
 import { selectClosingTenants, selectTenantRecord } from './tenant-records.ts';
 import { selectTombstones } from './tombstone-queries.ts';
 import { Transactions } from './transactions.ts';
@@ -239,19 +233,7 @@ export class SqlStore implements Store {
   }
 
   async dump(write: (row: TableRow) => Promise<void>): Promise<void> {
-    await this.#engine.snapshot(
-      async (db) => {
-        for (const table of backedUpTables) {
-          for (let last: TableRow | undefined; ; ) {
-            const page: TableRow[] = await dumpPage(db, table, last?.row);
-            for (const row of page) await write(row);
-            last = page.at(-1);
-            if (!last) break;
-          }
-        }
-      },
-      { long: true },
-    );
+    await this.#engine.snapshot((db) => dumpAll(db, write), { long: true });
   }
 
   async load(rows: AsyncIterable<TableRow>, open?: OpenSecret): Promise<void> {

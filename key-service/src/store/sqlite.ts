@@ -103,7 +103,9 @@ function readable(statement: StatementSync, read: () => Record<string, SQLOutput
     if ((error as NodeJS.ErrnoException).code !== 'ERR_OUT_OF_RANGE') throw error;
     statement.setReadBigInts(true);
     try {
-      return read().map((row) => Object.fromEntries(Object.entries(row).map(([name, value]) => [name, rounded(value)])));
+      return read().map((row) =>
+        Object.fromEntries(Object.entries(row).map(([name, value]) => [name, rounded(value)])),
+      );
     } finally {
       statement.setReadBigInts(false);
     }

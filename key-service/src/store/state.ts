@@ -39,10 +39,7 @@ export async function readState(db: Queries, reading: StateReading, tenant: stri
 export type FoundState = StateRecord | IntegrityError;
 
 /** The states of all tenants and of the service, in the order of their names. */
-export async function readStates(
-  db: Queries,
-  reading: StateReading,
-): Promise<Map<string, FoundState>> {
+export async function readStates(db: Queries, reading: StateReading): Promise<Map<string, FoundState>> {
   const { engine, lock } = reading;
   const query = db.selectFrom('states').selectAll().orderBy('tenant');
   const rows = await (lock && engine.kind === 'postgres' ? query.forUpdate() : query).execute();

@@ -8,6 +8,7 @@ import type { Frontier } from '../model/merkle.ts';
 import type { RevocationPage, RevocationQuery, RevocationRecord, RevokedCounts } from '../model/revocations.ts';
 import type { TenantRecord } from '../model/tenants.ts';
 import type { TombstoneEntry, TombstoneHead, TombstonePage } from '../model/tombstones.ts';
+import type { Lost, NextPublication, Publication, Published, PublishedSlot, Resuming } from './published.ts';
 import type { Replica, SeenReplica } from './replicas.ts';
 
 /** A sealed secret of §11.1. */
@@ -164,76 +165,6 @@ export interface ServiceChange {
   /** Entries of the service's log before this transaction, and their root. */
   readonly size: number;
   readonly root: Bytes;
-}
-
-/** What the service's own log says of all tenants' logs, as of one moment. */
-export interface Publication {
-  /** The leaf of the service's log that has the root over the slots of all tenants. */
-  readonly leaf: number;
-  /** Milliseconds since 1970. */
-  readonly time: number;
-  readonly slots: number;
-}
-
-/** A tenant's place in a publication. */
-export interface PublishedSlot extends Pick<Publication, 'leaf' | 'slots'> {
-  readonly slot: number;
-  readonly head: PublishedHead;
-  /** What the slot holds. */
-  readonly bytes: Bytes;
-  /** From the slot to the root that the leaf says. */
-  readonly proof: readonly Bytes[];
-}
-
-/** A tenant's state and the head of its log, as they were published. */
-export interface PublishedHead {
-  readonly tenant: string;
-  readonly epoch: number;
-  readonly revisions: number;
-  readonly tree: Frontier;
-}
-
-/** What is published next. */
-export interface NextPublication {
-  /** Milliseconds since 1970. */
-  readonly time: number;
-  /** From which each slot's salt is derived. */
-  readonly seed: Bytes;
-  /** The leaf that says so, of the root over so many slots. */
-  entry(slots: number, root: Bytes): LogEntry;
-}
-
-/** What publishing came to, and the tenants whose logs do not continue their published heads. */
-export interface Published {
-  readonly done: 'published' | 'recent';
-  readonly refused: ReadonlyMap<string, IntegrityError>;
-}
-
-/** What was published or is remembered of a tenant, and what there is. */
-export interface Lost {
-  readonly entries: KnownAndThere;
-  readonly epochs: KnownAndThere;
-  /** The sum of revisions of keys, revocations and tombstones. */
-  readonly changes: KnownAndThere;
-  /** Keys of which some replica has seen a later revision. */
-  readonly keys: readonly string[];
-  /** Whether an entry that is known is another one now. */
-  readonly forked: boolean;
-}
-
-/** The most that anybody knows of, and what the database has. */
-export interface KnownAndThere {
-  readonly known: number;
-  readonly there: number;
-}
-
-/** How a tenant goes on with what there is. */
-export interface Resuming {
-  readonly next: NextPublication;
-  /** Whether what was lost is accepted. Asked once it is known; `false` writes nothing. */
-  accept(lost: Lost): boolean;
-  /** The leaf of the tenant's log, and that of the service's own. */
-  entry(log: string, lost: Lost): LogEntry;
 }
 
 /** The rows of a table, as backups hold them. */

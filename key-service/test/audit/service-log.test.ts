@@ -98,7 +98,9 @@ describe.each(storeKinds)('§8.7 %s: when there is a publication', (kind) => {
     let now = 1_000_000_000;
     const changes = new CheckpointedChanges(store, service, { clock: () => now, everySeconds: 10 });
     const append = (change: Change) => change.append({ tenant: 'north', bytes: new TextEncoder().encode(`at ${now}`) });
-    const busy = await ticksOf((second) => (second % 3 === 0 ? changes.run('north', async (c) => append(c)) : Promise.resolve()));
+    const busy = await ticksOf((second) =>
+      second % 3 === 0 ? changes.run('north', async (c) => append(c)) : Promise.resolve(),
+    );
     now += 9000;
     const idle = await ticksOf(async () => undefined);
     expect(busy).toEqual([0, 10, 20, 30]);

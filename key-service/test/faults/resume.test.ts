@@ -48,7 +48,8 @@ async function start(kind: StoreKind) {
   const admin = await harness.client(adminRoles);
   const key: string = (await admin.call('POST', '/v1/keys', {})).body.key_id;
   await harness.service.changes.publish();
-  const copied = () => withSql(database, (sql) => Promise.all(ofNorth.map(([table, of]) => sql(`select * from ${table} where ${of}`))));
+  const copied = () =>
+    withSql(database, (sql) => Promise.all(ofNorth.map(([table, of]) => sql(`select * from ${table} where ${of}`))));
   const putBack = (rows: readonly Row[][]) =>
     withSql(database, async (sql) => {
       for (const [table, of] of ofNorth) await sql(`delete from ${table} where ${of}`);

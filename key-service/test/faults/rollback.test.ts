@@ -232,7 +232,9 @@ describe.each(storeKinds)('§8.3 %s: a head', (kind) => {
     const grown = harness.store.entries('north', 0, size);
     for (let i = 0; i < 3; i += 1) await newKey();
     await harness.service.changes.publish();
-    const hashes = [...(await grown), ...(await harness.store.entries('north', size, size + 1))].map(({ hash }) => hash);
+    const hashes = [...(await grown), ...(await harness.store.entries('north', size, size + 1))].map(
+      ({ hash }) => hash,
+    );
     const tree = hashes.reduce((before, hash) => appendLeaf(before, hash).frontier, emptyFrontier);
     await withSql(harness.database, async (sql) => {
       await sql("delete from log_leaves where log = 'north' and idx > ?", size);

@@ -29,7 +29,10 @@ describe('§8.7 slots', () => {
     );
     const { root } = slots;
     expect(slots.slots).toBe(count);
-    const grownTree = heads.reduce((all, head) => appendLeaf(all, leafHash(slotBytes(seed, head))).frontier, emptyFrontier);
+    const grownTree = heads.reduce(
+      (all, head) => appendLeaf(all, leafHash(slotBytes(seed, head))).frontier,
+      emptyFrontier,
+    );
     expect(root).toEqual(rootOf(grownTree));
     for (const slot of new Set([0, 1, Math.floor(count / 2), count - 1].filter((each) => each < count))) {
       const head = heads[slot] ?? { tenant: '', epoch: 0, revisions: 0, tree: emptyFrontier };

@@ -133,6 +133,7 @@ describe('an operator', () => {
     const recovery = await generateEcdhKey({ extractable: true });
     writeFileSync(site.at('recovery.key'), await exportEcdhPrivateKey(recovery));
     const recipient = exportEcdhPublicKey(recovery.publicKey);
+    await run('audit', 'checkpoint', '--config', site.file, '--out', site.at('at-backup'));
     await run('backup', '--config', site.file, '--recipient', recipient, '--out', site.at('backup.bulla'));
     expect(readFileSync(site.at('backup.bulla')).subarray(0, 5).toString()).toBe('bulla');
     const other = await newSite(kind === 'sqlite' ? 'postgres' : 'sqlite', site.issuer);
@@ -146,7 +147,6 @@ describe('an operator', () => {
       '--key-file',
       site.at('recovery.key'),
     ];
-    await run('audit', 'checkpoint', '--config', site.file, '--out', site.at('at-backup'));
 
     // What happens after the backup must not be undone by it without a word.
     const admin = await signIn(site, adminRoles);

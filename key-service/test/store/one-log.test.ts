@@ -108,7 +108,9 @@ describe.each(storeKinds)('§12.1 a database of schema 3 on %s', (kind) => {
     await seen(3);
     const refused = store.migrate(open);
     await expect(refused).rejects.toThrow(OperatorError);
-    await expect(refused).rejects.toThrow(/^Replicas serve this database: old-host\/17 \(seen \d+ s ago\)\. Stop all of them/);
+    await expect(refused).rejects.toThrow(
+      /^Replicas serve this database: old-host\/17 \(seen \d+ s ago\)\. Stop all of them/,
+    );
     await expect(store.assertMigrated()).rejects.toThrow(/schema 3,/);
     await seen(40);
     await store.migrate(open);

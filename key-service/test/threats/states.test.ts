@@ -137,6 +137,11 @@ describe('a destroyed version, and its return', () => {
   it('§11.2 nor the rows of before alone in the database of now', async () => {
     await world.stop();
     const now = world.copyDatabase('whole.sqlite');
+    copyFileSync(world.path('checkpoint'), world.path('whole.checkpoint'));
+    const putBack = (): void => {
+      world.putDatabase(now);
+      copyFileSync(world.path('whole.checkpoint'), world.path('checkpoint'));
+    };
     const old = new DatabaseSync(before, { readOnly: true });
     const version = old.prepare('select * from key_versions where key_id = ? and version = 1').get(key.key_id) ?? {};
     const row = old.prepare('select * from keys where id = ?').get(key.key_id) ?? {};
@@ -154,11 +159,11 @@ describe('a destroyed version, and its return', () => {
         put(database, 'key_versions', version);
       },
     ]) {
-      world.putDatabase(now);
+      putBack();
       world.database(work);
       expect((await answers(world, [['unwrap', item, key.key_id]]))[0]).toMatch(/^(refused|503 unavailable)/);
     }
-    world.putDatabase(now);
+    putBack();
     await world.start();
   });
 });
