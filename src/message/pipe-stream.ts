@@ -1,6 +1,7 @@
 /** A TransformStream around a segment pipe that begins late: abort, progress, and promises that nobody has to await. */
 
 import { segmentsInFlight } from '#platform';
+import { whenAborted } from '../lib/abort.ts';
 import { asBytes } from '../lib/bytes.ts';
 import { tell } from '../lib/callbacks.ts';
 import type { PipeOutput } from '../stream/pipe.ts';
@@ -42,9 +43,7 @@ export function workStream(
         finish(error);
       };
       work = create({ emit: (chunk) => controller.enqueue(chunk), fail });
-      const abort = () => fail(signal?.reason);
-      signal?.addEventListener('abort', abort);
-      stopListening = () => signal?.removeEventListener('abort', abort);
+      if (signal !== undefined) stopListening = whenAborted(signal, () => fail(signal.reason));
       return guarded(async () => {
         signal?.throwIfAborted();
         await work.start?.();

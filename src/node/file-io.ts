@@ -3,15 +3,17 @@
 import type { FileHandle } from 'node:fs/promises';
 import { SourceError } from '../errors.ts';
 
+/** Bytes of one read, at most: with 2 GiB or more, Node ends the process. */
+const longestRead = 2 ** 30;
+
 /** Fills a buffer from a position on. Rejects with `ERR_SOURCE_CHANGED` where the file ends before, and `ERR_SOURCE_UNREADABLE`. */
 export async function readFully(handle: FileHandle, buffer: Uint8Array, position: number): Promise<void> {
   let filled = 0;
   while (filled < buffer.byteLength) {
-    const { bytesRead } = await handle
-      .read(buffer, filled, buffer.byteLength - filled, position + filled)
-      .catch((error: unknown) => {
-        throw unreadable(error);
-      });
+    const length = Math.min(buffer.byteLength - filled, longestRead);
+    const { bytesRead } = await handle.read(buffer, filled, length, position + filled).catch((error: unknown) => {
+      throw unreadable(error);
+    });
     if (bytesRead === 0) throw sourceChanged();
     filled += bytesRead;
   }

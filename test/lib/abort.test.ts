@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
+import { decryptStream, encryptStream } from '../../src/index.ts';
 import { whenAborted } from '../../src/lib/abort.ts';
 import { untilAborted } from '../../src/lib/single-flight.ts';
 import { Batches } from '../../src/service/batches.ts';
+import { fastKeyring, rejection } from '../support/data.ts';
 
 /** A signal that counts the listeners it has. */
 function countedSignal() {
@@ -34,6 +36,20 @@ test('many who wait with one signal cost it one listener, which goes with the la
   expect(await Promise.all(waiting)).toEqual(Array.from({ length: 64 }, (_, i) => i));
   await Promise.resolve();
   expect(seen).toEqual({ listeners: 0, most: 1 });
+});
+
+test.each([
+  ['encryptStream', () => encryptStream],
+  ['decryptStream', () => decryptStream],
+])('so do streams: %s', async (_, which) => {
+  const { controller, signal, seen } = countedSignal();
+  const stream = which() as typeof encryptStream;
+  const streams = Array.from({ length: 12 }, () => stream({ keyring: fastKeyring(), signal }));
+  const reading = streams.map(({ readable }) => rejection(readable.getReader().read()));
+  const reason = new Error('enough');
+  controller.abort(reason);
+  expect(new Set(await Promise.all(reading))).toEqual(new Set([reason]));
+  expect(seen.most).toBe(1);
 });
 
 test('so do the items of batches', async () => {
