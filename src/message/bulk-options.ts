@@ -38,7 +38,7 @@ export interface BulkProgress {
   readonly resumeToken: string | undefined;
 }
 
-/** A message that could not be worked on; it is as it was. */
+/** A message that could not be worked on, and is as it was; or something among the items that is none. */
 export interface BulkFailure<Item extends BulkItem> {
   readonly item: Item;
   readonly error: unknown;

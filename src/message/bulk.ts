@@ -4,12 +4,13 @@ import { isBullaError } from '../errors.ts';
 import { whenAborted } from '../lib/abort.ts';
 import { assert } from '../lib/assert.ts';
 import { tellOr } from '../lib/callbacks.ts';
+import { pause } from '../lib/retry.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 import type { BulkFailure, BulkItem, BulkOptions, BulkProgress, BulkReport } from './bulk-options.ts';
 
 /**
- * Does `work` on each item, or on what `take` makes of it when it is reached, perhaps several times. Resolves to a report, whatever happens. `work` says whether
- * there was something to do. The options were taken already.
+ * Does `work` on each item, or on what `take` makes of it when it is reached, perhaps several times. Resolves to a report, whatever happens, but rejects with a `TypeError` for items that
+ * cannot be gone through. `work` says whether there was something to do. The options were taken already.
  */
 export async function forAll<Item extends BulkItem, TakenItem = Item>(
   items: Iterable<Item> | AsyncIterable<Item>,
@@ -17,13 +18,13 @@ export async function forAll<Item extends BulkItem, TakenItem = Item>(
   work: (item: TakenItem, signal: AbortSignal) => Promise<boolean>,
   take: (item: Item) => TakenItem = (item) => item as unknown as TakenItem,
 ): Promise<BulkReport<Item>> {
+  assert(isIterable(items), 'items', 'an iterable or async iterable of objects');
   const run = new Run(options, work, take);
   try {
     options.signal?.throwIfAborted();
     let passing = options.resumeToken !== undefined;
     for await (const item of untilStopped(items, run)) {
-      const { id } = item;
-      assert(typeof id === 'string', 'the id of an item', 'a string');
+      const id = idOf(item);
       if (passing) passing = id !== options.resumeToken;
       else await run.begin(item, id);
     }
@@ -38,6 +39,24 @@ export async function forAll<Item extends BulkItem, TakenItem = Item>(
   return run.report();
 }
 
+function isIterable(items: unknown): boolean {
+  if (typeof items !== 'object' && typeof items !== 'function') return false;
+  const { [Symbol.asyncIterator]: iterate, [Symbol.iterator]: iterateNow } = (items ?? {}) as Partial<
+    AsyncIterable<unknown> & Iterable<unknown>
+  >;
+  return typeof (iterate ?? iterateNow) === 'function';
+}
+
+/** `undefined` for what is no item. Such a thing is one failure. */
+function idOf(item: Partial<BulkItem> | null | undefined): string | undefined {
+  try {
+    const id = item?.id;
+    return typeof id === 'string' ? id : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** The items, until the run stops: also while their source is waited for, which is then told, and not waited for again. */
 async function* untilStopped<Item extends BulkItem>(
   items: Iterable<Item> | AsyncIterable<Item>,
@@ -47,7 +66,9 @@ async function* untilStopped<Item extends BulkItem>(
   let ended = false;
   try {
     for (;;) {
-      const { done, value } = await run.untilStopped((async () => source.next())());
+      const next = await run.untilStopped((async () => source.next())());
+      assert(typeof next === 'object' && next !== null, 'what next() of items gives', 'an object');
+      const { done, value } = next;
       ended = done === true;
       if (ended) return;
       yield value;
@@ -65,13 +86,16 @@ const longestPause = 600;
 /** Milliseconds that an item may be behind its time, and those after it make up for: timers are late by 1 ms in Node and by 4 in browsers. The rate is lower by as much, so that no second has too many. */
 const lateness = 20;
 
+/** Milliseconds. */
+const longestTimer = 2 ** 31 - 1;
+
 /** Milliseconds that items have to finish when a run is stopped: what an application writes may hang for ever. */
 const grace = 10_000;
 
 /** An item that was begun and is not finished, among the others in their order. */
 interface Place {
-  /** The id of the last of those that directly follow and are finished; its own where none is. */
-  through: string;
+  /** The id of the last of those that directly follow and are finished; its own where none is, if it has one. */
+  through: string | undefined;
   before: Place | undefined;
   after: Place | undefined;
 }
@@ -109,11 +133,11 @@ class Run<Item extends BulkItem, TakenItem> {
   }
 
   /** Begins an item as soon as there is room and time for it. Rejects when the run has stopped. */
-  async begin(item: Item, id: string): Promise<void> {
+  async begin(item: Item, id: string | undefined): Promise<void> {
     while (this.#active >= (this.#options.concurrency ?? 500)) await this.untilStopped(this.#oneDone());
     await this.#turn();
     this.#throwIfStopped();
-    void this.#do(item, this.#placeOf(id));
+    void this.#do(item, id, this.#placeOf(id));
   }
 
   /** Waits for what was begun. Rejects when the run has stopped. */
@@ -164,10 +188,10 @@ class Run<Item extends BulkItem, TakenItem> {
     };
   }
 
-  async #do(item: Item, place: Place): Promise<void> {
+  async #do(item: Item, id: string | undefined, place: Place): Promise<void> {
     this.#active++;
     try {
-      await this.#outcome(item);
+      await this.#outcome(item, id);
       this.#finished(place);
       // Where progress cannot be kept, going on is of no use.
       tellOr((error) => this.stop(error), this.#options.onProgress, this.#progress());
@@ -178,7 +202,7 @@ class Run<Item extends BulkItem, TakenItem> {
     this.#onDone();
   }
 
-  #placeOf(id: string): Place {
+  #placeOf(id: string | undefined): Place {
     const place: Place = { through: id, before: this.#newest, after: undefined };
     if (this.#newest !== undefined) this.#newest.after = place;
     this.#newest = place;
@@ -188,17 +212,18 @@ class Run<Item extends BulkItem, TakenItem> {
   /** Takes a place out. No more of them are kept than items are in work, however long the first one takes. */
   #finished({ through, before, after }: Place): void {
     if (before === undefined) {
-      this.#token = through;
+      this.#token = through ?? this.#token;
     } else {
-      before.through = through;
+      before.through = through ?? before.through;
       before.after = after;
     }
     if (after === undefined) this.#newest = before;
     else after.before = before;
   }
 
-  async #outcome(item: Item): Promise<void> {
+  async #outcome(item: Item, id: string | undefined): Promise<void> {
     try {
+      assert(id !== undefined, 'the id of an item', 'a string');
       const changed = await this.#attempt(this.#take(item));
       this.#counts[changed ? 'done' : 'skipped']++;
     } catch (error) {
@@ -242,15 +267,10 @@ class Run<Item extends BulkItem, TakenItem> {
     if (wait > 0) await this.#wait(wait);
   }
 
+  /** However long: a timer of 25 days or more would be over at once. */
   async #wait(milliseconds: number): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const elapsed = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, milliseconds);
-    });
-    try {
-      await this.untilStopped(elapsed);
-    } finally {
-      clearTimeout(timer);
+    for (let rest = milliseconds; rest > 0; rest -= longestTimer) {
+      await pause(Math.min(rest, longestTimer), this.#controller.signal);
     }
   }
 

@@ -94,6 +94,7 @@ function takeContentTypes(value: unknown, name: string): readonly string[] {
 export function createDecryptingHandler(options: DecryptingHandlerOptions): DecryptingHandler {
   const settings = takeOptions(options, readers);
   const opened = new OpenedMessages(settings);
+  let ending = new AbortController();
   const respond = (request: Request): Promise<Response> | undefined => {
     const { method } = request;
     if (method !== 'GET' && method !== 'HEAD') return undefined;
@@ -103,7 +104,9 @@ export function createDecryptingHandler(options: DecryptingHandlerOptions): Decr
     } catch (error) {
       matched = Promise.reject(error);
     }
-    return matched === null || matched === undefined ? undefined : answer(request, matched, opened, settings);
+    return matched === null || matched === undefined
+      ? undefined
+      : answer(request, untilAborted(Promise.resolve(matched), ending.signal), opened, settings);
   };
   return {
     respond,
@@ -111,13 +114,19 @@ export function createDecryptingHandler(options: DecryptingHandlerOptions): Decr
       const response = respond(event.request);
       if (response !== undefined) event.respondWith(response);
     },
-    forget: () => opened.clear(new DOMException('The message was forgotten', 'AbortError')),
+    forget: () => {
+      const reason = new DOMException('The message was forgotten', 'AbortError');
+      // What `match` is still to say was asked by whoever it is now forgotten for.
+      ending.abort(reason);
+      ending = new AbortController();
+      opened.clear(reason);
+    },
   };
 }
 
 async function answer(
   request: Request,
-  matched: MessageResource | Promise<MessageResource | null | undefined>,
+  matched: Promise<MessageResource | null | undefined>,
   opened: OpenedMessages,
   settings: Settings,
 ): Promise<Response> {
@@ -128,7 +137,7 @@ async function answer(
     tell(settings.onError, error, request);
   };
   try {
-    const given = await untilAborted(Promise.resolve(matched), request.signal);
+    const given = await untilAborted(matched, request.signal);
     if (given === null || given === undefined) return notFound(request.method);
     const resource = takeResource(given);
     representation = await opened.get(url, resource, request.signal);

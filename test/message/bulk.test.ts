@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { KeyServiceError } from '../../src/errors.ts';
 import { forAll } from '../../src/message/bulk.ts';
 import type { BulkOptions } from '../../src/message/bulk-options.ts';
+import { rejection } from '../support/data.ts';
 
 interface Item {
   readonly id: string;
@@ -295,4 +296,69 @@ describe('what throws', () => {
     expect(report).toMatchObject({ failed: 3, complete: false, resumeToken: '00002' });
     expect(String(report.stoppedBy)).toMatch(/more than 2 messages failed/);
   });
+});
+
+describe('items that are none', () => {
+  const throwing = {
+    get id(): string {
+      throw new Error('no id');
+    },
+  };
+  const bad: unknown[] = [null, undefined, 5, 'x', {}, { id: 5 }, throwing];
+
+  test('one bad item is one failure, and the others are done', async () => {
+    const [first, second, third] = itemsOf(3) as [Item, Item, Item];
+    for (const each of bad) {
+      const progress: unknown[] = [];
+      const items = [first, each as Item, second, third];
+      const onProgress = ({ resumeToken }: { resumeToken: string | undefined }) => void progress.push(resumeToken);
+      const report = await forAll(items, { concurrency: 1, onProgress }, done);
+      expect(report).toMatchObject({ done: 3, failed: 1, complete: true, stoppedBy: undefined, resumeToken: third.id });
+      expect(report.failures).toEqual([{ item: each, error: new TypeError('the id of an item must be a string') }]);
+      expect(progress).toEqual([first.id, first.id, second.id, third.id]);
+    }
+  });
+
+  test('a run that is resumed passes over them', async () => {
+    const items = [null, ...itemsOf(2), null, ...itemsOf(4).slice(2)] as Item[];
+    const report = await forAll(items, { resumeToken: '00001' }, done);
+    expect(report).toMatchObject({ done: 2, failed: 1, complete: true, resumeToken: '00003' });
+  });
+
+  test('a run of nothing else has no token, and ends with too many failures', async () => {
+    const report = await forAll(Array(5).fill(null) as Item[], { maxFailures: 3, concurrency: 1 }, done);
+    expect(report).toMatchObject({ done: 0, failed: 4, complete: false, resumeToken: undefined });
+  });
+
+  test.each([undefined, null, 5, 'abc', {}, () => {}, Promise.resolve([]), { [Symbol.iterator]: 5 }])(
+    'what has no items is a TypeError that names it: %j',
+    async (items) => {
+      const error = await rejection(forAll(items as never as Item[], {}, done));
+      expect(error).toEqual(new TypeError('items must be an iterable or async iterable of objects'));
+    },
+  );
+
+  test.each([undefined, 5])('a source that gives %j ends the run', async (next) => {
+    const items = { [Symbol.asyncIterator]: () => ({ next: async () => next }) };
+    const { stoppedBy } = await forAll(items as never as AsyncIterable<Item>, {}, done);
+    expect(stoppedBy).toEqual(new TypeError('what next() of items gives must be an object'));
+  });
+});
+
+test.each([1e-3, 1e-9, 5e-324])('a rate of %d in a second sets no timer that is over at once', async (perSecond) => {
+  const controller = new AbortController();
+  const delays: number[] = [];
+  const real = globalThis.setTimeout;
+  const spy = vi.spyOn(globalThis, 'setTimeout').mockImplementation(((work: () => void, delay = 0) => {
+    delays.push(delay);
+    if (delay > 10_000) queueMicrotask(() => controller.abort(new Error('enough')));
+    return real(work, delay);
+  }) as typeof setTimeout);
+  try {
+    const report = await forAll(itemsOf(2), { perSecond, signal: controller.signal }, done);
+    expect(report).toMatchObject({ done: 1, complete: false, stoppedBy: new Error('enough') });
+    expect(Math.max(...delays)).toBeLessThan(2 ** 31);
+  } finally {
+    spy.mockRestore();
+  }
 });

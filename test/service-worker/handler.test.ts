@@ -260,6 +260,21 @@ describe('opened messages', () => {
     expect(counted.unwraps).toBe(2);
   });
 
+  test('forget() also ends what match has yet to say, and no later request', async () => {
+    const source = await encrypt('x', { keyring });
+    const waiting: ((resource: MessageResource) => void)[] = [];
+    const match = () => new Promise<MessageResource>((resolve) => waiting.push(resolve));
+    const errors: unknown[] = [];
+    const handler = createDecryptingHandler({ match, onError: (error) => errors.push(error) });
+    const before = handler.respond(get());
+    handler.forget();
+    const after = handler.respond(get());
+    for (const answer of waiting) answer({ source, keyring });
+    expect((await before)?.status).not.toBe(200);
+    expect(errors).toEqual([expect.objectContaining({ name: 'AbortError' })]);
+    expect((await after)?.status).toBe(200);
+  });
+
   test('failures are not kept', async () => {
     const source = await encrypt('x', { keyring });
     let attempts = 0;
