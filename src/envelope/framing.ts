@@ -1,6 +1,7 @@
 /** What stands around envelope and segments: magics, version, length, the detached halves and the text form, `docs/format.md` §1. */
 
 import { MessageFormatError } from '../errors.ts';
+import { assert } from '../lib/assert.ts';
 import { decodeBase64url, encodeBase64url, unfold } from '../lib/base64url.ts';
 import { asBytes, concat, copy, readU32, u32 } from '../lib/bytes.ts';
 import { maxEnvelopeLength } from '../lib/limits.ts';
@@ -103,12 +104,13 @@ export function toText(message: Uint8Array): string {
  * The bytes of a text form. A byte order mark in front and white space (tab, line feed, carriage return, space) anywhere do not matter (§1.7).
  * Throws `ERR_NOT_A_MESSAGE` or `ERR_MALFORMED`.
  */
-export function fromText(folded: string): Bytes {
-  const text = unfold(folded);
+export function fromText(text: string): Bytes {
+  assert(typeof text === 'string', 'text', 'a string');
+  const unfolded = unfold(text);
   for (const form of ['message', 'envelope'] as const) {
     const prefix = textPrefixes[form];
-    if (!text.startsWith(prefix)) continue;
-    const bytes = decodeBase64url(text, prefix.length);
+    if (!unfolded.startsWith(prefix)) continue;
+    const bytes = decodeBase64url(unfolded, prefix.length);
     if (bytes === undefined) throw malformed('text form', 'is not base64url without padding');
     if (formOf(bytes) !== form) throw malformed('text form', 'holds something else than its prefix says');
     return bytes;

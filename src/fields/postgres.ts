@@ -72,7 +72,7 @@ export function encryptedPg<Module extends PgModule, Of extends Fields>(
   pg: Module,
   encryption: FieldEncryption<Of>,
 ): Module {
-  const { Client: Plain, Pool: PlainPool } = pg;
+  const { Client: Plain, Pool: PlainPool } = pg ?? ({} as Partial<Module>);
   assert(typeof Plain === 'function' && typeof PlainPool === 'function', 'pg', 'the module pg');
   const Client = encryptedClientClass(Plain, seamOf(encryption));
   const Pool = class extends (PlainPool as new (options: object) => object) {
@@ -107,7 +107,7 @@ export function encryptedPool<Pool extends PgPool, Of extends Fields>(
   pool: Pool,
   encryption: FieldEncryption<Of>,
 ): Pool {
-  assert(pool.totalCount === 0, 'pool', 'one that has opened no connection yet');
+  assert(pool?.totalCount === 0, 'pool', 'one that has opened no connection yet');
   const own = pool as { Client?: PgClientClass };
   assert(typeof own.Client === 'function', 'pool', 'a Pool of pg');
   own.Client = encryptedClientClass(own.Client, seamOf(encryption));

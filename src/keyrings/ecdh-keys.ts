@@ -15,8 +15,9 @@ import {
 } from '../crypto/ecdh.ts';
 import { invalidKey } from '../crypto/refusal.ts';
 import { thumbprint } from '../crypto/thumbprint.ts';
+import { assert } from '../lib/assert.ts';
 import { decodeBase64url, encodeBase64url, unfold } from '../lib/base64url.ts';
-import { concat } from '../lib/bytes.ts';
+import { concat, isBytes } from '../lib/bytes.ts';
 import { optional, type ReadersOf, takeBoolean, takeOptions } from '../lib/options.ts';
 import type { Bytes, CryptoKey, JsonWebKey } from '../types.ts';
 import { takeJwk } from './jwk.ts';
@@ -62,16 +63,21 @@ export async function importEcdhPublicKey(key: string | JsonWebKey): Promise<Ecd
 }
 
 /** The string of a public key: `bullapk1.` and 130 characters. */
-export function exportEcdhPublicKey({ point }: EcdhPublicKey): string {
-  return publicPrefix + encodeBase64url(point);
+export function exportEcdhPublicKey(key: EcdhPublicKey): string {
+  return publicPrefix + encodeBase64url(pointIn(key));
 }
 
 /** The JWK of a public key. */
-export function exportEcdhPublicJwk({
-  point,
-}: EcdhPublicKey): JsonWebKey & { kty: string; crv: string; x: string; y: string } {
-  const [x, y] = split(point.subarray(1));
+export function exportEcdhPublicJwk(
+  key: EcdhPublicKey,
+): JsonWebKey & { kty: string; crv: string; x: string; y: string } {
+  const [x, y] = split(pointIn(key).subarray(1));
   return { ...type, x: encodeBase64url(x), y: encodeBase64url(y) };
+}
+
+function pointIn(key: EcdhPublicKey): Bytes {
+  assert(isBytes(key?.point), 'key', 'a public key, as importEcdhPublicKey gives it');
+  return key.point;
 }
 
 /** A private key from its string (`bullask1.…`) or its JWK (RFC 7518 §6.2.2). Rejects with `ERR_INVALID_KEY`. */
@@ -94,7 +100,9 @@ export async function exportEcdhPrivateKey(key: EcdhPrivateKey): Promise<string>
 }
 
 /** The JWK of an extractable private key. **A secret.** Rejects with `ERR_INVALID_KEY` for a key that is not extractable. */
-export async function exportEcdhPrivateJwk({ privateKey }: EcdhPrivateKey): Promise<JsonWebKey> {
+export async function exportEcdhPrivateJwk(key: EcdhPrivateKey): Promise<JsonWebKey> {
+  assert(key?.privateKey?.type === 'private', 'key', 'a private key, as importEcdhPrivateKey gives it');
+  const { privateKey } = key;
   if (!privateKey.extractable) throw invalidKey('not extractable');
   const { kty, crv, x, y, d } = await exportPrivateJwk(privateKey);
   return { kty, crv, x, y, d } as JsonWebKey;

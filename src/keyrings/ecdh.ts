@@ -1,12 +1,12 @@
 /** The keyring of P-384 public keys: wraps to recipients by ECDH-ES, and unwraps with private keys; `docs/format.md` §8.1. */
 
-import { agree, exportPoint, generateKeyPair } from '../crypto/ecdh.ts';
+import { agree } from '../crypto/ecdh.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { DecryptionError, KeyError } from '../errors.ts';
+import { DecryptionError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { maxWrappedKeys } from '../lib/limits.ts';
 import { arrayOf, optional, type ReadersOf, takeBytes, takeOptions } from '../lib/options.ts';
-import { binding, deriveEcdhWrappingKey, type KeyIdentity } from '../schedule/wrapping-keys.ts';
+import { binding, deriveEcdhWrappingKey } from '../schedule/wrapping-keys.ts';
 import type { Bytes, CryptoKey } from '../types.ts';
 import type { EcdhPrivateKey, EcdhPublicKey } from './ecdh-keys.ts';
 import type { Keyring } from './keyring.ts';
@@ -18,10 +18,10 @@ import {
   localKeyReaders,
   localKeyring,
   type Opener,
-  sealDataKey,
   sealedKeyOpener,
   takeKeyId,
 } from './local.ts';
+import { wrapTo } from './wrap-to.ts';
 
 export {
   type EcdhPrivateKey,
@@ -80,23 +80,6 @@ export function ecdhKeyring(options: EcdhKeyringOptions): Keyring {
         : (dataKey) => Promise.all(targets.map(({ point, identity }) => wrapTo('ecdh', point, identity, dataKey))),
     held,
   });
-}
-
-/** Wraps a data key to a public key, §8.1 and §8.2. Rejects with `ERR_INVALID_KEY` for a point that is not on the curve. */
-export async function wrapTo(
-  method: 'ecdh' | 'service-ecdh',
-  point: Bytes,
-  identity: KeyIdentity,
-  dataKey: Bytes,
-): Promise<WrappedKey> {
-  const ephemeral = await generateKeyPair(false);
-  const ephemeralKey = await exportPoint(ephemeral.publicKey);
-  const bound = binding(method, identity);
-  const shared = await agree(ephemeral.privateKey, point);
-  if (shared === undefined) throw new KeyError('ERR_INVALID_KEY', 'The public key of a recipient is no point on P-384');
-  const wrappingKey = await deriveEcdhWrappingKey(method, shared, ephemeralKey, point, bound, 'seal');
-  const sealedKey = await sealDataKey(wrappingKey, bound, dataKey);
-  return { ...identity, wrapping: { method, ephemeralKey, sealedKey } };
 }
 
 function ecdhOpener(wrappedKey: WrappedKey, privateKey: CryptoKey, point: Bytes): Opener | undefined {

@@ -19,12 +19,12 @@ import {
 import { type SignedKeyDocument, takeSignedDocument, type VerifiedKeyDocument } from '../service/key-documents.ts';
 import type { Bytes, KeyContext } from '../types.ts';
 import { generateAndWrap, takeDataKey, useAndErase } from './data-key.ts';
-import { wrapTo } from './ecdh.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
 import type { CacheScope, Keyring, KeyringOptions } from './keyring.ts';
 import { takeKeyContext } from './local.ts';
 import { type KeyringWork, keyringOf } from './methods.ts';
 import { revokeItems } from './revoke-items.ts';
+import { wrapTo } from './wrap-to.ts';
 
 /** Options of {@link serviceKeyring}. */
 export interface ServiceKeyringOptions {

@@ -1,5 +1,7 @@
 /** Text from elsewhere, such as the name of a file, as people can be shown it. */
 
+import { assert } from './assert.ts';
+
 /**
  * What is not seen but changes what is seen: control characters, line and paragraph separators, marks and overrides of direction, characters without width,
  * fillers, tags, and halves of surrogate pairs. Variants of emoji stay.
@@ -26,6 +28,7 @@ const seenJoiners: readonly (readonly [before: RegExp, after: RegExp])[] = [
  * letters of the scripts that are written with joiners, such as Persian and Hindi; anywhere else it becomes visible, too.
  */
 export function visible(text: string): string {
+  assert(typeof text === 'string', 'text', 'a string');
   return text.replace(unseen, (character, at: number) => {
     const end = at + character.length;
     // The longest thing before a joiner is an emoji of two code units with a modifier of two.

@@ -49,15 +49,17 @@ export async function generateProofKey(algorithm: ProofAlgorithm = 'ES256'): Pro
 
 /** The RFC 7638 thumbprint of a proof key: what the issuer puts into `cnf.jkt` of an access token. */
 export async function proofKeyThumbprint(key: CryptoKeyPair): Promise<string> {
-  return (await importProofKey(key)).thumbprint;
+  return (await importProofKey(key, 'key')).thumbprint;
 }
 
 /** A key pair as a proof key. Rejects with a `TypeError` for one of another kind, or whose private key could be exported. */
-export async function importProofKey({ publicKey, privateKey }: CryptoKeyPair): Promise<ProofKey> {
+export async function importProofKey(pair: CryptoKeyPair, what = 'dpop'): Promise<ProofKey> {
+  const { publicKey, privateKey } = (pair ?? {}) as CryptoKeyPair;
   const { name, namedCurve = '' } = (privateKey?.algorithm ?? {}) as EcKeyAlgorithm;
   const algorithm = algorithms[namedCurve];
-  assert(name === 'ECDSA' && algorithm !== undefined, 'dpop', 'an ECDSA key pair on P-256 or P-384');
-  assert(!privateKey.extractable, 'dpop', 'a key pair whose private key is not extractable');
+  assert(publicKey?.type === 'public', what, 'a key pair');
+  assert(name === 'ECDSA' && algorithm !== undefined, what, 'an ECDSA key pair on P-256 or P-384');
+  assert(!privateKey.extractable, what, 'a key pair whose private key is not extractable');
   const point = new Uint8Array(await globalThis.crypto.subtle.exportKey('raw', publicKey));
   const x = encodeBase64url(point.subarray(1, 1 + coordinates[algorithm]));
   const y = encodeBase64url(point.subarray(1 + coordinates[algorithm]));

@@ -128,7 +128,7 @@ const listOf = (messages: readonly Message[]) =>
 
 /** What takes no options. */
 export const none = [
-  ...['attach', 'detach', 'fromText', 'toText', 'isBullaError', 'wrapTo', 'anyOf', 'observedKeyring', 'importDataKey'],
+  ...['attach', 'detach', 'fromText', 'toText', 'isBullaError', 'anyOf', 'observedKeyring', 'importDataKey'],
   ...[
     'exportEcdhPrivateJwk',
     'exportEcdhPrivateKey',
