@@ -2,7 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { importEcdhPublicKey, wrapTo } from '../../../src/keyrings/ecdh.ts';
+import { importEcdhPublicKey } from '../../../src/keyrings/ecdh.ts';
+import { wrapTo } from '../../../src/keyrings/wrap-to.ts';
 import type { TestClient } from '../support/client.ts';
 import { adminRoles, type Harness, startHarness, storeKinds, userRoles } from '../support/harness.ts';
 

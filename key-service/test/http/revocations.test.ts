@@ -2,7 +2,8 @@
 
 import { createHash, hkdfSync, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { importEcdhPublicKey, wrapTo } from '../../../src/keyrings/ecdh.ts';
+import { importEcdhPublicKey } from '../../../src/keyrings/ecdh.ts';
+import { wrapTo } from '../../../src/keyrings/wrap-to.ts';
 import { leafHash, verifyInclusion } from '../../src/model/merkle.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createProofKey, type Reply, TestClient } from '../support/client.ts';
