@@ -1,6 +1,6 @@
 /** A keyring in front of another one that lets messages share data keys, within limits. */
 
-import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
+import { encodedWrappedKey, type WrappedKey, wrappedKeyText } from '../envelope/wrapped-key.ts';
 import { KeyServiceError } from '../errors.ts';
 import { generatedBy, scopeOf, unwrappedBy } from '../keyrings/answers.ts';
 import { inFrontOf } from '../keyrings/forwarding.ts';
@@ -16,7 +16,6 @@ import {
 } from '../keyrings/keyring.ts';
 import { assert } from '../lib/assert.ts';
 import { isPromise, whenThere } from '../lib/awaitable.ts';
-import { bytesToKey } from '../lib/bytes.ts';
 import { moment } from '../lib/elapsed.ts';
 import type { Awaitable } from '../types.ts';
 import type { DataKeyCache, DataKeyStore } from './data-key-cache.ts';
@@ -187,5 +186,5 @@ async function watchedKeys(news: readonly KeyNews[], wrappedKeys: readonly Wrapp
 
 /** The wrapped key itself stands where one would expect its hash: that is as unique, and takes no turn of the event loop in which others would miss the same flight. */
 function decryptId(scope: CacheScope, wrappedKey: WrappedKey): string {
-  return `decrypt ${scope.id} ${bytesToKey(encodeWrappedKey(wrappedKey))}`;
+  return `decrypt ${scope.id} ${wrappedKeyText(wrappedKey)}`;
 }

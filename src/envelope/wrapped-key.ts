@@ -2,7 +2,7 @@
 
 import { pointLength } from '../crypto/ecdh.ts';
 import { MessageFormatError } from '../errors.ts';
-import { copy } from '../lib/bytes.ts';
+import { bytesToKey, copy } from '../lib/bytes.ts';
 import {
   maxIterations,
   maxKeyContextValueLength,
@@ -47,6 +47,7 @@ class EncodedKey implements WrappedKey {
   readonly keyContext: KeyContext;
   readonly wrapping: Wrapping;
   readonly #bytes: Bytes;
+  #text: string | undefined;
 
   constructor({ keyId, version, serviceId, keyContext }: KeyIdentity, wrapping: Wrapping, bytes: Bytes) {
     this.keyId = keyId;
@@ -59,6 +60,12 @@ class EncodedKey implements WrappedKey {
 
   static bytesOf(key: WrappedKey): Bytes | undefined {
     return #bytes in key ? key.#bytes : undefined;
+  }
+
+  static textOf(key: WrappedKey): string | undefined {
+    if (!(#bytes in key)) return undefined;
+    key.#text ??= bytesToKey(key.#bytes);
+    return key.#text;
   }
 }
 
@@ -99,6 +106,11 @@ type WireFields = CanonicalMessage<(typeof rules)['known']>['fields'];
 /** The bytes of a wrapped key. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` where the parts are not of this format, and a `TypeError` for strings that are not Unicode: a keyring may be anybody's. */
 export function encodeWrappedKey(key: WrappedKey): Bytes {
   return EncodedKey.bytesOf(key) ?? encode(key);
+}
+
+/** A string that stands for those bytes in a `Map`. Throws as {@link encodeWrappedKey} does. */
+export function wrappedKeyText(key: WrappedKey): string {
+  return EncodedKey.textOf(key) ?? bytesToKey(encode(key));
 }
 
 /** The same wrapped key, to be encoded no more: a copy, which changes to `key` do not reach. Throws as {@link encodeWrappedKey} does. */

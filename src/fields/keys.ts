@@ -2,35 +2,20 @@
 
 import { type CachingKeyring, cachingKeyring } from '../cache/caching-keyring.ts';
 import type { DataKeyCache } from '../cache/data-key-cache.ts';
-import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { FieldError, isBullaError, KeyError } from '../errors.ts';
-import { answerOf, generatedBy } from '../keyrings/answers.ts';
-import { assertKeyring, type DataKey, type DataKeyRevocation, type Keyring } from '../keyrings/keyring.ts';
+import { KeyError } from '../errors.ts';
+import { generatedBy } from '../keyrings/answers.ts';
+import { assertKeyring, type DataKeyRevocation, type Keyring } from '../keyrings/keyring.ts';
 import { revokedBy } from '../keyrings/revoked-by.ts';
+import { whenAllThere, whenThere } from '../lib/awaitable.ts';
 import { BoundedMap } from '../lib/bounded-map.ts';
-import { bytesToKey, equalConstantTime } from '../lib/bytes.ts';
+import { bytesToKey } from '../lib/bytes.ts';
 import { timeOf } from '../lib/callbacks.ts';
 import { toHex } from '../lib/hex.ts';
 import { deriveFieldKeyId } from '../schedule/field-keys.ts';
-import type { Bytes, RandomSource } from '../types.ts';
+import type { Awaitable, Bytes, RandomSource } from '../types.ts';
 import { type DataKeyRow, type DataKeySlot, type DataKeyStore, slotKey } from './data-key-store.ts';
+import { type KnownRow, keyError, type OpenedKey, subjectShredded, unwrapKnown } from './unwrap-key.ts';
 import { decodeWrapped, encodeWrapped } from './wrapped.ts';
-
-/** A row as it was found, and when. */
-export interface KnownRow {
-  readonly row: DataKeyRow;
-  readonly at: number;
-  /** Its wrapped keys, once they were looked at. */
-  wrapped?: readonly WrappedKey[];
-  /** The data key whose id was found to be the row's (§4.3). */
-  verified?: DataKey;
-}
-
-/** A data key that is ready for use. */
-export interface OpenedKey {
-  readonly row: DataKeyRow;
-  readonly dataKey: DataKey;
-}
 
 /** What {@link DataKeys} works with. */
 export interface DataKeysSettings {
@@ -68,7 +53,7 @@ export class DataKeys {
   }
 
   /** The rows of some ids, by `bytesToKey` of the id: one query for those that are not known (§4.9). */
-  async rows(ids: ReadonlyMap<string, Bytes>, signal: Signal): Promise<ReadonlyMap<string, KnownRow>> {
+  rows(ids: ReadonlyMap<string, Bytes>, signal: Signal): Awaitable<ReadonlyMap<string, KnownRow>> {
     const found = new Map<string, KnownRow>();
     const missing: Bytes[] = [];
     for (const [key, id] of ids) {
@@ -76,7 +61,15 @@ export class DataKeys {
       if (known === undefined) missing.push(id);
       else found.set(key, known);
     }
-    if (missing.length === 0) return found;
+    return missing.length === 0 ? found : this.#fetchRows(missing, ids, found, signal);
+  }
+
+  async #fetchRows(
+    missing: readonly Bytes[],
+    ids: ReadonlyMap<string, Bytes>,
+    found: Map<string, KnownRow>,
+    signal: Signal,
+  ): Promise<ReadonlyMap<string, KnownRow>> {
     for (const row of await this.#settings.store.byId(missing, { signal })) {
       const key = bytesToKey(row.id);
       if (ids.has(key)) found.set(key, this.#learn(row));
@@ -85,21 +78,22 @@ export class DataKeys {
   }
 
   /** The data keys of rows, all at once. */
-  open(rows: readonly KnownRow[], signal: Signal): Promise<readonly OpenedKey[]> {
-    return Promise.all(rows.map(async (known) => ({ row: known.row, dataKey: await this.#unwrap(known, signal) })));
+  open(rows: readonly KnownRow[], signal: Signal): Awaitable<readonly OpenedKey[]> {
+    return whenAllThere(rows, (known) => unwrapKnown(known, (tenant) => this.#keyringOf(tenant), signal));
   }
 
   /** The keys that seal, by slot; made where there is none that may (§4.6, §4.7). */
-  async active(slots: ReadonlyMap<string, DataKeySlot>, signal: Signal): Promise<ReadonlyMap<string, OpenedKey>> {
-    const found = await this.#find(slots, signal);
-    const missing = [...slots.values()].filter((slot) => !found.has(slotKey(slot)));
-    if (missing.length > 0) await this.#make(missing, found, signal);
-    return this.#openSlots(found, signal);
+  active(slots: ReadonlyMap<string, DataKeySlot>, signal: Signal): Awaitable<ReadonlyMap<string, OpenedKey>> {
+    return whenThere(this.#find(slots, signal), (found) => {
+      const missing = [...slots].flatMap(([key, slot]) => (found.has(key) ? [] : [slot]));
+      const made = missing.length === 0 ? undefined : this.#make(missing, found, signal);
+      return whenThere(made, () => this.#openSlots(found, signal));
+    });
   }
 
   /** The same of those that exist: for searching, which makes no key. */
-  async existing(slots: ReadonlyMap<string, DataKeySlot>, signal: Signal): Promise<ReadonlyMap<string, OpenedKey>> {
-    return this.#openSlots(await this.#find(slots, signal), signal);
+  existing(slots: ReadonlyMap<string, DataKeySlot>, signal: Signal): Awaitable<ReadonlyMap<string, OpenedKey>> {
+    return whenThere(this.#find(slots, signal), (found) => this.#openSlots(found, signal));
   }
 
   /** Whether the store says that a subject was shredded (§7.3). */
@@ -134,13 +128,15 @@ export class DataKeys {
     this.#active.clear();
   }
 
-  async #openSlots(found: ReadonlyMap<string, KnownRow>, signal: Signal) {
-    const keys = await this.open([...found.values()], signal);
-    return new Map([...found.keys()].map((key, i) => [key, keys[i] as OpenedKey]));
+  #openSlots(found: ReadonlyMap<string, KnownRow>, signal: Signal): Awaitable<ReadonlyMap<string, OpenedKey>> {
+    return whenThere(
+      this.open([...found.values()], signal),
+      (keys) => new Map([...found.keys()].map((key, i) => [key, keys[i] as OpenedKey])),
+    );
   }
 
-  /** The usable rows of slots. Throws `ERR_FIELD_SHREDDED`. */
-  async #find(slots: ReadonlyMap<string, DataKeySlot>, signal: Signal): Promise<Map<string, KnownRow>> {
+  /** The usable rows of slots. Fails with `ERR_FIELD_SHREDDED`. */
+  #find(slots: ReadonlyMap<string, DataKeySlot>, signal: Signal): Awaitable<Map<string, KnownRow>> {
     const found = new Map<string, KnownRow>();
     const missing: DataKeySlot[] = [];
     for (const [key, slot] of slots) {
@@ -148,7 +144,12 @@ export class DataKeys {
       if (known !== undefined && this.#maySeal(known.row)) found.set(key, known);
       else missing.push(slot);
     }
-    if (missing.length > 0) this.#take(await this.#settings.store.bySlot(missing, { signal }), missing, found);
+    if (missing.length === 0) return found;
+    return this.#fetchSlots(missing, found, signal);
+  }
+
+  async #fetchSlots(missing: readonly DataKeySlot[], found: Map<string, KnownRow>, signal: Signal) {
+    this.#take(await this.#settings.store.bySlot(missing, { signal }), missing, found);
     return found;
   }
 
@@ -196,38 +197,15 @@ export class DataKeys {
     return { ...columns, id: await deriveFieldKeyId(dataKey, columns), state: 'active', wrapped };
   }
 
-  async #unwrap(known: KnownRow, signal: Signal): Promise<DataKey> {
-    const { row } = known;
-    if (row.state === 'shredded' || row.wrapped === null) throw subjectShredded();
-    const wrapped = known.wrapped ?? decodeWrapped(row.wrapped, row.tenant);
-    if (wrapped === undefined) throw keyError('A data key has a wrapped key that must not stand there');
-    known.wrapped = wrapped;
-    const keyring = await this.#keyringOf(row.tenant);
-    const unwrapped = await answerOf(keyring.unwrapDataKey(wrapped, { signal }), signal).catch((error: unknown) => {
-      if (isBullaError(error) && error.code === 'ERR_DECRYPTION_FAILED') return null;
-      // §7.6
-      if (isBullaError(error) && error.code === 'ERR_DATA_KEY_REVOKED') throw subjectShredded();
-      throw error;
+  #keyringOf(tenant: string): Awaitable<CachingKeyring> {
+    return whenThere(this.#settings.keyring(tenant), (keyring) => {
+      const known = this.#keyrings.get(keyring);
+      if (known !== undefined) return known;
+      assertKeyring(keyring, 'what keyring() returns');
+      const caching = 'cache' in keyring ? (keyring as CachingKeyring) : cachingKeyring(keyring, this.#settings.cache);
+      this.#keyrings.set(keyring, caching);
+      return caching;
     });
-    if (unwrapped === null) throw keyError('A data key does not unwrap with the keyring of its tenant');
-    const { dataKey, wrappedKey } = unwrapped;
-    if (known.verified === dataKey) return dataKey;
-    if (!equalConstantTime(await deriveFieldKeyId(dataKey, row), row.id)) {
-      await keyring.rejectDataKey?.(wrappedKey);
-      throw keyError('A data key is not the one that its row says');
-    }
-    known.verified = dataKey;
-    return dataKey;
-  }
-
-  async #keyringOf(tenant: string): Promise<CachingKeyring> {
-    const keyring: Keyring = await this.#settings.keyring(tenant);
-    assertKeyring(keyring, 'what keyring() returns');
-    if ('cache' in keyring) return keyring as CachingKeyring;
-    const known = this.#keyrings.get(keyring);
-    const caching = known ?? cachingKeyring(keyring, this.#settings.cache);
-    if (known === undefined) this.#keyrings.set(keyring, caching);
-    return caching;
   }
 
   #maySeal({ purpose, created }: DataKeyRow): boolean {
@@ -257,12 +235,4 @@ export class DataKeys {
 
 function isShreddedFor(row: DataKeyRow, { tenant, subject }: DataKeySlot): boolean {
   return row.state === 'shredded' && subject !== null && row.tenant === tenant && row.subject === subject;
-}
-
-function keyError(message: string): FieldError {
-  return new FieldError('ERR_FIELD_KEY', message);
-}
-
-function subjectShredded(): FieldError {
-  return new FieldError('ERR_FIELD_SHREDDED', 'The data keys of this subject were destroyed');
 }

@@ -17,6 +17,8 @@ const stepsOfBeginning: typeof steps = { ...steps, trim: (text) => text.trimStar
 /** The names of the steps. */
 export const normalizationSteps = Object.keys(steps) as readonly NormalizationStep[];
 
+const ascii = /^\p{ASCII}*$/u;
+
 /** The text by which a string is found, or `undefined` where a code point is in it that Unicode 15.0 does not assign. */
 export function normalize(text: string, configured: readonly NormalizationStep[]): string | undefined {
   return normalizeBy(text, configured, steps);
@@ -28,7 +30,8 @@ export function normalizeBeginning(text: string, configured: readonly Normalizat
 }
 
 function normalizeBy(text: string, configured: readonly NormalizationStep[], known: typeof steps): string | undefined {
-  // Letters of ASCII are in every form what they are.
+  // ASCII is in every form what it is, and no step makes anything else of it.
+  if (ascii.test(text)) return configured.reduce((value, step) => known[step](value), text);
   if (!isAssigned(text)) return undefined;
   const begun = text.normalize('NFC');
   return configured.reduce((value, step) => known[step](value), begun).normalize('NFC');

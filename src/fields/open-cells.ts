@@ -4,24 +4,30 @@ import { open } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import { type FieldError, isBullaError } from '../errors.ts';
 import type { DataKey } from '../keyrings/keyring.ts';
-import { isPromise } from '../lib/awaitable.ts';
-import { bytesToKey, copy, equalConstantTime } from '../lib/bytes.ts';
-import { additionalData, type Binding, bindingOf } from '../schedule/field-keys.ts';
+import { isPromise, whenAllThere, whenThere } from '../lib/awaitable.ts';
+import { bytesToKey, compareBytes, copy, equalConstantTime } from '../lib/bytes.ts';
+import { additionalData, type Binding } from '../schedule/field-keys.ts';
 import type { Awaitable, Bytes } from '../types.ts';
-import { type DataKeyRow, slotKey } from './data-key-store.ts';
+import type { DataKeyRow } from './data-key-store.ts';
 import type { Field } from './define.ts';
 import type { Slot } from './indexes.ts';
 import { inChunks } from './pieces.ts';
 import { type NoRecord, type ParsedRecord, parseRecord } from './record.ts';
-import { type CellContext, dataSlot, failureAt, indexSlot, type Place } from './seal-cells.ts';
-import { computeTag, noTag, scopeOf, tagMessage } from './tags.ts';
+import { type CellContext, dataSlot, failureAt, type Place } from './seal-cells.ts';
+import { type Asked, tagsOf } from './search.ts';
+import { noTag, tagMessage } from './tags.ts';
 import { decodeValue, unpad } from './values.ts';
 
 /** A tag by which a cell was found. */
 export interface ExpectedTag {
   readonly index: string;
-  /** One for each version that was searched for. */
-  readonly tags: readonly Bytes[];
+  /** One for each value and version that was searched for. */
+  readonly tags: readonly AskedTag[];
+}
+
+/** A tag that was searched for, with what it was computed from where that is known. */
+export interface AskedTag extends Partial<Asked> {
+  readonly tag: Bytes;
 }
 
 /** A cell on its way to a value. Nothing of the caller's is in it. */
@@ -123,7 +129,10 @@ class Reader {
       if (scopes.has(key)) continue;
       const info = await this.#context.derived.info({ tenant, field: field.id, schemaVersion });
       const slots = field.definition.schemas.get(schemaVersion) ?? [];
-      this.#scopes.set(field, scopes.set(key, { info, binding: bindingOf(field.id, tenant), slots }));
+      this.#scopes.set(
+        field,
+        scopes.set(key, { info, binding: this.#context.derived.binding(field.id, tenant), slots }),
+      );
     }
   }
 
@@ -166,33 +175,42 @@ class Reader {
       throw failureAt(cell, 'ERR_FIELD_VALUE', `the record opens and holds no ${cell.field.definition.type}`);
     }
     if (cell.expected === undefined) return value;
-    return this.#assertTag(cell, record, slots, value, cell.expected).then(() => value);
+    return whenThere(this.#fitsTag(cell, record, slots, value, cell.expected), (fits) => {
+      if (fits) return value;
+      const message = `it was found by a tag of the index ${cell.expected?.index} that is not its own`;
+      throw failureAt(cell, 'ERR_FIELD_TAG', message);
+    });
   }
 
-  /** §5.8: the header is authentic by now; and what it holds is computed again. */
-  async #assertTag(
+  /** §5.8: the header is authentic by now; and what it holds is computed again, or was when it was asked for. */
+  #fitsTag(
     cell: CellToOpen,
     { tags }: ParsedRecord,
     slots: readonly Slot[],
     value: unknown,
     { index, tags: asked }: ExpectedTag,
-  ): Promise<void> {
+  ): Awaitable<boolean> {
+    const checks: Awaitable<boolean>[] = [];
     for (const [i, slot] of slots.entries()) {
       const tag = tags[i] as Bytes;
-      if (slot.index !== index || !asked.some((one) => equalConstantTime(one, tag))) continue;
-      if (slot.others.length > 0 || equalConstantTime(tag, await this.#tagOf(cell, slot, value))) return;
+      const found = slot.index === index ? asked.filter((one) => equalConstantTime(one.tag, tag)) : [];
+      if (found.length === 0) continue;
+      if (slot.others.length > 0) return true;
+      const message = tagMessage(cell.field, slot, value, () => null);
+      if (message === undefined) continue;
+      // The tag of this message under this key is known.
+      if (found.some((one) => one.slot === slot && one.message && compareBytes(one.message, message) === 0))
+        return true;
+      checks.push(
+        whenThere(tagsOf(cell.field, cell.tenant, [{ slot, message }], this.#context), ([own]) =>
+          equalConstantTime(tag, own ?? noTag),
+        ),
+      );
     }
-    throw failureAt(cell, 'ERR_FIELD_TAG', `it was found by a tag of the index ${index} that is not its own`);
-  }
-
-  async #tagOf({ field, tenant }: CellToOpen, slot: Slot, value: unknown): Promise<Bytes> {
-    const { keys, derived, signal } = this.#context;
-    const message = tagMessage(field, slot, value, () => null);
-    if (message === undefined) return noTag;
-    const data = indexSlot(tenant, slot);
-    const key = (await keys.existing(new Map([[slotKey(data), data]]), signal)).get(slotKey(data));
-    if (key === undefined) return noTag;
-    return computeTag(await derived.indexKey(key.dataKey, scopeOf(field, tenant, slot)), message, slot.bits);
+    return whenThere(
+      whenAllThere(checks, (fits) => fits),
+      (fits) => fits.includes(true),
+    );
   }
 }
 

@@ -1,8 +1,7 @@
 /** Work on many small pieces: some at once, since a small call costs more to wait for than to do. */
 
 import { randomBytes } from '../crypto/random.ts';
-import { isPromise } from '../lib/awaitable.ts';
-import { copy } from '../lib/bytes.ts';
+import { attempt, isPromise } from '../lib/awaitable.ts';
 import type { Awaitable, Bytes, RandomSource } from '../types.ts';
 
 /** Calls under way at once. */
@@ -22,7 +21,7 @@ export async function inChunks<Result>(
     const begun: Awaitable<Result>[] = [];
     let waiting = false;
     for (let i = begin; i < Math.min(count, begin + chunk); i++) {
-      const result = attempt(work, i);
+      const result = attempt(() => work(i));
       waiting ||= isPromise(result);
       begun.push(result);
     }
@@ -30,15 +29,6 @@ export async function inChunks<Result>(
     for (const result of done) results.push(result);
   }
   return results;
-}
-
-/** What is thrown becomes a rejection, so that no promise of the same chunk is left alone. */
-function attempt<Result>(work: (i: number) => Awaitable<Result>, i: number): Awaitable<Result> {
-  try {
-    return work(i);
-  } catch (error) {
-    return Promise.reject(error);
-  }
 }
 
 /** `count` pieces of random bytes, drawn together. */
@@ -54,6 +44,6 @@ export async function randomPieces(
   }
   return (i) => {
     const at = (i % perDraw) * length;
-    return copy((draws[Math.floor(i / perDraw)] as Bytes).subarray(at, at + length));
+    return (draws[Math.floor(i / perDraw)] as Bytes).subarray(at, at + length);
   };
 }

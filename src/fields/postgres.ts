@@ -2,6 +2,7 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { assert } from '../lib/assert.ts';
+import { integer, optional, type ReadersOf, takeOptions } from '../lib/options.ts';
 import { type Fields, tablesOf } from './define.ts';
 import { engineOf, type FieldEncryption } from './encryption.ts';
 import { encryptedClientClass, type PgClientClass } from './postgres/client.ts';
@@ -49,6 +50,16 @@ export interface PgModule {
   readonly Pool: new (...args: readonly never[]) => object;
 }
 
+/** Options of {@link encryptedPg} and {@link encryptedPool}. */
+export interface EncryptedPoolOptions {
+  /**
+   * How many values of a key that the database makes (`serial`, `IDENTITY`, `gen_random_uuid()`) are drawn ahead of their use, at most, so that most inserts are one round trip (`docs/fields.md` §6.9). 0 draws for each statement
+   * what it needs: then sequences have no more gaps than without encryption, and `lastval` and `currval` can be asked. 0 to 1,000. Default: 31.
+   */
+  readonly drawAhead?: number | undefined;
+}
+
+const poolReaders = { drawAhead: optional(integer(0, 1_000), 31) } satisfies ReadersOf<EncryptedPoolOptions>;
 const seams = new WeakMap<object, Seam>();
 
 function seamOf(encryption: unknown): Seam {
@@ -71,10 +82,12 @@ function seamOf(encryption: unknown): Seam {
 export function encryptedPg<Module extends PgModule, Of extends Fields>(
   pg: Module,
   encryption: FieldEncryption<Of>,
+  options: EncryptedPoolOptions = {},
 ): Module {
+  const { drawAhead } = takeOptions(options, poolReaders);
   const { Client: Plain, Pool: PlainPool } = pg ?? ({} as Partial<Module>);
   assert(typeof Plain === 'function' && typeof PlainPool === 'function', 'pg', 'the module pg');
-  const Client = encryptedClientClass(Plain, seamOf(encryption));
+  const Client = encryptedClientClass(Plain, seamOf(encryption), drawAhead);
   const Pool = class extends (PlainPool as new (options: object) => object) {
     constructor(options: object) {
       super({ ...options, Client });
@@ -106,11 +119,13 @@ function callBackInPlace(pool: PgPool): void {
 export function encryptedPool<Pool extends PgPool, Of extends Fields>(
   pool: Pool,
   encryption: FieldEncryption<Of>,
+  options: EncryptedPoolOptions = {},
 ): Pool {
+  const { drawAhead } = takeOptions(options, poolReaders);
   assert(pool?.totalCount === 0, 'pool', 'one that has opened no connection yet');
   const own = pool as { Client?: PgClientClass };
   assert(typeof own.Client === 'function', 'pool', 'a Pool of pg');
-  own.Client = encryptedClientClass(own.Client, seamOf(encryption));
+  own.Client = encryptedClientClass(own.Client, seamOf(encryption), drawAhead);
   callBackInPlace(pool);
   return pool;
 }

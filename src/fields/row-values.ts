@@ -82,9 +82,7 @@ export async function openRows(
       const isSearched = field === searched;
       assert(!isSearched || cell !== undefined, `rows[].${field.key}`, 'a record, since the rows were found by it');
       if (cell === undefined) continue;
-      const expected = isSearched
-        ? { index: foundBy?.index ?? '', tags: foundBy?.tags.map(({ tag }) => tag) ?? [] }
-        : undefined;
+      const expected = isSearched ? { index: foundBy?.index ?? '', tags: foundBy?.tags ?? [] } : undefined;
       cells.push({ ...place(), field, cell, expected });
       targets.push({ row, key: field.key });
     }

@@ -3,18 +3,19 @@
 import { nonceLength, seal } from '../crypto/aes-gcm.ts';
 import type { AeadKey } from '../crypto/keys.ts';
 import { FieldError, type FieldErrorCode } from '../errors.ts';
-import { isPromise } from '../lib/awaitable.ts';
+import { isPromise, whenAllThere, whenThere } from '../lib/awaitable.ts';
 import { concat } from '../lib/bytes.ts';
-import { additionalData, type Binding, bindingOf } from '../schedule/field-keys.ts';
+import { additionalData, type Binding } from '../schedule/field-keys.ts';
 import type { Awaitable, Bytes, RandomSource } from '../types.ts';
 import { type DataKeySlot, slotKey } from './data-key-store.ts';
 import type { Field } from './define.ts';
 import { type DerivedKeys, maxRecordsOfSalt } from './derived.ts';
 import type { Slot } from './indexes.ts';
-import type { DataKeys, OpenedKey } from './keys.ts';
+import type { DataKeys } from './keys.ts';
 import { inChunks, randomPieces } from './pieces.ts';
 import { recordHeader } from './record.ts';
 import { computeTag, noTag, scopeOf, tagMessage } from './tags.ts';
+import type { OpenedKey } from './unwrap-key.ts';
 import { encodeValue, maxValueLength, pad } from './values.ts';
 
 /** Where a cell is. */
@@ -147,7 +148,7 @@ async function openWriters(
     const salt = await derived.salt(dataKey, field.id, group.size, random);
     const info = await derived.info({ tenant, field: field.id, schemaVersion: field.definition.version });
     const recordKey = await derived.recordKey(dataKey, salt, info, 'seal');
-    group.writer = { keyId: row.id, salt, recordKey, binding: bindingOf(field.id, tenant) };
+    group.writer = { keyId: row.id, salt, recordKey, binding: derived.binding(field.id, tenant) };
   }
   return groupOf.map(({ writer }) => writer as Writer);
 }
@@ -168,13 +169,14 @@ function sealOne(
     return isPromise(sealed) ? sealed.then((bytes) => concat(header, bytes)) : concat(header, sealed);
   };
   if (messages.length === 0) return finish([]);
-  const tags = writtenSlots(field).map(async (slot, i) => {
+  const tags = whenAllThere(writtenSlots(field), (slot, i) => {
     const message = messages[i];
     if (message === undefined) return noTag;
     const { dataKey } = opened.get(slotKey(indexSlot(tenant, slot))) as OpenedKey;
-    return computeTag(await derived.indexKey(dataKey, scopeOf(field, tenant, slot)), message, slot.bits);
+    const indexKey = derived.indexKey(dataKey, scopeOf(field, tenant, slot));
+    return whenThere(indexKey, (ready) => computeTag(ready, message, slot.bits));
   });
-  return Promise.all(tags).then(finish);
+  return whenThere(tags, finish);
 }
 
 /** Puts a slot into a map, and gives its key there. */

@@ -2,8 +2,9 @@
 
 import { FieldError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
+import { whenAllThere, whenThere } from '../lib/awaitable.ts';
 import { compareBytes } from '../lib/bytes.ts';
-import type { Bytes } from '../types.ts';
+import type { Awaitable, Bytes } from '../types.ts';
 import { type DataKeySlot, slotKey } from './data-key-store.ts';
 import type { Field } from './define.ts';
 import type { Slot } from './indexes.ts';
@@ -30,7 +31,7 @@ export interface FieldTags {
 }
 
 /** What a search was for, so that what it found can be compared with it. */
-interface Asked {
+export interface Asked {
   readonly slot: Slot;
   readonly message: Bytes;
 }
@@ -99,26 +100,41 @@ export async function searchFor(
   field: Field,
   tenant: string,
   asked: readonly Asked[],
-  { keys, derived, signal }: CellContext,
+  context: CellContext,
 ): Promise<FieldTags> {
-  const slots = new Map<string, DataKeySlot>();
-  for (const { slot } of asked) {
-    const data = indexSlot(tenant, slot);
-    slots.set(slotKey(data), data);
-  }
-  const opened = await keys.existing(slots, signal);
-  const tags: FieldTag[] = [];
-  for (const { slot, message } of asked) {
-    const key = opened.get(slotKey(indexSlot(tenant, slot)));
-    // Without a key nothing was ever sealed with it.
-    if (key === undefined) continue;
-    const tag = await computeTag(await derived.indexKey(key.dataKey, scopeOf(field, tenant, slot)), message, slot.bits);
-    tags.push(Object.freeze({ column: indexColumn(field, slot), version: slot.version, tag }));
-  }
+  const computed = await tagsOf(field, tenant, asked, context);
+  const tags = asked.flatMap(({ slot }, i): FieldTag[] => {
+    const tag = computed[i];
+    return tag === undefined ? [] : [Object.freeze({ column: indexColumn(field, slot), version: slot.version, tag })];
+  });
   const [first] = asked as [Asked];
   const found = Object.freeze({ field: field.id, index: first.slot.index, tags: Object.freeze(tags) });
   searches.set(found, first);
   return found;
+}
+
+/** The tag of each message; `undefined` where its key does not exist, so that nothing was ever sealed with it. */
+export function tagsOf(
+  field: Field,
+  tenant: string,
+  asked: readonly Asked[],
+  { keys, derived, signal }: CellContext,
+): Awaitable<(Bytes | undefined)[]> {
+  const slots = new Map<string, DataKeySlot>();
+  const keyOf = asked.map(({ slot }) => {
+    const data = indexSlot(tenant, slot);
+    const key = slotKey(data);
+    slots.set(key, data);
+    return key;
+  });
+  return whenThere(keys.existing(slots, signal), (opened) =>
+    whenAllThere(asked, ({ slot, message }, i) => {
+      const key = opened.get(keyOf[i] as string);
+      if (key === undefined) return undefined;
+      const indexKey = derived.indexKey(key.dataKey, scopeOf(field, tenant, slot));
+      return whenThere(indexKey, (ready) => computeTag(ready, message, slot.bits));
+    }),
+  );
 }
 
 /** Whether an opened value is what a search was for, and not another one of its bucket. */

@@ -15,19 +15,18 @@ import { encodeValue, type ValueType, withoutTrailingZeros } from './values.ts';
 /** §5.3 */
 export const noTag = new Uint8Array(indexTagLength);
 
+/** The last scope of each slot: most calls are for the tenant of the one before. */
+const scopes = new WeakMap<Slot, { readonly field: Field; readonly scope: IndexScope }>();
+
 /** What an index key is derived from (§5.1). */
 export function scopeOf(field: Field, tenant: string, slot: Slot): IndexScope {
+  const last = scopes.get(slot);
+  if (last?.field === field && last.scope.tenant === tenant) return last.scope;
   const { index, version, kind, bits, steps } = slot;
-  return {
-    tenant,
-    field: field.id,
-    index,
-    version,
-    kind,
-    bits,
-    parts: partsOf(field.name, slot),
-    steps: steps.join(','),
-  };
+  const parts = partsOf(field.name, slot);
+  const scope = { tenant, field: field.id, index, version, kind, bits, parts, steps: steps.join(',') };
+  scopes.set(slot, { field, scope });
+  return scope;
 }
 
 /**

@@ -155,7 +155,25 @@ function typed(number: number, value: Uint8Array): Bytes {
 }
 
 function text(number: number, value: string): Bytes | undefined {
+  if (value.length <= shortLength) {
+    const bytes = new Uint8Array(1 + value.length);
+    bytes[0] = number;
+    if (writeAscii(value, bytes)) return bytes;
+  }
   return unpairedSurrogate.test(value) ? undefined : typed(number, encoder.encode(value));
+}
+
+/** Most values are short and mostly ASCII, for which a call out of the engine takes longer than the work. */
+const shortLength = 256;
+
+/** Writes a text behind the type, or stops where it is not ASCII. */
+function writeAscii(value: string, bytes: Bytes): boolean {
+  for (let i = 0; i < value.length; i++) {
+    const code = value.charCodeAt(i);
+    if (code >= 0x80) return false;
+    bytes[i + 1] = code;
+  }
+  return true;
 }
 
 function isDecimal(value: unknown): value is string {

@@ -17,3 +17,21 @@ export function whenThere<Value, Result>(
 ): Awaitable<Result> {
   return isPromise(value) ? value.then(next) : next(value);
 }
+
+/** What `work` makes of each value: at once where all of that is there. What it throws becomes a rejection where others are on their way, so that no promise is left alone. */
+export function whenAllThere<Value, Result>(
+  values: readonly Value[],
+  work: (value: Value, i: number) => Awaitable<Result>,
+): Awaitable<Result[]> {
+  const begun = values.map((value, i) => attempt(() => work(value, i)));
+  return begun.some(isPromise) ? Promise.all(begun) : (begun as Result[]);
+}
+
+/** A result, with what is thrown as a rejection. */
+export function attempt<Result>(work: () => Awaitable<Result>): Awaitable<Result> {
+  try {
+    return work();
+  } catch (error) {
+    return Promise.reject(error);
+  }
+}

@@ -1,5 +1,6 @@
 /**
- * The one map with a bound, wherever something is remembered: the entry that was used least recently makes room.
+ * The one map with a bound, wherever something is remembered: the entry that was used least recently makes room. While it is not half full, no use is noted: nothing is about to make room, and
+ * moving an entry costs ten times as much as finding it.
  *
  * `lru-cache` does this too, and much more: minified and compressed it is larger than the whole cache of data keys, in a package whose users count the bytes of a page. What is
  * needed of it here is that a `Map` iterates as it was filled.
@@ -23,7 +24,7 @@ export class BoundedMap<Key, Value> {
   /** The value of a key, which is used by that. */
   get(key: Key): Value | undefined {
     const value = this.#entries.get(key);
-    if (value !== undefined) {
+    if (value !== undefined && 2 * this.#entries.size > this.#most) {
       this.#entries.delete(key);
       this.#entries.set(key, value);
     }

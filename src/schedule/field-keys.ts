@@ -114,13 +114,16 @@ export function additionalData(
   subject: string | null,
 ): Bytes {
   const count = 2 + row.length + (subject === null ? 0 : 1);
-  const parts = [lengthPrefixed(header), u32(count), field];
-  for (let i = 0; i < row.length; i++) {
-    parts.push(rowNames[i] as Bytes, lengthPrefixed(encodeUtf8(row[i] as string, 'the row')));
-  }
-  if (subject !== null) parts.push(subjectName, lengthPrefixed(encodeUtf8(subject, 'subject')));
+  const parts = [u32(header.byteLength), header, u32(count), field];
+  for (let i = 0; i < row.length; i++) pushPair(parts, rowNames[i] as Bytes, row[i] as string, 'the row');
+  if (subject !== null) pushPair(parts, subjectName, subject, 'subject');
   parts.push(tenant);
   return concatPooled(...parts);
+}
+
+function pushPair(parts: Bytes[], name: Bytes, value: string, what: string): void {
+  const bytes = encodeUtf8(value, what);
+  parts.push(name, u32(bytes.byteLength), bytes);
 }
 
 function pair(name: string, value: string): Bytes {

@@ -8,6 +8,7 @@ import { dropsRows, type HiddenColumn, type Plan, refusal, type SearchStep } fro
 import { Queries, type Selected } from './queries.ts';
 import { mentions } from './refusals.ts';
 import { identityColumns, TableNames } from './scope.ts';
+import { type SequenceUse, sequenceUse } from './sequences.ts';
 import type { Shadows } from './shadows.ts';
 import { quoted, SqlText } from './sql-text.ts';
 import { analyseWrite } from './writes.ts';
@@ -29,17 +30,20 @@ export interface Known {
 export function analyse(text: string, { statements, tokens }: Parsed, known: Known): Plan {
   const names = new TableNames(known.tables, known.shadows);
   const plans = statements.map((node) => planOf(node, new SqlText(text, tokens), names, known.catalog));
-  if (plans.length <= 1) return plans[0] ?? untouched(text);
-  if (plans.some(({ touched }) => touched))
+  const sequences = sequenceUse(statements);
+  if (plans.length > 1 && plans.some(({ touched }) => touched))
     throw refusal('several statements in one text, and encrypted columns in them', 'Send them one by one');
-  return untouched(text);
+  const [plan = untouched(text)] = plans.length > 1 ? [] : plans;
+  return { ...plan, sequences };
 }
+
+const noSequences: SequenceUse = { mayRestart: false, asksFor: undefined };
 
 /** The plan of a text with which there is nothing to do. */
 function untouched(text: string): Plan {
   return {
     ...{ text, touched: false, isStar: false, hasLiterals: false, expand: undefined, outputs: undefined },
-    ...{ draws: [], seals: [], searches: [], hidden: [], uses: new Map() },
+    ...{ draws: [], seals: [], searches: [], hidden: [], uses: new Map(), sequences: noSequences },
   };
 }
 
@@ -97,6 +101,7 @@ function finish(
   return {
     text: text.toString(),
     touched: sources.some(({ table }) => table !== undefined),
+    sequences: noSequences,
     draws,
     seals,
     searches: searches.map((step, i) => ({ ...checked(step, groups), offset: offsets[i] })),

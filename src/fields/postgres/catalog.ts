@@ -5,16 +5,9 @@ import type { RowColumn } from '../rows.ts';
 import { indexColumn } from '../search.ts';
 import { tableName } from './ddl.ts';
 import { identityColumns } from './scope.ts';
+import type { Draw, Sequence } from './sequences.ts';
 import type { RunSql } from './shadows.ts';
 import { quoted } from './sql-text.ts';
-
-/** How a value is drawn that the database makes. */
-export interface Draw {
-  /** An SQL expression. */
-  readonly expression: string;
-  /** Whether the column takes values only when that is said (`GENERATED ALWAYS AS IDENTITY`). */
-  readonly always: boolean;
-}
 
 /** See the head of this file. */
 export interface Catalog {
@@ -29,11 +22,19 @@ export interface Catalog {
 }
 
 const sql = `select n.nspname, c.relname, c.oid, a.attname, a.attnum, a.attidentity, t.typname,
-  pg_get_expr(d.adbin, d.adrelid), pg_get_serial_sequence(quote_ident(n.nspname) || '.' || quote_ident(c.relname), a.attname),
-  coalesce(l.collisdeterministic, true)
+  pg_get_expr(d.adbin, d.adrelid), s.name, coalesce(l.collisdeterministic, true), s.relname, s.seqcycle, s.seqincrement, s.last
 from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
   join pg_type t on t.oid = a.atttypid left join pg_attrdef d on d.adrelid = c.oid and d.adnum = a.attnum
   left join pg_collation l on l.oid = a.attcollation
+  left join lateral (
+    select format('%I.%I', sn.nspname, sc.relname) as name, sc.relname, s.seqcycle, s.seqincrement,
+      case when s.seqincrement > 0 then s.seqmax else s.seqmin end as last
+    from pg_depend p join pg_sequence s on s.seqrelid = case p.classid when 'pg_attrdef'::regclass then p.refobjid else p.objid end
+      join pg_class sc on sc.oid = s.seqrelid join pg_namespace sn on sn.oid = sc.relnamespace
+    where p.refclassid = 'pg_class'::regclass and case p.classid
+      when 'pg_attrdef'::regclass then p.objid = d.oid
+      when 'pg_class'::regclass then p.refobjid = c.oid and p.refobjsubid = a.attnum and p.deptype = 'i' end
+    limit 1) s on true
 where a.attnum > 0 and not a.attisdropped and n.nspname || '.' || c.relname = any($1)`;
 
 const types: Readonly<Record<string, RowColumn['type']>> = {
@@ -85,10 +86,23 @@ function columnOf(table: TableDefinition, name: string, columns: ReadonlyMap<str
   return row;
 }
 
-function drawOf([, , , , , identity, , expression, sequence]: CatalogRow): Draw | undefined {
-  if (identity && sequence)
-    return { expression: `nextval('${sequence.replaceAll("'", "''")}')`, always: identity === 'a' };
-  return expression ? { expression, always: false } : undefined;
+/** How a value is drawn. A sequence is named with its schema, so that the search path of a connection does not matter. */
+function drawOf([, , , , , identity, , expression, sequence, , ...about]: CatalogRow): Draw | undefined {
+  const isNext = Boolean(identity) || nextOfSequence.test(expression ?? '');
+  if (sequence && isNext) {
+    const next = `nextval('${sequence.replaceAll("'", "''")}')`;
+    return { expression: next, always: identity === 'a', ahead: sequenceOf(about) };
+  }
+  if (!expression) return undefined;
+  return { expression, always: false, ahead: expression === 'gen_random_uuid()' ? 'random' : undefined };
+}
+
+const nextOfSequence = /^nextval\('(?:[^']|'')+'::regclass\)$/;
+
+/** A sequence that cycles hands out again what is waiting for its use. */
+function sequenceOf([name, cycles, step, limit]: CatalogRow): Sequence | undefined {
+  if (!name || !step || !limit || cycles === 't') return undefined;
+  return { name, step: BigInt(step), limit: BigInt(limit) };
 }
 
 /** §2.4: the text of a key must be the stored one. */

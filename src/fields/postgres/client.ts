@@ -18,8 +18,8 @@ export type PgClientClass = new (...args: readonly never[]) => PgClient;
 type Callback = (error: unknown, result?: unknown) => void;
 type GivenConfig = QueryConfig & { readonly values?: readonly unknown[]; readonly callback?: Callback };
 
-/** A class of clients whose statements go through the seam. */
-export function encryptedClientClass<Class extends PgClientClass>(Client: Class, seam: Seam): Class {
+/** A class of clients whose statements go through the seam. Each draws at most `drawAhead` values ahead of a key that the database makes. */
+export function encryptedClientClass<Class extends PgClientClass>(Client: Class, seam: Seam, drawAhead: number): Class {
   class EncryptedClient extends (Client as PgClientClass) {
     /** What `pg` reads of a client with `binary: true`. */
     declare readonly binary?: boolean;
@@ -28,6 +28,7 @@ export function encryptedClientClass<Class extends PgClientClass>(Client: Class,
     declare readonly getTypeParser: GetTypeParser;
     /** Statements are sent in the order of the calls, although what is done before takes its time. */
     #last: Promise<unknown> = Promise.resolve();
+    readonly #drawing = seam.draws.open(this as object, drawAhead);
 
     override query(...args: readonly unknown[]): unknown {
       const [first] = args;
@@ -59,7 +60,7 @@ export function encryptedClientClass<Class extends PgClientClass>(Client: Class,
       if (cursor === undefined) return submitOther(args, seam, this.connection, pass);
       const [given, { tenant }] = [cursor.values?.map(takeParameter), seam];
       const submitted = this.#last.then(async () => {
-        const connection = { seam, send: (config: object) => this.#send(config) };
+        const connection = { seam, ...this.#drawing, send: this.#send };
         pass([await openingCursor(connection, query, cursor, given, tenant, this.binary === true), ...args.slice(1)]);
       });
       this.#last = submitted.catch((error: unknown) => query.handleError(error, this.connection));
@@ -69,13 +70,11 @@ export function encryptedClientClass<Class extends PgClientClass>(Client: Class,
     #run(config: QueryConfig, values: readonly unknown[] | undefined, tenant: string | undefined): Promise<unknown> {
       const types = { getTypeParser: (oid: number, format?: string) => this.getTypeParser(oid, format) };
       const binary = config.binary ?? this.binary;
-      const send = (query: object) => this.#send(query);
-      return runStatement({ seam, types, send }, { ...config, binary }, values, tenant);
+      return runStatement({ seam, ...this.#drawing, types, send: this.#send }, { ...config, binary }, values, tenant);
     }
 
-    #send(query: object): Promise<PgResult> {
-      return (super.query(query as never) as Promise<PgResult>).catch((error: unknown) => heard(error, seam));
-    }
+    readonly #send = (query: object): Promise<PgResult> =>
+      (super.query(query as never) as Promise<PgResult>).catch((error: unknown) => heard(error, seam));
   }
   return EncryptedClient as unknown as Class;
 }

@@ -1,5 +1,6 @@
 /** Cursors and streams (`pg-cursor`, `pg-query-stream`) over encrypted tables: each batch of rows is opened when it arrives, `docs/fields.md` §6.8. */
 
+import { assertLastIsKnown } from './draws.ts';
 import { takeParameters } from './parameters.ts';
 import { dropsRows, type Plan, refusal } from './plan.ts';
 import { openResult, type RawRow, type ResultField } from './results.ts';
@@ -41,7 +42,7 @@ export function cursorOf(query: unknown): Cursor | undefined {
 
 /** Prepares a cursor for a tenant: its text becomes what is sent. */
 export async function openingCursor(
-  { seam, send }: Pick<Connection, 'seam' | 'send'>,
+  { seam, session, send }: Pick<Connection, 'seam' | 'session' | 'send'>,
   query: Submittable,
   cursor: Cursor,
   given: readonly unknown[] | undefined,
@@ -50,6 +51,7 @@ export async function openingCursor(
 ): Promise<OpeningCursor> {
   const { plan, catalog } = await seam.plan(cursor.text, sqlRunner(send));
   assertReads(plan, isBinary);
+  assertLastIsKnown(plan.sequences, session);
   const current = { engine: seam.engine, catalog, plan, values: given ?? [], drawn: new Map(), tenant, found: [] };
   const seal = takeParameters(current);
   const { values, asked } = await seal(await seam.engine.begin(undefined));
@@ -64,6 +66,8 @@ function assertReads(plan: Plan, isBinary: boolean): void {
   if (isBinary && plan.touched) throw refusal('binary results of an encrypted table', 'Leave binary out');
   if (plan.seals.length > 0 || plan.draws.length > 0 || plan.expand !== undefined)
     throw refusal('a cursor or stream that writes to an encrypted table', 'Write with query()');
+  if (plan.sequences.mayRestart)
+    throw refusal('a cursor or stream that may restart a sequence', 'Send the statement with query()');
   // A batch that is smaller than what was asked for would be taken for the last one.
   const dropping = plan.searches.find(({ finds }) => finds !== 'equal');
   if (dropping !== undefined) throw dropsRows(dropping.field, dropping.finds, 'and without a cursor or stream');

@@ -7,9 +7,10 @@ import type { Field, TableDefinition } from '../define.ts';
 import type { Engine } from '../engine.ts';
 import type { Slot } from '../indexes.ts';
 import { normalize, normalizeBeginning } from '../normalize.ts';
+import type { AskedTag } from '../open-cells.ts';
 import { identify, type RowColumn, spell } from '../rows.ts';
 import { type CellContext, type Place, sealCells, takeValue, type ValueToSeal } from '../seal-cells.ts';
-import { searchFor, takeSearch } from '../search.ts';
+import { tagsOf, takeSearch } from '../search.ts';
 import { tagMessage } from '../tags.ts';
 import { toBytea } from './bytea.ts';
 import type { Catalog } from './catalog.ts';
@@ -22,7 +23,7 @@ import { toValue } from './typed-values.ts';
 export interface AskedTags {
   /** The index that was asked. */
   readonly index: string;
-  readonly tags: readonly Uint8Array<ArrayBuffer>[];
+  readonly tags: readonly AskedTag[];
   /** Whether an opened value is what was searched for, where tags alone do not say so. */
   readonly fits: ((value: unknown) => boolean) | undefined;
 }
@@ -209,17 +210,14 @@ async function writeTags(
   const tenant = run.tenant;
   if (tenant === undefined) throw noTenant(field.table);
   for (const param of [...params, ...blanks]) values[param - 1] = null;
-  const asked: Uint8Array<ArrayBuffer>[] = [];
+  const asked: AskedTag[] = [];
   for (const { slot, messages } of given) {
-    const tags: (Uint8Array | null)[] = [];
-    for (const message of messages) {
-      const found = message === undefined ? undefined : await searchFor(field, tenant, [{ slot, message }], context);
-      const tag = found?.tags[0]?.tag;
-      if (tag !== undefined) asked.push(tag);
-      tags.push(tag === undefined ? null : toBytea(tag));
-    }
-    const param = params[slots.indexOf(slot)] as number;
-    values[param - 1] = isArray ? tags.filter((tag) => tag !== null) : (tags[0] ?? null);
+    const present = messages.flatMap((message) => (message === undefined ? [] : [{ slot, message }]));
+    const tags = await tagsOf(field, tenant, present, context);
+    const found = present.flatMap((one, i) => (tags[i] === undefined ? [] : [{ ...one, tag: tags[i] }]));
+    asked.push(...found);
+    const sent = found.map(({ tag }) => toBytea(tag));
+    values[(params[slots.indexOf(slot)] as number) - 1] = isArray ? sent : (sent[0] ?? null);
   }
   return { index: (given[0]?.slot ?? slots[0])?.index ?? '', tags: asked, fits };
 }

@@ -3,6 +3,7 @@
 import { FieldError } from '../../errors.ts';
 import type { Field, TableDefinition } from '../define.ts';
 import type { Slot } from '../indexes.ts';
+import type { Draw, SequenceUse } from './sequences.ts';
 
 /** Where a value comes from when a statement runs. */
 export type Source =
@@ -57,7 +58,7 @@ export interface SearchGroup {
 export interface DrawStep {
   readonly table: TableDefinition;
   readonly column: string;
-  readonly expression: string;
+  readonly draw: Draw;
   /** The parameter that each of them becomes. */
   readonly params: readonly number[];
 }
@@ -86,6 +87,7 @@ export interface Plan {
   readonly text: string;
   /** Whether an encrypted table is in it. */
   readonly touched: boolean;
+  readonly sequences: SequenceUse;
   readonly draws: readonly DrawStep[];
   readonly seals: readonly SealStep[];
   readonly searches: readonly SearchStep[];

@@ -1,14 +1,15 @@
 /** The rows of a result: encrypted columns opened by what the server says of each column, hidden columns taken out. */
 
 import { FieldError } from '../../errors.ts';
-import { toHex } from '../../lib/hex.ts';
+import { fromHex, toHex } from '../../lib/hex.ts';
 import type { Field, TableDefinition } from '../define.ts';
 import { type CellToOpen, type ExpectedTag, openCells } from '../open-cells.ts';
 import { isRecord } from '../record.ts';
-import type { CellContext } from '../seal-cells.ts';
+import type { CellContext, Place } from '../seal-cells.ts';
 import { type Asked, identityOf, nameOf, type Run, tenantOf } from './parameters.ts';
 import type { HiddenColumn, SearchStep } from './plan.ts';
 import { refusal } from './plan.ts';
+import { identityColumns } from './scope.ts';
 
 /** A column of a result, as `pg` has it. */
 export interface ResultField {
@@ -40,20 +41,22 @@ export async function openResult(
   const cells: CellToOpen[] = [];
   const targets: { readonly row: RawRow; readonly column: number }[] = [];
   const encrypted = fields.map(({ tableID, columnID }) => catalog.fieldOf(tableID, columnID));
+  const identities = new Identities(run, visible);
   for (const [column, field] of encrypted.entries()) {
     if (field === undefined || column >= visible) continue;
     const source = plan.outputs === undefined ? plan.uses.get(field.table) : plan.outputs[column];
+    const identityIn = source === undefined ? undefined : identities.of(field.table, source);
     for (const row of rows) {
       const text = row[column] as string | null;
       if (text === null) continue;
-      if (source === undefined) throw opaque(field.id);
-      const cell = takeCell(run, field, source, row, text, visible);
+      if (identityIn === undefined) throw opaque(field.id);
+      const cell = takeCell(run, field, identityIn, row, text);
       if (cell === undefined) continue;
       cells.push(cell);
       targets.push({ row, column });
     }
   }
-  const found = checks(run, rows, asked, visible);
+  const found = checks(run, rows, asked, identities);
   const values = await openCells([...cells, ...found.map(({ cell }) => cell)], context);
   const dropped = new Set<RawRow>();
   for (const [i, { row, fits }] of found.entries()) if (fits?.(values[cells.length + i]) === false) dropped.add(row);
@@ -78,18 +81,19 @@ function asOpened(field: ResultField, own: Field | undefined): ResultField {
 }
 
 function takeCell(
-  run: Run,
+  { engine }: Run,
   field: Field,
-  source: object,
+  identityIn: IdentityIn,
   row: RawRow,
   text: string,
-  visible: number,
 ): CellToOpen | undefined {
   const cell = bytesOf(text);
-  if (isRecord(cell)) return { ...identityIn(run, field.table, source, row, visible), field, cell };
-  const { engine } = run;
+  if (isRecord(cell)) {
+    const { tenant, subject, row: key } = identityIn(row);
+    return { tenant, subject, row: key, field, cell };
+  }
   if (engine.settings.mode === 'migrating') {
-    engine.tellPlaintext(field, identityIn(run, field.table, source, row, visible).row);
+    engine.tellPlaintext(field, identityIn(row).row);
     return undefined;
   }
   throw new FieldError('ERR_FIELD_PLAINTEXT', `${field.id}: the cell is not encrypted`, {
@@ -102,22 +106,49 @@ function hiddenAt({ hidden }: Run['plan'], source: object, column: string): numb
   return hidden.findIndex((one: HiddenColumn) => one.source === source && one.column === column);
 }
 
-function identityIn(
-  { plan, catalog, tenant }: Run,
-  table: TableDefinition,
-  source: object,
-  row: RawRow,
-  visible: number,
-) {
-  const get = (name: string): string | null | undefined => {
-    const i = hiddenAt(plan, source, name);
-    return i < 0 ? undefined : row[visible + i];
-  };
-  return {
-    tenant: tenantOf({ tenant }, table, table.tenant === undefined ? undefined : (get(table.tenant) ?? '')),
-    subject: table.subject === undefined ? null : nameOf(table, table.subject, get(table.subject)),
-    row: identityOf(table, catalog.rowColumns(table), get),
-  };
+/** What the cells of a row are bound to. */
+type Identity = Omit<Place, 'field'>;
+type IdentityIn = (row: RawRow) => Identity;
+
+/** What cells are bound to, from the hidden columns of a result: found once for all cells of a row. */
+class Identities {
+  readonly #run: Run;
+  readonly visible: number;
+  readonly #known = new Map<object, IdentityIn>();
+
+  constructor(run: Run, visible: number) {
+    this.#run = run;
+    this.visible = visible;
+  }
+
+  /** Those of one use of a table. */
+  of(table: TableDefinition, source: object): IdentityIn {
+    const known = this.#known.get(source) ?? this.#reader(table, source);
+    this.#known.set(source, known);
+    return known;
+  }
+
+  #reader(table: TableDefinition, source: object): IdentityIn {
+    const { plan, catalog, tenant } = this.#run;
+    const places = new Map(identityColumns(table).map((name) => [name, hiddenAt(plan, source, name)]));
+    const columns = catalog.rowColumns(table);
+    const found = new Map<RawRow, Identity>();
+    return (row) => {
+      const known = found.get(row);
+      if (known !== undefined) return known;
+      const get = (name: string): string | null | undefined => {
+        const i = places.get(name) ?? -1;
+        return i < 0 ? undefined : row[this.visible + i];
+      };
+      const identity = {
+        tenant: tenantOf({ tenant }, table, table.tenant === undefined ? undefined : (get(table.tenant) ?? '')),
+        subject: table.subject === undefined ? null : nameOf(table, table.subject, get(table.subject)),
+        row: identityOf(table, columns, get),
+      };
+      found.set(row, identity);
+      return identity;
+    };
+  }
 }
 
 /** A record by which a row was found, and whether its value is what was searched for, where tags alone do not say so. */
@@ -128,14 +159,14 @@ interface Check {
 }
 
 /** The records by which rows were found, with the tags that were asked for (§5.8). */
-function checks(run: Run, rows: readonly RawRow[], asked: Asked, visible: number): Check[] {
+function checks(run: Run, rows: readonly RawRow[], asked: Asked, identities: Identities): Check[] {
   const steps = run.plan.searches.filter(({ group }) => group !== undefined);
   const groups = new Map<object, SearchStep[]>();
   for (const step of steps) groups.set(step.group as object, [...(groups.get(step.group as object) ?? []), step]);
   const cells: Check[] = [];
   for (const [group, alternatives] of groups) {
     const { source } = group as { readonly source: object };
-    for (const row of rows) cells.push(...checkOf(run, row, source, alternatives, asked, visible));
+    for (const row of rows) cells.push(...checkOf(run, row, source, alternatives, asked, identities));
   }
   return cells;
 }
@@ -147,20 +178,20 @@ function checkOf(
   source: object,
   steps: readonly SearchStep[],
   asked: Asked,
-  visible: number,
+  identities: Identities,
 ): Check[] {
   const candidates = [...new Set(steps.map(({ field }) => field))].flatMap((field) => {
-    const text = row[visible + hiddenAt(run.plan, source, field.column)];
+    const text = row[identities.visible + hiddenAt(run.plan, source, field.column)];
     if (text === null || text === undefined) return [];
     const all = steps.flatMap((step) => (step.field === field ? (asked.get(step) ?? []) : []));
     const expected: ExpectedTag = { index: all[0]?.index ?? '', tags: all.flatMap(({ tags }) => tags) };
-    const cell = { ...identityIn(run, field.table, source, row, visible), field, cell: bytesOf(text), expected };
+    const cell = { ...identities.of(field.table, source)(row), field, cell: bytesOf(text), expected };
     const fits = all.some((one) => one.fits !== undefined)
       ? (value: unknown) => all.some((one) => one.fits?.(value))
       : undefined;
     return [{ row, cell, fits }];
   });
-  const fitting = candidates.find(({ cell }) => cell.expected.tags.some((tag) => holds(cell.cell, tag)));
+  const fitting = candidates.find(({ cell }) => cell.expected.tags.some(({ tag }) => holds(cell.cell, tag)));
   const chosen = fitting ?? candidates[0];
   // A right or full join has rows that no condition was asked of.
   return chosen === undefined ? [] : [chosen];
@@ -207,7 +238,5 @@ function textOf({ definition: { type, as } }: Field, value: unknown): string {
 
 function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   if (!text.startsWith('\\x')) throw refusal('bytea_output is not hex', 'Set bytea_output = hex');
-  const bytes = new Uint8Array((text.length - 2) / 2);
-  for (let i = 0; i < bytes.byteLength; i++) bytes[i] = Number.parseInt(text.slice(2 + 2 * i, 4 + 2 * i), 16);
-  return bytes;
+  return fromHex(text, 2);
 }

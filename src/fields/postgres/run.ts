@@ -2,11 +2,12 @@
 
 import { createHash } from 'node:crypto';
 import { FieldError } from '../../errors.ts';
+import { assertLastIsKnown, type DrawSession, type Draws } from './draws.ts';
 import { maxExpanded } from './expansion.ts';
 import { takeParameters } from './parameters.ts';
 import { type Expansion, type Plan, refusal } from './plan.ts';
 import { openResult, type RawRow, type ResultField } from './results.ts';
-import type { Seam } from './seam.ts';
+import type { Planned, Seam } from './seam.ts';
 import type { RunSql } from './shadows.ts';
 
 /** A result of `pg`. */
@@ -32,6 +33,8 @@ export interface QueryConfig {
 /** What a statement is sent by. */
 export interface Connection {
   readonly seam: Seam;
+  readonly draws: Draws;
+  readonly session: DrawSession;
   readonly types: { readonly getTypeParser: GetTypeParser };
   readonly send: (query: object) => Promise<PgResult | PgResult[]>;
 }
@@ -48,20 +51,36 @@ export function sqlRunner(send: Connection['send']): RunSql {
 
 /** Runs a statement for a tenant. */
 export async function runStatement(
-  { seam, types, send }: Connection,
+  connection: Connection,
   config: QueryConfig,
   values: readonly unknown[] | undefined,
   tenant: string | undefined,
 ): Promise<unknown> {
-  const run = sqlRunner(send);
-  const { plan, catalog } = await seam.plan(config.text, run);
+  const { seam, draws, session } = connection;
+  const { plan, catalog } = await seam.plan(config.text, sqlRunner(connection.send));
+  assertLastIsKnown(plan.sequences, session);
+  try {
+    return await runPlan(connection, { plan, catalog }, config, values, tenant);
+  } finally {
+    if (plan.sequences.mayRestart) draws.forget(session);
+  }
+}
+
+async function runPlan(
+  connection: Connection,
+  { plan, catalog }: Planned,
+  config: QueryConfig,
+  values: readonly unknown[] | undefined,
+  tenant: string | undefined,
+): Promise<unknown> {
+  const { seam, types, send } = connection;
   if (config.binary === true) {
     if (plan.touched) throw refusal('binary results of an encrypted table', 'Leave binary out');
     return send({ ...config, values });
   }
   const given = values ?? [];
-  const found = plan.expand === undefined ? [] : await findRows({ seam, types, send }, plan.expand, given, tenant);
-  const drawn = await draw(plan, run);
+  const found = plan.expand === undefined ? [] : await findRows(connection, plan.expand, given, tenant);
+  const drawn = await draw(connection, plan);
   const current = { engine: seam.engine, catalog, plan, values: given, drawn, tenant, found };
   const seal = takeParameters(current);
   const context = await seam.engine.begin(undefined);
@@ -98,14 +117,11 @@ async function findRows(
 }
 
 /** Values that the database makes, as text. */
-async function draw({ draws }: Plan, run: RunSql): Promise<ReadonlyMap<string, string[]>> {
+async function draw(connection: Connection, plan: Plan): Promise<ReadonlyMap<string, string[]>> {
   const drawn = new Map<string, string[]>();
-  for (const { column, expression, params } of draws) {
-    const rows = await run(`SELECT (${expression})::text FROM generate_series(1, $1::int)`, [params.length]);
-    drawn.set(
-      column,
-      rows.map(([value]) => value as string),
-    );
+  for (const step of plan.draws) {
+    const run = sqlRunner(connection.send);
+    drawn.set(step.column, await connection.draws.take(step, step.params.length, connection.session, run));
   }
   return drawn;
 }

@@ -5,6 +5,7 @@ import { BoundedMap } from '../../lib/bounded-map.ts';
 import type { Engine } from '../engine.ts';
 import { analyse } from './analyse.ts';
 import { type Catalog, readCatalog } from './catalog.ts';
+import { DrawsOfDatabases } from './draws.ts';
 import { loadParser, type Parse } from './parser.ts';
 import { type Plan, refusal } from './plan.ts';
 import { type RunSql, Shadows } from './shadows.ts';
@@ -14,6 +15,12 @@ import { currentTenant } from './tenants.ts';
 const maxPlans = 10_000;
 const maxText = 16_384;
 
+/** A statement that was analysed. */
+export interface Planned {
+  readonly plan: Plan;
+  readonly catalog: Catalog;
+}
+
 interface Ready {
   readonly parse: Parse;
   readonly catalog: Catalog;
@@ -22,6 +29,7 @@ interface Ready {
 /** See the head of this file. */
 export class Seam {
   readonly engine: Engine;
+  readonly draws = new DrawsOfDatabases();
   readonly #plans = new BoundedMap<string, Plan | FieldError>(maxPlans);
   readonly #pending = new Map<string, Promise<Plan | FieldError>>();
   readonly #shadows: Shadows;
@@ -38,11 +46,9 @@ export class Seam {
   }
 
   /** The plan of a statement; analysed once. */
-  async plan(text: string, run: RunSql): Promise<{ readonly plan: Plan; readonly catalog: Catalog }> {
+  async plan(text: string, run: RunSql): Promise<Planned> {
     const ready = await this.#prepare(run);
     const known = this.#plans.get(text) ?? (await this.#once(text, ready, run));
-    // A text with values in it does not come again, and is no text to keep.
-    if (text.length <= maxText && !('hasLiterals' in known && known.hasLiterals)) this.#plans.set(text, known);
     if ('code' in known) throw new FieldError(known.code, known.message, known);
     return { plan: known, catalog: ready.catalog };
   }
@@ -50,8 +56,14 @@ export class Seam {
   /** Calls of the same moment share one analysis, unless it fails: each of them has a connection of its own. */
   #once(text: string, ready: Ready, run: RunSql): Promise<Plan | FieldError> {
     const pending = this.#pending.get(text);
-    if (pending !== undefined) return pending.catch(() => this.#analyse(text, ready, run));
-    const analysed = this.#analyse(text, ready, run).finally(() => this.#pending.delete(text));
+    if (pending !== undefined) return pending.catch(() => this.#once(text, ready, run));
+    const analysed = this.#analyse(text, ready, run)
+      .then((plan) => {
+        // A text with values in it does not come again, and is no text to keep.
+        if (text.length <= maxText && !('hasLiterals' in plan && plan.hasLiterals)) this.#plans.set(text, plan);
+        return plan;
+      })
+      .finally(() => this.#pending.delete(text));
     this.#pending.set(text, analysed);
     return analysed;
   }

@@ -1,13 +1,14 @@
 /** Parameters and literals as values of a field's type. */
 
 import { copy, isBytes } from '../../lib/bytes.ts';
+import { fromHex } from '../../lib/hex.ts';
 import type { Field } from '../define.ts';
 import type { ValueType } from '../values.ts';
 
 const numeric = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 const fromText: Readonly<Record<ValueType, (text: string) => unknown>> = {
   string: (text) => text,
-  bytes: (text) => (/^\\x([0-9a-f]{2})*$/i.test(text) ? hexBytes(text.slice(2)) : undefined),
+  bytes: (text) => (/^\\x([0-9a-f]{2})*$/i.test(text) ? fromHex(text, 2) : undefined),
   boolean: (text) => ({ t: true, true: true, f: false, false: false })[text.toLowerCase()],
   number: (text) => (numeric.test(text) ? Number(text) : undefined),
   bigint: (text) => (/^[+-]?\d+$/.test(text) ? BigInt(text) : undefined),
@@ -41,8 +42,4 @@ function dateOf(text: string): Date | undefined {
   const offset = /^[+-]\d\d$/.test(zone) ? `${zone}:00` : zone.replace(/^([+-]\d\d)(\d\d)$/, '$1:$2');
   const date = new Date(`${day}T${time}${offset}`);
   return Number.isNaN(date.getTime()) ? undefined : date;
-}
-
-function hexBytes(hex: string): Uint8Array {
-  return Uint8Array.from({ length: hex.length / 2 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16));
 }

@@ -144,7 +144,7 @@ function drawMissing(
         text.replace(at, text.literalEnd(at), param);
       }
     });
-    changes.draw({ table, column, expression: draw.expression }, places);
+    changes.draw({ table, column, draw }, places);
   }
 }
 
