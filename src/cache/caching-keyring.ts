@@ -2,7 +2,7 @@
 
 import { encodedWrappedKey, type WrappedKey, wrappedKeyText } from '../envelope/wrapped-key.ts';
 import { KeyServiceError } from '../errors.ts';
-import { generatedBy, scopeOf, unwrappedBy } from '../keyrings/answers.ts';
+import { generatedBy, scopeOf, tellRejected, unwrappedBy } from '../keyrings/answers.ts';
 import { inFrontOf } from '../keyrings/forwarding.ts';
 import {
   assertKeyring,
@@ -64,7 +64,7 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
         const scope = await scopeOf(keyring, {});
         if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
       };
-      await Promise.all([forget().catch(() => {}), keyring.rejectDataKey?.(wrappedKey)]);
+      await Promise.all([forget().catch(() => {}), tellRejected(keyring, wrappedKey)]);
     },
   });
   return { ...inFront, cache: handle };
@@ -76,9 +76,10 @@ interface Cached {
 }
 
 function generate({ keyring, cache }: Cached, options: KeyringOptions): Awaitable<GeneratedDataKey> {
-  const { plaintextLength = Number.POSITIVE_INFINITY, signal } = options;
+  const { plaintextLength = Number.POSITIVE_INFINITY, signal, random } = options;
   signal?.throwIfAborted();
-  const shared = plaintextLength <= cache.settings.maxBytes;
+  // A data key of somebody's own random source is for nobody else.
+  const shared = plaintextLength <= cache.settings.maxBytes && random === undefined;
   return whenThere(shared ? scopeOf(keyring, { signal }) : undefined, (scope) => {
     if (scope !== undefined) return generateShared({ keyring, cache }, scope, plaintextLength, options);
     cache.bypass('encrypt', undefined);
@@ -90,11 +91,11 @@ function generateShared(
   { keyring, cache }: Cached,
   scope: CacheScope,
   bytes: number,
-  { signal, random }: KeyringOptions,
+  { signal }: KeyringOptions,
 ): Awaitable<GeneratedDataKey> {
   const id = `encrypt ${scope.id}`;
   const fetch = fetching({ keyring, cache }, scope, async (shared) => {
-    const { dataKey, wrappedKeys } = await generatedBy(keyring, { signal: shared, random });
+    const { dataKey, wrappedKeys } = await generatedBy(keyring, { signal: shared });
     return { id, operation: 'encrypt', dataKey, wrappedKeys: wrappedKeys.map(encodedWrappedKey) };
   });
   const wanted = { ids: [id], flight: id, bytes, news: scope.news ?? [], fetch };

@@ -44,6 +44,12 @@ export function nativeSecretOf(key: SecretKey): NativeSecret | undefined {
   return native?.secretOf(key);
 }
 
+/** Whether a value is a handle on a secret: one of the platform's, or a `CryptoKey` for HKDF. */
+export function isSecretKey(value: unknown): value is SecretKey {
+  if (typeof value !== 'object' || value === null) return false;
+  return nativeSecretOf(value as SecretKey) !== undefined || (value as Partial<CryptoKey>).algorithm?.name === 'HKDF';
+}
+
 /** The same of an AEAD key. */
 export function nativeAeadOf(key: AeadKey): NativeAead | undefined {
   return native?.isAead(key) ? key : undefined;

@@ -2,11 +2,10 @@
 
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { FieldError, isBullaError, KeyError } from '../errors.ts';
-import { answerOf } from '../keyrings/answers.ts';
+import { rewrappedBy, unwrappedBy, unwrappedBytesBy, wrappedBy } from '../keyrings/answers.ts';
 import { useAndErase } from '../keyrings/data-key.ts';
 import type { Keyring } from '../keyrings/keyring.ts';
 import { equalConstantTime } from '../lib/bytes.ts';
-import { untilAborted } from '../lib/single-flight.ts';
 import { deriveFieldKeyId } from '../schedule/field-keys.ts';
 import type { Bytes } from '../types.ts';
 import type { DataKeyRow } from './data-key-store.ts';
@@ -24,7 +23,8 @@ export async function rewrapRow(
 ): Promise<Bytes | undefined> {
   const wrapped = row.wrapped === null ? undefined : decodeWrapped(row.wrapped, row.tenant);
   if (wrapped === undefined) throw keyError('A data key has a wrapped key that must not stand there');
-  const opened = await answerOf(from.unwrapDataKey(wrapped, { signal }), signal).catch(refused);
+  const opening = async () => unwrappedBy(from, wrapped, { signal });
+  const opened = await opening().catch(refused);
   if (opened === null) throw keyError('A data key does not unwrap with the keyring of its tenant');
   if (!equalConstantTime(await deriveFieldKeyId(opened.dataKey, row), row.id)) {
     throw keyError('A data key is not the one that its row says');
@@ -41,17 +41,11 @@ async function wrappedAgain(
   to: Keyring,
   signal: AbortSignal | undefined,
 ): Promise<readonly WrappedKey[]> {
-  const rewrapping = to.rewrapDataKey?.(keys, from, { signal, verified: true });
-  const rewrapped = rewrapping === undefined ? null : await untilAborted(rewrapping, signal).catch(refused);
+  const rewrapped = await rewrappedBy(to, keys, from, { signal, verified: true }).catch(refused);
   if (rewrapped !== null && rewrapped !== 'unverified') return rewrapped.wrappedKeys;
-  const opening = from.unwrapDataKeyBytes(keys, { signal });
-  const opened = await answerOf(opening, signal).catch((error: unknown) => {
-    // What comes after an abort is nobody's, and must not stay in memory.
-    opening.then((late) => late?.dataKey.fill(0)).catch(() => {});
-    return refused(error);
-  });
+  const opened = await unwrappedBytesBy(from, keys, { signal }).catch(refused);
   if (opened === null) throw keyError('A data key does not unwrap with the keyring of its tenant');
-  return useAndErase(opened.dataKey, (dataKey) => answerOf(to.wrapDataKey(dataKey, { signal }), signal));
+  return useAndErase(opened.dataKey, (dataKey) => wrappedBy(to, dataKey, { signal }));
 }
 
 /** A wrapped key that does not unwrap is a fault of the row, and so is one that the key service refuses (§7.6); all else stays what it is. */

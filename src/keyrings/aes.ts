@@ -58,6 +58,7 @@ export function aesKeyring(options: AesKeyringOptions): Keyring {
       const sealedKey = await sealDataKey(wrappingKey, bound, dataKey);
       return [{ ...identity, wrapping: { method: 'aes', salt, sealedKey } }];
     },
+    wrapsUnder: [identity],
     held: [
       (wrappedKey) => {
         const { wrapping } = wrappedKey;

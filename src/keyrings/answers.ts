@@ -1,50 +1,102 @@
 /** What keyrings answer, which may be anybody's: waited for until a signal ends that, and checked before it is used. */
 
-import type { WrappedKey } from '../envelope/wrapped-key.ts';
+import { isSecretKey } from '../crypto/keys.ts';
+import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
 import { assert } from '../lib/assert.ts';
 import { isPromise } from '../lib/awaitable.ts';
+import { compareBytes, copy } from '../lib/bytes.ts';
+import { tell } from '../lib/callbacks.ts';
 import {
   arrayOf,
+  func,
+  integer,
+  nested,
   oneOf,
   optional,
   type Reader,
   type Readers,
   type ReadersOf,
+  takeMap,
   takeOptions,
+  takeString,
   takeText,
 } from '../lib/options.ts';
 import { untilAborted } from '../lib/single-flight.ts';
+import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Awaitable, Bytes } from '../types.ts';
-import type { CacheScope, DataKey, GeneratedDataKey, KeyNews, Keyring, KeyringOptions, Unwrapped } from './keyring.ts';
+import { takeDataKey, useAndErase } from './data-key.ts';
+import type {
+  CacheScope,
+  DataKey,
+  GeneratedDataKey,
+  KeyNews,
+  Keyring,
+  KeyringOptions,
+  RewrapDataKeyOptions,
+  Rewrapped,
+  Unwrapped,
+} from './keyring.ts';
 import { workOf } from './methods.ts';
 
 /** What a call of a keyring resolves to: an object or `null`. Rejects with the signal's reason, and with a `TypeError` for another answer. */
-export async function answerOf<Answer>(answering: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
-  const answer = await unlessAborted(Promise.resolve(answering), signal);
-  assert(typeof answer === 'object', 'what a keyring resolves to', 'an object');
-  return answer;
+export function answerOf<Answer>(ask: () => Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
+  return asked(ask, signal, (answer) => answer as Answer);
+}
+
+/** The same, and what `take` makes of it in the very turn in which it comes: a keyring that changes its answer afterwards changes nothing. */
+async function asked<Answer, Kept>(
+  ask: () => Promise<Answer>,
+  signal: AbortSignal | undefined,
+  take: (answer: Answer) => Kept,
+): Promise<Kept> {
+  const answering = Promise.resolve(ask()).then((answer) => {
+    assert(typeof answer === 'object', 'what a keyring resolves to', 'an object');
+    return take(answer);
+  });
+  return unlessAborted(answering, signal);
 }
 
 /** A data key of a keyring. Fails as {@link answerOf} does, and with a `TypeError` for one that is not as a `GeneratedDataKey` is. */
 export function generatedBy(keyring: Keyring, options: KeyringOptions): Awaitable<GeneratedDataKey> {
   const own = workOf(keyring, 'generateDataKey');
   if (own !== undefined) return believed(own(options), options);
-  return answerOf(keyring.generateDataKey(options), options.signal).then(
+  return asked(
+    () => keyring.generateDataKey(options),
+    options.signal,
     (generated) => takeOptions(generated, generatedReaders, 'generated') as GeneratedDataKey,
   );
 }
 
-/** What a keyring wraps a data key to. Rejects as {@link answerOf} does, and with a `TypeError` for what is no array of objects. */
+/**
+ * What a keyring wraps a data key to. It is handed a copy, which is overwritten afterwards: a keyring may overwrite it, too, or transfer it away. Rejects as
+ * {@link answerOf} does, and with a `TypeError` for what is no array of wrapped keys.
+ */
 export async function wrappedBy(
   keyring: Keyring,
   dataKey: Bytes,
   options: KeyringOptions,
 ): Promise<readonly WrappedKey[]> {
-  const answer = await answerOf(keyring.wrapDataKey(dataKey, options), options.signal);
-  return arrayOf(takeObject)(answer, 'wrappedKeys') as readonly WrappedKey[];
+  return useAndErase(copy(dataKey), (bytes) =>
+    asked(
+      () => keyring.wrapDataKey(bytes, options),
+      options.signal,
+      (answer) => takeWrappedKeys(answer, 'wrappedKeys'),
+    ),
+  );
 }
 
-/** What a keyring unwraps. Fails as {@link answerOf} does. */
+/** The keys that a keyring would wrap under; `undefined` where it does not say. Fails as {@link answerOf} does, and with a `TypeError` for what is no array of keys. */
+export async function wrappingKeysOf(
+  keyring: Keyring,
+  options: KeyringOptions,
+): Promise<readonly KeyIdentity[] | undefined> {
+  const ask = async () => (await keyring.wrappingKeys?.(options)) ?? null;
+  return asked(ask, options.signal, (answer) =>
+    answer === null ? undefined : arrayOf(takeIdentity)(answer, 'wrappingKeys()'),
+  );
+}
+
+/** What a keyring unwraps. Fails as {@link answerOf} does, and with a `TypeError` for what is not `null` and not as an `Unwrapped` is. */
 export function unwrappedBy(
   keyring: Keyring,
   wrappedKeys: readonly WrappedKey[],
@@ -52,7 +104,86 @@ export function unwrappedBy(
 ): Awaitable<Unwrapped<DataKey> | null> {
   const own = workOf(keyring, 'unwrapDataKey');
   if (own !== undefined) return believed(own(wrappedKeys, options), options);
-  return answerOf(keyring.unwrapDataKey(wrappedKeys, options), options.signal);
+  return asked(
+    () => keyring.unwrapDataKey([...wrappedKeys], options),
+    options.signal,
+    takeUnwrapped(wrappedKeys, takeHandle),
+  );
+}
+
+/** The same to bytes, which the caller overwrites: those of the keyring are overwritten here, also where they come after an abort. */
+export async function unwrappedBytesBy(
+  keyring: Keyring,
+  wrappedKeys: readonly WrappedKey[],
+  options: KeyringOptions,
+): Promise<Unwrapped<Bytes> | null> {
+  const { signal } = options;
+  const opening = asked(
+    () => keyring.unwrapDataKeyBytes([...wrappedKeys], options),
+    undefined,
+    takeUnwrapped(wrappedKeys, takeBytesAway),
+  );
+  return unlessAborted(opening, signal).catch((error: unknown) => {
+    opening.then((late) => late?.dataKey.fill(0)).catch(() => {});
+    throw error;
+  });
+}
+
+/**
+ * What a keyring makes of wrapped keys for `from`; `null` where it has no such method. Fails as {@link answerOf} does, and with a `TypeError` for an answer
+ * that is none.
+ */
+export async function rewrappedBy(
+  keyring: Keyring,
+  wrappedKeys: readonly WrappedKey[],
+  from: Keyring,
+  options: RewrapDataKeyOptions,
+): Promise<Rewrapped | 'unverified' | null> {
+  if (keyring.rewrapDataKey === undefined) return null;
+  const answering = Promise.resolve(keyring.rewrapDataKey([...wrappedKeys], from, options)).then((answer) => {
+    if (answer === 'unverified' || answer === null) return answer;
+    const { wrappedKey, wrappedKeys: made } = takeOptions(answer, rewrappedReaders, 'what rewrapDataKey() resolves to');
+    return { wrappedKey: elementOf(wrappedKeys, wrappedKey as WrappedKey), wrappedKeys: made };
+  });
+  return unlessAborted(answering, options.signal);
+}
+
+/** Those of the wrapped keys that a keyring calls its own. Fails as {@link answerOf} does, and with a `TypeError` for what is no array of them. */
+export async function ownKeysOf(
+  keyring: Keyring,
+  wrappedKeys: readonly WrappedKey[],
+  service: object,
+  options: KeyringOptions,
+): Promise<readonly WrappedKey[]> {
+  if (keyring.ownKeys === undefined) return [];
+  const ask = async () => keyring.ownKeys?.([...wrappedKeys], service, options) as Promise<readonly WrappedKey[]>;
+  return asked(ask, options.signal, (answer) =>
+    arrayOf(takeObject)(answer, 'ownKeys()').map((key) => elementOf(wrappedKeys, key as WrappedKey)),
+  );
+}
+
+/** Tells a keyring that the data key in a wrapped key is not that of the message. What comes of that is nobody's, also where the keyring breaks its promise not to fail. */
+export async function tellRejected(keyring: Keyring, wrappedKey: WrappedKey): Promise<void> {
+  try {
+    await keyring.rejectDataKey?.(wrappedKey);
+  } catch {}
+}
+
+/** Tells a keyring that a segment did not open; as {@link tellRejected}. */
+export function tellSegmentFailed(keyring: Keyring, wrappedKey: WrappedKey): void {
+  tell(() => keyring.segmentFailed?.(wrappedKey));
+}
+
+/** The wrapped key that a keyring means: it may have copied what it was given. */
+export function elementOf(keys: readonly WrappedKey[], wrappedKey: WrappedKey): WrappedKey {
+  const element = keys.find((key) => key === wrappedKey) ?? keys.find((key) => isSame(key, wrappedKey));
+  if (element === undefined) throw new TypeError('from must give back a wrapped key of the message');
+  return element;
+}
+
+/** Whether two wrapped keys are the same, byte for byte. */
+export function isSame(a: WrappedKey, b: WrappedKey): boolean {
+  return compareBytes(encodeWrappedKey(a), encodeWrappedKey(b)) === 0;
 }
 
 /** The scope that a keyring states. Fails as {@link answerOf} does, and with a `TypeError` for one that would put users together who are apart. */
@@ -61,8 +192,13 @@ export function scopeOf(keyring: Keyring, options: KeyringOptions): Awaitable<Ca
   if (own !== undefined) return believed(own(options), options);
   if (keyring.cacheScope === undefined) return undefined;
   return untilAborted(Promise.resolve(keyring.cacheScope(options)), options.signal).then((scope) =>
-    scope === undefined ? undefined : takeOptions(scope, scopeReaders, 'cacheScope()', 'cacheScope().'),
+    scope === undefined ? undefined : apart(takeOptions(scope, scopeReaders, 'cacheScope()', 'cacheScope().')),
   );
+}
+
+/** A scope of somebody else's keyring, which can say anything and means none of ours by it. */
+function apart({ id, user, ...rest }: CacheScope): CacheScope {
+  return { ...rest, id: `custom ${id}`, user: user && `custom ${user}` };
 }
 
 /** An answer of our own, which is as it must be: what comes from others was checked when it came in. */
@@ -80,14 +216,49 @@ const takeObject: Reader<object> = (value, name) => {
   assert(typeof value === 'object' && value !== null, name, 'an object');
   return value;
 };
+const takeIdentity = nested({
+  keyId: takeText,
+  version: integer(0, 2 ** 32 - 1),
+  serviceId: takeString,
+  keyContext: takeMap,
+} satisfies ReadersOf<KeyIdentity>);
+const takeWrappedKeys: Reader<readonly WrappedKey[]> = arrayOf((value, name) =>
+  encodedWrappedKey(takeObject(value, name) as WrappedKey),
+);
+const takeHandle: Reader<DataKey> = (value, name) => {
+  assert(isSecretKey(value), name, 'made by importDataKey');
+  return value;
+};
+const takeBytesAway: Reader<Bytes> = (value) => {
+  const taken = takeDataKey(value);
+  (value as Bytes).fill(0);
+  return taken;
+};
+function takeUnwrapped<Key>(keys: readonly WrappedKey[], takeKey: Reader<Key>) {
+  const readers = { wrappedKey: takeObject, dataKey: takeKey } satisfies Readers;
+  return (answer: object | null): Unwrapped<Key> | null => {
+    if (answer === null) return null;
+    const { wrappedKey, dataKey } = takeOptions(answer, readers, 'what a keyring unwraps');
+    return { wrappedKey: elementOf(keys, wrappedKey as WrappedKey), dataKey: dataKey as Key };
+  };
+}
+const rewrappedReaders = { wrappedKey: takeObject, wrappedKeys: takeWrappedKeys } satisfies Readers;
+const takeFunction = func<never>();
+const takeNews: Reader<KeyNews> = (value, name) => {
+  const news = takeObject(value, name) as KeyNews;
+  takeText(news.url, `${name}.url`);
+  for (const method of ['connect', 'onKeyChange', 'keyDocument'] as const)
+    takeFunction(news[method], `${name}.${method}`);
+  return news;
+};
 const generatedReaders = {
-  dataKey: takeObject,
-  wrappedKeys: arrayOf(takeObject),
+  dataKey: takeHandle,
+  wrappedKeys: takeWrappedKeys,
   keyUse: oneOf('single', 'shared'),
 } satisfies Readers;
 const scopeReaders = {
   id: takeText,
   user: optional(takeText),
   keys: optional(arrayOf(takeText)),
-  news: optional(arrayOf(takeObject as Reader<KeyNews>)),
+  news: optional(arrayOf(takeNews)),
 } satisfies ReadersOf<CacheScope>;

@@ -3,7 +3,17 @@
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { assert } from '../lib/assert.ts';
 import type { Bytes } from '../types.ts';
-import { scopeOf, unwrappedBy, wrappedBy } from './answers.ts';
+import {
+  ownKeysOf,
+  rewrappedBy,
+  scopeOf,
+  tellRejected,
+  tellSegmentFailed,
+  unwrappedBy,
+  unwrappedBytesBy,
+  wrappedBy,
+  wrappingKeysOf,
+} from './answers.ts';
 import { generateAndWrap } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
 import { inFrontOf } from './forwarding.ts';
@@ -39,25 +49,30 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     unwrapDataKey: (keys, options) =>
       firstUnwrapped(keyrings, options.signal, async (keyring) => unwrappedBy(keyring, keys, options)),
     unwrapDataKeyBytes: (keys, options) =>
-      firstUnwrapped(keyrings, options.signal, (keyring) => keyring.unwrapDataKeyBytes(keys, options)),
+      firstUnwrapped(keyrings, options.signal, (keyring) => unwrappedBytesBy(keyring, keys, options)),
+    wrappingKeys: async (options) => {
+      const stated = await Promise.all(keyrings.map((keyring) => wrappingKeysOf(keyring, options)));
+      return stated.some((keys) => keys === undefined) ? undefined : stated.flatMap((keys) => keys ?? []);
+    },
     rewrapDataKey: (...args) => rewrapByAll(keyrings, ...args),
     async ownKeys(keys, service, options) {
       let own: readonly WrappedKey[] = [];
       // §7.5: those before the first that a keyring opens by itself. From the last keyring on, so that none is asked to open one whose answer changes nothing.
       for (const keyring of [...keyrings].reverse()) {
-        const here = (await keyring.ownKeys?.(keys, service, options)) ?? [];
+        const here = await ownKeysOf(keyring, keys, service, options);
         const others = keys.filter((key) => !here.includes(key));
         // One that fails lets the next one try.
-        const opened = own.length > 0 && (await keyring.unwrapDataKey(others, options).catch(() => undefined));
+        const opens = async () => unwrappedBy(keyring, others, options);
+        const opened = own.length > 0 && (await opens().catch(() => undefined));
         own = opened ? here : [...here, ...own];
       }
       return own;
     },
     cacheScope: (options) => scopeOfAll(keyrings, options),
     rejectDataKey: async (wrappedKey) =>
-      void (await Promise.all(keyrings.map((keyring) => keyring.rejectDataKey?.(wrappedKey)))),
+      void (await Promise.all(keyrings.map((keyring) => tellRejected(keyring, wrappedKey)))),
     segmentFailed(wrappedKey) {
-      for (const keyring of keyrings) keyring.segmentFailed?.(wrappedKey);
+      for (const keyring of keyrings) tellSegmentFailed(keyring, wrappedKey);
     },
   } satisfies Required<Omit<KeyringWork, 'revokeDataKeys'>>);
 }
@@ -65,12 +80,12 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
 /** By those who hold the keys, where all of them can; otherwise the data key has to come here, and is wrapped for all. */
 async function rewrapByAll(
   keyrings: readonly Keyring[],
-  ...args: Parameters<NonNullable<Keyring['rewrapDataKey']>>
+  ...[keys, from, options]: Parameters<NonNullable<KeyringWork['rewrapDataKey']>>
 ): Promise<Rewrapped | 'unverified' | null> {
   if (keyrings.some((keyring) => keyring.rewrapDataKey === undefined)) return null;
-  const all = await Promise.all(keyrings.map((keyring) => keyring.rewrapDataKey?.(...args)));
+  const all = await Promise.all(keyrings.map((keyring) => rewrappedBy(keyring, keys, from, options)));
   if (all.includes('unverified')) return 'unverified';
-  const rewrapped = all as readonly (Rewrapped | null | undefined)[];
+  const rewrapped = all as readonly (Rewrapped | null)[];
   const [first] = rewrapped;
   if (!first || rewrapped.some((each) => each?.wrappedKey !== first.wrappedKey)) return null;
   return { wrappedKey: first.wrappedKey, wrappedKeys: rewrapped.flatMap((each) => each?.wrappedKeys ?? []) };

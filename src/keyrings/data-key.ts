@@ -39,6 +39,7 @@ export async function useAndErase<Result>(bytes: Bytes, use: (bytes: Bytes) => P
   try {
     return await use(bytes);
   } finally {
-    bytes.fill(0);
+    // Memory that was transferred away is no longer here, and must not hide what happened.
+    if (bytes.byteLength > 0) bytes.fill(0);
   }
 }

@@ -1,6 +1,15 @@
 /** Keyrings in front of other keyrings. */
 
-import { generatedBy, scopeOf, unwrappedBy } from './answers.ts';
+import {
+  generatedBy,
+  ownKeysOf,
+  rewrappedBy,
+  scopeOf,
+  unwrappedBy,
+  unwrappedBytesBy,
+  wrappedBy,
+  wrappingKeysOf,
+} from './answers.ts';
 import type { Keyring } from './keyring.ts';
 import { type KeyringWork, keyringMethods, keyringOf } from './methods.ts';
 
@@ -11,7 +20,12 @@ export function inFrontOf(keyring: Keyring, own: Partial<KeyringWork>): Keyring 
   // What this package believes without another look is checked where it comes in.
   const checked: Partial<KeyringWork> = {
     generateDataKey: (options) => generatedBy(keyring, options),
+    wrapDataKey: (dataKey, options) => wrappedBy(keyring, dataKey, options),
+    wrappingKeys: (options) => wrappingKeysOf(keyring, options),
     unwrapDataKey: (wrappedKeys, options) => unwrappedBy(keyring, wrappedKeys, options),
+    unwrapDataKeyBytes: (wrappedKeys, options) => unwrappedBytesBy(keyring, wrappedKeys, options),
+    rewrapDataKey: (wrappedKeys, from, options) => rewrappedBy(keyring, wrappedKeys, from, options),
+    ownKeys: (wrappedKeys, service, options) => ownKeysOf(keyring, wrappedKeys, service, options),
     cacheScope: (options) => scopeOf(keyring, options),
   };
   const inner = keyring as unknown as Methods;

@@ -5,7 +5,7 @@ import { isBullaError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
 import type { Awaitable } from '../types.ts';
-import { generatedBy, unwrappedBy } from './answers.ts';
+import { generatedBy, tellRejected, tellSegmentFailed, unwrappedBy, unwrappedBytesBy } from './answers.ts';
 import { inFrontOf } from './forwarding.ts';
 import { assertKeyring, type Keyring, type KeyringOptions, type Unwrapped } from './keyring.ts';
 
@@ -32,14 +32,14 @@ export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
       return generated;
     },
     unwrapDataKey: watched(onEvent, (keys, options) => unwrappedBy(keyring, keys, options)),
-    unwrapDataKeyBytes: watched(onEvent, (keys, options) => keyring.unwrapDataKeyBytes(keys, options)),
+    unwrapDataKeyBytes: watched(onEvent, (keys, options) => unwrappedBytesBy(keyring, keys, options)),
     async rejectDataKey(wrappedKey) {
       tellFailure(onEvent, 'ERR_DECRYPTION_FAILED', [wrappedKey]);
-      await keyring.rejectDataKey?.(wrappedKey);
+      await tellRejected(keyring, wrappedKey);
     },
     segmentFailed(wrappedKey) {
       tellFailure(onEvent, 'ERR_DECRYPTION_FAILED', [wrappedKey]);
-      keyring.segmentFailed?.(wrappedKey);
+      tellSegmentFailed(keyring, wrappedKey);
     },
   });
 }

@@ -19,7 +19,6 @@ export async function revokedBy(
   wrappedKeys: readonly WrappedKey[],
   { signal }: KeyringOptions,
 ): Promise<readonly DataKeyRevocation[] | null> {
-  const asked = keyring.revokeDataKeys?.(wrappedKeys, { signal });
-  const answer = asked === undefined ? null : await answerOf(asked, signal);
+  const answer = await answerOf(async () => keyring.revokeDataKeys?.([...wrappedKeys], { signal }) ?? null, signal);
   return answer === null ? null : arrayOf(takeRevocation)(answer, 'revoked');
 }

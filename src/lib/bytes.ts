@@ -9,12 +9,26 @@ import { pooled } from './pool.ts';
  */
 export function asBytes(value: unknown, name: string): Bytes {
   if (!isBytes(value)) throw new TypeError(`${name} must be a Uint8Array`);
-  if (Object.prototype.toString.call(value.buffer) === '[object SharedArrayBuffer]') {
+  const buffer = Reflect.apply(bufferOf, value, []);
+  const byteLength = Reflect.apply(byteLengthOf, value, []);
+  if (Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]') {
     throw new TypeError(`${name} must not be in shared memory`);
   }
   // A view of a buffer that was transferred or shrunk looks empty, but cannot be copied.
-  if (value.byteLength === 0 && !isReadable(value)) throw new TypeError(`${name} must not be in detached memory`);
-  return (value.buffer as { resizable?: boolean }).resizable === true ? copy(value) : (value as Bytes);
+  if (byteLength === 0 && !isReadable(value)) throw new TypeError(`${name} must not be in detached memory`);
+  if ((buffer as { resizable?: boolean }).resizable === true) return copy(value);
+  return new Uint8Array(buffer as ArrayBuffer, Reflect.apply(byteOffsetOf, value, []), byteLength);
+}
+
+// What the array is, not what its own properties or its class say: by those, memory of others would be encrypted.
+const typedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
+const bufferOf = getterOf<ArrayBufferLike>('buffer');
+const byteLengthOf = getterOf<number>('byteLength');
+const byteOffsetOf = getterOf<number>('byteOffset');
+const tagOf = getterOf<string | undefined>(Symbol.toStringTag);
+
+function getterOf<Value>(name: PropertyKey): () => Value {
+  return Object.getOwnPropertyDescriptor(typedArray, name)?.get as () => Value;
 }
 
 function isReadable(bytes: Uint8Array): boolean {
@@ -27,9 +41,7 @@ function isReadable(bytes: Uint8Array): boolean {
 
 /** Whether a value is a `Uint8Array`, of this realm or another. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return (
-    ArrayBuffer.isView(value) && (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === 'Uint8Array'
-  );
+  return ArrayBuffer.isView(value) && Reflect.apply(tagOf, value, []) === 'Uint8Array';
 }
 
 /** The parts one after the other, in memory of their own. */

@@ -169,9 +169,13 @@ export function func<Type>(): Reader<Type> {
   };
 }
 
+const isFunction = (value: unknown) => typeof value === 'function';
+
 /** An `AbortSignal`, aborted or not, which is live by design. */
 export const takeSignal = (value: unknown, name: string): AbortSignal => {
-  assert(typeof (value as AbortSignal | null)?.throwIfAborted === 'function', name, 'an AbortSignal');
+  const signal = value as Partial<AbortSignal> | null;
+  const isSignal = [signal?.throwIfAborted, signal?.addEventListener, signal?.removeEventListener].every(isFunction);
+  assert(isSignal, name, 'an AbortSignal');
   return value as AbortSignal;
 };
 

@@ -4,11 +4,10 @@ import type { AeadKey } from '../crypto/keys.ts';
 import { decodeEnvelope, type Envelope } from '../envelope/envelope.ts';
 import { publicHeader } from '../envelope/header.ts';
 import { ContextMismatchError, DecryptionError, isBullaError, KeyError } from '../errors.ts';
-import { unwrappedBy } from '../keyrings/answers.ts';
+import { tellRejected, tellSegmentFailed, unwrappedBy } from '../keyrings/answers.ts';
 import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
 import { isPromise } from '../lib/awaitable.ts';
 import { equalConstantTime } from '../lib/bytes.ts';
-import { tell } from '../lib/callbacks.ts';
 import { maxValueLength } from '../lib/limits.ts';
 import { optional, optionalMap, type ReadersOf, type Taken, takeSignal } from '../lib/options.ts';
 import { encodeMap, sortPairs } from '../schedule/map.ts';
@@ -64,7 +63,7 @@ export async function continueDecryption(envelope: Envelope, options: TakenDecry
   const { dataKey, wrappedKey } = unwrapped;
   const { messageKey, commitment } = await deriveMessageKeys(dataKey, transcript, 'open');
   if (!equalConstantTime(commitment, envelope.commitment)) {
-    tell(keyring.rejectDataKey?.bind(keyring), wrappedKey);
+    await tellRejected(keyring, wrappedKey);
     throw new DecryptionError();
   }
   const segmentSize = segmentSizeOf(envelope);
@@ -72,7 +71,7 @@ export async function continueDecryption(envelope: Envelope, options: TakenDecry
   const failed = (error: unknown) => {
     if (told || !isBullaError(error) || error.code !== 'ERR_DECRYPTION_FAILED') return;
     told = true;
-    tell(keyring.segmentFailed?.bind(keyring), wrappedKey);
+    tellSegmentFailed(keyring, wrappedKey);
   };
   return { header: publicHeader(envelope.header), messageKey, segmentSize, failed };
 }

@@ -9,7 +9,6 @@ import { KeyError } from '../errors.ts';
 import { generatedBy } from '../keyrings/answers.ts';
 import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
 import { assert } from '../lib/assert.ts';
-import { isPromise } from '../lib/awaitable.ts';
 import { timeOf } from '../lib/callbacks.ts';
 import { maxNameLength, maxSegmentSizeLog2, maxValueLength, minSegmentSizeLog2 } from '../lib/limits.ts';
 import {
@@ -81,10 +80,11 @@ export async function beginEncryption(options: TakenEncryption, plaintextLength?
   const metadataPairs = sortPairs(metadata, 'metadata', maxValueLength);
 
   const generating = generatedBy(keyring, { signal, random, plaintextLength });
-  const { dataKey, wrappedKeys, keyUse } = isPromise(generating) ? await generating : generating;
+  // Awaited in any case: of many messages at once each step is done for all of them, which takes less time (see `deriveMessageKeys`).
+  const { dataKey, wrappedKeys, keyUse } = await generating;
   if (wrappedKeys.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring gave no wrapped key');
   const randomizing = randomize(pooled(saltLength), random);
-  const salt = isPromise(randomizing) ? await randomizing : randomizing;
+  const salt = await randomizing;
   const header = encodeHeader({
     suite: defaultSuite,
     salt,

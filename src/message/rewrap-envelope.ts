@@ -5,17 +5,26 @@
 
 import { importSecret } from '../crypto/hkdf.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../envelope/envelope.ts';
-import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
+import { encodedWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
 import { ContextMismatchError, DecryptionError, KeyError } from '../errors.ts';
-import { answerOf } from '../keyrings/answers.ts';
+import {
+  elementOf,
+  isSame,
+  rewrappedBy,
+  tellRejected,
+  unwrappedBy,
+  unwrappedBytesBy,
+  wrappedBy,
+  wrappingKeysOf,
+} from '../keyrings/answers.ts';
 import { useAndErase } from '../keyrings/data-key.ts';
 import { type DataKey, type Keyring, type Rewrapped, takeKeyring } from '../keyrings/keyring.ts';
-import { compareBytes, equalConstantTime, isBytes } from '../lib/bytes.ts';
-import { tell, yesOrNo } from '../lib/callbacks.ts';
+import { equalConstantTime, isBytes } from '../lib/bytes.ts';
+import { yesOrNo } from '../lib/callbacks.ts';
 import { sameMap } from '../lib/maps.ts';
 import { func, optional, type ReadersOf, type Taken, takeBoolean, takeMap, takeSignal } from '../lib/options.ts';
-import { untilAborted } from '../lib/single-flight.ts';
 import { deriveCommitment, type Transcript } from '../schedule/message-keys.ts';
+import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Bytes, Context, RandomSource } from '../types.ts';
 import { noMatchingKey, transcriptOf } from './begin-decryption.ts';
 import { type WrappedKeyInfo, wrappedKeyInfo } from './inspect.ts';
@@ -64,10 +73,7 @@ export async function rewrapEnvelope(bytes: Bytes, options: TakenRewrap): Promis
   const { wrappedKey: old, wrappedKeys: added } = await newWrappedKeys(envelope, options);
   signal?.throwIfAborted();
   if (envelope.header.keyUse === 'shared' && (keep || !added.every((key) => isNewerVersion(key, old)))) {
-    throw new KeyError(
-      'ERR_SHARED_DATA_KEY',
-      'The data key of the message opens other messages too, so it must not go to another key: re-encrypt the message',
-    );
+    throw sharedDataKey();
   }
   const first = envelope.keys.indexOf(old);
   const keys = envelope.keys.flatMap((key, i) => {
@@ -86,28 +92,39 @@ async function newWrappedKeys(envelope: Envelope, options: TakenRewrap): Promise
   if (to.rewrapDataKey !== undefined) {
     const verified = context !== undefined;
     if (verified) keys = [await verifiedKey(envelope, from, transcript, signal)];
-    let rewrapped = await untilAborted(to.rewrapDataKey(keys, from, { signal, verified }), signal);
+    let rewrapped = await rewrappedBy(to, keys, from, { signal, verified });
     if (rewrapped !== null && !verified && !stays(rewrapped)) {
       keys = [await verifiedKey(envelope, from, transcript, signal)];
-      rewrapped = await untilAborted(to.rewrapDataKey(keys, from, { signal, verified: true }), signal);
+      rewrapped = await rewrappedBy(to, keys, from, { signal, verified: true });
     }
     if (rewrapped === 'unverified') throw contextNeeded(envelope);
     if (rewrapped !== null) return checked(keys, rewrapped);
   }
-  const opening = from.unwrapDataKeyBytes(keys, { signal });
-  const opened = await answerOf(opening, signal).catch((error: unknown) => {
-    // What comes after an abort is nobody's, and must not stay in memory.
-    opening.then((late) => late?.dataKey.fill(0)).catch(() => {});
-    throw error;
-  });
+  const opened = await unwrappedBytesBy(from, keys, { signal });
   if (opened === null) throw noMatchingKey();
   const wrappedKeys = await useAndErase(opened.dataKey, async (dataKey) => {
     if (transcript !== undefined) await assertCommitment(envelope, transcript, from, opened.wrappedKey, dataKey);
-    return answerOf(to.wrapDataKey(dataKey, { signal, random }), signal);
+    await assertMayGo(envelope, opened.wrappedKey, transcript !== undefined, options);
+    return wrappedBy(to, dataKey, { signal, random });
   });
   const rewrapped = checked(keys, { wrappedKey: opened.wrappedKey, wrappedKeys });
   if (transcript === undefined && !stays(rewrapped)) throw contextNeeded(envelope);
   return rewrapped;
+}
+
+/** §7.7b, §7.7d: a data key that was not checked, or that opens other messages, goes to newer versions of its key alone. Asked before `to` is handed anything. */
+async function assertMayGo(
+  envelope: Envelope,
+  old: WrappedKey,
+  verified: boolean,
+  { to, keep, signal }: TakenRewrap,
+): Promise<void> {
+  const isShared = envelope.header.keyUse === 'shared';
+  if (verified && !isShared) return;
+  const stated = await wrappingKeysOf(to, { signal });
+  const isNewer = stated?.every((key) => isNewerVersion(key, old));
+  if (!verified && !isNewer) throw contextNeeded(envelope);
+  if (isShared && (keep || !isNewer)) throw sharedDataKey();
 }
 
 /** The transcript of a message whose context is known; a message without context names has the empty one. Throws `ERR_CONTEXT_MISMATCH`. */
@@ -124,7 +141,7 @@ async function verifiedKey(
   signal: AbortSignal | undefined,
 ): Promise<WrappedKey> {
   if (transcript === undefined) throw contextNeeded(envelope);
-  const opened = await answerOf(from.unwrapDataKey(envelope.keys, { signal }), signal);
+  const opened = await unwrappedBy(from, envelope.keys, { signal });
   if (opened === null) throw noMatchingKey();
   await assertCommitment(envelope, transcript, from, opened.wrappedKey, opened.dataKey);
   return elementOf(envelope.keys, opened.wrappedKey);
@@ -140,7 +157,7 @@ async function assertCommitment(
 ): Promise<void> {
   const secret = isBytes(dataKey) ? await importSecret(dataKey) : dataKey;
   if (equalConstantTime(await deriveCommitment(secret, transcript), commitment)) return;
-  tell(from.rejectDataKey?.bind(from), wrappedKey);
+  tellRejected(from, wrappedKey);
   throw new DecryptionError();
 }
 
@@ -150,17 +167,6 @@ function checked(keys: readonly WrappedKey[], { wrappedKey, wrappedKeys }: Rewra
   return { wrappedKey: elementOf(keys, wrappedKey), wrappedKeys: wrappedKeys.map(encodedWrappedKey) };
 }
 
-/** The wrapped key that a keyring means: it may have copied what it was given. */
-function elementOf(keys: readonly WrappedKey[], wrappedKey: WrappedKey): WrappedKey {
-  const element = keys.find((key) => key === wrappedKey || isSame(key, wrappedKey));
-  if (element === undefined) throw new TypeError('from must give back a wrapped key of the message');
-  return element;
-}
-
-function isSame(a: WrappedKey, b: WrappedKey): boolean {
-  return compareBytes(encodeWrappedKey(a), encodeWrappedKey(b)) === 0;
-}
-
 /** §7.7a */
 function stays(rewrapped: Rewrapped | 'unverified'): boolean {
   if (rewrapped === 'unverified') return false;
@@ -168,9 +174,16 @@ function stays(rewrapped: Rewrapped | 'unverified'): boolean {
 }
 
 /** A newer version of the same key; of a key that a service holds also the same version, which is no other key. */
-function isNewerVersion(key: WrappedKey, old: WrappedKey): boolean {
+function isNewerVersion(key: KeyIdentity, old: WrappedKey): boolean {
   const sameKey = key.keyId === old.keyId && key.serviceId === old.serviceId && sameMap(key.keyContext, old.keyContext);
   return sameKey && (key.version > old.version || (key.serviceId !== '' && key.version === old.version));
+}
+
+function sharedDataKey(): KeyError {
+  return new KeyError(
+    'ERR_SHARED_DATA_KEY',
+    'The data key of the message opens other messages too, so it must not go to another key: re-encrypt the message',
+  );
 }
 
 function contextNeeded({ header }: Envelope): ContextMismatchError {

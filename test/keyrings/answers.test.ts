@@ -31,7 +31,7 @@ describe('a data key', () => {
     ['no keyUse', { keyUse: undefined }, /^TypeError: keyUse must be single or shared$/],
     ['no wrapped keys', { wrappedKeys: undefined }, /^TypeError: wrappedKeys must be an array$/],
     ['a wrapped key that is no object', { wrappedKeys: ['a'] }, /^TypeError: wrappedKeys\[0\] must be an object$/],
-    ['no data key', { dataKey: undefined }, /^TypeError: dataKey must be an object$/],
+    ['no data key', { dataKey: undefined }, /^TypeError: dataKey must be made by importDataKey$/],
     ['something else beside them', { datakey: 1 }, /^TypeError: unknown option "datakey"/],
   ])('%s', async (_what, change, message) => {
     const keyring = generated(change);

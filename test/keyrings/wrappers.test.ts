@@ -29,8 +29,18 @@ class Recorder {
     const { calls } = this;
     const scope = { id: 'recorder' };
     const more: Required<
-      Pick<Keyring, 'rewrapDataKey' | 'ownKeys' | 'revokeDataKeys' | 'cacheScope' | 'rejectDataKey' | 'segmentFailed'>
+      Pick<
+        Keyring,
+        | 'wrappingKeys'
+        | 'rewrapDataKey'
+        | 'ownKeys'
+        | 'revokeDataKeys'
+        | 'cacheScope'
+        | 'rejectDataKey'
+        | 'segmentFailed'
+      >
     > = {
+      wrappingKeys: async () => undefined,
       rewrapDataKey: async () => null,
       ownKeys: async (keys) => keys,
       revokeDataKeys: async () => [],
@@ -72,6 +82,7 @@ test('what is optional', () => {
     'revokeDataKeys',
     'rewrapDataKey',
     'segmentFailed',
+    'wrappingKeys',
   ]);
 });
 

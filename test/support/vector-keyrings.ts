@@ -53,6 +53,7 @@ async function serviceEcdhKeyring(key: VectorKey, jwk: JsonWebKey): Promise<Keyr
   return localKeyring({
     name: 'service key',
     wrap: undefined,
+    wrapsUnder: [],
     held: [
       (wrappedKey) => {
         const { wrapping } = wrappedKey;
