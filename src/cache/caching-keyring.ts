@@ -2,7 +2,7 @@
 
 import { encodedWrappedKey, type WrappedKey, wrappedKeyText } from '../envelope/wrapped-key.ts';
 import { KeyServiceError } from '../errors.ts';
-import { generatedBy, scopeOf, tellRejected, unwrappedBy } from '../keyrings/answers.ts';
+import { generatedBy, rejectedBy, scopeOf, unwrappedBy } from '../keyrings/answers.ts';
 import { inFrontOf } from '../keyrings/forwarding.ts';
 import {
   assertKeyring,
@@ -64,7 +64,7 @@ export function cachingKeyring(keyring: Keyring, options: DataKeyCacheOptions | 
         const scope = await scopeOf(keyring, {});
         if (scope !== undefined) cache.fail(decryptId(scope, wrappedKey));
       };
-      await Promise.all([forget().catch(() => {}), tellRejected(keyring, wrappedKey)]);
+      await Promise.all([forget().catch(() => {}), rejectedBy(keyring, wrappedKey)]);
     },
   });
   return { ...inFront, cache: handle };

@@ -2,7 +2,7 @@
 
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { FieldError, isBullaError } from '../errors.ts';
-import { unwrappedBy } from '../keyrings/answers.ts';
+import { rejectedBy, unwrappedBy } from '../keyrings/answers.ts';
 import type { DataKey, Keyring, Unwrapped } from '../keyrings/keyring.ts';
 import { isPromise, whenThere } from '../lib/awaitable.ts';
 import { equalConstantTime } from '../lib/bytes.ts';
@@ -74,7 +74,7 @@ async function verify(
 ): Promise<OpenedKey> {
   const { row } = known;
   if (!equalConstantTime(await deriveFieldKeyId(dataKey, row), row.id)) {
-    await keyring.rejectDataKey?.(wrappedKey);
+    await rejectedBy(keyring, wrappedKey);
     throw keyError('A data key is not the one that its row says');
   }
   known.verified = { row, dataKey };

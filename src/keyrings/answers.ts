@@ -163,7 +163,12 @@ export async function ownKeysOf(
 }
 
 /** Tells a keyring that the data key in a wrapped key is not that of the message. What comes of that is nobody's, also where the keyring breaks its promise not to fail. */
-export async function tellRejected(keyring: Keyring, wrappedKey: WrappedKey): Promise<void> {
+export function tellRejected(keyring: Keyring, wrappedKey: WrappedKey): void {
+  tell(() => keyring.rejectDataKey?.(wrappedKey));
+}
+
+/** The same, and waits until the keyring knows: for keyrings that stand in front of it. */
+export async function rejectedBy(keyring: Keyring, wrappedKey: WrappedKey): Promise<void> {
   try {
     await keyring.rejectDataKey?.(wrappedKey);
   } catch {}

@@ -5,9 +5,9 @@ import { assert } from '../lib/assert.ts';
 import type { Bytes } from '../types.ts';
 import {
   ownKeysOf,
+  rejectedBy,
   rewrappedBy,
   scopeOf,
-  tellRejected,
   tellSegmentFailed,
   unwrappedBy,
   unwrappedBytesBy,
@@ -70,7 +70,7 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
     },
     cacheScope: (options) => scopeOfAll(keyrings, options),
     rejectDataKey: async (wrappedKey) =>
-      void (await Promise.all(keyrings.map((keyring) => tellRejected(keyring, wrappedKey)))),
+      void (await Promise.all(keyrings.map((keyring) => rejectedBy(keyring, wrappedKey)))),
     segmentFailed(wrappedKey) {
       for (const keyring of keyrings) tellSegmentFailed(keyring, wrappedKey);
     },

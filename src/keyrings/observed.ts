@@ -5,7 +5,7 @@ import { isBullaError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
 import type { Awaitable } from '../types.ts';
-import { generatedBy, tellRejected, tellSegmentFailed, unwrappedBy, unwrappedBytesBy } from './answers.ts';
+import { generatedBy, rejectedBy, tellSegmentFailed, unwrappedBy, unwrappedBytesBy } from './answers.ts';
 import { inFrontOf } from './forwarding.ts';
 import { assertKeyring, type Keyring, type KeyringOptions, type Unwrapped } from './keyring.ts';
 
@@ -35,7 +35,7 @@ export function observedKeyring(keyring: Keyring, onEvent: OnEvent): Keyring {
     unwrapDataKeyBytes: watched(onEvent, (keys, options) => unwrappedBytesBy(keyring, keys, options)),
     async rejectDataKey(wrappedKey) {
       tellFailure(onEvent, 'ERR_DECRYPTION_FAILED', [wrappedKey]);
-      await tellRejected(keyring, wrappedKey);
+      await rejectedBy(keyring, wrappedKey);
     },
     segmentFailed(wrappedKey) {
       tellFailure(onEvent, 'ERR_DECRYPTION_FAILED', [wrappedKey]);

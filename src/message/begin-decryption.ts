@@ -63,7 +63,7 @@ export async function continueDecryption(envelope: Envelope, options: TakenDecry
   const { dataKey, wrappedKey } = unwrapped;
   const { messageKey, commitment } = await deriveMessageKeys(dataKey, transcript, 'open');
   if (!equalConstantTime(commitment, envelope.commitment)) {
-    await tellRejected(keyring, wrappedKey);
+    tellRejected(keyring, wrappedKey);
     throw new DecryptionError();
   }
   const segmentSize = segmentSizeOf(envelope);
