@@ -8,17 +8,12 @@ import { compareBytes, copy } from '../lib/bytes.ts';
 import { tell } from '../lib/callbacks.ts';
 import {
   arrayOf,
-  func,
-  integer,
-  nested,
   oneOf,
   optional,
   type Reader,
   type Readers,
   type ReadersOf,
-  takeMap,
   takeOptions,
-  takeString,
   takeText,
 } from '../lib/options.ts';
 import { untilAborted } from '../lib/single-flight.ts';
@@ -39,13 +34,13 @@ import type {
 import { workOf } from './methods.ts';
 
 /** What a call of a keyring resolves to: an object or `null`. Rejects with the signal's reason, and with a `TypeError` for another answer. */
-export function answerOf<Answer>(ask: () => Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
-  return asked(ask, signal, (answer) => answer as Answer);
+export async function answerOf<Answer>(ask: () => Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
+  return asked(ask, signal, (answer) => answer);
 }
 
 /** The same, and what `take` makes of it in the very turn in which it comes: a keyring that changes its answer afterwards changes nothing. */
 async function asked<Answer, Kept>(
-  ask: () => Promise<Answer>,
+  ask: () => Awaitable<Answer>,
   signal: AbortSignal | undefined,
   take: (answer: Answer) => Kept,
 ): Promise<Kept> {
@@ -80,19 +75,20 @@ export async function wrappedBy(
     asked(
       () => keyring.wrapDataKey(bytes, options),
       options.signal,
-      (answer) => takeWrappedKeys(answer, 'wrappedKeys'),
+      (keys) => takeWrappedKeys(keys, 'wrappedKeys'),
     ),
   );
 }
 
-/** The keys that a keyring would wrap under; `undefined` where it does not say. Fails as {@link answerOf} does, and with a `TypeError` for what is no array of keys. */
+/** The keys that a keyring would wrap under; none where it does not say. Fails as {@link answerOf} does, and with a `TypeError` for what is no array of objects. */
 export async function wrappingKeysOf(
   keyring: Keyring,
   options: KeyringOptions,
 ): Promise<readonly KeyIdentity[] | undefined> {
-  const ask = async () => (await keyring.wrappingKeys?.(options)) ?? null;
-  return asked(ask, options.signal, (answer) =>
-    answer === null ? undefined : arrayOf(takeIdentity)(answer, 'wrappingKeys()'),
+  return asked(
+    async () => (await keyring.wrappingKeys?.(options)) ?? null,
+    options.signal,
+    (keys) => (keys === null ? undefined : arrayOf(takeObject as Reader<KeyIdentity>)(keys, 'wrappingKeys()')),
   );
 }
 
@@ -117,20 +113,16 @@ export async function unwrappedBytesBy(
   wrappedKeys: readonly WrappedKey[],
   options: KeyringOptions,
 ): Promise<Unwrapped<Bytes> | null> {
-  const { signal } = options;
-  const opening = asked(
-    () => keyring.unwrapDataKeyBytes([...wrappedKeys], options),
-    undefined,
-    takeUnwrapped(wrappedKeys, takeBytesAway),
-  );
-  return unlessAborted(opening, signal).catch((error: unknown) => {
+  const ask = () => keyring.unwrapDataKeyBytes([...wrappedKeys], options);
+  const opening = asked(ask, undefined, takeUnwrapped(wrappedKeys, takeBytesAway));
+  return unlessAborted(opening, options.signal).catch((error: unknown) => {
     opening.then((late) => late?.dataKey.fill(0)).catch(() => {});
     throw error;
   });
 }
 
 /**
- * What a keyring makes of wrapped keys for `from`; `null` where it has no such method. Fails as {@link answerOf} does, and with a `TypeError` for an answer
+ * What a keyring makes of wrapped keys for `from`; `null` where it has no such method. Rejects with the signal's reason, and with a `TypeError` for an answer
  * that is none.
  */
 export async function rewrappedBy(
@@ -139,11 +131,10 @@ export async function rewrappedBy(
   from: Keyring,
   options: RewrapDataKeyOptions,
 ): Promise<Rewrapped | 'unverified' | null> {
-  if (keyring.rewrapDataKey === undefined) return null;
-  const answering = Promise.resolve(keyring.rewrapDataKey([...wrappedKeys], from, options)).then((answer) => {
+  const answering = Promise.resolve(keyring.rewrapDataKey?.([...wrappedKeys], from, options) ?? null).then((answer) => {
     if (answer === 'unverified' || answer === null) return answer;
-    const { wrappedKey, wrappedKeys: made } = takeOptions(answer, rewrappedReaders, 'what rewrapDataKey() resolves to');
-    return { wrappedKey: elementOf(wrappedKeys, wrappedKey as WrappedKey), wrappedKeys: made };
+    const made = takeOptions(answer, rewrappedReaders, 'rewrapDataKey()');
+    return { ...made, wrappedKey: elementOf(wrappedKeys, made.wrappedKey) };
   });
   return unlessAborted(answering, options.signal);
 }
@@ -155,10 +146,9 @@ export async function ownKeysOf(
   service: object,
   options: KeyringOptions,
 ): Promise<readonly WrappedKey[]> {
-  if (keyring.ownKeys === undefined) return [];
-  const ask = async () => keyring.ownKeys?.([...wrappedKeys], service, options) as Promise<readonly WrappedKey[]>;
-  return asked(ask, options.signal, (answer) =>
-    arrayOf(takeObject)(answer, 'ownKeys()').map((key) => elementOf(wrappedKeys, key as WrappedKey)),
+  const ask = () => keyring.ownKeys?.([...wrappedKeys], service, options) ?? [];
+  return asked(ask, options.signal, (keys) =>
+    arrayOf(takeKey)(keys, 'ownKeys()').map((key) => elementOf(wrappedKeys, key)),
   );
 }
 
@@ -221,15 +211,8 @@ const takeObject: Reader<object> = (value, name) => {
   assert(typeof value === 'object' && value !== null, name, 'an object');
   return value;
 };
-const takeIdentity = nested({
-  keyId: takeText,
-  version: integer(0, 2 ** 32 - 1),
-  serviceId: takeString,
-  keyContext: takeMap,
-} satisfies ReadersOf<KeyIdentity>);
-const takeWrappedKeys: Reader<readonly WrappedKey[]> = arrayOf((value, name) =>
-  encodedWrappedKey(takeObject(value, name) as WrappedKey),
-);
+const takeKey = takeObject as Reader<WrappedKey>;
+const takeWrappedKeys = arrayOf((value, name) => encodedWrappedKey(takeKey(value, name)));
 const takeHandle: Reader<DataKey> = (value, name) => {
   assert(isSecretKey(value), name, 'made by importDataKey');
   return value;
@@ -239,23 +222,15 @@ const takeBytesAway: Reader<Bytes> = (value) => {
   (value as Bytes).fill(0);
   return taken;
 };
-function takeUnwrapped<Key>(keys: readonly WrappedKey[], takeKey: Reader<Key>) {
-  const readers = { wrappedKey: takeObject, dataKey: takeKey } satisfies Readers;
+function takeUnwrapped<Key>(keys: readonly WrappedKey[], takeDataKey: Reader<Key>) {
+  const readers = { wrappedKey: takeKey, dataKey: takeDataKey };
   return (answer: object | null): Unwrapped<Key> | null => {
     if (answer === null) return null;
-    const { wrappedKey, dataKey } = takeOptions(answer, readers, 'what a keyring unwraps');
-    return { wrappedKey: elementOf(keys, wrappedKey as WrappedKey), dataKey: dataKey as Key };
+    const taken = takeOptions(answer, readers, 'what a keyring unwraps') as Unwrapped<Key>;
+    return { ...taken, wrappedKey: elementOf(keys, taken.wrappedKey) };
   };
 }
-const rewrappedReaders = { wrappedKey: takeObject, wrappedKeys: takeWrappedKeys } satisfies Readers;
-const takeFunction = func<never>();
-const takeNews: Reader<KeyNews> = (value, name) => {
-  const news = takeObject(value, name) as KeyNews;
-  takeText(news.url, `${name}.url`);
-  for (const method of ['connect', 'onKeyChange', 'keyDocument'] as const)
-    takeFunction(news[method], `${name}.${method}`);
-  return news;
-};
+const rewrappedReaders = { wrappedKey: takeKey, wrappedKeys: takeWrappedKeys };
 const generatedReaders = {
   dataKey: takeHandle,
   wrappedKeys: takeWrappedKeys,
@@ -265,5 +240,5 @@ const scopeReaders = {
   id: takeText,
   user: optional(takeText),
   keys: optional(arrayOf(takeText)),
-  news: optional(arrayOf(takeNews)),
+  news: optional(arrayOf(takeObject as Reader<KeyNews>)),
 } satisfies ReadersOf<CacheScope>;

@@ -175,7 +175,8 @@ function stays(rewrapped: Rewrapped | 'unverified'): boolean {
 
 /** A newer version of the same key; of a key that a service holds also the same version, which is no other key. */
 function isNewerVersion(key: KeyIdentity, old: WrappedKey): boolean {
-  const sameKey = key.keyId === old.keyId && key.serviceId === old.serviceId && sameMap(key.keyContext, old.keyContext);
+  const sameKey =
+    key.keyId === old.keyId && key.serviceId === old.serviceId && sameMap(key.keyContext ?? {}, old.keyContext);
   return sameKey && (key.version > old.version || (key.serviceId !== '' && key.version === old.version));
 }
 
