@@ -58,7 +58,6 @@ export function aesKeyring(options: AesKeyringOptions): Keyring {
       const sealedKey = await sealDataKey(wrappingKey, bound, dataKey);
       return [{ ...identity, wrapping: { method: 'aes', salt, sealedKey } }];
     },
-    wrapsUnder: [identity],
     held: [
       (wrappedKey) => {
         const { wrapping } = wrappedKey;

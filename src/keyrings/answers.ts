@@ -17,7 +17,6 @@ import {
   takeText,
 } from '../lib/options.ts';
 import { untilAborted } from '../lib/single-flight.ts';
-import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Awaitable, Bytes } from '../types.ts';
 import { takeDataKey, useAndErase } from './data-key.ts';
 import type {
@@ -80,18 +79,6 @@ export async function wrappedBy(
   );
 }
 
-/** The keys that a keyring would wrap under; none where it does not say. Fails as {@link answerOf} does, and with a `TypeError` for what is no array of objects. */
-export async function wrappingKeysOf(
-  keyring: Keyring,
-  options: KeyringOptions,
-): Promise<readonly KeyIdentity[] | undefined> {
-  return asked(
-    async () => (await keyring.wrappingKeys?.(options)) ?? null,
-    options.signal,
-    (keys) => (keys === null ? undefined : arrayOf(takeObject as Reader<KeyIdentity>)(keys, 'wrappingKeys()')),
-  );
-}
-
 /** What a keyring unwraps. Fails as {@link answerOf} does, and with a `TypeError` for what is not `null` and not as an `Unwrapped` is. */
 export function unwrappedBy(
   keyring: Keyring,
@@ -137,19 +124,6 @@ export async function rewrappedBy(
     return { ...made, wrappedKey: elementOf(wrappedKeys, made.wrappedKey) };
   });
   return unlessAborted(answering, options.signal);
-}
-
-/** Those of the wrapped keys that a keyring calls its own. Fails as {@link answerOf} does, and with a `TypeError` for what is no array of them. */
-export async function ownKeysOf(
-  keyring: Keyring,
-  wrappedKeys: readonly WrappedKey[],
-  service: object,
-  options: KeyringOptions,
-): Promise<readonly WrappedKey[]> {
-  const ask = () => keyring.ownKeys?.([...wrappedKeys], service, options) ?? [];
-  return asked(ask, options.signal, (keys) =>
-    arrayOf(takeKey)(keys, 'ownKeys()').map((key) => elementOf(wrappedKeys, key)),
-  );
 }
 
 /** Tells a keyring that the data key in a wrapped key is not that of the message. What comes of that is nobody's, also where the keyring breaks its promise not to fail. */

@@ -4,7 +4,6 @@ import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { assert } from '../lib/assert.ts';
 import type { Bytes } from '../types.ts';
 import {
-  ownKeysOf,
   rejectedBy,
   rewrappedBy,
   scopeOf,
@@ -12,7 +11,6 @@ import {
   unwrappedBy,
   unwrappedBytesBy,
   wrappedBy,
-  wrappingKeysOf,
 } from './answers.ts';
 import { generateAndWrap } from './data-key.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
@@ -50,16 +48,12 @@ export function anyOf(...keyrings: readonly Keyring[]): Keyring {
       firstUnwrapped(keyrings, options.signal, async (keyring) => unwrappedBy(keyring, keys, options)),
     unwrapDataKeyBytes: (keys, options) =>
       firstUnwrapped(keyrings, options.signal, (keyring) => unwrappedBytesBy(keyring, keys, options)),
-    wrappingKeys: async (options) => {
-      const stated = await Promise.all(keyrings.map((keyring) => wrappingKeysOf(keyring, options)));
-      return stated.some((keys) => keys === undefined) ? undefined : stated.flatMap((keys) => keys ?? []);
-    },
     rewrapDataKey: (...args) => rewrapByAll(keyrings, ...args),
     async ownKeys(keys, service, options) {
       let own: readonly WrappedKey[] = [];
       // §7.5: those before the first that a keyring opens by itself. From the last keyring on, so that none is asked to open one whose answer changes nothing.
       for (const keyring of [...keyrings].reverse()) {
-        const here = await ownKeysOf(keyring, keys, service, options);
+        const here = (await keyring.ownKeys?.([...keys], service, options)) ?? [];
         const others = keys.filter((key) => !here.includes(key));
         // One that fails lets the next one try.
         const opens = async () => unwrappedBy(keyring, others, options);

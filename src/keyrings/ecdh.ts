@@ -78,7 +78,6 @@ export function ecdhKeyring(options: EcdhKeyringOptions): Keyring {
       targets.length === 0
         ? undefined
         : (dataKey) => Promise.all(targets.map(({ point, identity }) => wrapTo('ecdh', point, identity, dataKey))),
-    wrapsUnder: targets.map(({ identity }) => identity),
     held,
   });
 }

@@ -1,15 +1,6 @@
 /** Keyrings in front of other keyrings. */
 
-import {
-  generatedBy,
-  ownKeysOf,
-  rewrappedBy,
-  scopeOf,
-  unwrappedBy,
-  unwrappedBytesBy,
-  wrappedBy,
-  wrappingKeysOf,
-} from './answers.ts';
+import { generatedBy, rewrappedBy, scopeOf, unwrappedBy, unwrappedBytesBy, wrappedBy } from './answers.ts';
 import type { Keyring } from './keyring.ts';
 import { type KeyringWork, keyringMethods, keyringOf } from './methods.ts';
 
@@ -21,11 +12,9 @@ export function inFrontOf(keyring: Keyring, own: Partial<KeyringWork>): Keyring 
   const checked: Partial<KeyringWork> = {
     generateDataKey: (options) => generatedBy(keyring, options),
     wrapDataKey: (dataKey, options) => wrappedBy(keyring, dataKey, options),
-    wrappingKeys: (options) => wrappingKeysOf(keyring, options),
     unwrapDataKey: (wrappedKeys, options) => unwrappedBy(keyring, wrappedKeys, options),
     unwrapDataKeyBytes: (wrappedKeys, options) => unwrappedBytesBy(keyring, wrappedKeys, options),
     rewrapDataKey: (wrappedKeys, from, options) => rewrappedBy(keyring, wrappedKeys, from, options),
-    ownKeys: (wrappedKeys, service, options) => ownKeysOf(keyring, wrappedKeys, service, options),
     cacheScope: (options) => scopeOf(keyring, options),
   };
   const inner = keyring as unknown as Methods;

@@ -6,7 +6,6 @@
 import type { SecretKey } from '../crypto/keys.ts';
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { func, integer, optional, type ReadersOf, takeBoolean, takeSignal } from '../lib/options.ts';
-import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Bytes, KeyChange, KeyUse, RandomSource } from '../types.ts';
 
 /** A data key as a handle: HKDF takes it, nothing exports it. Make one with {@link importDataKey}. */
@@ -116,13 +115,6 @@ export interface Keyring {
 
   /** The same, to 32 bytes that are about to be re-wrapped; the caller overwrites them. */
   unwrapDataKeyBytes(wrappedKeys: readonly WrappedKey[], options?: KeyringOptions): Promise<Unwrapped<Bytes> | null>;
-
-  /**
-   * States the keys that {@link wrapDataKey} would wrap under at the moment. Re-wrapping asks before it hands over a data key that it could not check, or that opens
-   * other messages, too: such a data key goes to newer versions of its own key alone (`docs/format.md` §7.7). A keyring without this method, or that resolves to
-   * `undefined`, is never handed one.
-   */
-  wrappingKeys?(options?: KeyringOptions): Promise<readonly KeyIdentity[] | undefined>;
 
   /**
    * Re-wraps what `from` could unwrap, where the holder of both keys can do that without giving out the data key: a key service. Resolves to `null` where

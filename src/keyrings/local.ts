@@ -32,8 +32,6 @@ export interface LocalKeys {
   readonly name: string;
   /** `undefined` where it has no key for it. */
   readonly wrap: ((dataKey: Bytes, options: KeyringOptions) => Promise<readonly WrappedKey[]>) | undefined;
-  /** The keys that it wraps under. */
-  readonly wrapsUnder: readonly KeyIdentity[];
   /** The keys that it unwraps with, in the order in which they are tried. */
   readonly held: readonly HeldKey[];
 }
@@ -43,7 +41,7 @@ const copyOfPackage = Math.random();
 let keyrings = 0;
 
 /** A keyring of local keys. */
-export function localKeyring({ name, wrap, wrapsUnder, held }: LocalKeys): Keyring {
+export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
   // Holding the object means having its keys: a cache serves the object and no other.
   const scope = { id: `local ${copyOfPackage} ${++keyrings}` };
   const wrapTaken = async (dataKey: Bytes, options: KeyringOptions) => {
@@ -65,7 +63,6 @@ export function localKeyring({ name, wrap, wrapsUnder, held }: LocalKeys): Keyri
   return keyringOf({
     generateDataKey: (options) => generateAndWrap((bytes) => wrapTaken(bytes, options), options),
     wrapDataKey: (dataKey, options) => useAndErase(takeDataKey(dataKey), (bytes) => wrapTaken(bytes, options)),
-    wrappingKeys: () => wrapsUnder,
     unwrapDataKey: (keys, options) => unwrapFirst(keys, options, (opener) => opener.asHandle()),
     unwrapDataKeyBytes: (keys, options) => unwrapFirst(keys, options, (opener) => opener.asBytes()),
     cacheScope: () => scope,

@@ -16,7 +16,6 @@ const methods: Readonly<Record<keyof Required<Keyring>, readonly [at: number, re
   wrapDataKey: [1, keyringReaders],
   unwrapDataKey: [1, keyringReaders],
   unwrapDataKeyBytes: [1, keyringReaders],
-  wrappingKeys: [0, keyringReaders],
   rewrapDataKey: [2, rewrapDataKeyReaders],
   revokeDataKeys: [1, keyringReaders],
   ownKeys: [2, keyringReaders],

@@ -74,7 +74,6 @@ export function passphraseKeyring(options: PassphraseKeyringOptions): Keyring {
       const sealedKey = await sealDataKey(wrappingKey, bound, dataKey);
       return [{ ...identity, wrapping: { method: 'passphrase', salt, iterations, sealedKey } }];
     },
-    wrapsUnder: [identity],
     held: [
       (wrappedKey) => {
         const { wrapping } = wrappedKey;

@@ -101,7 +101,6 @@ export function rsaKeyring(options: RsaKeyringOptions): Keyring {
                 return { ...identity, wrapping: { method: 'rsa', encryptedKey } } as const;
               }),
             ),
-    wrapsUnder: targets.map(({ identity }) => identity),
     held,
   });
 }

@@ -107,10 +107,6 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
       return { dataKey: made.dataKey, wrappedKeys: [wrappedKeyOf(made, serviceId, keyContext)], keyUse: 'single' };
     },
     wrapDataKey: (dataKey, wrapOptions) => useAndErase(takeDataKey(dataKey), (bytes) => wrapTaken(bytes, wrapOptions)),
-    async wrappingKeys({ signal }) {
-      const { serviceId, keyId: id, version } = await documentOf(signal);
-      return [{ serviceId, keyId: id, version, keyContext }];
-    },
     unwrapDataKey: unwrapper((item, signal) => client.unwrapDataKey(item, { signal })),
     unwrapDataKeyBytes: unwrapper((item, signal) => client.unwrapDataKeyBytes(item, { signal })),
     async rewrapDataKey(wrappedKeys, from, { signal, verified }) {

@@ -4,6 +4,7 @@
  */
 
 import { importSecret } from '../crypto/hkdf.ts';
+import { randomBytes } from '../crypto/random.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../envelope/envelope.ts';
 import { encodedWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
 import { ContextMismatchError, DecryptionError, KeyError } from '../errors.ts';
@@ -15,7 +16,6 @@ import {
   unwrappedBy,
   unwrappedBytesBy,
   wrappedBy,
-  wrappingKeysOf,
 } from '../keyrings/answers.ts';
 import { useAndErase } from '../keyrings/data-key.ts';
 import { type DataKey, type Keyring, type Rewrapped, takeKeyring } from '../keyrings/keyring.ts';
@@ -23,8 +23,7 @@ import { equalConstantTime, isBytes } from '../lib/bytes.ts';
 import { yesOrNo } from '../lib/callbacks.ts';
 import { sameMap } from '../lib/maps.ts';
 import { func, optional, type ReadersOf, type Taken, takeBoolean, takeMap, takeSignal } from '../lib/options.ts';
-import { deriveCommitment, type Transcript } from '../schedule/message-keys.ts';
-import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
+import { dataKeyLength, deriveCommitment, type Transcript } from '../schedule/message-keys.ts';
 import type { Bytes, Context, RandomSource } from '../types.ts';
 import { noMatchingKey, transcriptOf } from './begin-decryption.ts';
 import { type WrappedKeyInfo, wrappedKeyInfo } from './inspect.ts';
@@ -67,14 +66,13 @@ export type TakenRewrap = Taken<typeof rewrapReaders>;
 
 /** Re-wraps a serialized envelope. */
 export async function rewrapEnvelope(bytes: Bytes, options: TakenRewrap): Promise<Bytes> {
-  const { keep, drop, signal } = options;
+  const { keep, drop, signal, context } = options;
   signal?.throwIfAborted();
   const envelope = decodeEnvelope(bytes);
-  const { wrappedKey: old, wrappedKeys: added } = await newWrappedKeys(envelope, options);
+  const transcript = knownTranscript(envelope, context);
+  const { wrappedKey: old, wrappedKeys: added } = await newWrappedKeys(envelope, transcript, options);
   signal?.throwIfAborted();
-  if (envelope.header.keyUse === 'shared' && (keep || !added.every((key) => isNewerVersion(key, old)))) {
-    throw sharedDataKey();
-  }
+  assertMayGo(envelope, transcript, keep, old, added);
   const first = envelope.keys.indexOf(old);
   const keys = envelope.keys.flatMap((key, i) => {
     if (i === first) return keep ? [key, ...added] : added;
@@ -85,9 +83,11 @@ export async function rewrapEnvelope(bytes: Bytes, options: TakenRewrap): Promis
 }
 
 /** What `to` makes of what `from` opens, in the order of §7.7: checked first, wherever it is not a newer version of the same key. */
-async function newWrappedKeys(envelope: Envelope, options: TakenRewrap): Promise<Rewrapped> {
-  const { from, to, context, signal, random } = options;
-  const transcript = knownTranscript(envelope, context);
+async function newWrappedKeys(
+  envelope: Envelope,
+  transcript: Transcript | undefined,
+  { from, to, context, keep, signal, random }: TakenRewrap,
+): Promise<Rewrapped> {
   let { keys } = envelope;
   if (to.rewrapDataKey !== undefined) {
     const verified = context !== undefined;
@@ -102,29 +102,39 @@ async function newWrappedKeys(envelope: Envelope, options: TakenRewrap): Promise
   }
   const opened = await unwrappedBytesBy(from, keys, { signal });
   if (opened === null) throw noMatchingKey();
+  const { wrappedKey } = opened;
   const wrappedKeys = await useAndErase(opened.dataKey, async (dataKey) => {
-    if (transcript !== undefined) await assertCommitment(envelope, transcript, from, opened.wrappedKey, dataKey);
-    await assertMayGo(envelope, opened.wrappedKey, transcript !== undefined, options);
+    if (transcript !== undefined) await assertCommitment(envelope, transcript, from, wrappedKey, dataKey);
+    if (transcript === undefined || isShared(envelope)) {
+      // Where `to` wraps to is seen from what it makes of random bytes, before it is handed a data key that may go to no other key.
+      const tried = await wrappedBy(to, await randomBytes(dataKeyLength), { signal });
+      assertMayGo(envelope, transcript, keep, wrappedKey, tried);
+    }
     return wrappedBy(to, dataKey, { signal, random });
   });
-  const rewrapped = checked(keys, { wrappedKey: opened.wrappedKey, wrappedKeys });
-  if (transcript === undefined && !stays(rewrapped)) throw contextNeeded(envelope);
-  return rewrapped;
+  return checked(keys, { wrappedKey, wrappedKeys });
 }
 
-/** §7.7b, §7.7d: a data key that was not checked, or that opens other messages, goes to newer versions of its key alone. Asked before `to` is handed anything. */
-async function assertMayGo(
+/** §7.7b, §7.7d: a data key that was not checked, or that opens other messages, goes to newer versions of its key alone. */
+function assertMayGo(
   envelope: Envelope,
+  transcript: Transcript | undefined,
+  keep: boolean,
   old: WrappedKey,
-  verified: boolean,
-  { to, keep, signal }: TakenRewrap,
-): Promise<void> {
-  const isShared = envelope.header.keyUse === 'shared';
-  if (verified && !isShared) return;
-  const stated = await wrappingKeysOf(to, { signal });
-  const isNewer = stated?.every((key) => isNewerVersion(key, old));
-  if (!verified && !isNewer) throw contextNeeded(envelope);
-  if (isShared && (keep || !isNewer)) throw sharedDataKey();
+  keys: readonly WrappedKey[],
+): void {
+  const isNewer = keys.every((key) => isNewerVersion(key, old));
+  if (transcript === undefined && !isNewer) throw contextNeeded(envelope);
+  if (isShared(envelope) && (keep || !isNewer)) {
+    throw new KeyError(
+      'ERR_SHARED_DATA_KEY',
+      'The data key of the message opens other messages too, so it must not go to another key: re-encrypt the message',
+    );
+  }
+}
+
+function isShared({ header }: Envelope): boolean {
+  return header.keyUse === 'shared';
 }
 
 /** The transcript of a message whose context is known; a message without context names has the empty one. Throws `ERR_CONTEXT_MISMATCH`. */
@@ -174,17 +184,9 @@ function stays(rewrapped: Rewrapped | 'unverified'): boolean {
 }
 
 /** A newer version of the same key; of a key that a service holds also the same version, which is no other key. */
-function isNewerVersion(key: KeyIdentity, old: WrappedKey): boolean {
-  const sameKey =
-    key.keyId === old.keyId && key.serviceId === old.serviceId && sameMap(key.keyContext ?? {}, old.keyContext);
+function isNewerVersion(key: WrappedKey, old: WrappedKey): boolean {
+  const sameKey = key.keyId === old.keyId && key.serviceId === old.serviceId && sameMap(key.keyContext, old.keyContext);
   return sameKey && (key.version > old.version || (key.serviceId !== '' && key.version === old.version));
-}
-
-function sharedDataKey(): KeyError {
-  return new KeyError(
-    'ERR_SHARED_DATA_KEY',
-    'The data key of the message opens other messages too, so it must not go to another key: re-encrypt the message',
-  );
 }
 
 function contextNeeded({ header }: Envelope): ContextMismatchError {

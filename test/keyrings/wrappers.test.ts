@@ -29,18 +29,8 @@ class Recorder {
     const { calls } = this;
     const scope = { id: 'recorder' };
     const more: Required<
-      Pick<
-        Keyring,
-        | 'wrappingKeys'
-        | 'rewrapDataKey'
-        | 'ownKeys'
-        | 'revokeDataKeys'
-        | 'cacheScope'
-        | 'rejectDataKey'
-        | 'segmentFailed'
-      >
+      Pick<Keyring, 'rewrapDataKey' | 'ownKeys' | 'revokeDataKeys' | 'cacheScope' | 'rejectDataKey' | 'segmentFailed'>
     > = {
-      wrappingKeys: async () => undefined,
       rewrapDataKey: async () => null,
       ownKeys: async (keys) => keys,
       revokeDataKeys: async () => [],
@@ -82,7 +72,6 @@ test('what is optional', () => {
     'revokeDataKeys',
     'rewrapDataKey',
     'segmentFailed',
-    'wrappingKeys',
   ]);
 });
 

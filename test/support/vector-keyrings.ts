@@ -53,7 +53,6 @@ async function serviceEcdhKeyring(key: VectorKey, jwk: JsonWebKey): Promise<Keyr
   return localKeyring({
     name: 'service key',
     wrap: undefined,
-    wrapsUnder: [],
     held: [
       (wrappedKey) => {
         const { wrapping } = wrappedKey;
