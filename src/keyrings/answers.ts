@@ -200,7 +200,7 @@ function takeUnwrapped<Key>(keys: readonly WrappedKey[], takeDataKey: Reader<Key
   const readers = { wrappedKey: takeKey, dataKey: takeDataKey };
   return (answer: object | null): Unwrapped<Key> | null => {
     if (answer === null) return null;
-    const taken = takeOptions(answer, readers, 'what a keyring unwraps') as Unwrapped<Key>;
+    const taken = takeOptions(answer, readers, 'unwrapped') as Unwrapped<Key>;
     return { ...taken, wrappedKey: elementOf(keys, taken.wrappedKey) };
   };
 }

@@ -76,7 +76,7 @@ export function exportEcdhPublicJwk(
 }
 
 function pointIn(key: EcdhPublicKey): Bytes {
-  assert(isBytes(key?.point), 'key', 'a public key, as importEcdhPublicKey gives it');
+  assert(isBytes(key?.point), 'key', 'a public key');
   return key.point;
 }
 
@@ -101,7 +101,7 @@ export async function exportEcdhPrivateKey(key: EcdhPrivateKey): Promise<string>
 
 /** The JWK of an extractable private key. **A secret.** Rejects with `ERR_INVALID_KEY` for a key that is not extractable. */
 export async function exportEcdhPrivateJwk(key: EcdhPrivateKey): Promise<JsonWebKey> {
-  assert(key?.privateKey?.type === 'private', 'key', 'a private key, as importEcdhPrivateKey gives it');
+  assert(key?.privateKey?.type === 'private', 'key', 'a private key');
   const { privateKey } = key;
   if (!privateKey.extractable) throw invalidKey('not extractable');
   const { kty, crv, x, y, d } = await exportPrivateJwk(privateKey);

@@ -166,7 +166,7 @@ export async function importRsaPrivateKey(jwk: JsonWebKey, options: RsaKeyOption
 
 /** The JWK of a public key. */
 export async function exportRsaPublicJwk(key: RsaPublicKey): Promise<JsonWebKey> {
-  assert(key?.publicKey?.type === 'public', 'key', 'a public key, as importRsaPublicKey gives it');
+  assert(key?.publicKey?.type === 'public', 'key', 'a public key');
   const { kty, n, e } = await exportJwk(key.publicKey);
   return { kty, n, e } as JsonWebKey;
 }

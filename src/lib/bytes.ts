@@ -9,15 +9,15 @@ import { pooled } from './pool.ts';
  */
 export function asBytes(value: unknown, name: string): Bytes {
   if (!isBytes(value)) throw new TypeError(`${name} must be a Uint8Array`);
-  const buffer = Reflect.apply(bufferOf, value, []);
-  const byteLength = Reflect.apply(byteLengthOf, value, []);
+  const buffer = bufferOf(value);
+  const byteLength = byteLengthOf(value);
   if (Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]') {
     throw new TypeError(`${name} must not be in shared memory`);
   }
   // A view of a buffer that was transferred or shrunk looks empty, but cannot be copied.
   if (byteLength === 0 && !isReadable(value)) throw new TypeError(`${name} must not be in detached memory`);
   if ((buffer as { resizable?: boolean }).resizable === true) return copy(value);
-  return new Uint8Array(buffer as ArrayBuffer, Reflect.apply(byteOffsetOf, value, []), byteLength);
+  return new Uint8Array(buffer as ArrayBuffer, byteOffsetOf(value), byteLength);
 }
 
 // What the array is, not what its own properties or its class say: by those, memory of others would be encrypted.
@@ -27,8 +27,9 @@ const byteLengthOf = getterOf<number>('byteLength');
 const byteOffsetOf = getterOf<number>('byteOffset');
 const tagOf = getterOf<string | undefined>(Symbol.toStringTag);
 
-function getterOf<Value>(name: PropertyKey): () => Value {
-  return Object.getOwnPropertyDescriptor(typedArray, name)?.get as () => Value;
+function getterOf<Value>(name: PropertyKey): (array: object) => Value {
+  const get = Object.getOwnPropertyDescriptor(typedArray, name)?.get as () => Value;
+  return (array) => Reflect.apply(get, array, []);
 }
 
 function isReadable(bytes: Uint8Array): boolean {
@@ -41,7 +42,7 @@ function isReadable(bytes: Uint8Array): boolean {
 
 /** Whether a value is a `Uint8Array`, of this realm or another. */
 export function isBytes(value: unknown): value is Uint8Array {
-  return ArrayBuffer.isView(value) && Reflect.apply(tagOf, value, []) === 'Uint8Array';
+  return ArrayBuffer.isView(value) && tagOf(value) === 'Uint8Array';
 }
 
 /** The parts one after the other, in memory of their own. */

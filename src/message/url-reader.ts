@@ -30,11 +30,7 @@ export interface UrlReading {
 export function plainReading(given: URL): UrlReading {
   const { href: url, protocol, username, password } = isUrl(given) ? given : ({} as Partial<URL>);
   assert(url !== undefined && /^https?:$/.test(`${protocol}`), 'url', 'a URL object of http: or https:');
-  assert(
-    `${username}${password}` === '',
-    'url',
-    'without user and password; headers of urlSource can have Authorization',
-  );
+  assert(`${username}${password}` === '', 'url', 'without user and password');
   return {
     url,
     headers: async () => ({}),
