@@ -42,7 +42,7 @@ export function createDataKeyCache(options: DataKeyCacheOptions = {}): DataKeyCa
  *
  * Whom a data key is given to, the other keyring decides by its `cacheScope()`. The one of a key service names the very access token and proof key that the service
  * accepted for that data key: another user, another token and a token that nobody verified begin with an empty cache. **A keyring that states no scope is not cached**: its
- * calls pass through, and are counted as bypasses.
+ * calls pass through, and are counted as bypasses. So are calls with a `random` of their own.
  *
  * It rejects with what the keyring behind it rejects with, and throws a `TypeError` that names a wrong option.
  *

@@ -107,7 +107,10 @@ export interface Keyring {
   /** Makes a data key and wraps it. */
   generateDataKey(options?: KeyringOptions): Promise<GeneratedDataKey>;
 
-  /** Wraps a data key of 32 bytes that another keyring made or opened. The bytes are the caller's, who overwrites them: keep no reference. */
+  /**
+   * Wraps a data key of 32 bytes that another keyring made or opened. The caller overwrites the bytes afterwards: keep no reference. Where a data key may go to
+   * newer versions of its own key alone, re-wrapping first has random bytes wrapped, to see which keys this keyring wraps under (`docs/format.md` §7.7).
+   */
   wrapDataKey(dataKey: Bytes, options?: KeyringOptions): Promise<readonly WrappedKey[]>;
 
   /** Unwraps the first that it can, straight into a handle. */
