@@ -24,7 +24,7 @@ const fields = defineFields({
   odd: { row: 'id', columns },
 });
 const tables = `
-  create table patient (id int generated always as identity primary key, note bytea);
+  create table patient (id int generated always as identity primary key, note bytea, code text);
   create schema ward;
   create table ward.serial (id bigserial primary key, note bytea);
   create sequence serial_id_seq start 1000;
@@ -231,6 +231,46 @@ describe('§6.9 the last number', () => {
     } finally {
       client.release();
     }
+  });
+
+  test('an insert that asks for it uses a number of its own, after others that were drawn ahead, too', async () => {
+    const client = await openPool().connect();
+    try {
+      const text = `insert into patient (note, code) values ($1, 'P-' || currval('patient_id_seq')) returning id, code`;
+      for (const others of [0, 0, 5, 1]) {
+        await insert(client, others);
+        const { rows } = await client.query(text, ['note 1']);
+        expect(rows).toEqual([{ id: expect.any(Number), code: `P-${rows[0].id}` }]);
+      }
+      const several = text.replace(' returning', `, ($1, 'P-' || lastval()) returning`);
+      await expect(client.query(several, ['note 1'])).rejects.toMatchObject({ code: 'ERR_FIELD_QUERY' });
+      await expectOpen(client, 10);
+    } finally {
+      client.release();
+    }
+  });
+
+  test('a database in which a function or a default asks for it draws nothing ahead', async () => {
+    const asking = [
+      ['create function asks() returns bigint language sql as $$ select LASTVAL() $$', 'drop function asks()'],
+      [
+        "alter table plain add column code text default currval('patient_id_seq')",
+        'alter table plain drop column code',
+      ],
+    ] as const;
+    for (const [create, drop] of asking) {
+      await raw.query(create);
+      sent = [];
+      await insert(openPool(), 5);
+      await raw.query(drop);
+      expect(draws(), create).toBe(5);
+    }
+  });
+
+  test('the keys of two tables are not mistaken for each other', async () => {
+    const text = 'with one as (insert into patient (note) values ($1)) insert into ward.serial (note) values ($2)';
+    await expect(openPool().query(text, ['note 1', 'note 2'])).rejects.toMatchObject({ code: 'ERR_FIELD_QUERY' });
+    expect(draws()).toBe(0);
   });
 
   test('drawAhead: 0 draws for each statement', async () => {

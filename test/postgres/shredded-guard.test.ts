@@ -91,7 +91,7 @@ describe('§7.9 a process with the data keys of a shredded subject in its cache'
   });
 
   test('in a database without the trigger: another call finds what it wrote', async () => {
-    await database.pool.query('drop trigger "~bulla_key_diagnosis" on visit; drop trigger "~bulla_key_note" on visit');
+    await database.pool.query('drop trigger "~bulla~key_diagnosis" on visit; drop trigger "~bulla~key_note" on visit');
     const { pool, jobs } = application();
     await pool.query(insert, [1, 7, 'gout', 'x']);
     expect(await shred()).toMatchObject({ state: 'shredded', rows: 1 });
@@ -105,6 +105,49 @@ describe('§7.9 a process with the data keys of a shredded subject in its cache'
       { level: 'warning', field: 'visit.note' },
     ]);
   });
+});
+
+test('§7.9 a cell that stays as it is keeps nobody from changing its row', async () => {
+  const { pool, encryption } = application();
+  await pool.query(insert, [1, 7, 'gout', 'x']);
+  await pool.query(insert, [2, 8, 'flu', 'y']);
+  // Rows that somebody merged by hand.
+  await database.pool.query('update visit set note = (select note from visit where id = 1) where id = 2');
+  await database.pool.query('alter table visit disable trigger user');
+  await shred();
+  await database.pool.query('update visit set note = $1 where id = 2', [await sealedFor7(encryption)]);
+  await database.pool.query('alter table visit enable trigger user');
+  await database.pool.query("update visit set clinic = 'north', note = note where id = 2");
+  await expect(
+    database.pool.query('update visit set note = $1 where id = 2', [await sealedFor7(encryption)]),
+  ).rejects.toMatchObject(guarded);
+});
+
+/** A record of the subject by a process that has not heard yet. */
+async function sealedFor7(encryption: ReturnType<typeof application>['encryption']): Promise<Buffer> {
+  const [row] = await encryption.seal('visit', [{ id: 2, clinic: 'north', patient: 7, diagnosis: null, note: 'n' }]);
+  return Buffer.from(row?.note ?? []);
+}
+
+test('names of triggers and functions stay apart, however long those of tables and columns are', () => {
+  const [table, column] = ['patient_medical_history_consultation_records', 'primary_diagnosis'];
+  const long = defineFields({
+    visit: {
+      ...{ table, row: 'id', tenant: 'clinic', subject: 'patient' },
+      columns: {
+        code: encrypted.string({ column: `${column}_code` }),
+        text: encrypted.string({ column: `${column}_text` }),
+      },
+    },
+  });
+  const functions = fieldsSql(long).flatMap(
+    (statement) => /CREATE OR REPLACE FUNCTION (\S+)\(\)/.exec(statement)?.[1] ?? [],
+  );
+  expect(new Set(functions).size).toBe(2);
+  for (const name of functions) {
+    const own = name.split('.').at(-1) ?? '';
+    expect(Buffer.byteLength(name.startsWith('"public".') ? name.slice(11, -1) : own)).toBeLessThanOrEqual(63);
+  }
 });
 
 test('§7.9 jobs that have not heard of it seal the other rows, and tell of plaintext that is left', async () => {

@@ -37,6 +37,12 @@ from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_attribute 
     limit 1) s on true
 where a.attnum > 0 and not a.attisdropped and n.nspname || '.' || c.relname = any($1)`;
 
+/** Whether something in the database may ask which number was drawn last, where no statement says so. */
+const asking = `select exists (select from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+    where n.nspname not in ('pg_catalog', 'information_schema') and coalesce(pg_get_function_sqlbody(p.oid), p.prosrc) ~* $1)
+  or exists (select from pg_attrdef d where pg_get_expr(d.adbin, d.adrelid) ~* $1)`;
+const lastNumber = '\\m(currval|lastval)\\M';
+
 const types: Readonly<Record<string, RowColumn['type']>> = {
   ...{ int2: 'integer', int4: 'integer', int8: 'integer', uuid: 'uuid', text: 'text', varchar: 'text' },
 };
@@ -45,6 +51,7 @@ const types: Readonly<Record<string, RowColumn['type']>> = {
 export async function readCatalog(tables: Iterable<TableDefinition>, run: RunSql): Promise<Catalog> {
   const all = [...tables];
   const rows = await run(sql, [all.map(({ schema, table }) => `${schema}.${table}`)]);
+  const asks = (await run(asking, [lastNumber])).some(([isAsked]) => isAsked !== 'f');
   const fields = new Map<string, Field>();
   const indexes = new Set<string>();
   const draws = new Map<string, Draw>();
@@ -62,7 +69,7 @@ export async function readCatalog(tables: Iterable<TableDefinition>, run: RunSql
       }
     }
     for (const name of identityColumns(table)) {
-      const draw = drawOf(columnOf(table, name, columns));
+      const draw = drawOf(columnOf(table, name, columns), asks);
       if (draw !== undefined) draws.set(`${table.key}.${name}`, draw);
     }
     keys.set(
@@ -87,11 +94,11 @@ function columnOf(table: TableDefinition, name: string, columns: ReadonlyMap<str
 }
 
 /** How a value is drawn. A sequence is named with its schema, so that the search path of a connection does not matter. */
-function drawOf([, , , , , identity, , expression, sequence, , ...about]: CatalogRow): Draw | undefined {
+function drawOf([, , , , , identity, , expression, sequence, , ...about]: CatalogRow, asks: boolean): Draw | undefined {
   const isNext = Boolean(identity) || nextOfSequence.test(expression ?? '');
   if (sequence && isNext) {
     const next = `nextval('${sequence.replaceAll("'", "''")}')`;
-    return { expression: next, always: identity === 'a', ahead: sequenceOf(about) };
+    return { expression: next, always: identity === 'a', ahead: asks ? undefined : sequenceOf(about) };
   }
   if (!expression) return undefined;
   return { expression, always: false, ahead: expression === 'gen_random_uuid()' ? 'random' : undefined };

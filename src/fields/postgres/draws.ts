@@ -1,8 +1,7 @@
 /** Values that the database makes for keys: drawn before a row is sealed, and some of them ahead of their use. `docs/fields.md` §6.9. */
 
 import { BoundedMap } from '../../lib/bounded-map.ts';
-import type { DrawStep } from './plan.ts';
-import { refusal } from './plan.ts';
+import { type DrawStep, type Plan, refusal } from './plan.ts';
 import type { SequenceUse } from './sequences.ts';
 import type { RunSql } from './shadows.ts';
 
@@ -128,6 +127,16 @@ function isRestarted(session: DrawSession): boolean {
 function hasMany(ahead: DrawStep['draw']['ahead'], last: string | undefined): boolean {
   if (ahead === undefined || last === undefined) return false;
   return ahead === 'random' || (ahead.limit - BigInt(last)) / ahead.step >= enoughLeft;
+}
+
+/** Throws for a statement whose values cannot be drawn before it: of two tables at once, and of several rows between which it asks for the last number. */
+export function assertDrawable({ draws, sequences }: Plan): void {
+  if (new Set(draws.map(({ column }) => column)).size < draws.length) {
+    throw refusal('inserts into several encrypted tables whose keys the database makes', 'Send a statement for each');
+  }
+  if (sequences.asksFor !== undefined && draws.some(({ params }) => params.length > 1)) {
+    throw refusal('currval and lastval beside several new rows', 'Insert one row at a time, or use RETURNING');
+  }
 }
 
 /** Throws where `currval` or `lastval` would answer another number than the one that was used. */

@@ -4,13 +4,14 @@ import { FieldError } from '../../errors.ts';
 import type { Field } from '../define.ts';
 import { tableName } from './ddl.ts';
 import { sqlStateOf } from './jobs/database.ts';
-import { dollarQuoted, literal, quoted } from './sql-text.ts';
+import { dollarQuoted, literal, quoted, shortened } from './sql-text.ts';
 
 const constraint = 'bulla_shredded';
 
 /** The names of the trigger, unquoted, and of its function. */
 export function guardOf({ table, column }: Field): { readonly name: string; readonly functionName: string } {
-  return { name: `~bulla_key_${column}`, functionName: quoted(table.schema, `bulla_${table.table}.${column}`) };
+  const name = shortened(`~bulla~key_${column}`);
+  return { name, functionName: quoted(table.schema, shortened(`bulla_${table.table}.${column}`)) };
 }
 
 /**
@@ -26,6 +27,9 @@ export function guardSql(field: Field): readonly string[] {
   const body = `
 DECLARE gone boolean;
 BEGIN
+  IF TG_OP = 'UPDATE' AND ${cell} IS NOT DISTINCT FROM OLD.${quoted(column)} THEN
+    RETURN NEW;
+  END IF;
   IF octet_length(${cell}) >= 60 THEN
     SELECT k.state = 'shredded' INTO gone FROM bulla_data_keys k
       WHERE k.id = substring(${cell} FROM 4 + 12 * (get_byte(${cell}, 1) & 3) FOR 16) FOR KEY SHARE;

@@ -9,7 +9,7 @@ import { dropGuard, guardSql } from './guard.ts';
 import { textSettings } from './jobs/plain-text.ts';
 import { jobTables } from './jobs/tables.ts';
 import { identityColumns } from './scope.ts';
-import { dollarQuoted, literal, quoted } from './sql-text.ts';
+import { dollarQuoted, literal, quoted, shortened } from './sql-text.ts';
 
 /** A step of a migration that changes the database. `tables` makes the tables of data keys and jobs, `rotate` the index columns of new schema versions. */
 export type MigrationStep = 'tables' | 'expand' | 'switch' | 'contract' | 'rotate';
@@ -76,7 +76,8 @@ export function pathOf({ table, key }: Field): string {
 
 /** The names of the trigger and of its function; the trigger fires last. */
 export function triggerOf({ table, column }: Field): { readonly name: string; readonly functionName: string } {
-  return { name: `~bulla_${column}`, functionName: quoted(table.schema, `bulla_${table.table}_${column}`) };
+  const name = shortened(`~bulla_${column}`);
+  return { name, functionName: quoted(table.schema, shortened(`bulla_${table.table}_${column}`)) };
 }
 
 /** The name of the check that `switch` adds, unquoted. */

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { FieldError } from '../../errors.ts';
-import { assertLastIsKnown, type DrawSession, type Draws } from './draws.ts';
+import { assertDrawable, assertLastIsKnown, type DrawSession, type Draws } from './draws.ts';
 import { maxExpanded } from './expansion.ts';
 import { takeParameters } from './parameters.ts';
 import { type Expansion, type Plan, refusal } from './plan.ts';
@@ -58,7 +58,7 @@ export async function runStatement(
 ): Promise<unknown> {
   const { seam, draws, session } = connection;
   const { plan, catalog } = await seam.plan(config.text, sqlRunner(connection.send));
-  assertLastIsKnown(plan.sequences, session);
+  if (plan.draws.length === 0) assertLastIsKnown(plan.sequences, session);
   try {
     return await runPlan(connection, { plan, catalog }, config, values, tenant);
   } finally {
@@ -117,12 +117,15 @@ async function findRows(
 }
 
 /** Values that the database makes, as text. */
-async function draw(connection: Connection, plan: Plan): Promise<ReadonlyMap<string, string[]>> {
+async function draw({ draws, session, send }: Connection, plan: Plan): Promise<ReadonlyMap<string, string[]>> {
+  assertDrawable(plan);
   const drawn = new Map<string, string[]>();
+  // Where the statement asks which number was drawn last, that must be the one that it uses.
+  const own = plan.sequences.asksFor === undefined ? session : { ...session, most: 0 };
   for (const step of plan.draws) {
-    const run = sqlRunner(connection.send);
-    drawn.set(step.column, await connection.draws.take(step, step.params.length, connection.session, run));
+    drawn.set(step.column, await draws.take(step, step.params.length, own, sqlRunner(send)));
   }
+  if (plan.draws.length > 0) assertLastIsKnown(plan.sequences, session);
   return drawn;
 }
 

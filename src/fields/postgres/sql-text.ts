@@ -1,5 +1,8 @@
 /** The text of a statement: its tokens, and edits by the byte offsets that PostgreSQL's parser gives. */
 
+import { Buffer } from 'node:buffer';
+import { createHash } from 'node:crypto';
+
 /** A token, as PostgreSQL's scanner sees it. Offsets count bytes of UTF-8. */
 export interface Token {
   readonly start: number;
@@ -200,6 +203,18 @@ export class SqlText {
 /** A name as SQL takes it, whatever is in it. */
 export function quoted(...names: readonly string[]): string {
   return names.map((name) => `"${name.replaceAll('"', '""')}"`).join('.');
+}
+
+/** A name that PostgreSQL does not cut to 63 bytes, so that two of them stay two. */
+export function shortened(name: string): string {
+  const bytes = Buffer.from(name);
+  if (bytes.byteLength <= 63) return name;
+  const hash = createHash('sha256').update(bytes).digest('hex').slice(0, 24);
+  // Cut between characters, since what is not UTF-8 is no name.
+  return `${bytes
+    .subarray(0, 38)
+    .toString('utf8')
+    .replace(/\ufffd+$/, '')}~${hash}`;
 }
 
 /** A text as SQL takes it. */
