@@ -98,7 +98,7 @@ async function walkPage(db: Queries, reading: StateReading, from: number): Promi
       refused.set(tenant, error);
     }
   }
-  const trees = await grow(db, rows, targets);
+  const trees = await grow(db, reading, rows, targets);
   return rows.map((row) => {
     const head = headOf(row);
     const state = targets.get(row.tenant);
@@ -111,17 +111,20 @@ async function walkPage(db: Queries, reading: StateReading, from: number): Promi
 /** The trees of logs that have grown, as their leaves lead to them. */
 async function grow(
   db: Queries,
+  { engine }: StateReading,
   rows: readonly Tables['heads'][],
   targets: ReadonlyMap<string, StateRecord>,
 ): Promise<Map<string, Frontier>> {
-  const trees = new Map(rows.filter(({ tenant }) => targets.has(tenant)).map((row) => [row.tenant, headOf(row).tree]));
-  const names = [...trees.keys()];
-  for (let [log, idx] = ['', -1]; names.length > 0; ) {
+  const grown = rows.filter(({ tenant }) => targets.has(tenant));
+  const trees = new Map(grown.map((row) => [row.tenant, headOf(row).tree]));
+  // As they were read: somebody else may publish between two queries, and leaves from a later head on would lead nowhere.
+  const int = sql.raw(engine.dialect.int);
+  const heads = sql.join(grown.map(({ tenant, size }) => sql`(${tenant}, cast(${size} as ${int}))`));
+  for (let [log, idx] = ['', -1]; grown.length > 0; ) {
     const { rows: leaves } = await sql<{ log: string; idx: number; hash: Bytes }>`
-      select l.log, l.idx, l.hash from heads h join log_leaves l on l.log = h.tenant and l.idx >= h.size
-      where h.tenant in (${sql.join(names)}) and (l.log, l.idx) > (${log}, ${idx}) order by l.log, l.idx limit ${leavesAtOnce}`.execute(
-      db,
-    );
+      with h (tenant, size) as (values ${heads})
+      select l.log, l.idx, l.hash from h join log_leaves l on l.log = h.tenant and l.idx >= h.size
+      where (l.log, l.idx) > (${log}, ${idx}) order by l.log, l.idx limit ${leavesAtOnce}`.execute(db);
     for (const leaf of leaves) {
       const tree = trees.get(leaf.log);
       // Behind what the state said when it was read there may be more by now.
