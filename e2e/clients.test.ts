@@ -43,7 +43,7 @@ const pollInterval = 500;
 /** What a poll takes itself, on a machine that has very much to do. */
 const slack = 10_000;
 /** How long a state is waited for. */
-const patience = { timeout: 90_000 };
+const patience = { timeout: 240_000 };
 
 const test = base.extend<{ tab: Page }, { world: World }>({
   world: [
@@ -106,8 +106,6 @@ const test = base.extend<{ tab: Page }, { world: World }>({
     await use(page);
   },
 });
-
-test.describe.configure({ timeout: 120_000 });
 
 type Sdk = typeof import('../src/cache.ts') &
   typeof import('../src/index.ts') &

@@ -151,7 +151,7 @@ export class App {
   /** Waits for the end of an item and follows its link; gives the path of what was saved, named as the page named it. */
   async save(job: Locator): Promise<string> {
     const link = job.getByRole('link', { name: /^Save / });
-    await expect(link).toBeVisible({ timeout: 50_000 });
+    await expect(link).toBeVisible();
     return this.download((await link.getAttribute('download')) as string, () => link.click());
   }
 

@@ -21,7 +21,7 @@ async function peakOf(browser: Browser, page: Page, bytes: number, byWorkers: bo
   const timer = setInterval(() => {
     peak = Math.max(peak, ...renderers.map(resident));
   }, 20);
-  const streamed = await page.evaluate(
+  const streaming = page.evaluate(
     async ({ bytes, byWorkers }) => {
       const name = '/bulla.min.js';
       const { aesKeyring, createWorkerPool, encryptStream } = (await import(name)) as Bulla;
@@ -44,7 +44,7 @@ async function peakOf(browser: Browser, page: Page, bytes: number, byWorkers: bo
     },
     { bytes, byWorkers },
   );
-  clearInterval(timer);
+  const streamed = await streaming.finally(() => clearInterval(timer));
   expect(streamed).toBeGreaterThan(bytes);
   return peak;
 }
