@@ -111,7 +111,6 @@ async function expectNoOverflow(page: Page): Promise<void> {
 }
 
 test('the whole story', async ({ seen, page, demo, scratch }, { project }) => {
-  test.setTimeout(180_000);
   const picture = await drawPicture(page, scratch, 'evening.png');
   const song = join(scratch, 'long song.wav');
   await writeFile(song, wav(120));

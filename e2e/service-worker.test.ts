@@ -90,7 +90,6 @@ async function film(page: Page): Promise<Uint8Array> {
 }
 
 test('200 MB of audio play and seek, and only what is needed is fetched', async ({ controlled, site }) => {
-  test.setTimeout(120_000);
   const seconds = 1_050;
   const plaintext = wav(seconds);
   expect(plaintext.byteLength).toBeGreaterThan(200e6);
