@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { generatePair, importPair, scalarLength } from '../crypto/p384.ts';
-import { type Bytes, concat } from '../lib/bytes.ts';
+import { type Bytes, concat, equalBytes } from '../lib/bytes.ts';
 import { LruMap } from '../lib/lru.ts';
 import type { KeyRecord, VersionRecord, VersionUse } from '../model/keys.ts';
 import type { RootKey, SecretName } from '../seals/root-key.ts';
@@ -22,8 +22,8 @@ const symmetricLength = 32;
 export class Materials {
   readonly #rootKey: RootKey;
   // What is forgotten is overwritten: an opened key leaves nothing of ours behind.
-  readonly #opened = new LruMap<string, Promise<OpenedMaterial>>(10_000, (opening) => {
-    opening.then((material) => material.erase()).catch(() => undefined);
+  readonly #opened = new LruMap<string, Opening>(10_000, ({ material }) => {
+    material.then((opened) => opened.erase()).catch(() => undefined);
   });
 
   constructor(rootKey: RootKey) {
@@ -50,11 +50,12 @@ export class Materials {
   open(key: KeyRecord, version: VersionRecord): Promise<Material> {
     const id = `${key.id}/${version.version}`;
     const known = this.#opened.get(id);
-    if (known !== undefined) return known;
-    const opening = this.#open(key, version);
+    // After a rollback that an operator accepted, a version of the same number is another one.
+    if (known !== undefined && equalBytes(known.point, version.point)) return known.material;
+    const opening = { point: version.point, material: this.#open(key, version) };
     this.#opened.set(id, opening);
-    opening.catch(() => this.#opened.get(id) === opening && this.#opened.delete(id));
-    return opening;
+    opening.material.catch(() => this.#opened.get(id) === opening && this.#opened.delete(id));
+    return opening.material;
   }
 
   /** Forgets a version, after it was destroyed. */
@@ -84,6 +85,13 @@ export class Materials {
     if (both.byteLength !== symmetricLength + scalarLength) throw new TypeError('The material has another length');
     return new OpenedMaterial(both, point);
   }
+}
+
+/** Material that is opened, or about to be. */
+interface Opening {
+  /** The public key of the version, which no other version has. */
+  readonly point: Bytes;
+  readonly material: Promise<OpenedMaterial>;
 }
 
 class OpenedMaterial implements Material {

@@ -85,6 +85,22 @@ describe('§11.10 opened key material', () => {
     }
   });
 
+  it('of another version of the same number, as after an accepted rollback, is not mistaken for it', async () => {
+    const harness = await startHarness({ kind: 'sqlite' });
+    const admin = await harness.client(adminRoles);
+    const { key_id } = (await admin.call('POST', '/v1/keys', {})).body;
+    const key = await harness.store.findKey('north', key_id);
+    if (!key) throw new Error('no key');
+    const materials = new Materials(harness.rootKey);
+    const [lost, present] = [await materials.create(key, 2, 1), await materials.create(key, 2, 1)];
+    const before = (await materials.open(key, lost)).symmetric.slice();
+    const opened = await materials.open(key, present);
+    expect(opened.symmetric).not.toEqual(before);
+    expect(opened.point).toEqual(present.point);
+    expect(await materials.open(key, present)).toBe(opened);
+    await harness.stop();
+  });
+
   it('that was erased while somebody held it wraps nothing', async () => {
     const harness = await startHarness({ kind: 'sqlite' });
     const admin = await harness.client(adminRoles);
