@@ -35,6 +35,8 @@ beforeEach(async () => {
   relay = await startRelay(Number(new URL(url).port));
   harness = await startHarness({
     database: { config: { postgres: relay.url(url) }, folder, remove: async () => undefined },
+    // The relay loses whichever commit comes next, also that of a publication.
+    config: { publication_seconds: 60 },
   });
   [admin, user] = [await harness.client(adminRoles), await harness.client(userRoles)];
   key = (await admin.call('POST', '/v1/keys', {})).body.key_id;
