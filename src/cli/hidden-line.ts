@@ -8,7 +8,7 @@ const [pasteBegins, pasteEnds] = ['[200~', '[201~'];
 export type End = 'line' | 'program' | undefined;
 
 /**
- * Takes bytes one after the other, however they are cut into chunks. Arrows and other keys that are no characters change nothing, and what is pasted is taken as it is, line ends included. Other
+ * Takes bytes one after the other, however they are cut into chunks. Arrows and other keys that are no characters change nothing, and pasted text is kept, line ends included. Other
  * control characters are bytes like any, as they are in a file: a passphrase that was dropped in part would be another one.
  */
 export class HiddenLine {

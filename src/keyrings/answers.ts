@@ -32,13 +32,11 @@ import type {
 } from './keyring.ts';
 import { workOf } from './methods.ts';
 
-/** What a call of a keyring resolves to: an object or `null`. Rejects with the signal's reason, and with a `TypeError` for another answer. */
-export async function answerOf<Answer>(ask: () => Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {
-  return asked(ask, signal, (answer) => answer);
-}
-
-/** The same, and what `take` makes of it in the very turn in which it comes: a keyring that changes its answer afterwards changes nothing. */
-async function asked<Answer, Kept>(
+/**
+ * What `take` makes of a keyring's answer, an object or `null`, in the very turn in which it comes: a keyring that changes its answer afterwards changes nothing. Rejects
+ * with the signal's reason, and with a `TypeError` for another answer.
+ */
+export async function answerOf<Answer, Kept>(
   ask: () => Awaitable<Answer>,
   signal: AbortSignal | undefined,
   take: (answer: Answer) => Kept,
@@ -54,7 +52,7 @@ async function asked<Answer, Kept>(
 export function generatedBy(keyring: Keyring, options: KeyringOptions): Awaitable<GeneratedDataKey> {
   const own = workOf(keyring, 'generateDataKey');
   if (own !== undefined) return believed(own(options), options);
-  return asked(
+  return answerOf(
     () => keyring.generateDataKey(options),
     options.signal,
     (generated) => takeOptions(generated, generatedReaders, 'generated') as GeneratedDataKey,
@@ -71,7 +69,7 @@ export async function wrappedBy(
   options: KeyringOptions,
 ): Promise<readonly WrappedKey[]> {
   return useAndErase(copy(dataKey), (bytes) =>
-    asked(
+    answerOf(
       () => keyring.wrapDataKey(bytes, options),
       options.signal,
       (keys) => takeWrappedKeys(keys, 'wrappedKeys'),
@@ -87,7 +85,7 @@ export function unwrappedBy(
 ): Awaitable<Unwrapped<DataKey> | null> {
   const own = workOf(keyring, 'unwrapDataKey');
   if (own !== undefined) return believed(own(wrappedKeys, options), options);
-  return asked(
+  return answerOf(
     () => keyring.unwrapDataKey([...wrappedKeys], options),
     options.signal,
     takeUnwrapped(wrappedKeys, takeHandle),
@@ -101,7 +99,7 @@ export async function unwrappedBytesBy(
   options: KeyringOptions,
 ): Promise<Unwrapped<Bytes> | null> {
   const ask = () => keyring.unwrapDataKeyBytes([...wrappedKeys], options);
-  const opening = asked(ask, undefined, takeUnwrapped(wrappedKeys, takeBytesAway));
+  const opening = answerOf(ask, undefined, takeUnwrapped(wrappedKeys, takeBytesAway));
   return unlessAborted(opening, options.signal).catch((error: unknown) => {
     opening.then((late) => late?.dataKey.fill(0)).catch(() => {});
     throw error;
@@ -144,9 +142,9 @@ export function tellSegmentFailed(keyring: Keyring, wrappedKey: WrappedKey): voi
 }
 
 /** The wrapped key that a keyring means: it may have copied what it was given. */
-export function elementOf(keys: readonly WrappedKey[], wrappedKey: WrappedKey): WrappedKey {
+function elementOf(keys: readonly WrappedKey[], wrappedKey: WrappedKey): WrappedKey {
   const element = keys.find((key) => key === wrappedKey) ?? keys.find((key) => isSame(key, wrappedKey));
-  if (element === undefined) throw new TypeError('from must give back a wrapped key of the message');
+  if (element === undefined) throw new TypeError('a keyring must give back one of the wrapped keys that it was given');
   return element;
 }
 
@@ -196,8 +194,8 @@ const takeBytesAway: Reader<Bytes> = (value) => {
   (value as Bytes).fill(0);
   return taken;
 };
-function takeUnwrapped<Key>(keys: readonly WrappedKey[], takeDataKey: Reader<Key>) {
-  const readers = { wrappedKey: takeKey, dataKey: takeDataKey };
+function takeUnwrapped<Key>(keys: readonly WrappedKey[], takeSecret: Reader<Key>) {
+  const readers = { wrappedKey: takeKey, dataKey: takeSecret };
   return (answer: object | null): Unwrapped<Key> | null => {
     if (answer === null) return null;
     const taken = takeOptions(answer, readers, 'unwrapped') as Unwrapped<Key>;

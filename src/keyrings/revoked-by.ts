@@ -19,6 +19,9 @@ export async function revokedBy(
   wrappedKeys: readonly WrappedKey[],
   { signal }: KeyringOptions,
 ): Promise<readonly DataKeyRevocation[] | null> {
-  const answer = await answerOf(async () => keyring.revokeDataKeys?.([...wrappedKeys], { signal }) ?? null, signal);
-  return answer === null ? null : arrayOf(takeRevocation)(answer, 'revoked');
+  return answerOf(
+    async () => keyring.revokeDataKeys?.([...wrappedKeys], { signal }) ?? null,
+    signal,
+    (answer) => answer && arrayOf(takeRevocation)(answer, 'revoked'),
+  );
 }

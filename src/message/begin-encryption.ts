@@ -79,12 +79,10 @@ export async function beginEncryption(options: TakenEncryption, plaintextLength?
   const contextPairs = sortPairs(context, 'context', maxValueLength);
   const metadataPairs = sortPairs(metadata, 'metadata', maxValueLength);
 
-  const generating = generatedBy(keyring, { signal, random, plaintextLength });
-  // Awaited in any case: of many messages at once each step is done for all of them, which takes less time (see `deriveMessageKeys`).
-  const { dataKey, wrappedKeys, keyUse } = await generating;
+  // Both are awaited even where they are at hand: of many messages at once each step is then done for all of them, which takes less time (see `deriveMessageKeys`).
+  const { dataKey, wrappedKeys, keyUse } = await generatedBy(keyring, { signal, random, plaintextLength });
   if (wrappedKeys.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring gave no wrapped key');
-  const randomizing = randomize(pooled(saltLength), random);
-  const salt = await randomizing;
+  const salt = await randomize(pooled(saltLength), random);
   const header = encodeHeader({
     suite: defaultSuite,
     salt,

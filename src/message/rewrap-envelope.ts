@@ -6,17 +6,9 @@
 import { importSecret } from '../crypto/hkdf.ts';
 import { randomBytes } from '../crypto/random.ts';
 import { decodeEnvelope, type Envelope, encodeEnvelope } from '../envelope/envelope.ts';
-import { encodedWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
+import type { WrappedKey } from '../envelope/wrapped-key.ts';
 import { ContextMismatchError, DecryptionError, KeyError } from '../errors.ts';
-import {
-  elementOf,
-  isSame,
-  rewrappedBy,
-  tellRejected,
-  unwrappedBy,
-  unwrappedBytesBy,
-  wrappedBy,
-} from '../keyrings/answers.ts';
+import { isSame, rewrappedBy, tellRejected, unwrappedBy, unwrappedBytesBy, wrappedBy } from '../keyrings/answers.ts';
 import { useAndErase } from '../keyrings/data-key.ts';
 import { type DataKey, type Keyring, type Rewrapped, takeKeyring } from '../keyrings/keyring.ts';
 import { equalConstantTime, isBytes } from '../lib/bytes.ts';
@@ -72,6 +64,8 @@ export async function rewrapEnvelope(bytes: Bytes, options: TakenRewrap): Promis
   const transcript = knownTranscript(envelope, context);
   const { wrappedKey: old, wrappedKeys: added } = await newWrappedKeys(envelope, transcript, options);
   signal?.throwIfAborted();
+  // §7.7e
+  if (added.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring "to" gave no wrapped key');
   assertMayGo(envelope, transcript, keep, old, added);
   const first = envelope.keys.indexOf(old);
   const keys = envelope.keys.flatMap((key, i) => {
@@ -98,7 +92,7 @@ async function newWrappedKeys(
       rewrapped = await rewrappedBy(to, keys, from, { signal, verified: true });
     }
     if (rewrapped === 'unverified') throw contextNeeded(envelope);
-    if (rewrapped !== null) return checked(keys, rewrapped);
+    if (rewrapped !== null) return rewrapped;
   }
   const opened = await unwrappedBytesBy(from, keys, { signal });
   if (opened === null) throw noMatchingKey();
@@ -112,7 +106,7 @@ async function newWrappedKeys(
     }
     return wrappedBy(to, dataKey, { signal, random });
   });
-  return checked(keys, { wrappedKey, wrappedKeys });
+  return { wrappedKey, wrappedKeys };
 }
 
 /** §7.7b, §7.7d: a data key that was not checked, or that opens other messages, goes to newer versions of its key alone. */
@@ -154,7 +148,7 @@ async function verifiedKey(
   const opened = await unwrappedBy(from, envelope.keys, { signal });
   if (opened === null) throw noMatchingKey();
   await assertCommitment(envelope, transcript, from, opened.wrappedKey, opened.dataKey);
-  return elementOf(envelope.keys, opened.wrappedKey);
+  return opened.wrappedKey;
 }
 
 /** §5.5. Rejects with `ERR_DECRYPTION_FAILED`. */
@@ -169,12 +163,6 @@ async function assertCommitment(
   if (equalConstantTime(await deriveCommitment(secret, transcript), commitment)) return;
   tellRejected(from, wrappedKey);
   throw new DecryptionError();
-}
-
-/** What a keyring gave, to be changed by nobody: an element of what it was given, and at least one new wrapped key. */
-function checked(keys: readonly WrappedKey[], { wrappedKey, wrappedKeys }: Rewrapped): Rewrapped {
-  if (wrappedKeys.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring "to" gave no wrapped key');
-  return { wrappedKey: elementOf(keys, wrappedKey), wrappedKeys: wrappedKeys.map(encodedWrappedKey) };
 }
 
 /** §7.7a */

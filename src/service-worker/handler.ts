@@ -116,7 +116,7 @@ export function createDecryptingHandler(options: DecryptingHandlerOptions): Decr
     },
     forget: () => {
       const reason = new DOMException('The message was forgotten', 'AbortError');
-      // What `match` is still to say was asked by whoever it is now forgotten for.
+      // Pending answers of `match` are for the user who is being forgotten.
       ending.abort(reason);
       ending = new AbortController();
       opened.clear(reason);

@@ -143,7 +143,7 @@ async function deliver(fetch: Fetch, { url, method, signal }: Request, sent: Pre
   }
 }
 
-/** Whether it can be used as one, whoever made it. */
+/** Whether a value works as a `Response`, also one of another realm or library. */
 function isResponse(value: Partial<Response> | undefined): boolean {
   const { headers, body } = value ?? {};
   return typeof headers?.get === 'function' && (body === null || typeof body?.getReader === 'function');

@@ -83,7 +83,7 @@ describe('wrapped keys are changed after the answer', () => {
         for (const part of Object.values(wrapping as object)) if (part instanceof Uint8Array) part.fill(0);
     },
   };
-  /** Changes its answers as soon as whoever waits for them could have read them. */
+  /** Changes its answers right after the caller could have read them. */
   const changing = (change: (keys: Record<string, unknown>[]) => void): Keyring => {
     const soon = <Answer>(answer: Answer, keys: unknown): Answer => {
       queueMicrotask(() => queueMicrotask(() => change(keys as Record<string, unknown>[])));

@@ -12,7 +12,7 @@ import { hashesOf, type StateRecord } from './rows.ts';
 import { checkedState, type StateReading } from './state.ts';
 import type { Tables } from './tables.ts';
 
-/** A head as it was published, and what is to be published of the tenant next. */
+/** A head as it was published, and the head to publish next. */
 export interface WalkedHead {
   readonly slot: number;
   readonly head: PublishedHead;

@@ -90,7 +90,7 @@ describe.each(storeKinds)('§8.7 %s', (kind) => {
     expect(turns).toBeGreaterThanOrEqual(what === 'checking all heads' ? 2 : tenants.length / 50);
   });
 
-  it('each process proves what is newest, whoever has published it', async () => {
+  it('each process proves what is newest, no matter which of them published it', async () => {
     const other = open();
     await publish(store);
     expect(await proven(store, 'tenant-3')).toBe(1);
