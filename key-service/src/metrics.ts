@@ -9,6 +9,8 @@ export interface Metrics {
   readonly failedAuthentications: Counter<'check'>;
   readonly duration: Histogram<'operation'>;
   readonly inFlight: Gauge;
+  /** 1 while this replica refuses to publish. */
+  readonly publicationRefused: Gauge;
 }
 
 export function createMetrics(): Metrics {
@@ -43,5 +45,10 @@ export function createMetrics(): Metrics {
       registers,
     }),
     inFlight: new Gauge({ name: 'bulla_requests_in_flight', help: 'Requests not answered yet', registers }),
+    publicationRefused: new Gauge({
+      name: 'bulla_publication_refused',
+      help: '1 while the database does not continue what this replica has published or seen',
+      registers,
+    }),
   };
 }

@@ -13,6 +13,7 @@ import { Nonces } from './auth/nonces.ts';
 import { ProofVerifier } from './auth/proofs.ts';
 import { TokenVerifier } from './auth/tokens.ts';
 import { audienceOf, type Config, type IssuerConfig } from './config.ts';
+import type { IntegrityError } from './errors.ts';
 import { type Clock, seconds } from './lib/clock.ts';
 import {
   maxBodyBytes,
@@ -33,6 +34,7 @@ import { Materials } from './secrets/materials.ts';
 import { openSecrets, type Secrets } from './secrets/secrets.ts';
 import { CommitQueue } from './store/commit-queue.ts';
 import { DatabaseTime } from './store/database-time.ts';
+import { StoreError } from './store/errors.ts';
 import { KeyCache } from './store/key-cache.ts';
 import type { Admit } from './store/revoked-cache.ts';
 import type { Store } from './store/store.ts';
@@ -91,7 +93,7 @@ export interface Service {
   readonly time: DatabaseTime;
   /** The time by which everything is decided: that of the database. */
   readonly clock: Clock;
-  /** Whether the store can be written, and the clocks agree. Throws `StoreError`. */
+  /** Whether the store can be written, the clocks agree, and heads are published. Throws `StoreError`. */
   ready(): Promise<void>;
   /** Ends the timers, waits for what was accepted, and closes the store. */
   close(): Promise<void>;
@@ -110,7 +112,13 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const logs = new AuditLogs(store, secrets, config.service_id);
   const file = config.checkpoint_file === undefined ? undefined : new CheckpointFile(config.checkpoint_file);
   const everySeconds = config.publication_seconds;
-  const changes = new CheckpointedChanges(store, logs.service, { file, clock, everySeconds });
+  const metrics = createMetrics();
+  const onRefusal = (refusal: IntegrityError | undefined): void => {
+    metrics.publicationRefused.set(refusal ? 1 : 0);
+    if (refusal) logger.fatal({ err: refusal }, 'nothing is published: the database is not to be trusted');
+    else logger.warn('heads are published again');
+  };
+  const changes = new CheckpointedChanges(store, logs.service, { file, clock, everySeconds, onRefusal });
   await changes.assertContinued();
   await store.shareMemory();
   for (const [tenant, error] of await store.haltRefused({ keys: true })) {
@@ -156,8 +164,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     authenticator: new Authenticator(tokens, proofs),
     authorizer: new Authorizer(config.policies === undefined ? shippedRoles : readPolicies(config.policies)),
     ...{ identity, transport, discovery },
-    metrics: createMetrics(),
-    ready: createReadiness(store, time),
+    metrics,
+    ready: createReadiness(store, time, changes),
   };
   // One that cannot be written would be noticed at the next change of a key, or when it is needed.
   await changes.publish();
@@ -176,7 +184,11 @@ export async function createService(options: ServiceOptions): Promise<Service> {
 }
 
 // Asking writes, and anybody may ask: a write answers all who ask within a second. That the store fails is not remembered.
-function createReadiness(store: Store, time: DatabaseTime): () => Promise<void> {
+function createReadiness(
+  store: Store,
+  time: DatabaseTime,
+  changes: Pick<CheckpointedChanges, 'refusal'>,
+): () => Promise<void> {
   let until = 0;
   let asking: Promise<void> | undefined;
   const ask = async (): Promise<void> => {
@@ -189,6 +201,7 @@ function createReadiness(store: Store, time: DatabaseTime): () => Promise<void> 
   };
   return async () => {
     time.assertAgrees();
+    if (changes.refusal) throw new StoreError('Nothing is published', { cause: changes.refusal });
     if (performance.now() < until) return;
     asking ??= ask();
     await asking;

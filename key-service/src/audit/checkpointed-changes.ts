@@ -1,8 +1,8 @@
 /** Changes with the checkpoint outside the database: tried before the commit, and written when the heads of logs are published, `docs/key-service.md` §11.5. */
 
-import type { IntegrityError } from '../errors.ts';
+import { IntegrityError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Lost, Resuming } from '../store/published.ts';
+import type { Lost, NextPublication, Published, Resuming } from '../store/published.ts';
 import type { Change, ServiceChange, Store } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { CheckpointFile } from './checkpoint-file.ts';
@@ -16,12 +16,15 @@ export interface CheckpointOptions {
   readonly clock?: Clock | undefined;
   /** Seconds between two publications. Default: 10. */
   readonly everySeconds?: number | undefined;
+  /** Told when publications begin to be refused, with the reason, and when they are made again. Default: nobody. */
+  readonly onRefusal?: ((refusal: IntegrityError | undefined) => void) | undefined;
 }
 
 export class CheckpointedChanges {
   readonly #store: Store;
   readonly #log: AuditLog;
   readonly #options: CheckpointOptions;
+  #refusal: IntegrityError | undefined;
 
   /** `log` is the service's own. */
   constructor(store: Store, log: AuditLog, options: CheckpointOptions = {}) {
@@ -69,16 +72,39 @@ export class CheckpointedChanges {
   async publish(within = 0): Promise<ReadonlyMap<string, IntegrityError>> {
     const time = Math.round((this.#options.clock ?? Date.now)());
     try {
-      return (await this.#store.publish(nextPublication(time), time - within)).refused;
-    } finally {
-      await this.export();
+      const { refused } = await this.#published(nextPublication(time), time - within);
+      this.#note(undefined);
+      return refused;
+    } catch (error) {
+      // A database that cannot be reached says nothing about what is in it.
+      if (error instanceof IntegrityError) this.#note(error);
+      throw error;
     }
+  }
+
+  /** Why nothing is published; `undefined` where the last publication was made. */
+  get refusal(): IntegrityError | undefined {
+    return this.#refusal;
   }
 
   /** Writes the newest checkpoint of the service's own log. Throws `StoreError`, and `IntegrityError` where the log does not continue the one that is there. */
   async export(): Promise<void> {
     const { file } = this.#options;
     if (file) await this.#log.export(file);
+  }
+
+  async #published(next: NextPublication, since: number): Promise<Published> {
+    try {
+      return await this.#store.publish(next, since);
+    } finally {
+      await this.export();
+    }
+  }
+
+  #note(refusal: IntegrityError | undefined): void {
+    const isNews = this.#refusal?.message !== refusal?.message;
+    this.#refusal = refusal;
+    if (isNews) this.#options.onRefusal?.(refusal);
   }
 
   /** Leaves nothing beside the checkpoint. */

@@ -59,6 +59,22 @@ export function rootOf({ hashes }: Frontier): Bytes {
   return others.reduce((right, left) => nodeHash(left, right), last);
 }
 
+/** Whether two trees are of the same leaves. */
+export function isSameTree(one: Frontier, other: Frontier): boolean {
+  return one.size === other.size && equalBytes(concat(...one.hashes), concat(...other.hashes));
+}
+
+/** The first `size` leaves as a tree that grows. */
+export async function frontierAt(read: NodeReader, size: number): Promise<Frontier> {
+  const hashes: Bytes[] = [];
+  for (let from = 0; from < size; ) {
+    const length = 2 ** Math.floor(Math.log2(size - from));
+    hashes.push(await perfect(read, from, length));
+    from += length;
+  }
+  return { size, hashes };
+}
+
 /** The root of the first `size` leaves. */
 export function rootAt(read: NodeReader, size: number): Promise<Bytes> {
   return rangeHash(read, 0, size);

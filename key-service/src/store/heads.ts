@@ -3,8 +3,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { IntegrityError } from '../errors.ts';
-import { type Bytes, concat, equalBytes } from '../lib/bytes.ts';
-import { appendLeaf, type Frontier } from '../model/merkle.ts';
+import { type Bytes, concat } from '../lib/bytes.ts';
+import { appendLeaf, type Frontier, isSameTree } from '../model/merkle.ts';
 import { assertContinues } from './acknowledged.ts';
 import type { Engine, Queries } from './engine.ts';
 import type { PublishedHead } from './published.ts';
@@ -92,7 +92,7 @@ async function walkPage(db: Queries, reading: StateReading, from: number): Promi
       // The MAC of a state does not cover the log: one of before fits the log of now.
       assertContinues(state, null, { resumed: state.resumed, epoch, revisions, size: 0, leaf: undefined });
       if (state.tree.size > size) targets.set(tenant, state);
-      else if (!isSame(state.tree, headOf(row).tree)) throw behind(tenant);
+      else if (!isSameTree(state.tree, headOf(row).tree)) throw behind(tenant);
     } catch (error) {
       if (!(error instanceof IntegrityError)) throw error;
       refused.set(tenant, error);
@@ -103,7 +103,7 @@ async function walkPage(db: Queries, reading: StateReading, from: number): Promi
     const head = headOf(row);
     const state = targets.get(row.tenant);
     if (!state) return { slot: row.slot, head, next: head, refused: refused.get(row.tenant) };
-    const isGrown = isSame(trees.get(row.tenant) ?? head.tree, state.tree);
+    const isGrown = isSameTree(trees.get(row.tenant) ?? head.tree, state.tree);
     return { slot: row.slot, head, next: isGrown ? state : head, refused: isGrown ? undefined : behind(row.tenant) };
   });
 }
@@ -136,10 +136,6 @@ async function grow(
     [log, idx] = [last.log, last.idx];
   }
   return trees;
-}
-
-function isSame(one: Frontier, other: Frontier): boolean {
-  return one.size === other.size && equalBytes(concat(...one.hashes), concat(...other.hashes));
 }
 
 function behind(tenant: string): IntegrityError {

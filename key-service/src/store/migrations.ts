@@ -67,7 +67,7 @@ const migrations: ReadonlyMap<number, Migration> = new Map<number, Migration>([
       ...(kind === 'postgres' ? ['lock table state'] : []),
       `create table states (tenant text primary key, resumed ${int} not null, epoch ${int} not null, revisions ${int} not null, mac text not null, size ${int} not null, frontier ${bytes} not null)`,
       `create table heads (tenant text primary key, slot ${int} not null unique, epoch ${int} not null, revisions ${int} not null, size ${int} not null, frontier ${bytes} not null)`,
-      `create table publications (idx ${int} primary key, time ${int} not null, seed ${bytes} not null)`,
+      `create table publications (idx ${int} primary key, seed ${bytes} not null)`,
       `create table log_leaves (log text not null, idx ${int} not null, hash ${bytes} not null, entry ${bytes} not null, primary key (log, idx))`,
       `create table log_nodes (log text not null, level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (log, level, idx))`,
       'drop table windows',

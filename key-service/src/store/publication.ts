@@ -2,15 +2,16 @@
 
 import { setImmediate } from 'node:timers/promises';
 import { IntegrityError } from '../errors.ts';
-import { type Bytes, decodeBase64url, decodeUtf8, equalBytes } from '../lib/bytes.ts';
+import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { serviceLog } from '../model/entry.ts';
 import { leafHash } from '../model/merkle.ts';
 import { SlotTree, slotBytes } from '../model/slots.ts';
-import { type Leaf, lastLeaf } from './acknowledged.ts';
+import type { Leaf } from './acknowledged.ts';
 import type { Engine, Queries } from './engine.ts';
 import { headOf, selectHeadRows, walkHeads, writeHeads } from './heads.ts';
 import type { NextPublication, PublishedHead, PublishedSlot } from './published.ts';
 import type { StateRecord } from './rows.ts';
+import { assertNewestPublication, followLog, publishedRoot, type SeenLog } from './service-log.ts';
 import { appendEntries, readState, type StateReading, writeState } from './state.ts';
 
 /** The newest publication, and the tree over its slots. */
@@ -20,7 +21,8 @@ export interface PublishedTree extends Newest {
 
 /** A publication that is ready to be written, if nobody has published since it was begun. */
 export interface Prepared {
-  readonly after: number | undefined;
+  /** The service's own log with the publication that this one follows. */
+  readonly seen: SeenLog;
   readonly next: NextPublication;
   readonly tree: SlotTree;
   readonly grown: readonly PublishedHead[];
@@ -38,6 +40,14 @@ interface Newest {
   readonly root: Bytes;
 }
 
+/** What is published next, and what it follows. */
+export interface Preparing {
+  readonly next: NextPublication;
+  readonly seen: SeenLog;
+  /** What goes on of a tenant in place of what was published. */
+  readonly accepted: PublishedHead | undefined;
+}
+
 /** Milliseconds that the clocks of two replicas, and the wait for the lock, may be apart. */
 const aheadMs = 60_000;
 /** Slots that are hashed in one turn: about a millisecond. */
@@ -45,23 +55,21 @@ const slotsAtOnce = 50;
 const attempts = 5;
 
 /** Whether somebody has published since. A time that is yet to come was written by a clock that was wrong, or by somebody else. */
-export async function isRecent(db: Queries, now: number, since: number): Promise<boolean> {
-  const query = db.selectFrom('publications').select('time').orderBy('idx', 'desc').limit(1);
-  const row = await query.executeTakeFirst();
-  return row !== undefined && row.time > since && row.time <= now + aheadMs;
+export function isRecent({ published }: SeenLog, now: number, since: number): boolean {
+  return published !== undefined && published.time > since && published.time <= now + aheadMs;
 }
 
 /**
- * Computes the next publication, without a lock and in pieces. `accepted` is what goes on of a tenant in place of what was published. `undefined`: somebody else has
- * published meanwhile. Throws `IntegrityError` where the heads are not those that were published.
+ * Computes the next publication, without a lock and in pieces. `undefined`: somebody else has published meanwhile. Throws `IntegrityError` where the heads are not those
+ * that were published.
  */
 export async function preparePublication(
   engine: Engine,
   reading: StateReading,
-  next: NextPublication,
-  accepted: PublishedHead | undefined,
+  { next, seen, accepted }: Preparing,
 ): Promise<Prepared | undefined> {
-  const newest = await engine.read(selectNewest);
+  const newest = await engine.read((db) => selectNewest(db, seen));
+  if (newest?.leaf !== seen.published?.leaf) return undefined;
   const [before, after, grown, refused]: [Bytes[], Bytes[], PublishedHead[], Map<string, IntegrityError>] = [
     [],
     [],
@@ -83,38 +91,53 @@ export async function preparePublication(
     }
   }
   if (!isWhole || !isThat(await SlotTree.over(before, setImmediate), newest)) {
-    if ((await engine.read(selectNewest))?.leaf !== newest?.leaf) return undefined;
+    if ((await engine.read((db) => selectNewest(db, seen)))?.leaf !== newest?.leaf) return undefined;
     throw changed();
   }
-  return { after: newest?.leaf, next, tree: await SlotTree.over(after, setImmediate), grown, refused };
+  return { seen, next, tree: await SlotTree.over(after, setImmediate), grown, refused };
 }
 
-/** Writes a publication, under the lock of the service's state. `undefined`: somebody else has published meanwhile. */
+/** What a publication left. */
+export interface Written {
+  readonly state: StateRecord;
+  /** `undefined`: somebody else has published meanwhile, and nothing was written. */
+  readonly leaf: Leaf | undefined;
+  readonly seen: SeenLog;
+}
+
+/** Writes a publication, under the lock of the service's state. Throws `IntegrityError` where the heads are no longer those of the newest publication. */
 export async function writePublication(
   tx: Queries,
   reading: StateReading,
-  { after, next, tree, grown }: Prepared,
-): Promise<{ readonly state: StateRecord; readonly leaf: Leaf | undefined }> {
+  { seen: before, next, tree, grown }: Prepared,
+): Promise<Written> {
   const state = await readState(tx, reading, serviceLog);
-  if ((await selectNewest(tx))?.leaf !== after) return { state, leaf: undefined };
+  const seen = await followLog(tx, state, before);
+  await assertNewestPublication(tx, seen);
+  if (seen.published?.leaf !== before.published?.leaf) return { state, leaf: undefined, seen };
   await writeHeads(tx, reading, grown);
   await tx.deleteFrom('publications').execute();
   const { time, seed } = next;
-  await tx.insertInto('publications').values({ idx: state.tree.size, time, seed }).execute();
-  const entries = [next.entry(tree.slots, tree.root)];
-  const appended = await appendEntries(tx, state, entries);
+  await tx.insertInto('publications').values({ idx: state.tree.size, seed }).execute();
+  const entry = next.entry(tree.slots, tree.root);
+  const appended = await appendEntries(tx, state, [entry]);
   await writeState(tx, reading.macKey, appended);
-  return { state: appended, leaf: lastLeaf(state.tree.size, entries) };
+  const last = { index: state.tree.size, hash: leafHash(entry.bytes) };
+  const published = { leaf: last.index, hash: last.hash, time };
+  return { state: appended, leaf: last, seen: { ...seen, tree: appended.tree, published, last } };
 }
 
 /** Reads the newest publication, and keeps its tree until there is a newer one. */
 export class Publications {
   readonly #engine: Engine;
+  readonly #seen: () => SeenLog | undefined;
   #kept: PublishedTree | undefined;
   #reading: Promise<PublishedTree | undefined> | undefined;
 
-  constructor(engine: Engine) {
+  /** `seen` is what this process knows of the service's own log: no earlier publication is believed. */
+  constructor(engine: Engine, seen: () => SeenLog | undefined) {
     this.#engine = engine;
+    this.#seen = seen;
   }
 
   /** Keeps what this process has published. */
@@ -142,14 +165,14 @@ export class Publications {
       const bytes = slotBytes(seed, head);
       const isPublished = equalBytes(tree.leaf(row.slot) ?? new Uint8Array(), leafHash(bytes));
       if (isPublished) return { leaf, slot: row.slot, slots, head, bytes, proof: tree.proof(row.slot) };
-      if ((await this.#engine.read(selectNewest))?.leaf === leaf) break;
+      if ((await this.#newest())?.leaf === leaf) break;
     }
     throw changed();
   }
 
   async #read(): Promise<PublishedTree | undefined> {
     for (let attempt = 1; ; attempt += 1) {
-      const newest = await this.#engine.read(selectNewest);
+      const newest = await this.#newest();
       const kept = this.#kept;
       if (kept && newest && kept.leaf === newest.leaf && equalBytes(kept.root, newest.root)) return kept;
       const tree = await this.#treeOf(newest);
@@ -157,9 +180,15 @@ export class Publications {
         this.#kept = newest && { ...newest, tree };
         return this.#kept;
       }
-      const isStill = (await this.#engine.read(selectNewest))?.leaf === newest?.leaf;
+      const isStill = (await this.#newest())?.leaf === newest?.leaf;
       if (isStill || attempt >= attempts) throw changed();
     }
+  }
+
+  #newest(): Promise<Newest | undefined> {
+    // Taken before the read: what is published while it runs says nothing against it.
+    const seen = this.#seen();
+    return this.#engine.read((db) => selectNewest(db, seen));
   }
 
   // `undefined` where a head is there that was never published.
@@ -183,19 +212,25 @@ function isThat(tree: SlotTree, newest: Newest | undefined): boolean {
   return newest === undefined || (tree.slots === newest.slots && equalBytes(tree.root, newest.root));
 }
 
-async function selectNewest(db: Queries): Promise<Newest | undefined> {
+async function selectNewest(db: Queries, seen: SeenLog | undefined): Promise<Newest | undefined> {
   const row = await db.selectFrom('publications').selectAll().orderBy('idx', 'desc').limit(1).executeTakeFirst();
+  const { leaf: known = -1, hash: knownHash } = seen?.published ?? {};
+  if ((row?.idx ?? -1) < known) throw putBack();
   if (!row) return undefined;
   const query = db.selectFrom('log_leaves').selectAll().where('log', '=', serviceLog).where('idx', '=', row.idx);
   const leaf = await query.executeTakeFirst();
   const entry = Uint8Array.from(leaf?.entry ?? []);
-  const { operation, change } =
-    leaf && equalBytes(leafHash(entry), leaf.hash) ? JSON.parse(decodeUtf8(entry) ?? '{}') : {};
-  const root = operation === 'publish' ? decodeBase64url(String(change?.root)) : undefined;
-  if (!root) throw changed();
-  return { leaf: row.idx, time: row.time, seed: Uint8Array.from(row.seed), slots: Number(change.tenants), root };
+  const hash = leafHash(entry);
+  const said = publishedRoot(entry);
+  if (!leaf || !said || !equalBytes(hash, leaf.hash)) throw changed();
+  if (row.idx === known && knownHash && !equalBytes(hash, knownHash)) throw changed();
+  return { leaf: row.idx, seed: Uint8Array.from(row.seed), ...said };
 }
 
 function changed(): IntegrityError {
   return new IntegrityError('The published heads were changed in the store by somebody else');
+}
+
+function putBack(): IntegrityError {
+  return new IntegrityError('The published heads are older than ones that this process has seen: they were put back');
 }

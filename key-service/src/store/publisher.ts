@@ -3,7 +3,7 @@
 import { Mutex } from '../lib/mutex.ts';
 import { serviceLog } from '../model/entry.ts';
 import type { Engine, Queries } from './engine.ts';
-import { isRecent, Publications, preparePublication, writePublication } from './publication.ts';
+import { isRecent, type Preparing, Publications, preparePublication, writePublication } from './publication.ts';
 import type {
   Lost,
   NextPublication,
@@ -15,6 +15,7 @@ import type {
 } from './published.ts';
 import { inspectTenant, writeResumed } from './resume.ts';
 import { SqlServiceChange } from './service-change.ts';
+import { assertNewestPublication, followLog, type SeenLog, selectPublishedLeaf } from './service-log.ts';
 import { readState } from './state.ts';
 import type { Reading, Transactions } from './transactions.ts';
 
@@ -23,11 +24,13 @@ export class Publisher {
   readonly #transactions: Transactions;
   readonly #publications: Publications;
   readonly #running = new Mutex();
+  /** From publications of this process, and from transactions that were acknowledged after others'; never from a read alone. */
+  #seen: SeenLog | undefined;
 
   constructor(engine: Engine, transactions: Transactions) {
     this.#engine = engine;
     this.#transactions = transactions;
-    this.#publications = new Publications(engine);
+    this.#publications = new Publications(engine, () => this.#seen);
   }
 
   publish(next: NextPublication, since: number): Promise<Published> {
@@ -60,16 +63,38 @@ export class Publisher {
 
   async #publish(next: NextPublication, since: number, accepted?: PublishedHead): Promise<Published> {
     for (;;) {
-      const recent = await this.#engine.read((db) => isRecent(db, next.time, since));
-      if (recent) return { done: 'recent', refused: new Map() };
-      const prepare = (reading: Reading) => preparePublication(this.#engine, reading, next, accepted);
-      const prepared = await this.#transactions.outside(prepare);
+      const seen = await this.#look();
+      if (isRecent(seen, next.time, since)) return { done: 'recent', refused: new Map() };
+      const preparing: Preparing = { next, seen, accepted };
+      const prepared = await this.#transactions.outside((reading) =>
+        preparePublication(this.#engine, reading, preparing),
+      );
       if (!prepared) continue;
       const write = (tx: Queries, reading: Reading) => writePublication(tx, reading, prepared);
-      const { leaf } = await this.#transactions.run(serviceLog, write);
-      if (!leaf) continue;
-      this.#publications.keep(prepared, leaf.index);
+      const written = await this.#transactions.run(serviceLog, write);
+      this.#seen = written.seen;
+      if (!written.leaf) continue;
+      this.#publications.keep(prepared, written.leaf.index);
       return { done: 'published', refused: prepared.refused };
     }
+  }
+
+  /** The service's log with its newest publication. Throws `IntegrityError` where the published heads are of another one, or older than what was seen. */
+  async #look(): Promise<SeenLog> {
+    const known = this.#seen;
+    const leaf = await this.#engine.read(selectPublishedLeaf);
+    if (known && known.published?.leaf === leaf) return known;
+    // Somebody has published, or put an older publication back. Most is read without the lock; what counts is what follows under it.
+    const ahead = await this.#transactions.read(serviceLog, async (db, reading) =>
+      followLog(db, await readState(db, reading, serviceLog), known),
+    );
+    const { seen } = await this.#transactions.run(serviceLog, async (tx, reading) => {
+      const state = await readState(tx, reading, serviceLog);
+      const seen = await followLog(tx, state, ahead);
+      await assertNewestPublication(tx, seen);
+      return { state, leaf: undefined, last: seen.last, seen };
+    });
+    this.#seen = seen;
+    return seen;
   }
 }

@@ -5,7 +5,7 @@ import type { Bytes } from '../lib/bytes.ts';
 export interface Tables {
   states: StateRow;
   heads: { tenant: string; slot: number; epoch: number; revisions: number; size: number; frontier: Bytes };
-  publications: { idx: number; time: number; seed: Bytes };
+  publications: { idx: number; seed: Bytes };
   secrets: { kind: string; name: string; sealed: Bytes };
   transport_keys: { kid: string; serial: number; point: Bytes; sealed: Bytes; created: number; expires: number };
   keys: KeyRow;

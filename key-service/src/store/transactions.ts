@@ -18,6 +18,8 @@ export type Reading = StateReading & KeyReading;
 export interface Outcome {
   readonly state: AcknowledgedState;
   readonly leaf: Leaf | undefined;
+  /** The last leaf of the log, where the transaction found it and wrote none. */
+  readonly last?: Leaf | undefined;
   readonly keys?: readonly SeenKey[];
 }
 
@@ -83,7 +85,7 @@ export class Transactions {
         }
       }
       if (!outcome) throw new TypeError('A transaction without an outcome');
-      this.#acknowledged.raise(outcome.state, outcome.leaf, outcome.keys);
+      this.#acknowledged.raise(outcome.state, outcome.leaf ?? outcome.last, outcome.keys);
       return outcome;
     }
   }

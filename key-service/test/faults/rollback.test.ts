@@ -11,13 +11,12 @@ import { openSecrets } from '../../src/secrets/secrets.ts';
 import type { TestClient } from '../support/client.ts';
 import { type Harness, newDatabase, type StoreKind, startHarness, storeKinds } from '../support/harness.ts';
 import { adminRoles, userRoles } from '../support/issuer.ts';
-import { type Row, withSql } from '../support/tamper.ts';
+import { putBack, type Row, type Snapshot, snapshotOf, withSql } from '../support/tamper.ts';
 
 const tables = [
   ...['states', 'heads', 'publications', 'secrets', 'keys', 'key_versions', 'aliases', 'answers'],
   ...['log_leaves', 'log_nodes'],
 ];
-type Snapshot = Map<string, Row[]>;
 
 let cleanUp: (() => unknown)[] = [];
 afterEach(async () => {
@@ -52,25 +51,8 @@ async function start(kind: StoreKind): Promise<World & { readonly key: string }>
   const items = [{ version: 1, wrapped_key: made.body.results[0].wrapped_key }];
   return {
     ...{ harness, admin, checkpoint, key, newKey },
-    snapshot: (only = tables) =>
-      withSql(database, async (sql) => {
-        const rows = new Map<string, Row[]>();
-        for (const table of only) rows.set(table, await sql(`select * from ${table}`));
-        return rows;
-      }),
-    putBack: (snapshot) =>
-      withSql(database, async (sql) => {
-        await sql('begin');
-        for (const [table, rows] of snapshot) {
-          await sql(`delete from ${table}`);
-          for (const row of rows) {
-            const values = Object.values(row);
-            const marks = values.map(() => '?').join();
-            await sql(`insert into ${table} (${Object.keys(row).join()}) values (${marks})`, ...values);
-          }
-        }
-        await sql('commit');
-      }),
+    snapshot: (only = tables) => snapshotOf(database, only),
+    putBack: (rows) => putBack(database, rows),
     async unwrap(at = harness) {
       const caller = at === harness ? user : await at.client(userRoles);
       const { body } = await caller.call('POST', `/v1/keys/${key}/unwrap`, { items });

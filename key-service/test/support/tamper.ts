@@ -38,6 +38,34 @@ export async function withSql<T>({ config }: TestDatabase, work: (sql: Sql) => P
   }
 }
 
+/** Rows of whole tables. */
+export type Snapshot = ReadonlyMap<string, Row[]>;
+
+/** What these tables hold. */
+export function snapshotOf(database: TestDatabase, tables: readonly string[]): Promise<Snapshot> {
+  return withSql(database, async (sql) => {
+    const rows = new Map<string, Row[]>();
+    for (const table of tables) rows.set(table, await sql(`select * from ${table}`));
+    return rows;
+  });
+}
+
+/** Gives tables the rows of before. */
+export function putBack(database: TestDatabase, snapshot: Snapshot): Promise<void> {
+  return withSql(database, async (sql) => {
+    await sql('begin');
+    for (const [table, rows] of snapshot) {
+      await sql(`delete from ${table}`);
+      for (const row of rows) {
+        const values = Object.values(row);
+        const marks = values.map(() => '?').join();
+        await sql(`insert into ${table} (${Object.keys(row).join()}) values (${marks})`, ...values);
+      }
+    }
+    await sql('commit');
+  });
+}
+
 /** A copy of a database that nobody has open. */
 export async function copyOf({ config, folder }: TestDatabase): Promise<TestDatabase> {
   if ('sqlite' in config) {
