@@ -2,6 +2,7 @@
 // suite prints comes in one piece when it has ended. All suites run even if one fails; the exit code is 0 only if none did.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { stripVTControlCharacters } from 'node:util';
 import { findBrowsers } from './browsers.ts';
 
 /** Everything else needs it. */
@@ -30,6 +31,8 @@ interface Result {
   readonly name: string;
   readonly passed: boolean;
   readonly seconds: number;
+  /** The lines of its output that say what failed. */
+  readonly failures: readonly string[];
 }
 
 /** The suites that run, and what they have printed, by their names. */
@@ -55,6 +58,8 @@ for (const { name, passed, seconds } of results) {
 }
 const failed = results.filter(({ passed }) => !passed);
 console.log(`${results.length - failed.length} suites passed, ${failed.length} failed`);
+// Last, since the end of a long output is what a reader sees first.
+for (const { name, failures } of failed) console.log(`\n${[`${name}:`, ...failures].join('\n  ')}`);
 process.exitCode = failed.length === 0 ? 0 : 1;
 
 async function runAll(names: readonly string[]): Promise<Result[]> {
@@ -74,7 +79,17 @@ async function run(name: string): Promise<Result> {
   show(name, pieces);
   const seconds = (performance.now() - begun) / 1000;
   console.log(`=== npm run ${name}: ${status === 0 ? 'passed' : 'FAILED'} after ${seconds.toFixed(0)} s`);
-  return { name, passed: status === 0, seconds };
+  return { name, passed: status === 0, seconds, failures: status === 0 ? [] : failuresIn(pieces.join('')) };
+}
+
+/** The lines in which Vitest, Playwright, TypeScript or Node names a failure, each once; where there is none, the last lines. */
+function failuresIn(output: string): readonly string[] {
+  const lines = stripVTControlCharacters(output)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  const named = lines.filter((line) => /^(FAIL|✘|×|\d+\) |⎯+ Unhandled|(\w|\.)*Error\b)|\berror TS\d/.test(line));
+  return [...new Set(named.length > 0 ? named : lines.slice(-5))].slice(0, 20).map((line) => line.slice(0, 200));
 }
 
 function show(name: string, pieces: readonly string[]): void {

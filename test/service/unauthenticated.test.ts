@@ -60,7 +60,7 @@ describe.each(Object.keys(byStatus).map(Number))('§4.3 status %i', (status) => 
       const error = await rejection(decrypt(message, { keyring }));
       expect(isBullaError(error)).toBe(true);
       expect(byStatus[status]).toContain((error as { code: string }).code);
-      expect(JSON.stringify(error) + String(error)).not.toContain('555');
+      expect(JSON.stringify(error) + String(error)).not.toContain('PLEASE CALL');
       // What polls ask for.
       await rejection(client.keyDocument(lyingKeyId, { fresh: true }));
       expect(caching.cache.size).toBe(2);
