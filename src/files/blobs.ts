@@ -55,7 +55,7 @@ export async function encryptBlob(source: BlobSource, options: EncryptBlobOption
   const taken = takeOptions(options, { ...encryptStreamReaders, contentType: optional(takeContentType) });
   const plaintext = streamOf(source, 'source');
   const { contentType = contentTypeOf(source), detached } = taken;
-  const stream = sealingStream(() => beginEncryption({ ...taken, contentType }), taken);
+  const stream = sealingStream((signal) => beginEncryption({ ...taken, contentType, signal }), taken);
   const message = await blobOf(plaintext.pipeThrough(stream));
   return detached ? { envelope: await stream.envelope, body: message } : message;
 }

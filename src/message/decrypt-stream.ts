@@ -49,14 +49,14 @@ export function decryptStream(options: DecryptStreamOptions): DecryptStream {
   const { envelope: given, onProgress, signal, workers } = taken;
   const header = deferred<MessageHeader>();
   const count = progressCounter(onProgress);
-  const stream = workStream(({ emit, fail }) => {
+  const stream = workStream(({ emit, fail }, ended) => {
     const release = (plaintext: Bytes) => {
       emit(plaintext);
       count(plaintext.byteLength);
     };
     let decryption: Decryption | undefined;
     const begin = async (envelopeBytes: Bytes): Promise<SegmentPipe> => {
-      decryption = await beginDecryption(envelopeBytes, taken);
+      decryption = await beginDecryption(envelopeBytes, { ...taken, signal: ended });
       header.resolve(decryption.header);
       return openingPipe(decryption.messageKey, decryption.segmentSize, { emit: release, fail }, workers);
     };

@@ -45,12 +45,12 @@ export const encryptStreamReaders = {
  */
 export function encryptStream(options: EncryptStreamOptions): EncryptStream {
   const taken = takeOptions(options, encryptStreamReaders);
-  return sealingStream(() => beginEncryption(taken), taken);
+  return sealingStream((signal) => beginEncryption({ ...taken, signal }), taken);
 }
 
 /** The stream of an encryption that begins when the stream starts. */
 export function sealingStream(
-  begin: () => Promise<Encryption>,
+  begin: (signal: AbortSignal) => Promise<Encryption>,
   {
     detached,
     onProgress,
@@ -60,11 +60,11 @@ export function sealingStream(
 ): EncryptStream {
   const envelopeReady = deferred<Bytes>();
   const count = progressCounter(onProgress);
-  const stream = workStream(({ emit, fail }) => {
+  const stream = workStream(({ emit, fail }, ended) => {
     let pipe: SegmentPipe;
     return {
       async start() {
-        const { envelope, messageKey, segmentSize } = await begin();
+        const { envelope, messageKey, segmentSize } = await begin(ended);
         envelopeReady.resolve(frameEnvelope(envelope, 'envelope'));
         emit(detached ? magicAndVersion('body') : frameEnvelope(envelope, 'message'));
         const release = (sealed: Bytes) => {

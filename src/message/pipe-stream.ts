@@ -17,13 +17,17 @@ export interface StreamWork {
   failed?(reason: unknown): void;
 }
 
-/** The stream of some work, which is told where its results go. It errors with the signal's reason when that is aborted. */
+/**
+ * The stream of some work, which is told where its results go, and given a signal that is aborted when the stream ends before its time. The stream errors with the
+ * reason of `signal` when that is aborted.
+ */
 export function workStream(
-  create: (output: PipeOutput) => StreamWork,
+  create: (output: PipeOutput, ended: AbortSignal) => StreamWork,
   signal: AbortSignal | undefined,
 ): TransformStream<Uint8Array, Bytes> {
   let work: StreamWork;
   let stopListening = () => {};
+  const ended = new AbortController();
   const guarded = async (step: () => Promise<void>) => {
     try {
       await step();
@@ -34,6 +38,7 @@ export function workStream(
   };
   const finish = (reason: unknown) => {
     stopListening();
+    ended.abort(reason);
     work.failed?.(reason);
   };
   const transformer: Transformer<Uint8Array, Bytes> & { cancel(reason: unknown): void } = {
@@ -42,7 +47,7 @@ export function workStream(
         controller.error(error);
         finish(error);
       };
-      work = create({ emit: (chunk) => controller.enqueue(chunk), fail });
+      work = create({ emit: (chunk) => controller.enqueue(chunk), fail }, ended.signal);
       if (signal !== undefined) stopListening = whenAborted(signal, () => fail(signal.reason));
       return guarded(async () => {
         signal?.throwIfAborted();

@@ -98,7 +98,8 @@ async function reencryptMessage(message: Message, options: TakenReencryption): P
 function reencryptStream(message: ReadableStream<Uint8Array>, options: TakenReencryption): ReadableStream<Bytes> {
   const { from, context, signal, onProgress, workers } = options;
   const opening = decryptStream({ keyring: from, context, signal, workers });
-  const begin = async () => beginEncryption(renewed(await opening.header, options));
+  const begin = async (ended: AbortSignal) =>
+    beginEncryption({ ...renewed(await opening.header, options), signal: ended });
   const sealing = sealingStream(begin, { detached: false, onProgress, signal, workers });
   return message.pipeThrough(opening).pipeThrough(sealing);
 }

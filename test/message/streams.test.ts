@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { decrypt, decryptStream, encrypt, encryptStream } from '../../src/index.ts';
+import { decrypt, decryptStream, encrypt, encryptStream, reencrypt } from '../../src/index.ts';
 import type { Keyring } from '../../src/keyrings/keyring.ts';
 import {
   boundarySizes,
@@ -245,4 +245,65 @@ describe('streams that fail', () => {
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(cancelled).toBe(reason);
   });
+
+  test('what a keyring is asked ends with the stream: by a signal, and by a reader that cancels where the platform tells', async () => {
+    const message = await encrypt(pattern(s), { keyring });
+    /** A keyring that answers nothing, and the reason with which its call was ended. */
+    const hanging = () => {
+      let heard: (why: unknown) => void;
+      const ended = new Promise((resolve) => {
+        heard = resolve;
+      });
+      let asked: () => void;
+      const called = new Promise<void>((resolve) => {
+        asked = resolve;
+      });
+      const hang = (signal: AbortSignal | undefined) => {
+        asked();
+        signal?.addEventListener('abort', () => heard(signal.reason));
+        return new Promise<never>(() => {});
+      };
+      const hung: Keyring = {
+        ...keyring,
+        generateDataKey: ({ signal }) => hang(signal),
+        unwrapDataKey: (_, { signal }) => hang(signal),
+      };
+      return { hung, called, ended };
+    };
+    const streams = [
+      (hung: Keyring, signal?: AbortSignal) =>
+        streamOf(pattern(s), s).pipeThrough(encryptStream({ keyring: hung, signal })),
+      (hung: Keyring, signal?: AbortSignal) =>
+        streamOf(message, s).pipeThrough(decryptStream({ keyring: hung, signal })),
+      (hung: Keyring, signal?: AbortSignal) => reencrypt(streamOf(message, s), { from: keyring, to: hung, signal }),
+    ];
+    for (const open of streams) {
+      const aborted = hanging();
+      const controller = new AbortController();
+      const failing = collect(open(aborted.hung, controller.signal));
+      await aborted.called;
+      controller.abort(reason);
+      await expect(failing).rejects.toBe(reason);
+      expect(await aborted.ended).toBe(reason);
+
+      if (!(await tellsOfCancelling())) continue;
+      const left = hanging();
+      const reader = open(left.hung).getReader();
+      await left.called;
+      await reader.cancel(reason);
+      expect(await left.ended).toBe(reason);
+    }
+  });
 });
+
+/** Whether this platform tells a TransformStream that its reader has gone. */
+async function tellsOfCancelling(): Promise<boolean> {
+  let told = false;
+  const transformer: Transformer & { cancel(): void } = {
+    cancel() {
+      told = true;
+    },
+  };
+  await new TransformStream(transformer).readable.cancel();
+  return told;
+}
