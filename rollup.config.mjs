@@ -18,21 +18,22 @@ const isExternal = (id) => /^(node:|#)/.test(id) || packages.some((name) => id =
 // bundle. Its `long` also has WebAssembly, a violation of every content security policy without `wasm-unsafe-eval`, which no bundler of a user's would leave out.
 const slimmed = /\/protobufjs\/src\/(writer|util\/(minimal|utf8))\.js$/;
 const usedMembers = new Set(
-  ['uint32 bytes _reserve _delim fork ldelim finish alloc initialBufferSize', 'isString pool exports'].flatMap(
-    (names) => names.split(' '),
-  ),
+  'uint32 bytes _reserve _delim fork ldelim finish alloc initialBufferSize exports'.split(' '),
 );
 const slimProtobuf = {
   name: 'slim-protobuf',
-  /** Leaves out statements like `Writer.prototype.float = …` and calls. Lines keep their numbers. */
+  /** Leaves out statements like `Writer.prototype.float = …`, calls, what is assigned the result of one, and what a function does only if one says so. Lines keep their numbers. */
   transform(code, id) {
     if (!slimmed.test(id)) return null;
+    const statements = this.parse(code).body;
+    const isCall = (node) => node?.type === 'CallExpression';
+    const isUnused = ({ expression, expression: { left, right } = {} }) =>
+      isCall(expression) || isCall(right) || (left?.property && !usedMembers.has(left.property.name));
+    const inner = statements.flatMap(({ expression }) => expression?.right?.body?.body ?? []);
+    const unused = [...statements.filter(isUnused), ...inner.filter(({ test }) => isCall(test))];
     let slim = code;
-    for (const { type, expression, start, end } of this.parse(code).body.reverse()) {
-      const property = expression?.left?.property;
-      const isUsed = property === undefined ? expression?.type !== 'CallExpression' : usedMembers.has(property.name);
-      if (type !== 'ExpressionStatement' || isUsed) continue;
-      slim = slim.slice(0, start) + code.slice(start, end).replace(/.+/g, '') + slim.slice(end);
+    for (const { start, end } of unused) {
+      slim = slim.slice(0, start) + code.slice(start, end).replace(/./g, ' ') + slim.slice(end);
     }
     return { code: slim, map: null };
   },
@@ -69,7 +70,8 @@ const slimMaps = {
 
 const typescript = () => esbuild({ target: 'es2022', tsconfig: false });
 
-const minify = terser({ module: true, ecma: 2022, compress: { passes: 2 } });
+// Functions stand together: that alone makes the compressed file a hundred bytes smaller.
+const minify = terser({ module: true, ecma: 2022, compress: { passes: 2, hoist_funs: true } });
 
 /** What runs in browsers and needs no key service and no worker, without what few need. */
 const isLocal = (source) =>

@@ -5,10 +5,10 @@ import { copy } from '../lib/bytes.ts';
 import { fieldsUse, maxEnvelopeLength, maxHeaderLength, maxWrappedKeyLength, maxWrappedKeys } from '../lib/limits.ts';
 import { commitmentLength } from '../schedule/message-keys.ts';
 import type { Bytes } from '../types.ts';
-import { bulla } from './generated/bulla.js';
 import { decodeHeader, type HeaderFields } from './header.ts';
 import { malformed, messageRules, readCanonical } from './wire.ts';
 import { decodeWrappedKey, encodeWrappedKey, type WrappedKey } from './wrapped-key.ts';
+import { writeCanonical } from './write.ts';
 
 /** What stands in front of the segments. */
 export interface Envelope {
@@ -19,7 +19,8 @@ export interface Envelope {
   readonly commitment: Bytes;
 }
 
-const rules = messageRules({
+/** The fields of an envelope (§2). */
+export const envelopeRules = messageRules({
   1: { name: 'header', type: 'bytes', required: true, limit: maxHeaderLength },
   2: { name: 'keys', type: 'bytes', required: true, repeated: maxWrappedKeys, limit: maxWrappedKeyLength },
   3: { name: 'commitment', type: 'bytes', required: true, least: commitmentLength, most: commitmentLength },
@@ -35,7 +36,7 @@ export function encodeEnvelope(headerBytes: Bytes, keys: readonly WrappedKey[], 
   }
   assertOnePassphrase(keys);
   const entries = keys.map(encodeWrappedKey);
-  const bytes = bulla.v1.Envelope.encode({ header: headerBytes, keys: entries, commitment }).finish() as Bytes;
+  const bytes = writeCanonical(envelopeRules, { header: headerBytes, keys: entries, commitment });
   if (bytes.byteLength > maxEnvelopeLength) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `The envelope would have more than ${maxEnvelopeLength} bytes`);
   }
@@ -44,7 +45,7 @@ export function encodeEnvelope(headerBytes: Bytes, keys: readonly WrappedKey[], 
 
 /** The parts of an envelope, all of them checked. They are views of a copy: what becomes of `bytes` afterwards does not reach them. Throws a {@link MessageFormatError}. */
 export function decodeEnvelope(bytes: Bytes): Envelope {
-  const { fields } = readCanonical(copy(bytes), rules, 'envelope');
+  const { fields } = readCanonical(copy(bytes), envelopeRules, 'envelope');
   const { header: headerBytes, commitment } = fields;
   const header = decodeHeader(headerBytes);
   const keys = fields.keys.map(decodeWrappedKey);

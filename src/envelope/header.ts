@@ -14,8 +14,8 @@ import {
 import { encodeUtf8 } from '../lib/utf8.ts';
 import { saltLength } from '../schedule/message-keys.ts';
 import type { Bytes, KeyUse, MessageHeader } from '../types.ts';
-import { bulla } from './generated/bulla.js';
 import { malformed, messageRules, readCanonical } from './wire.ts';
+import { writeCanonical } from './write.ts';
 
 /** What a header is made from; names and metadata ascending by UTF-8 bytes. */
 export interface HeaderFields {
@@ -30,8 +30,7 @@ export interface HeaderFields {
   readonly metadata: readonly (readonly [name: string, value: string])[];
 }
 
-const { Header } = bulla.v1;
-const { KEY_USE_SINGLE, KEY_USE_SHARED } = bulla.v1.KeyUse;
+const keyUses: readonly (KeyUse | undefined)[] = [undefined, 'single', 'shared'];
 
 /** The rules of a name-value pair: metadata here, key context in a wrapped key. */
 export function pairRule<const Name extends string>(name: Name, valueLimit: number) {
@@ -42,22 +41,23 @@ export function pairRule<const Name extends string>(name: Name, valueLimit: numb
   return { name, type: 'message', repeated: maxPairs, fields } as const;
 }
 
-const rules = messageRules(
+/** The fields of a header (§3). */
+export const headerRules = messageRules(
   {
     // §3.1: before the other fields, which a later suite may have otherwise.
     1: { name: 'suite', type: 'uint32', required: true, judge: suiteById },
     2: { name: 'salt', type: 'bytes', required: true, least: saltLength, most: saltLength },
     3: {
-      name: 'segment_size_log2',
+      name: 'segmentSizeLog2',
       type: 'uint32',
       required: true,
       least: minSegmentSizeLog2,
       most: maxSegmentSizeLog2,
     },
     4: { name: 'created', type: 'uint32', required: true },
-    5: { name: 'key_use', type: 'uint32', required: true, most: KEY_USE_SHARED },
-    6: { name: 'context_names', type: 'string', repeated: maxPairs, limit: maxNameLength },
-    7: { name: 'content_type', type: 'string', limit: maxNameLength },
+    5: { name: 'keyUse', type: 'uint32', required: true, most: keyUses.length - 1 },
+    6: { name: 'contextNames', type: 'string', repeated: maxPairs, limit: maxNameLength },
+    7: { name: 'contentType', type: 'string', limit: maxNameLength },
     8: pairRule('metadata', maxValueLength),
   },
   (number) => (number >= 1024 ? 'any' : undefined),
@@ -65,16 +65,16 @@ const rules = messageRules(
 
 /** The bytes of a header, to be hashed and put into an envelope: they may be a view of memory that others share. Throws `ERR_LIMIT_EXCEEDED` when there are too many. */
 export function encodeHeader(fields: HeaderFields): Bytes {
-  const bytes = Header.encode({
+  const bytes = writeCanonical(headerRules, {
     suite: fields.suite.id,
     salt: fields.salt,
     segmentSizeLog2: fields.segmentSizeLog2,
     created: fields.created,
-    keyUse: fields.keyUse === 'shared' ? KEY_USE_SHARED : KEY_USE_SINGLE,
-    contextNames: [...fields.contextNames],
+    keyUse: keyUses.indexOf(fields.keyUse),
+    contextNames: fields.contextNames,
     contentType: fields.contentType ?? '',
     metadata: fields.metadata.map(([name, value]) => ({ name, value })),
-  }).finish() as Bytes;
+  });
   if (bytes.byteLength > maxHeaderLength) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `The header would have more than ${maxHeaderLength} bytes`);
   }
@@ -83,18 +83,15 @@ export function encodeHeader(fields: HeaderFields): Bytes {
 
 /** The fields of a header. Throws what {@link readCanonical} does, and `ERR_UNSUPPORTED_SUITE`. */
 export function decodeHeader(bytes: Bytes): HeaderFields {
-  const { fields } = readCanonical(bytes, rules, 'header');
-  const { suite, salt, created, context_names: contextNames, content_type: contentType } = fields;
-  assertAscending(contextNames, 'header', 'context_names');
+  const { fields } = readCanonical(bytes, headerRules, 'header');
+  const { suite, keyUse, contextNames, contentType, metadata } = fields;
+  assertAscending(contextNames, 'header', 'contextNames');
   return {
+    ...fields,
     suite: suiteById(suite),
-    salt,
-    segmentSizeLog2: fields.segment_size_log2,
-    created,
-    keyUse: fields.key_use === KEY_USE_SHARED ? 'shared' : 'single',
-    contextNames,
+    keyUse: keyUses[keyUse] as KeyUse,
     contentType: contentType === '' ? undefined : contentType,
-    metadata: readPairs(fields.metadata, 'header', 'metadata'),
+    metadata: readPairs(metadata, 'header', 'metadata'),
   };
 }
 

@@ -9,7 +9,7 @@ import type { Bytes } from '../types.ts';
 
 /** What a field must be. Numbers are bounds of a `uint32`'s value, or of the length in bytes of anything else. */
 export interface FieldRule {
-  /** Its name in error messages. */
+  /** Its name among the fields that were read. In error messages it is that of `proto/bulla.proto`: `content_type` for `contentType`. */
   readonly name: string;
   readonly type: 'uint32' | 'bytes' | 'string' | 'message';
   /** `ERR_MALFORMED` when absent. */
@@ -28,11 +28,14 @@ export interface FieldRule {
   readonly fields?: MessageRules;
 }
 
-type FieldRules = Readonly<Record<number, FieldRule>>;
+/** Rules by the numbers of the fields. */
+export type FieldRules = Readonly<Record<number, FieldRule>>;
 
 /** The fields of a message by number, and which unknown ones are let through (§2.3). Made by {@link messageRules}. */
 export interface MessageRules<Rules extends FieldRules = FieldRules> {
   readonly known: Rules;
+  /** The numbers of all of them, ascending, and what stands in front of their values. */
+  readonly tags: readonly (readonly [number: number, tag: number])[];
   /** The numbers of the required ones. */
   readonly required: readonly number[];
   /** The fields of a message that has none. */
@@ -54,7 +57,8 @@ type FieldOf<Rule extends FieldRule> = Rule extends { readonly repeated: number 
     ? ValueOf<Rule> | undefined
     : ValueOf<Rule>;
 
-type FieldsOf<Rules extends FieldRules> = {
+/** The fields of a message by name. */
+export type FieldsOf<Rules extends FieldRules> = {
   readonly [N in keyof Rules as Rules[N] extends FieldRule ? Rules[N]['name'] : never]: Rules[N] extends FieldRule
     ? FieldOf<Rules[N]>
     : never;
@@ -87,16 +91,18 @@ export function messageRules<const Rules extends FieldRules>(
   known: Rules,
   admits: MessageRules['admits'] = () => undefined,
 ): MessageRules<Rules> {
-  const own = bare<Record<string, FieldRule>>(known);
+  const own = bare<Record<number, FieldRule>>(known);
   const empty: Record<string, unknown> = {};
   const required: number[] = [];
-  for (const number in own) {
+  const tags: [number, number][] = [];
+  for (const number of Object.keys(own).map(Number)) {
     const rule: FieldRule = { ...unset, ...(own[number] as FieldRule) };
     own[number] = rule;
     empty[rule.name] = rule.repeated === undefined ? defaults[rule.type] : none;
-    if (rule.required) required.push(Number(number));
+    if (rule.required) required.push(number);
+    tags.push([number, number * 8 + wireTypeOf(rule)]);
   }
-  return { known: own as Rules, required, empty, admits };
+  return { known: own as Rules, tags, required, empty, admits };
 }
 
 /** An object of its own members alone: nothing that a polluted `Object.prototype` has becomes a rule. */
@@ -171,10 +177,13 @@ function checkUnknown(
   }
 }
 
+function wireTypeOf({ type }: FieldRule): number {
+  return type === 'uint32' ? varint : lengthDelimited;
+}
+
 function readField(cursor: Cursor, wireType: number, rule: FieldRule, what: string): unknown {
   const { name, type, least = 1, most = Number.POSITIVE_INFINITY, limit = Number.POSITIVE_INFINITY } = rule;
-  if (wireType !== (type === 'uint32' ? varint : lengthDelimited))
-    throw malformed(what, `has a ${name} of the wrong wire type`);
+  if (wireType !== wireTypeOf(rule)) throw malformed(what, `has a ${name} of the wrong wire type`);
   const size = cursor.varint();
   if (type === 'uint32' && size >= 2 ** 32) throw malformed(what, `has a ${name} of ${size}`);
   if (type !== 'uint32') cursor.assertHolds(size);
@@ -253,5 +262,8 @@ export function malformed(what: string, how: string): MessageFormatError {
 }
 
 function refused(code: MessageFormatErrorCode, what: string, how: string): MessageFormatError {
-  return new MessageFormatError(code, `The ${what} ${how}`);
+  return new MessageFormatError(
+    code,
+    `The ${what} ${how}`.replace(/(?<=[a-z])[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+  );
 }

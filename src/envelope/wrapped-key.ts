@@ -17,9 +17,9 @@ import { takeMap } from '../lib/options.ts';
 import { sortPairs } from '../schedule/map.ts';
 import type { KeyIdentity } from '../schedule/wrapping-keys.ts';
 import type { Bytes, KeyContext } from '../types.ts';
-import { bulla } from './generated/bulla.js';
 import { pairRule, readPairs } from './header.ts';
-import { type CanonicalMessage, malformed, messageRules, readCanonical } from './wire.ts';
+import { type FieldsOf, malformed, messageRules, readCanonical } from './wire.ts';
+import { writeCanonical } from './write.ts';
 
 const sealedKeyLength = 48;
 const wrapSaltLength = 32;
@@ -69,14 +69,12 @@ class EncodedKey implements WrappedKey {
   }
 }
 
-const { WrappedKey: WireWrappedKey } = bulla.v1;
-
-const sealedKey = exactly('sealed_key', sealedKeyLength);
+const sealedKey = exactly('sealedKey', sealedKeyLength);
 const salt = exactly('salt', wrapSaltLength);
-const ecdhFields = messageRules({ 1: exactly('ephemeral_key', pointLength), 2: sealedKey });
+const ecdhFields = messageRules({ 1: exactly('ephemeralKey', pointLength), 2: sealedKey });
 const aesFields = messageRules({ 1: salt, 2: sealedKey });
 const rsaFields = messageRules({
-  1: { name: 'encrypted_key', type: 'bytes', required: true, least: minRsaBits / 8, most: maxRsaBits / 8 },
+  1: { name: 'encryptedKey', type: 'bytes', required: true, least: minRsaBits / 8, most: maxRsaBits / 8 },
 });
 const passphraseFields = messageRules({
   1: salt,
@@ -85,14 +83,15 @@ const passphraseFields = messageRules({
 });
 const serviceFields = messageRules({ 1: { name: 'opaque', type: 'bytes', required: true, limit: maxOpaqueLength } });
 
-const rules = messageRules(
+/** The fields of a wrapped key (§7). */
+export const wrappedKeyRules = messageRules(
   {
-    1: { name: 'key_id', type: 'string', required: true, limit: maxNameLength },
+    1: { name: 'keyId', type: 'string', required: true, limit: maxNameLength },
     2: { name: 'version', type: 'uint32' },
-    3: { name: 'service_id', type: 'string', limit: maxNameLength },
-    4: pairRule('key_context', maxKeyContextValueLength),
+    3: { name: 'serviceId', type: 'string', limit: maxNameLength },
+    4: pairRule('keyContext', maxKeyContextValueLength),
     16: { name: 'ecdh', type: 'message', fields: ecdhFields },
-    17: { name: 'service_ecdh', type: 'message', fields: ecdhFields },
+    17: { name: 'serviceEcdh', type: 'message', fields: ecdhFields },
     18: { name: 'aes', type: 'message', fields: aesFields },
     19: { name: 'rsa', type: 'message', fields: rsaFields },
     20: { name: 'passphrase', type: 'message', fields: passphraseFields },
@@ -101,7 +100,7 @@ const rules = messageRules(
   (number) => (number >= 22 && number <= 127 ? 'bytes' : undefined),
 );
 
-type WireFields = CanonicalMessage<(typeof rules)['known']>['fields'];
+type WireFields = FieldsOf<(typeof wrappedKeyRules)['known']>;
 
 /** The bytes of a wrapped key. Throws `ERR_LIMIT_EXCEEDED`, and `ERR_MALFORMED` where the parts are not of this format, and a `TypeError` for strings that are not Unicode: a keyring may be anybody's. */
 export function encodeWrappedKey(key: WrappedKey): Bytes {
@@ -124,13 +123,13 @@ function encode(key: WrappedKey): Bytes {
   if (typeof key.wrapping?.method !== 'string') throw malformed('wrapped key', 'must have a wrapping with a method');
   const pairs = sortPairs(takeMap(key.keyContext, 'keyContext'), 'keyContext', maxKeyContextValueLength);
   const bytes = copy(
-    WireWrappedKey.encode({
+    writeCanonical(wrappedKeyRules, {
       keyId: key.keyId,
       version: key.version,
       serviceId: key.serviceId,
-      keyContext: pairs.map(({ name, value }) => ({ name, value })),
+      keyContext: pairs,
       ...wireMethod(key.wrapping),
-    }).finish(),
+    }),
   );
   decodeWrappedKey(bytes);
   return bytes;
@@ -141,11 +140,11 @@ export function decodeWrappedKey(bytes: Bytes): WrappedKey {
   if (bytes.byteLength > maxWrappedKeyLength) {
     throw new MessageFormatError('ERR_LIMIT_EXCEEDED', `A wrapped key has more than ${maxWrappedKeyLength} bytes`);
   }
-  const { fields, numbers } = readCanonical(bytes, rules, 'wrapped key');
+  const { fields, numbers } = readCanonical(bytes, wrappedKeyRules, 'wrapped key');
   const methods = numbers.filter((number) => number >= 16);
   if (methods.length !== 1) throw malformed('wrapped key', 'must have one method');
-  const { key_id: keyId, version, service_id: serviceId } = fields;
-  const keyContext = Object.fromEntries(readPairs(fields.key_context, 'wrapped key', 'key_context'));
+  const { keyId, version, serviceId } = fields;
+  const keyContext = Object.fromEntries(readPairs(fields.keyContext, 'wrapped key', 'keyContext'));
   const wrapping = readMethod(fields, methods[0] as number);
   const needsService = wrapping.method === 'service' || wrapping.method === 'service-ecdh';
   if (wrapping.method !== 'unknown' && needsService !== (serviceId !== '')) {
@@ -155,13 +154,13 @@ export function decodeWrappedKey(bytes: Bytes): WrappedKey {
 }
 
 function readMethod(fields: WireFields, field: number): Wrapping {
-  const { ecdh, service_ecdh: serviceEcdh, aes, rsa, passphrase, service } = fields;
+  const { ecdh, serviceEcdh, aes, rsa, passphrase, service } = fields;
   if (ecdh) return readEcdh('ecdh', ecdh);
   if (serviceEcdh) return readEcdh('service-ecdh', serviceEcdh);
-  if (aes) return { method: 'aes', salt: copy(aes.salt), sealedKey: copy(aes.sealed_key) };
-  if (rsa) return { method: 'rsa', encryptedKey: copy(rsa.encrypted_key) };
+  if (aes) return { method: 'aes', salt: copy(aes.salt), sealedKey: copy(aes.sealedKey) };
+  if (rsa) return { method: 'rsa', encryptedKey: copy(rsa.encryptedKey) };
   if (passphrase) {
-    const { salt, iterations, sealed_key: sealedKey } = passphrase;
+    const { salt, iterations, sealedKey } = passphrase;
     return { method: 'passphrase', salt: copy(salt), iterations, sealedKey: copy(sealedKey) };
   }
   if (service) return { method: 'service', opaque: copy(service.opaque) };
@@ -169,13 +168,13 @@ function readMethod(fields: WireFields, field: number): Wrapping {
 }
 
 function readEcdh(method: 'ecdh' | 'service-ecdh', fields: NonNullable<WireFields['ecdh']>): Wrapping {
-  const { ephemeral_key: ephemeralKey, sealed_key: sealedKey } = fields;
+  const { ephemeralKey, sealedKey } = fields;
   // §8.1: the first byte is checked before anything is computed, as the length was.
   if (ephemeralKey[0] !== 0x04) throw malformed('wrapped key', 'has an ephemeral_key that is no uncompressed point');
   return { method, ephemeralKey: copy(ephemeralKey), sealedKey: copy(sealedKey) };
 }
 
-function wireMethod(wrapping: Wrapping): bulla.v1.WrappedKey.$Properties {
+function wireMethod(wrapping: Wrapping): Partial<WireFields> {
   switch (wrapping.method) {
     case 'ecdh':
       return { ecdh: wrapping };

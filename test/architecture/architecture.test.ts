@@ -169,11 +169,8 @@ describe('entry points', () => {
       ...['ecdh', 'aes', 'rsa', 'passphrase', 'any-of', 'custom'].map((name) => `keyrings/${name}.ts`),
     ];
     const { packages, files } = closure(sources, local);
-    expect([...packages]).toEqual(['#platform']);
+    expect([...packages].sort()).toEqual(['#platform', 'protobufjs/src/writer.js']);
     expect([...files].filter((path) => /^(service|cache|cli|node)/.test(path))).toEqual([]);
-    const generated = readFileSync('src/envelope/generated/bulla.js', 'utf8');
-    const imports = [...generated.matchAll(/^import .* from "(.*)";$/gm)].map(([, name]) => name);
-    expect(imports).toEqual(['protobufjs/src/writer.js', '../../lib/utf8.ts']);
   });
 
   test('no source uses a package that is not among the dependencies', () => {
@@ -183,6 +180,8 @@ describe('entry points', () => {
       '@peculiar/webcrypto',
       'undici',
       'libpg-query',
+      // Built into dist/, see rollup.config.mjs.
+      'protobufjs',
     ];
     // The command line loads a configuration of its user's, by its address.
     const isConfig = (path: string, name: string) => path === 'cli/fields-config.ts' && name === 'href';
@@ -272,11 +271,6 @@ describe('form', () => {
   test('suites are compared in the registry alone', () => {
     const wrong = sources.filter(({ path, text }) => path !== 'crypto/suites.ts' && /suite(\.id)? [!=]==/.test(text));
     expect(wrong.map(({ path }) => path)).toEqual([]);
-  });
-
-  test('the committed codec is what proto/ generates', async () => {
-    const { execFileSync } = await import('node:child_process');
-    execFileSync(process.execPath, ['scripts/proto.ts', '--check'], { stdio: 'pipe' });
   });
 });
 

@@ -265,8 +265,8 @@ describe('streams that fail', () => {
       };
       const hung: Keyring = {
         ...keyring,
-        generateDataKey: ({ signal }) => hang(signal),
-        unwrapDataKey: (_, { signal }) => hang(signal),
+        generateDataKey: (options) => hang(options?.signal),
+        unwrapDataKey: (_, options) => hang(options?.signal),
       };
       return { hung, called, ended };
     };

@@ -3,10 +3,11 @@
 import protobuf from 'protobufjs';
 import { describe, expect, test } from 'vitest';
 import { webcrypto } from '#platform';
-import { decodeEnvelope, encodeEnvelope } from '../../src/envelope/envelope.ts';
+import { decodeEnvelope, encodeEnvelope, envelopeRules } from '../../src/envelope/envelope.ts';
 import { readEnvelope } from '../../src/envelope/framing.ts';
-import { decodeHeader } from '../../src/envelope/header.ts';
-import { decodeWrappedKey, encodeWrappedKey } from '../../src/envelope/wrapped-key.ts';
+import { decodeHeader, headerRules } from '../../src/envelope/header.ts';
+import type { FieldRule, MessageRules } from '../../src/envelope/wire.ts';
+import { decodeWrappedKey, encodeWrappedKey, wrappedKeyRules } from '../../src/envelope/wrapped-key.ts';
 import { isBullaError } from '../../src/errors.ts';
 import { concat } from '../../src/lib/bytes.ts';
 import type { Bytes } from '../../src/types.ts';
@@ -22,6 +23,16 @@ const plain = (type: protobuf.Type, bytes: Uint8Array) =>
   type.toObject(type.decode(bytes), { defaults: true, arrays: true, oneofs: true });
 
 const valid = validVectors as unknown as ValidVector[];
+
+describe('proto/bulla.proto', () => {
+  test.each<[protobuf.Type, MessageRules]>([
+    [Envelope, envelopeRules],
+    [Header, headerRules],
+    [WrappedKey, wrappedKeyRules],
+  ])('$name has the fields that are written and read', (type, rules) => {
+    expect(fieldsByRules(rules)).toEqual(fieldsOf(type));
+  });
+});
 
 describe('protobufjs and wire.ts', () => {
   test.each(valid.map((vector) => [vector.name, vector] as const))('%s', async (_, vector) => {
@@ -108,6 +119,27 @@ function accepts(read: (bytes: Bytes) => unknown, bytes: Bytes): boolean {
     if (isBullaError(error)) return false;
     throw error;
   }
+}
+
+/** The fields of a message by number: name, type, whether it is repeated, and what is in it. */
+function fieldsOf(type: protobuf.Type): Record<string, unknown> {
+  const shape = (field: protobuf.Field) => {
+    const { name, repeated, resolvedType } = field.resolve();
+    const inner = resolvedType instanceof protobuf.Type ? fieldsOf(resolvedType) : undefined;
+    const kind = resolvedType instanceof protobuf.Enum ? 'uint32' : inner === undefined ? field.type : 'message';
+    return [name, kind, repeated, inner];
+  };
+  return Object.fromEntries(type.fieldsArray.map((field) => [field.id, shape(field)]));
+}
+
+function fieldsByRules({ known }: MessageRules): Record<string, unknown> {
+  const shape = ({ name, type, repeated, fields }: FieldRule) => [
+    name,
+    type,
+    repeated !== undefined,
+    fields && fieldsByRules(fields),
+  ];
+  return Object.fromEntries(Object.entries(known).map(([number, rule]) => [number, shape(rule)]));
 }
 
 /** The fields of a message one by one, each with its tag. */

@@ -1,7 +1,8 @@
 // Detached envelopes with other wrapped keys, as somebody makes them who can write to the storage.
 
-import { bulla } from '../../src/envelope/generated/bulla.js';
 import { messageRules, readCanonical } from '../../src/envelope/wire.ts';
+import { writeCanonical } from '../../src/envelope/write.ts';
+import { copy } from '../../src/lib/bytes.ts';
 import { frameEnvelope } from '../../src/message/forms.ts';
 
 const preambleLength = 10;
@@ -21,8 +22,7 @@ export function keysOf(envelope: Uint8Array): readonly Uint8Array[] {
 /** A detached envelope with these wrapped keys in place of its own. */
 export function framed(envelope: Uint8Array, ...keys: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const { header, commitment } = decoded(envelope);
-  const bytes = bulla.v1.Envelope.encode({ header, keys: [...keys], commitment }).finish();
-  return frameEnvelope(new Uint8Array(bytes), 'envelope');
+  return frameEnvelope(writeCanonical(rules, { header, keys: keys.map(copy), commitment }), 'envelope');
 }
 
 /** A detached envelope with the wrapped keys of another one. */
