@@ -83,7 +83,8 @@ async function run(operation: DataOperation, call: Call<RawBatch>): Promise<Outc
     openSealed: body.salt === undefined ? undefined : session.opener(decodeField(body.salt, 'salt')),
   });
   for (const { outcome } of records) service.metrics.items.inc({ operation, outcome });
-  const decidedOn = { epoch: view.epoch, keys: view.keys(), tombstones: view.tombstones() };
+  const { epoch, resumed } = view;
+  const decidedOn = { epoch, resumed, keys: view.keys(), tombstones: view.tombstones() };
   return { status: 200, body: { results }, items: records, uses, ...decidedOn };
 }
 

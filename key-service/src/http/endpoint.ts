@@ -42,6 +42,8 @@ export interface Outcome {
   readonly uses?: Commit['uses'];
   /** The epoch that it was decided on. */
   readonly epoch?: number;
+  /** The `resumed` of the state that the epoch is of. */
+  readonly resumed?: number;
   /** The ids of the keys that it was decided on, where all were found. */
   readonly keys?: readonly string[] | undefined;
   /** Whether it was decided on the tenant's list of tombstones. */

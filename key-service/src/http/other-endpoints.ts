@@ -62,7 +62,8 @@ const publicKey = endpoint({
       ...{ newest_version: key.newest, floor: key.floor },
       keys: [{ version: active.version, key: encodeBase64url(active.point) }],
     });
-    return { status: 200, body: { document }, key: key.id, epoch: view.epoch, keys: view.keys() };
+    const { epoch, resumed } = view;
+    return { status: 200, body: { document }, key: key.id, epoch, resumed, keys: view.keys() };
   },
 });
 

@@ -250,6 +250,7 @@ function commitOf(
   const who = { time: service.clock(), tenant, principal, proofKey, request: proof.requestId };
   return {
     epoch: outcome?.epoch,
+    resumed: outcome?.resumed,
     keys: outcome?.keys,
     tombstones: outcome?.tombstones,
     proof: proof.used,

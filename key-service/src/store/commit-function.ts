@@ -5,7 +5,7 @@ import { IntegrityError } from '../errors.ts';
 import type { Bytes } from '../lib/bytes.ts';
 import { leafHash } from '../model/merkle.ts';
 import { RolledBack, unreachable } from './acknowledged.ts';
-import type { BatchOutcome } from './commit.ts';
+import { type BatchOutcome, isOfEpoch } from './commit.ts';
 import type { Queries } from './engine.ts';
 import { stateOf } from './rows.ts';
 import type { StateReading } from './state.ts';
@@ -54,14 +54,15 @@ begin
   end if;
 
   -- What was decided on an earlier epoch is late where nothing that it rests on was touched since, and stale otherwise.
-  select array_agg(case when c.value -> 'epoch' = 'null' or (c.value ->> 'epoch')::bigint = state.epoch then 'committed' else 'stale' end order by c.ordinality)
+  select array_agg(case when c.value -> 'epoch' = 'null' or (c.value ->> 'epoch')::bigint = state.epoch
+    and (c.value ->> 'resumed')::bigint = state.resumed then 'committed' else 'stale' end order by c.ordinality)
     into outcomes from jsonb_array_elements(commits) with ordinality c;
   if 'stale' = any (outcomes) then
     begin
-      select * into recent from touched t where t.tenant = of_tenant and t.epoch = state.epoch;
+      select * into recent from touched t where t.tenant = of_tenant and t.resumed = state.resumed and t.epoch = state.epoch;
       for one in select c.ordinality as n from jsonb_array_elements(commits) with ordinality c
         where outcomes[c.ordinality] = 'stale' and c.value -> 'keys' <> 'null'
-          and (c.value ->> 'epoch')::bigint >= recent.since and (c.value ->> 'epoch')::bigint < recent.epoch and not exists (
+          and (c.value ->> 'resumed')::bigint = state.resumed and (c.value ->> 'epoch')::bigint >= recent.since and (c.value ->> 'epoch')::bigint < recent.epoch and not exists (
             select from jsonb_array_elements(recent.ids::jsonb) t where (t.value ->> 0)::bigint > (c.value ->> 'epoch')::bigint
               and (jsonb_exists(c.value -> 'keys', t.value ->> 1) or (c.value -> 'tombstones' = 'true' and t.value ->> 1 = '${tombstoneList}')))
       loop outcomes[one.n] := 'late'; end loop;
@@ -202,13 +203,13 @@ export async function callCommit(
 
 // The function has no key of the MACs. What it lets through must follow from what is authenticated: the epoch, and what was touched up to it.
 function checkedResults(macKey: Bytes, row: FunctionRow, tenant: string, batch: readonly Commit[]): CommitResult[] {
-  const { epoch, touched_since: since, touched_ids: ids, touched_mac: mac } = row;
-  const found = since === null || ids === null || mac === null ? undefined : { tenant, epoch, since, ids, mac };
-  const touched = touchedOf(macKey, found, epoch);
+  const { resumed, epoch, touched_since: since, touched_ids: ids, touched_mac: mac } = row;
+  const found =
+    since === null || ids === null || mac === null ? undefined : { tenant, resumed, epoch, since, ids, mac };
+  const touched = touchedOf(macKey, found, row);
   return batch.map((commit, n) => {
     const result = row.results?.[n] ?? 'untrusted';
-    const isCurrent = commit.epoch === undefined || commit.epoch === epoch;
-    const follows = result === 'committed' ? isCurrent : result !== 'late' || isLate(commit, touched);
+    const follows = result === 'committed' ? isOfEpoch(commit, row) : result !== 'late' || isLate(commit, touched);
     return follows ? result : 'untrusted';
   });
 }
@@ -229,9 +230,10 @@ export async function findCommitted(
   return hashes.map((hash) => (found.has(Buffer.from(hash).toString('hex')) ? 'late' : 'stale'));
 }
 
-function argumentOf({ epoch, keys, tombstones, proof, use, uses, exchanged }: Commit): object {
+function argumentOf({ epoch, resumed, keys, tombstones, proof, use, uses, exchanged }: Commit): object {
   return {
     epoch: epoch ?? null,
+    resumed: resumed ?? 0,
     keys: keys ?? null,
     tombstones: tombstones ?? false,
     proof: proof ? [proof.id, proof.expires] : null,

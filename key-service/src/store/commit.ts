@@ -19,6 +19,11 @@ export interface BatchOutcome {
   readonly leaf: Leaf | undefined;
 }
 
+/** Whether a request was decided on no key, or on the keys of this state. */
+export function isOfEpoch({ epoch, resumed = 0 }: Commit, state: Pick<StateRecord, 'resumed' | 'epoch'>): boolean {
+  return epoch === undefined || (epoch === state.epoch && resumed === state.resumed);
+}
+
 /** Records what is still current of a tenant, in order; the results are in the order of the batch. */
 export async function commitBatch(
   tx: Queries,
@@ -27,7 +32,7 @@ export async function commitBatch(
   batch: readonly Commit[],
 ): Promise<BatchOutcome> {
   const state = await readState(tx, reading, tenant);
-  const isOlder = ({ epoch }: Commit): boolean => epoch !== undefined && epoch !== state.epoch;
+  const isOlder = (commit: Commit): boolean => !isOfEpoch(commit, state);
   const touched = batch.some(isOlder) ? await readTouched(tx, reading.macKey, state) : undefined;
   const late = new Set(batch.filter((commit) => isOlder(commit) && isLate(commit, touched)));
   const current = batch.filter((commit) => !isOlder(commit) || late.has(commit));

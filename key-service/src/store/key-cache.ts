@@ -12,6 +12,8 @@ type Found = { readonly key: KeyRecord | undefined };
 /** What requests of a tenant look its keys up in during one epoch. */
 export interface KeyView {
   readonly epoch: number;
+  /** The `resumed` of the state that the epoch is of. */
+  readonly resumed: number;
   /** Throws `IntegrityError` for a key whose rows are not to be trusted. */
   find(reference: string): Promise<KeyRecord | undefined>;
   /** Reads keys that are not known yet all at once; `find` then has them. */
@@ -35,6 +37,7 @@ export function requestView(view: KeyView): RequestView {
   let tombstones = false;
   return {
     epoch: view.epoch,
+    resumed: view.resumed,
     async find(reference) {
       const key = await view.find(reference);
       if (key) found.add(key.id);
@@ -118,7 +121,7 @@ export class KeyCache {
     { began, keep }: { readonly began: (epoch: number) => void; readonly keep: (keys: number) => void },
   ): Promise<KeyView> {
     // The epoch is read first: keys that are read later can only be newer, and then the commit says so.
-    const { epoch } = await this.#admit(tenant, () => this.#store.head(tenant));
+    const { epoch, resumed } = await this.#admit(tenant, () => this.#store.head(tenant));
     began(epoch);
     const found = new LruMap<string, Promise<Found>>(maxKeys);
     const prefetch = async (references: readonly string[]): Promise<void> => {
@@ -136,6 +139,7 @@ export class KeyCache {
     let revoked: Promise<RevokedView> | undefined;
     return {
       epoch,
+      resumed,
       prefetch,
       revoked: () => {
         if (!revoked) {

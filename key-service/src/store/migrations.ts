@@ -74,7 +74,7 @@ const migrations: ReadonlyMap<number, Migration> = new Map<number, Migration>([
       `create table windows (tenant text not null, principal text not null, started ${int} not null, items ${int} not null, primary key (tenant, principal, started))`,
       `create table tenant_records (tenant text primary key, record text not null, revision ${int} not null, closes_at ${int}, mac text not null)`,
       'create index tenant_records_by_end on tenant_records (closes_at)',
-      `create table touched (tenant text primary key, epoch ${int} not null, since ${int} not null, ids text not null, mac text not null)`,
+      `create table touched (tenant text primary key, resumed ${int} not null, epoch ${int} not null, since ${int} not null, ids text not null, mac text not null)`,
       `create table remembered (tenant text not null, replica text not null, resumed ${int} not null, epoch ${int} not null, revisions ${int} not null, size ${int} not null, leaf ${bytes}, keys text not null, mac text not null, primary key (tenant, replica))`,
       ...(kind === 'postgres' ? [commitFunction] : []),
     ],

@@ -27,6 +27,8 @@ export interface Found {
   readonly nodes: readonly StoredNode[];
   readonly revisions: number;
   readonly epoch: number;
+  /** The latest `resumed` that is known. */
+  readonly resumed: number;
 }
 
 /** Where a log is known to have been at a size. */
@@ -64,14 +66,15 @@ export async function inspectTenant(tx: Queries, { macKey, engine }: Reading, te
     keys: [...new Set(keys.map(({ id }) => id))].sort(),
     forked,
   };
-  return { lost, tree, nodes, revisions, epoch: most('epoch') };
+  const resumed = Math.max(state?.resumed ?? 0, ...all.map((each) => each.resumed));
+  return { lost, tree, nodes, revisions, epoch: most('epoch'), resumed };
 }
 
 /** Writes the state of a tenant that goes on with what there is: as it is before its leaf. */
 export async function writeResumed(
   tx: Queries,
   { macKey }: Reading,
-  { tree, nodes, revisions, epoch }: Found,
+  { tree, nodes, revisions, epoch, resumed }: Found,
   { time, entry }: { readonly time: number; readonly entry: LogEntry },
 ): Promise<StateRecord> {
   const { tenant } = entry;
@@ -83,7 +86,8 @@ export async function writeResumed(
       .values(rows.map((node) => ({ log: tenant, ...node })))
       .execute();
   }
-  const before = { tenant, resumed: time, epoch: epoch + 1, revisions, tree };
+  // Whatever the clock says: what is known of before must not count on.
+  const before = { tenant, resumed: Math.max(time, resumed + 1), epoch: epoch + 1, revisions, tree };
   const row = stateRow(macKey, await appendEntries(tx, before, [entry]));
   const { tenant: _, ...columns } = row;
   await tx

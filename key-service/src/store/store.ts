@@ -69,6 +69,8 @@ export interface StoredEntry {
 export interface Commit {
   /** The epoch it was decided on; `undefined` where no key was looked at. */
   readonly epoch: number | undefined;
+  /** The `resumed` of the state that the epoch is of: the numbers of epochs that were lost come again. Default: 0. */
+  readonly resumed?: number | undefined;
   /** The ids of all keys of the tenant that it was decided on, where every one was found: while nobody changes these, a newer epoch changes nothing. */
   readonly keys?: readonly string[] | undefined;
   /** Whether it was decided on the tenant's list of tombstones. Default: it was not. */

@@ -55,6 +55,7 @@ export interface TenantRow {
 /** What the last changes of a tenant touched. */
 export interface TouchedRow {
   tenant: string;
+  resumed: number;
   epoch: number;
   since: number;
   ids: string;

@@ -5,12 +5,14 @@
 
 import type { Bytes } from '../lib/bytes.ts';
 import type { Queries } from './engine.ts';
-import { fits, rowMac } from './rows.ts';
+import { fits, rowMac, type StateRecord } from './rows.ts';
 import type { Commit } from './store.ts';
 import type { TouchedRow } from './tables.ts';
 
 /** What changes between two epochs touched. */
 export interface Touched {
+  /** The `resumed` of the state that these epochs are of. */
+  readonly resumed: number;
   /** The epoch before the first of these changes. */
   readonly since: number;
   /** The epoch after the last one. */
@@ -25,41 +27,54 @@ export const tombstoneList = 'tombstones';
 const maxIds = 64;
 
 /** Whether a request of an earlier epoch was decided on nothing that was touched since. */
-export function isLate({ epoch, keys, tombstones }: Commit, touched: Touched | undefined): boolean {
-  if (!touched || epoch === undefined || !keys || epoch < touched.since || epoch >= touched.epoch) return false;
+export function isLate({ epoch, resumed = 0, keys, tombstones }: Commit, touched: Touched | undefined): boolean {
+  if (!touched || epoch === undefined || !keys || resumed !== touched.resumed) return false;
+  if (epoch < touched.since || epoch >= touched.epoch) return false;
   const restsOn = new Set(tombstones ? [...keys, tombstoneList] : keys);
   return !touched.ids.some(([changed, id]) => changed > epoch && restsOn.has(id));
 }
 
 /** What a row says of the changes up to an epoch; `undefined` where it is of another epoch, or somebody else wrote it. */
-export function touchedOf(macKey: Bytes, row: TouchedRow | undefined, epoch: number): Touched | undefined {
-  if (row?.epoch !== epoch || !fits(row.mac, macOf(macKey, row))) return undefined;
-  return { since: row.since, epoch, ids: JSON.parse(row.ids) as Touched['ids'] };
+export function touchedOf(
+  macKey: Bytes,
+  row: TouchedRow | undefined,
+  { resumed, epoch }: Pick<StateRecord, 'resumed' | 'epoch'>,
+): Touched | undefined {
+  if (row?.epoch !== epoch || row.resumed !== resumed || !fits(row.mac, macOf(macKey, row))) return undefined;
+  return { resumed, since: row.since, epoch, ids: JSON.parse(row.ids) as Touched['ids'] };
 }
 
 /** The changes that led a tenant to an epoch. */
 export async function readTouched(
   db: Queries,
   macKey: Bytes,
-  { tenant, epoch }: { readonly tenant: string; readonly epoch: number },
+  state: Pick<StateRecord, 'tenant' | 'resumed' | 'epoch'>,
 ): Promise<Touched | undefined> {
-  const row = await db.selectFrom('touched').selectAll().where('tenant', '=', tenant).executeTakeFirst();
-  return touchedOf(macKey, row, epoch);
+  const row = await db.selectFrom('touched').selectAll().where('tenant', '=', state.tenant).executeTakeFirst();
+  return touchedOf(macKey, row, state);
 }
 
 /** Adds a change, which led from one epoch to the next and touched these. */
 export async function writeTouched(
   tx: Queries,
   macKey: Bytes,
-  { tenant, epoch, ids }: { readonly tenant: string; readonly epoch: number; readonly ids: readonly string[] },
+  {
+    tenant,
+    resumed,
+    epoch,
+    ids,
+  }: Pick<StateRecord, 'tenant' | 'resumed' | 'epoch'> & { readonly ids: readonly string[] },
 ): Promise<void> {
-  const before = (await readTouched(tx, macKey, { tenant, epoch: epoch - 1 })) ?? { since: epoch - 1, ids: [] };
+  const before = (await readTouched(tx, macKey, { tenant, resumed, epoch: epoch - 1 })) ?? {
+    since: epoch - 1,
+    ids: [],
+  };
   const all = [...before.ids, ...[...new Set(ids)].map((id) => [epoch, id] as const)];
   const dropped = all.slice(0, -maxIds).at(-1)?.[0];
   const since = dropped ?? before.since;
   const kept = all.filter(([changed]) => changed > since);
-  const row = { tenant, epoch, since, ids: JSON.stringify(kept) };
-  const columns = { epoch, since, ids: row.ids, mac: macOf(macKey, row) };
+  const row = { tenant, resumed, epoch, since, ids: JSON.stringify(kept) };
+  const columns = { resumed, epoch, since, ids: row.ids, mac: macOf(macKey, row) };
   await tx
     .insertInto('touched')
     .values({ tenant, ...columns })
@@ -67,6 +82,6 @@ export async function writeTouched(
     .execute();
 }
 
-function macOf(macKey: Bytes, { tenant, epoch, since, ids }: Omit<TouchedRow, 'mac'>): string {
-  return rowMac(macKey, ['touched', tenant, epoch, since, ids]);
+function macOf(macKey: Bytes, { tenant, resumed, epoch, since, ids }: Omit<TouchedRow, 'mac'>): string {
+  return rowMac(macKey, ['touched', tenant, resumed, epoch, since, ids]);
 }

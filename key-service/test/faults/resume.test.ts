@@ -39,7 +39,7 @@ const ofNorth: [string, string][] = [
 
 async function start(kind: StoreKind) {
   const database = await newDatabase(kind);
-  const config = { checkpoint_file: join(database.folder, 'checkpoint') };
+  const config = { checkpoint_file: join(database.folder, 'checkpoint'), publication_seconds: 60 };
   const harness = await startHarness({ database, config });
   cleanUp.push(
     () => database.remove(),
@@ -148,6 +148,22 @@ describe.each(storeKinds)('§12.9 %s: a tenant that has gone back', (kind) => {
     await putBack(rows);
     expect(await generate(replica, key)).toBe('unavailable');
     expect(await generate(await again(), key)).toBe('unavailable');
+  });
+
+  it('is decided on what there is, though a replica has keys at hand of a lost epoch with the same number', async () => {
+    const { harness, admin, key, copied, putBack, again, resume } = await start(kind);
+    const { epoch } = await harness.store.head('north');
+    const rows = await copied();
+    await admin.call('POST', '/v1/keys', {});
+    await harness.service.changes.publish();
+    for (let n = 0; n < 2; n += 1) await admin.call('POST', '/v1/keys', {});
+    expect(await generate(harness, key)).toBe('200');
+    await putBack(rows);
+    expect(await resume(true)).toMatchObject({ resumed: true, lost: { epochs: { known: epoch + 1, there: epoch } } });
+    const other = await (await again()).client(adminRoles);
+    expect((await other.call('POST', `/v1/keys/${key}/disable`, {})).status).toBe(200);
+    expect((await harness.store.head('north')).epoch).toBe(epoch + 3);
+    expect(await generate(harness, key)).toBe('key-disabled');
   });
 
   it.each([

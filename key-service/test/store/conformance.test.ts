@@ -8,7 +8,7 @@ import { openStore } from '../../src/open-store.ts';
 import { stateRow } from '../../src/store/rows.ts';
 import type { Commit, Store, TableRow } from '../../src/store/store.ts';
 import { newDatabase, storeKinds, type TestDatabase } from '../support/harness.ts';
-import { withSql } from '../support/tamper.ts';
+import { putBack, snapshotOf, withSql } from '../support/tamper.ts';
 import { addTenants } from '../support/tenants.ts';
 
 const macKey = new Uint8Array(32).fill(3);
@@ -39,7 +39,7 @@ function commit(change: Partial<Commit> = {}): Commit {
     epoch: undefined,
     proof,
     use: undefined,
-    entry: { tenant: 'north', bytes: bytes(`entry ${serial}`) },
+    entry: { tenant: 'north', bytes: bytes(JSON.stringify({ tenant: 'north', serial })) },
     uses: [],
     ...change,
   };
@@ -197,6 +197,49 @@ describe.each(storeKinds)('%s', (kind) => {
     const next = await store.head('north');
     await store.change('north', (change) => change.putKey(keyRecord('key-d')));
     expect(await store.commit('north', [commit({ epoch: next.epoch, keys: [other.id] })])).toEqual(['late']);
+  });
+
+  it('§11.3 an epoch that was lost is not the one with the same number that came after it', async () => {
+    const put = (by: Store, id: string) => by.change('north', (change) => change.putKey(keyRecord(id)));
+    const [one, other] = [await put(store, 'key-a'), await put(store, 'key-b')];
+    const tables = ['states', 'log_leaves', 'log_nodes', 'keys', 'key_versions'];
+    const before = await snapshotOf(database, tables);
+    const lost = await reopen();
+    await put(lost, 'key-c');
+    const { epoch } = await lost.head('north');
+    await put(lost, 'key-c2');
+    const touched = await snapshotOf(database, ['touched']);
+    await lost.close();
+    await putBack(database, before);
+
+    // Nobody remembers what was lost.
+    const operator = await reopen();
+    const entry = (tenant: string) => ({ tenant, bytes: bytes(JSON.stringify({ tenant })) });
+    await operator.resume('north', { next: nextPublication(5), accept: () => true, entry });
+    const { resumed, ...head } = await operator.head('north');
+    expect(head.epoch).toBe(epoch);
+    const keys = [other.id];
+    expect(await operator.commit('north', [commit({ epoch, keys }), commit({ epoch, resumed, keys })])).toEqual([
+      'stale',
+      'committed',
+    ]);
+    await operator.change('north', (change) => change.putKey({ ...one, disabled: true }));
+    const commits = () => [
+      commit({ epoch, keys }),
+      commit({ epoch, resumed, keys }),
+      commit({ epoch, resumed, keys: [one.id] }),
+    ];
+    expect(await operator.commit('north', commits())).toEqual(['stale', 'late', 'stale']);
+    // What the lost changes touched says nothing of these.
+    expect(Number(touched.get('touched')?.[0]?.['epoch'])).toBe(epoch + 1);
+    await putBack(database, touched);
+    for (const result of await operator.commit('north', commits())) expect(['stale', 'untrusted']).toContain(result);
+    await withSql(database, (sql) => sql('update touched set resumed = ?', resumed));
+    for (const result of await operator.commit('north', commits())) expect(['stale', 'untrusted']).toContain(result);
+    // Whatever the clock of the next one says.
+    await operator.resume('north', { next: nextPublication(3), accept: () => true, entry });
+    expect((await operator.head('north')).resumed).toBeGreaterThan(resumed);
+    await operator.close();
   });
 
   it('§3.4 a proof is good once: in a batch, across batches, across connections', async () => {

@@ -6,7 +6,8 @@ import type { Store } from '../../src/store/store.ts';
 export async function addTenants(store: Store, ...names: readonly string[]): Promise<void> {
   await store.changeService(async (change) => {
     for (const name of names) {
-      await change.addTenant({ name, first: { tenant: name, bytes: new TextEncoder().encode('begin') } });
+      const bytes = new TextEncoder().encode(JSON.stringify({ tenant: name }));
+      await change.addTenant({ name, first: { tenant: name, bytes } });
     }
   });
 }
