@@ -1,5 +1,7 @@
 /** A writer of canonical protobuf, `docs/format.md` §2.2: protobufjs puts the fields one after the other, in the order and by the rules that `wire.ts` reads them by. */
 
+/// <reference path="./protobufjs.d.ts" />
+
 import Writer from 'protobufjs/src/writer.js';
 import { pooled } from '../lib/pool.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
