@@ -21,8 +21,12 @@ export interface SeenKey {
   readonly id: string;
   readonly tenant: string;
   readonly revision: number;
-  readonly mac: string;
+  /** `undefined`: another process has seen it. */
+  readonly mac: string | undefined;
 }
+
+/** How far a key had come that some process has seen. */
+export type SeenRevision = Pick<SeenKey, 'id' | 'revision'>;
 
 /** The last leaf of a transaction, by which it is found again. */
 export interface Leaf {
@@ -96,21 +100,27 @@ export class Acknowledged {
     for (const { id } of this.keysOf(tenant)) this.#keys.delete(id);
   }
 
-  /** Takes over what another process knows of a tenant. */
-  learn(tenant: string, other: KnownState): void {
+  /** Takes over what another process knows of a tenant, and of keys of it whose rows are older. */
+  learn(tenant: string, other: KnownState, keys: readonly SeenRevision[] = []): void {
     this.renew({ tenant, resumed: other.resumed });
     const known = this.state(tenant);
     if (other.resumed < known.resumed) return;
     const { size, leaf } = other.size > known.size ? other : known;
     const [epoch, revisions] = [Math.max(known.epoch, other.epoch), Math.max(known.revisions, other.revisions)];
     this.#set(tenant, { ...known, epoch, revisions, size, leaf });
+    for (const key of keys) this.see({ ...key, tenant, mac: undefined });
   }
 
-  /** Tenants whose rows were older than what is known, since the last time that somebody asked. */
+  /** Tenants whose rows were older than what is known, since the last time that somebody asked. Whoever takes them tells them, or gives them back. */
   takeDoubted(): string[] {
     const doubted = [...this.#doubted];
     this.#doubted.clear();
     return doubted;
+  }
+
+  /** For tenants that were taken and not told. */
+  doubt(tenants: readonly string[]): void {
+    for (const tenant of tenants) this.#doubted.add(tenant);
   }
 
   /** The rows of a tenant's keys that were seen. */
@@ -126,7 +136,7 @@ export class Acknowledged {
   /** Remembers a row of a key that is committed. */
   see({ id, tenant, revision, mac }: SeenKey): void {
     const before = this.#keys.get(id);
-    if (before && before.revision >= revision) return;
+    if (before && (before.revision > revision || (before.revision === revision && before.mac !== undefined))) return;
     this.#at += 1;
     this.#keys.set(id, { id, tenant, revision, mac, at: this.#at });
   }
@@ -156,7 +166,8 @@ export class Acknowledged {
   assertKey({ id, tenant, revision, mac }: SeenKey, { at }: Known): void {
     const before = this.#keys.get(id);
     if (!before || before.at > at) return;
-    if (revision > before.revision || (revision === before.revision && mac === before.mac)) return;
+    if (revision > before.revision) return;
+    if (revision === before.revision && (before.mac === undefined || mac === before.mac)) return;
     this.#doubted.add(tenant);
     throw new RolledBack(`The rows of the key ${id} are older than ones seen before, or others: they were put back`);
   }

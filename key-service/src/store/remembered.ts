@@ -2,7 +2,7 @@
 
 import { sql } from 'kysely';
 import { type Bytes, encodeBase64url } from '../lib/bytes.ts';
-import type { Acknowledged, KnownState, SeenKey } from './acknowledged.ts';
+import type { Acknowledged, KnownState, SeenRevision } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
 import { fits, rowMac } from './rows.ts';
 import type { RememberedRow } from './tables.ts';
@@ -13,19 +13,27 @@ export interface Remembered extends KnownState {
   readonly keys: readonly SeenRevision[];
 }
 
-type SeenRevision = Pick<SeenKey, 'id' | 'revision'>;
-
 /** Keys that are named at most, and looked for at once. */
 const maxNamed = 100;
 const keysAtOnce = 5000;
 
+/** What {@link shareMemory} works with. */
+export interface SharingMemory {
+  readonly macKey: Bytes;
+  readonly acknowledged: Acknowledged;
+  /** Who tells. */
+  readonly replica: string;
+  /** Tenants that have gone back, as far as this process has noticed. */
+  readonly doubted: readonly string[];
+}
+
 /** Writes what this replica knows of tenants that have gone back, and takes over what others know. */
 export async function shareMemory(
   tx: Queries,
-  { macKey, acknowledged, replica }: { macKey: Bytes; acknowledged: Acknowledged; replica: string },
+  { macKey, acknowledged, replica, doubted }: SharingMemory,
 ): Promise<void> {
   await forgetContinued(tx, macKey);
-  for (const tenant of acknowledged.takeDoubted()) {
+  for (const tenant of doubted) {
     const keys = await lostKeys(tx, acknowledged.keysOf(tenant));
     const row = rowOf(macKey, { tenant, replica, keys: JSON.stringify(keys), ...acknowledged.state(tenant) });
     const { tenant: _, replica: __, ...columns } = row;
@@ -36,7 +44,7 @@ export async function shareMemory(
       .execute();
   }
   const rows = await tx.selectFrom('remembered').selectAll().execute();
-  for (const row of rows) if (isOurs(macKey, row)) acknowledged.learn(row.tenant, knownOf(row));
+  for (const row of rows) if (isOurs(macKey, row)) acknowledged.learn(row.tenant, knownOf(row), keysOf(row));
 }
 
 /** What is remembered of a tenant by any replica. */

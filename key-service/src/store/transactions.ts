@@ -8,6 +8,7 @@ import { callCommit, findCommitted } from './commit-function.ts';
 import type { Engine, Queries } from './engine.ts';
 import { UnknownOutcome } from './errors.ts';
 import type { KeyReading } from './key-queries.ts';
+import type { SharingMemory } from './remembered.ts';
 import { readState, type StateReading } from './state.ts';
 import type { Commit, CommitResult } from './store.ts';
 
@@ -46,8 +47,15 @@ export class Transactions {
   }
 
   /** A transaction in which processes tell each other what they know. */
-  share(work: (tx: Queries, parts: Pick<Reading, 'macKey' | 'acknowledged'>) => Promise<void>): Promise<void> {
-    return this.#engine.write((tx) => work(tx, { macKey: this.#unlocked, acknowledged: this.#acknowledged }));
+  async share(work: (tx: Queries, parts: Omit<SharingMemory, 'replica'>) => Promise<void>): Promise<void> {
+    const acknowledged = this.#acknowledged;
+    const parts = { macKey: this.#unlocked, acknowledged, doubted: acknowledged.takeDoubted() };
+    try {
+      await this.#engine.write((tx) => work(tx, parts));
+    } catch (error) {
+      acknowledged.doubt(parts.doubted);
+      throw error;
+    }
   }
 
   /** A read of one tenant's state. */

@@ -5,10 +5,15 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AuditLogs } from '../../src/audit/logs.ts';
 import { nextPublication } from '../../src/audit/publications.ts';
+import { encodeEntry } from '../../src/model/entry.ts';
 import { appendLeaf, emptyFrontier } from '../../src/model/merkle.ts';
 import { openStore } from '../../src/open-store.ts';
 import { openSecrets } from '../../src/secrets/secrets.ts';
+import type { Queries } from '../../src/store/engine.ts';
+import { StoreError } from '../../src/store/errors.ts';
+import { SqlStore } from '../../src/store/sql-store.ts';
 import type { TestClient } from '../support/client.ts';
+import { engineOf } from '../support/fixtures.ts';
 import { type Harness, newDatabase, type StoreKind, startHarness, storeKinds } from '../support/harness.ts';
 import { adminRoles, userRoles } from '../support/issuer.ts';
 import { putBack, type Row, type Snapshot, snapshotOf, withSql } from '../support/tamper.ts';
@@ -167,6 +172,72 @@ describe.each(storeKinds)('§11.7 %s', (kind) => {
     await putBack(disabled);
     await newKey();
     expect(await unwrap()).toBe('key-disabled');
+  });
+});
+
+describe.each(storeKinds)('§11.7 %s: what a replica has noticed', (kind) => {
+  it('of rows of a key that were put back is known to those that have never read the key', async () => {
+    const { harness, admin, snapshot, putBack, newKey } = await start(kind);
+    const { database, rootKey, issuer } = harness;
+    const other = await startHarness({ database, rootKey, issuer });
+    cleanUp.push(() => other.stop());
+    const key = await newKey();
+    const ofKeys = ['key_versions', 'keys'];
+    const enabled = await snapshot(ofKeys);
+    await admin.call('POST', `/v1/keys/${key}/disable`, {});
+    const disabled = await snapshot(ofKeys);
+    await putBack(enabled);
+    const generate = async (at: Harness): Promise<string> => {
+      const user = await at.client(userRoles);
+      const { body } = await user.call('POST', `/v1/keys/${key}/generate-data-key`, { items: [{}] });
+      return body.results[0].problem?.code ?? 'released';
+    };
+    expect(await generate(harness)).toBe('unavailable');
+    await harness.store.shareMemory();
+    await other.store.shareMemory();
+    expect(await generate(other)).toBe('unavailable');
+    await putBack(disabled);
+    // Another key changes, which is when keys are read again.
+    await newKey();
+    expect(await generate(other)).toBe('key-disabled');
+    await putBack(enabled);
+    await newKey();
+    expect(await generate(other)).toBe('unavailable');
+  });
+
+  it('is told though the transaction that tells it is rolled back, or fails', async () => {
+    const { harness, snapshot, putBack, newKey } = await start(kind);
+    const engine = engineOf(harness.database);
+    // The change, and then what tells of the rollback.
+    const script = ['run', 'roll back and run', 'fail', 'run'];
+    const store = new SqlStore({
+      ...engine,
+      async write(work, options) {
+        const step = script.shift() ?? 'run';
+        const undone = (tx: Queries): Promise<never> => work(tx).then(() => Promise.reject(new StoreError('undone')));
+        if (step !== 'run') await engine.write(undone, options).catch(() => undefined);
+        if (step === 'fail') throw new StoreError('undone');
+        return engine.write(work, options);
+      },
+    });
+    cleanUp.push(() => store.close());
+    await openSecrets(store, harness.rootKey);
+    const before = await snapshot();
+    await newKey();
+    const entry = encodeEntry({ time: 1, tenant: 'north', principal: 'x', operation: 'y', status: 200 });
+    await store.change('north', async (change) => change.append(entry));
+    await putBack(before);
+    const told = async (): Promise<unknown[]> =>
+      (await snapshot(['remembered'])).get('remembered')?.filter(({ replica }) => replica === 'a command') ?? [];
+    await expect(store.head('north')).rejects.toThrow(/went back/);
+    await store.shareMemory();
+    expect(await told()).toHaveLength(1);
+    await withSql(harness.database, (sql) => sql('delete from remembered'));
+    await expect(store.head('north')).rejects.toThrow(/went back/);
+    await expect(store.shareMemory()).rejects.toThrow('undone');
+    expect(await told()).toHaveLength(0);
+    await store.shareMemory();
+    expect(await told()).toHaveLength(1);
   });
 });
 

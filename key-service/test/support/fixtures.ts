@@ -25,10 +25,14 @@ export function tableRowsOf(rows: readonly FixtureRow[]): TableRow[] {
   });
 }
 
+/** An engine on a database; to be closed. */
+export function engineOf({ config }: TestDatabase): Engine {
+  return 'sqlite' in config ? sqliteEngine(config.sqlite) : postgresEngine((config as { postgres: string }).postgres);
+}
+
 /** An engine on an empty database that was given the tables of a schema; to be closed. */
-export async function engineAt(schema: number, { config }: TestDatabase): Promise<Engine> {
-  const engine =
-    'sqlite' in config ? sqliteEngine(config.sqlite) : postgresEngine((config as { postgres: string }).postgres);
+export async function engineAt(schema: number, database: TestDatabase): Promise<Engine> {
+  const engine = engineOf(database);
   await engine.write((tx) => runMigrations(tx, engine.dialect, { until: schema }));
   return engine;
 }
