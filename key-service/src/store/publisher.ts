@@ -2,6 +2,7 @@
 
 import { Mutex } from '../lib/mutex.ts';
 import { serviceLog } from '../model/entry.ts';
+import { looks, restless } from './accepted-log.ts';
 import type { Engine, Queries } from './engine.ts';
 import { isRecent, type Preparing, Publications, preparePublication, writePublication } from './publication.ts';
 import type {
@@ -46,19 +47,24 @@ export class Publisher {
   }
 
   async resume(tenant: string, { next, accept, entry }: Resuming): Promise<Lost> {
-    const { lost, accepted } = await this.#transactions.run(serviceLog, async (tx, reading) => {
-      const state = await readState(tx, reading, serviceLog);
-      const found = await inspectTenant(tx, reading, tenant);
+    for (let look = 1; look <= looks; look += 1) {
+      const found = await this.#transactions.outside((reading) => inspectTenant(reading, tenant));
       const { lost } = found;
-      if (!accept(lost)) return { state, leaf: undefined, lost, accepted: undefined };
-      const accepted = await writeResumed(tx, reading, found, { time: next.time, entry: entry(tenant, lost) });
-      const change = new SqlServiceChange(tx, reading, state);
-      change.append(entry(serviceLog, lost));
-      return { ...(await change.finish()), lost, accepted };
-    });
-    // Where this comes to nothing the tenant stays refused, and what was lost can be accepted once more.
-    if (accepted) await this.#running.run(() => this.#publish(next, Number.POSITIVE_INFINITY, accepted));
-    return lost;
+      if (!accept(lost)) return lost;
+      const { accepted } = await this.#transactions.run(serviceLog, async (tx, reading) => {
+        const state = await readState(tx, reading, serviceLog);
+        const accepted = await writeResumed(tx, reading, found, { time: next.time, entry: entry(tenant, lost) });
+        if (!accepted) return { state, leaf: undefined, accepted };
+        const change = new SqlServiceChange(tx, reading, state);
+        change.append(entry(serviceLog, lost));
+        return { ...(await change.finish()), accepted };
+      });
+      if (!accepted) continue;
+      // Where this comes to nothing the tenant stays refused, and what was lost can be accepted once more.
+      await this.#running.run(() => this.#publish(next, Number.POSITIVE_INFINITY, accepted));
+      return lost;
+    }
+    throw restless(tenant);
   }
 
   async #publish(next: NextPublication, since: number, accepted?: PublishedHead): Promise<Published> {

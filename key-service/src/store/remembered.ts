@@ -47,9 +47,8 @@ export async function shareMemory(
   for (const row of rows) if (isOurs(macKey, row)) acknowledged.learn(row.tenant, knownOf(row), keysOf(row));
 }
 
-/** What is remembered of a tenant by any replica. */
-export async function selectRemembered(db: Queries, macKey: Bytes, tenant: string): Promise<Remembered[]> {
-  const rows = await db.selectFrom('remembered').selectAll().where('tenant', '=', tenant).execute();
+/** What rows say is remembered, as far as a replica wrote them. */
+export function trustedMemory(macKey: Bytes, rows: readonly RememberedRow[]): Remembered[] {
   return rows.filter((row) => isOurs(macKey, row)).map((row) => ({ ...knownOf(row), keys: keysOf(row) }));
 }
 
