@@ -34,8 +34,8 @@ export type FieldRules = Readonly<Record<number, FieldRule>>;
 /** The fields of a message by number, and which unknown ones are let through (§2.3). Made by {@link messageRules}. */
 export interface MessageRules<Rules extends FieldRules = FieldRules> {
   readonly known: Rules;
-  /** The numbers of all of them, ascending, and what stands in front of their values. */
-  readonly tags: readonly (readonly [number: number, tag: number])[];
+  /** The same, ascending by their numbers, with what stands in front of their values. */
+  readonly inOrder: readonly (FieldRule & { readonly tag: number })[];
   /** The numbers of the required ones. */
   readonly required: readonly number[];
   /** The fields of a message that has none. */
@@ -94,15 +94,16 @@ export function messageRules<const Rules extends FieldRules>(
   const own = bare<Record<number, FieldRule>>(known);
   const empty: Record<string, unknown> = {};
   const required: number[] = [];
-  const tags: [number, number][] = [];
+  const inOrder: (FieldRule & { tag: number })[] = [];
   for (const number of Object.keys(own).map(Number)) {
-    const rule: FieldRule = { ...unset, ...(own[number] as FieldRule) };
+    const given = own[number] as FieldRule;
+    const rule = { ...unset, ...given, tag: number * 8 + wireTypeOf(given) };
     own[number] = rule;
+    inOrder.push(rule);
     empty[rule.name] = rule.repeated === undefined ? defaults[rule.type] : none;
     if (rule.required) required.push(number);
-    tags.push([number, number * 8 + wireTypeOf(rule)]);
   }
-  return { known: own as Rules, tags, required, empty, admits };
+  return { known: own as Rules, inOrder, required, empty, admits };
 }
 
 /** An object of its own members alone: nothing that a polluted `Object.prototype` has becomes a rule. */

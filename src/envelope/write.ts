@@ -6,11 +6,9 @@ import Writer from 'protobufjs/src/writer.js';
 import { pooled } from '../lib/pool.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import type { Bytes } from '../types.ts';
-import type { FieldRule, FieldRules, FieldsOf, MessageRules } from './wire.ts';
+import type { FieldRules, FieldsOf, MessageRules } from './wire.ts';
 
 Writer.alloc = pooled;
-
-const typeOf = { uint32: 'number', string: 'string', bytes: 'object', message: 'object' };
 
 /**
  * The bytes of a message with these fields, which may be a view of memory that others share. What is left out, or has the default value of its type, is not written, and what is
@@ -26,24 +24,31 @@ export function writeCanonical<Rules extends FieldRules>(
   return writer.finish();
 }
 
-function writeFields(writer: Writer, { known, tags }: MessageRules, fields: object): void {
-  for (const [number, tag] of tags) {
-    const rule = known[number] as FieldRule;
+function writeFields(writer: Writer, { inOrder }: MessageRules, fields: object): void {
+  for (const rule of inOrder) {
     const value: unknown = Object.hasOwn(fields, rule.name) && fields[rule.name as keyof typeof fields];
     if (rule.repeated === undefined) {
       const given = value as { readonly length?: number } | null;
-      if (given?.length ?? given) writeField(writer, tag, rule, given);
+      if (given?.length ?? given) writeField(writer, rule, given);
     } else if (Array.isArray(value)) {
-      for (const each of value) writeField(writer, tag, rule, each);
+      for (const each of value) writeField(writer, rule, each);
     }
   }
 }
 
-function writeField(writer: Writer, tag: number, { name, type, fields }: FieldRule, value: unknown): void {
-  if (typeof value !== typeOf[type]) return;
-  writer.uint32(tag);
-  if (type === 'uint32') writer.uint32(value as number);
-  else if (fields === undefined) writer.bytes(type === 'string' ? encodeUtf8(value as string, name) : (value as Bytes));
-  else writeFields(writer.fork(), fields, value as object);
-  if (fields !== undefined) writer.ldelim();
+function writeField(
+  writer: Writer,
+  { name, type, tag, fields }: MessageRules['inOrder'][number],
+  value: unknown,
+): void {
+  if (type === 'uint32') {
+    if (typeof value === 'number') writer.uint32(tag).uint32(value);
+  } else if (type === 'string') {
+    if (typeof value === 'string') writer.uint32(tag).bytes(encodeUtf8(value, name));
+  } else if (typeof value === 'object') {
+    writer.uint32(tag);
+    if (fields === undefined) writer.bytes(value as Bytes);
+    else writeFields(writer.fork(), fields, value as object);
+    if (fields !== undefined) writer.ldelim();
+  }
 }

@@ -170,7 +170,7 @@ function apart({ id, user, ...rest }: CacheScope): CacheScope {
 
 /** An answer of our own, which is as it must be: what comes from others was checked when it came in. */
 function believed<Answer>(answer: Awaitable<Answer>, { signal }: KeyringOptions): Awaitable<Answer> {
-  return isPromise(answer) ? unlessAborted(answer, signal) : answer;
+  return signal !== undefined && isPromise(answer) ? unlessAborted(answer, signal) : answer;
 }
 
 async function unlessAborted<Answer>(answering: Promise<Answer>, signal: AbortSignal | undefined): Promise<Answer> {

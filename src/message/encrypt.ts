@@ -49,8 +49,8 @@ export async function encrypt(
   options: EncryptOptions & { readonly detached?: false | undefined },
 ): Promise<Bytes>;
 export async function encrypt(data: Uint8Array | string, options: EncryptOptions): Promise<Bytes | DetachedMessage> {
-  const { transfer, ...taken } = takeOptions(options, readers);
-  const { keyring, segmentSize, detached } = taken;
+  const taken = takeOptions(options, readers);
+  const { keyring, segmentSize, detached, transfer } = taken;
   if (transfer) return encryptTaken(ownPlaintext(transferred(data), segmentSize), taken);
   const room = detached ? bodyPreambleLength : (fronts.get(keyring) ?? 0);
   return encryptTaken(takePlaintext(bytesOf(data, 'data'), segmentSize, room), taken);

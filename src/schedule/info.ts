@@ -9,14 +9,24 @@ const ascii = new TextEncoder();
 /** `label || 0x00` of the few labels there are. */
 const prefixes = new Map<string, Bytes>();
 
-/** §5.4 */
-export function messageKeyLabel(suite: Suite): string {
-  return `bulla/v1/suite${suite.id} message key`;
+/** What a suite derives from the data key of a message: §5.4 and §5.5. */
+interface MessageLabels {
+  readonly messageKey: string;
+  readonly commitment: string;
 }
 
-/** §5.5 */
-export function commitmentLabel(suite: Suite): string {
-  return `bulla/v1/suite${suite.id} commitment`;
+// Joined for each message again, they would be hashed again to find their bytes.
+const messageLabels = new Map<Suite, MessageLabels>();
+
+/** §5.4, §5.5 */
+export function labelsOf(suite: Suite): MessageLabels {
+  let labels = messageLabels.get(suite);
+  if (labels === undefined) {
+    const start = `bulla/v1/suite${suite.id}`;
+    labels = { messageKey: `${start} message key`, commitment: `${start} commitment` };
+    messageLabels.set(suite, labels);
+  }
+  return labels;
 }
 
 /** §8.1, §8.2, §8.3 */

@@ -5,7 +5,7 @@ import type { AeadKey, SecretKey } from '../crypto/keys.ts';
 import type { Suite } from '../crypto/suites.ts';
 import { isPromise } from '../lib/awaitable.ts';
 import type { Bytes } from '../types.ts';
-import { commitmentLabel, digestFields, info, messageKeyLabel, twoInfos } from './info.ts';
+import { digestFields, info, labelsOf, twoInfos } from './info.ts';
 
 /** Bytes of a data key (§5.1). */
 export const dataKeyLength = 32;
@@ -40,7 +40,8 @@ export async function deriveMessageKeys(
   use: 'seal' | 'open',
 ): Promise<MessageKeys> {
   const digest = await digestFields(header, context);
-  const [keyInfo, commitmentInfo] = twoInfos(messageKeyLabel(suite), commitmentLabel(suite), digest);
+  const labels = labelsOf(suite);
+  const [keyInfo, commitmentInfo] = twoInfos(labels.messageKey, labels.commitment, digest);
   // Both begin before either is waited for; and one after the other waits less than Promise.all does (Chromium: 2 µs of 17).
   const deriving = deriveAead(dataKey, salt, keyInfo, use);
   const committing = deriveBytes(dataKey, salt, commitmentInfo, commitmentLength);
@@ -55,5 +56,5 @@ export async function deriveCommitment(
   { suite, salt, header, context }: Transcript,
 ): Promise<Bytes> {
   const digest = await digestFields(header, context);
-  return deriveBytes(dataKey, salt, info(commitmentLabel(suite), digest), commitmentLength);
+  return deriveBytes(dataKey, salt, info(labelsOf(suite).commitment, digest), commitmentLength);
 }

@@ -68,7 +68,17 @@ export async function sealAll(
 }
 
 /** Does the work on one segment after the other. Each begins while another thread may be at the one before; when this ends, all that began has ended. */
-async function forEachSegment(
+function forEachSegment(
+  count: number,
+  signal: AbortSignal | undefined,
+  work: (index: number) => Awaitable<void>,
+): Awaitable<void> {
+  if (count > 1) return forEachOf(count, signal, work);
+  signal?.throwIfAborted();
+  return work(0);
+}
+
+async function forEachOf(
   count: number,
   signal: AbortSignal | undefined,
   work: (index: number) => Awaitable<void>,
