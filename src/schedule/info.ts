@@ -22,8 +22,10 @@ const messageLabels = new Map<Suite, MessageLabels>();
 export function labelsOf(suite: Suite): MessageLabels {
   let labels = messageLabels.get(suite);
   if (labels === undefined) {
-    const start = `bulla/v1/suite${suite.id}`;
-    labels = { messageKey: `${start} message key`, commitment: `${start} commitment` };
+    labels = {
+      messageKey: `bulla/v1/suite${suite.id} message key`,
+      commitment: `bulla/v1/suite${suite.id} commitment`,
+    };
     messageLabels.set(suite, labels);
   }
   return labels;
