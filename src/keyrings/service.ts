@@ -1,7 +1,6 @@
 /** The keyring of a key service: data keys from the service, or wrapped offline to its published key; unwrapped by the service alone. */
 
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { type AnyBullaError, isBullaError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { concat } from '../lib/bytes.ts';
 import { sameMap } from '../lib/maps.ts';
@@ -19,7 +18,7 @@ import {
 import { type SignedKeyDocument, takeSignedDocument, type VerifiedKeyDocument } from '../service/key-documents.ts';
 import type { Bytes, KeyContext } from '../types.ts';
 import { generateAndWrap, takeDataKey, useAndErase } from './data-key.ts';
-import { firstUnwrapped } from './first-unwrapped.ts';
+import { firstAnswered } from './first-answered.ts';
 import type { CacheScope, Keyring, KeyringOptions } from './keyring.ts';
 import { takeKeyContext } from './local.ts';
 import { type KeyringWork, keyringOf } from './methods.ts';
@@ -93,7 +92,7 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
   const unwrapper =
     <Key>(unwrap: (item: WrappedItem, signal: AbortSignal | undefined) => Promise<Key>) =>
     async (wrappedKeys: readonly WrappedKey[], { signal }: KeyringOptions) =>
-      firstItem(await ownKeys(settings, wrappedKeys, signal), signal, async ({ wrappedKey, item }) => ({
+      firstAnswered(await ownKeys(settings, wrappedKeys, signal), signal, async ({ wrappedKey, item }) => ({
         wrappedKey,
         dataKey: await unwrap(item, signal),
       }));
@@ -113,7 +112,7 @@ export function serviceKeyring(options: ServiceKeyringOptions): Keyring {
       const own = ((await from.ownKeys?.(wrappedKeys, client, { signal })) ?? []).flatMap(ownKey);
       if (own.length === 0) return null;
       if (!verified && !(await isNewestOf(own, target, client, signal))) return 'unverified';
-      return firstItem(own, signal, async ({ wrappedKey, item }) => {
+      return firstAnswered(own, signal, async ({ wrappedKey, item }) => {
         const { serviceId } = await client.connect({ signal });
         // Without a target the service re-wraps to the newest version of the same key, whatever an alias has come to mean.
         const made = await client.rewrapDataKey(item, verified ? target : undefined, { signal });
@@ -215,33 +214,6 @@ function ownKey(wrappedKey: WrappedKey): OwnKey[] {
   const item = itemOf(wrappedKey);
   return item === undefined ? [] : [{ wrappedKey, item }];
 }
-
-/** The first that the service takes. Once it could not be asked at all, the others are not tried: each would wait as long. */
-async function firstItem<Result>(
-  own: readonly OwnKey[],
-  signal: AbortSignal | undefined,
-  work: (key: OwnKey) => Promise<Result>,
-): Promise<Result | null> {
-  let down: { readonly error: unknown } | undefined;
-  return firstUnwrapped(own, signal, async (key) => {
-    if (down !== undefined) throw down.error;
-    try {
-      return await work(key);
-    } catch (error) {
-      if (!isBullaError(error) || !ofOneKey.includes(error.code)) down = { error };
-      throw error;
-    }
-  });
-}
-
-/** Codes that are about one wrapped key, and say nothing of the next. */
-const ofOneKey: readonly AnyBullaError['code'][] = [
-  'ERR_DECRYPTION_FAILED',
-  'ERR_NOT_ALLOWED',
-  'ERR_KEY_DISABLED',
-  'ERR_KEY_VERSION_UNAVAILABLE',
-  'ERR_DATA_KEY_REVOKED',
-];
 
 /** A wrapped key as an item, where its method is one of a key service. */
 function itemOf({ keyId, version, keyContext, wrapping }: WrappedKey): WrappedItem | undefined {

@@ -1,7 +1,7 @@
 /** HTTP with ky: each retry is signed afresh, redirects are not followed, and answers are bounded before anything reads them. */
 
 import ky from 'ky';
-import { type AnyBullaError, isBullaError, KeyServiceError } from '../errors.ts';
+import { isBullaError, KeyServiceError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { concat } from '../lib/bytes.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
@@ -11,6 +11,7 @@ import { type RetryOptions, waitBefore } from '../lib/retry.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 import type { Bytes } from '../types.ts';
 import { badAnswer } from './answer.ts';
+import { askedBy, isRetryable } from './retryable.ts';
 
 /** The part of `fetch` that a client uses: a URL as a string, and `RequestInit`. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -54,14 +55,6 @@ export interface HttpAnswer {
   readonly headers: Headers;
   readonly body: Bytes;
 }
-
-const retryable: readonly AnyBullaError['code'][] = [
-  'ERR_SERVICE_UNREACHABLE',
-  'ERR_SERVICE_TIMEOUT',
-  'ERR_SERVICE_UNAVAILABLE',
-  'ERR_SERVICE_ANSWER',
-  'ERR_THROTTLED',
-];
 
 /**
  * Sends a request until `read` takes the answer, it fails for good, or was repeated often enough. Every attempt has a proof and an id of its own, so it may be repeated where the
@@ -177,18 +170,8 @@ async function readBounded(response: Response, maxBytes: number): Promise<Bytes>
   }
 }
 
-function isRetryable(error: unknown, maxRetryAfter: number): boolean {
-  if (!isBullaError(error) || error.name !== 'KeyServiceError') return false;
-  return retryable.includes(error.code) && (error.retryAfter ?? 0) <= maxRetryAfter;
-}
-
 function tellRetry({ onEvent }: HttpSettings, operation: string, retry: number, { code }: KeyServiceError): void {
   emit(onEvent, { type: 'service-retry', operation, retry, error: code });
-}
-
-/** Seconds that the service asked to wait. */
-function askedBy(failure: unknown): number | undefined {
-  return isBullaError(failure) && failure.name === 'KeyServiceError' ? failure.retryAfter : undefined;
 }
 
 function serviceError(error: unknown): unknown {
