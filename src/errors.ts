@@ -160,6 +160,8 @@ export type KeyServiceErrorCode =
   | 'ERR_NOT_ALLOWED'
   /** §10: the key is disabled */
   | 'ERR_KEY_DISABLED'
+  /** the provider of a key is about to delete it, unless somebody calls that off (`docs/format.md` §8.13) */
+  | 'ERR_KEY_PENDING_DELETION'
   /** §5.2: the version of the key is compromised, disabled, destroyed or below the floor */
   | 'ERR_KEY_VERSION_UNAVAILABLE'
   /** §7.6: the data key was revoked: nobody unwraps it any more */
@@ -171,7 +173,7 @@ export type KeyServiceErrorCode =
 export interface KeyServiceErrorDetails {
   /** The HTTP status, where there was an answer. */
   readonly status?: number | undefined;
-  /** The code of the service (`docs/key-service.md` §10), where it gave one. */
+  /** The code of the service (`docs/key-service.md` §10), or the provider's name of the error, where it gave one. */
   readonly problem?: string | undefined;
   /** Which check of token or proof failed (§3.7). */
   readonly check?: string | undefined;
@@ -183,7 +185,7 @@ export interface KeyServiceErrorDetails {
   readonly cause?: unknown;
 }
 
-/** The key service could not be asked, did not answer as it must, or refused. */
+/** The key service, or a provider of keys such as a cloud KMS, could not be asked, did not answer as it must, or refused. */
 export class KeyServiceError extends BullaError<KeyServiceErrorCode> {
   override readonly name = 'KeyServiceError';
   /** See {@link KeyServiceErrorDetails.status}. */

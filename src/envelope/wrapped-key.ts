@@ -30,7 +30,7 @@ export type Wrapping =
   | { readonly method: 'aes'; readonly salt: Bytes; readonly sealedKey: Bytes }
   | { readonly method: 'rsa'; readonly encryptedKey: Bytes }
   | { readonly method: 'passphrase'; readonly salt: Bytes; readonly iterations: number; readonly sealedKey: Bytes }
-  | { readonly method: 'service'; readonly opaque: Bytes }
+  | { readonly method: 'service' | 'kms'; readonly opaque: Bytes }
   /** A method of a later version, by its field number: it can be carried along, not used (§7.4). */
   | { readonly method: 'unknown'; readonly field: number };
 
@@ -96,6 +96,7 @@ export const wrappedKeyRules = messageRules(
     19: { name: 'rsa', type: 'message', fields: rsaFields },
     20: { name: 'passphrase', type: 'message', fields: passphraseFields },
     21: { name: 'service', type: 'message', fields: serviceFields },
+    25: { name: 'kms', type: 'message', fields: serviceFields },
   },
   (number) => (number >= 22 && number <= 127 ? 'bytes' : undefined),
 );
@@ -154,7 +155,7 @@ export function decodeWrappedKey(bytes: Bytes): WrappedKey {
 }
 
 function readMethod(fields: WireFields, field: number): Wrapping {
-  const { ecdh, serviceEcdh, aes, rsa, passphrase, service } = fields;
+  const { ecdh, serviceEcdh, aes, rsa, passphrase, service, kms } = fields;
   if (ecdh) return readEcdh('ecdh', ecdh);
   if (serviceEcdh) return readEcdh('service-ecdh', serviceEcdh);
   if (aes) return { method: 'aes', salt: copy(aes.salt), sealedKey: copy(aes.sealedKey) };
@@ -164,6 +165,7 @@ function readMethod(fields: WireFields, field: number): Wrapping {
     return { method: 'passphrase', salt: copy(salt), iterations, sealedKey: copy(sealedKey) };
   }
   if (service) return { method: 'service', opaque: copy(service.opaque) };
+  if (kms) return { method: 'kms', opaque: copy(kms.opaque) };
   return { method: 'unknown', field };
 }
 
@@ -175,22 +177,9 @@ function readEcdh(method: 'ecdh' | 'service-ecdh', fields: NonNullable<WireField
 }
 
 function wireMethod(wrapping: Wrapping): Partial<WireFields> {
-  switch (wrapping.method) {
-    case 'ecdh':
-      return { ecdh: wrapping };
-    case 'service-ecdh':
-      return { serviceEcdh: wrapping };
-    case 'aes':
-      return { aes: wrapping };
-    case 'rsa':
-      return { rsa: wrapping };
-    case 'passphrase':
-      return { passphrase: wrapping };
-    case 'service':
-      return { service: wrapping };
-    case 'unknown':
-      throw malformed('wrapped key', 'has a method that this version cannot write');
-  }
+  const { method } = wrapping;
+  if (method === 'unknown') throw malformed('wrapped key', 'has a method that this version cannot write');
+  return method === 'service-ecdh' ? { serviceEcdh: wrapping } : { [method]: wrapping };
 }
 
 function exactly<const Name extends string>(name: Name, length: number) {

@@ -40,10 +40,14 @@ export interface LocalKeys {
 const copyOfPackage = Math.random();
 let keyrings = 0;
 
+/** The scope of a keyring whose keys belong to whoever holds the object: a cache serves the object and no other. */
+export function objectScope(): string {
+  return `local ${copyOfPackage} ${++keyrings}`;
+}
+
 /** A keyring of local keys. */
 export function localKeyring({ name, wrap, held }: LocalKeys): Keyring {
-  // Holding the object means having its keys: a cache serves the object and no other.
-  const scope = { id: `local ${copyOfPackage} ${++keyrings}` };
+  const scope = { id: objectScope() };
   const wrapTaken = async (dataKey: Bytes, options: KeyringOptions) => {
     options.signal?.throwIfAborted();
     if (wrap === undefined) throw new KeyError('ERR_KEYRING_CANNOT', `This ${name} has no key to encrypt with`);

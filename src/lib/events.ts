@@ -2,10 +2,10 @@
 
 import { tell } from './callbacks.ts';
 
-/** A request to the key service, with all its attempts, has ended. */
+/** A request to the key service, or to a provider of keys, has ended, with all its attempts. */
 export interface ServiceCallEvent {
   readonly type: 'service-call';
-  /** Method and path; a key id may stand in it. */
+  /** Method and path; of a provider its name and what it does. A key id may stand in it. */
   readonly operation: string;
   /** How many data keys it was about; 0 where it was about none. */
   readonly items: number;
@@ -20,7 +20,7 @@ export interface ServiceCallEvent {
   readonly error: string | undefined;
 }
 
-/** A request to the key service failed and is about to be sent again. */
+/** A request to the key service, or to a provider of keys, failed and is about to be sent again. */
 export interface ServiceRetryEvent {
   readonly type: 'service-retry';
   /** As in {@link ServiceCallEvent}; `connect` and `token` where a discovery document or a token was asked for by itself. */

@@ -10,7 +10,7 @@ import { digestFields, info, wrappingLabels } from './info.ts';
 import { encodeMap, sortPairs } from './map.ts';
 
 /** The methods whose binding this package computes, with their AEAD ids. */
-const aeadIds = { ecdh: 1, 'service-ecdh': 1, aes: 1, passphrase: 1, rsa: 0 } as const;
+const aeadIds = { ecdh: 1, 'service-ecdh': 1, aes: 1, passphrase: 1, rsa: 0, kms: 0 } as const;
 
 /** The name of a method that this package wraps by. */
 export type BoundMethod = keyof typeof aeadIds;

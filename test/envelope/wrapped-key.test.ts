@@ -14,6 +14,7 @@ const wrappings: Wrapping[] = [
   { method: 'ecdh', ephemeralKey: Uint8Array.of(4, ...pattern(96)), sealedKey: pattern(48, 2) },
   { method: 'rsa', encryptedKey: pattern(384) },
   { method: 'passphrase', salt: pattern(32), iterations: 600_000, sealedKey: pattern(48, 2) },
+  { method: 'kms', opaque: pattern(150) },
 ];
 
 test.each(['5', '0', '12', 'é', '漢字', '👍'.repeat(64)])('key id %s, and the same for a context', (text) => {
@@ -30,7 +31,7 @@ test.each(['5', '0', '12', 'é', '漢字', '👍'.repeat(64)])('key id %s, and t
 // A keyring may be anybody's. A number where a length belongs would make the next fields a part of this one.
 describe('a part of another type is refused, not written as something else', () => {
   const key = { keyId: 'k', version: 0, serviceId: '', keyContext: {} };
-  const [aes, ecdh, rsa, passphrase] = wrappings;
+  const [aes, ecdh, rsa, passphrase, kms] = wrappings;
   const service = { method: 'service', opaque: pattern(9) };
   test.each<object>([
     { keyId: 2, version: 5, wrapping: aes },
@@ -46,6 +47,8 @@ describe('a part of another type is refused, not written as something else', () 
     { wrapping: { ...aes, salt: 32 } },
     { wrapping: { ...rsa, encryptedKey: 'x'.repeat(256) } },
     { wrapping: { ...passphrase, iterations: '600000' } },
+    { wrapping: { ...kms, opaque: 'dGV4dA==' } },
+    { serviceId: 's', wrapping: kms },
   ])('%o', (parts) => {
     expect(() => encodeWrappedKey({ ...key, ...parts } as never)).toThrow(
       expect.objectContaining({ code: 'ERR_MALFORMED' }),

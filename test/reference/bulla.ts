@@ -141,6 +141,7 @@ export const METHODS = {
   rsa: { number: 19, parts: { encryptedKey: [1, BYTES, [384, 1024, '§8.4']] } },
   passphrase: { number: 20, parts: { salt: exactly(1, 32), iterations: ITERATIONS, sealedKey: exactly(3, 48) } },
   service: { number: 21, parts: { opaque: [1, BYTES, [1, Infinity, '§7.1'], limit(8192)] } },
+  kms: { number: 25, parts: { opaque: [1, BYTES, [1, Infinity, '§7.1'], limit(8192)] } },
 } as const;
 export type Method = keyof typeof METHODS;
 export type KeyName = Values<typeof WRAPPED_KEY>;
@@ -166,7 +167,7 @@ function decodeKey(input: Bytes) {
 }
 type WrappedKey = ReturnType<typeof decodeKey>;
 export function encodeBinding(method: Method, { serviceId, keyId, version, keyContext }: KeyName): Bytes {
-  const aead = Uint8Array.of(0, method === 'rsa' ? 0 : 1); // §7.3
+  const aead = Uint8Array.of(0, method === 'rsa' || method === 'kms' ? 0 : 1); // §7.3
   return concat(...[utf8(method), aead, utf8(serviceId), utf8(keyId), u32(version), encodeMap(keyContext)].map(lp));
 }
 
@@ -185,7 +186,7 @@ function gcmOpen(key: Bytes, nonce: Bytes, aad: Bytes, sealed: Bytes): Bytes {
   return concat(decipher.update(sealed.subarray(0, -16)), decipher.final());
 }
 
-/** The secret is a KEK, a passphrase, or a private key (of rsa in PEM); a writer's is ephemeral, to a recipient. */
+/** The secret is a KEK (of kms the provider's), a passphrase, or a private key (of rsa in PEM); a writer's is ephemeral, to a recipient. */
 export type Key = KeyName & { readonly method: Method; readonly secret: Bytes; readonly recipient?: Bytes };
 function derive({ method, secret, recipient }: Key, parts: Parts, binding: Bytes) {
   const { salt = EMPTY, iterations = 0, ephemeralKey: received = EMPTY } = parts;
@@ -203,20 +204,36 @@ function derive({ method, secret, recipient }: Key, parts: Parts, binding: Bytes
   const info = infoOf(ephemeralKey, recipientKey);
   return { ephemeralKey, Z, info, k: hkdf(Z, EMPTY, info) };
 }
+/** The provider of the vectors, "model": AES-256-GCM, 12 bytes of nonce before the ciphertext, additional data in bytes (§8.11b). */
+export const modelSeal = (secret: Bytes, nonce: Bytes, plaintext: Bytes, additional: Bytes): Bytes =>
+  concat(nonce, gcmSeal(secret, nonce, additional, plaintext));
+function unwrapByProvider(secret: Bytes, opaque: Bytes, binding: Bytes): Bytes {
+  const digest = sha384(binding);
+  const plaintext = gcmOpen(secret, opaque.subarray(0, 12), digest, opaque.subarray(12));
+  check(plaintext.length === 80, '§8.10', FAILED);
+  check(crypto.timingSafeEqual(plaintext.subarray(0, 48), digest), '§8.10', FAILED);
+  return plaintext.subarray(48);
+}
 export function wrap(key: Key, given: Parts, dataKey: Bytes) {
   const binding = encodeBinding(key.method, key);
+  if (key.method === 'kms') {
+    const digest = sha384(binding);
+    const opaque = modelSeal(key.secret, given.salt ?? EMPTY, concat(digest, dataKey), digest);
+    return { binding, digest, opaque, wrappedKey: encodeKey('kms', key, { opaque }) };
+  }
   const derived = derive(key, given, binding);
   const sealedKey = gcmSeal(derived.k, new Uint8Array(12), binding, dataKey);
   const wrappedKey = encodeKey(key.method, key, { ...given, ...derived, sealedKey });
   return { binding, ...derived, sealedKey, wrappedKey };
 }
 function unwrap(wrapped: WrappedKey, key: Key): Bytes {
-  const { encryptedKey = EMPTY, sealedKey = EMPTY }: Parts = wrapped.parts;
+  const { encryptedKey = EMPTY, sealedKey = EMPTY, opaque = EMPTY }: Parts = wrapped.parts;
   const binding = encodeBinding(key.method, wrapped);
   const oaep = { key: Buffer.from(key.secret), oaepHash: 'sha384', oaepLabel: binding };
   const open = () => gcmOpen(derive(key, wrapped.parts, binding).k, new Uint8Array(12), binding, sealedKey);
   const decrypt = () => crypto.privateDecrypt(oaep, encryptedKey);
-  const dataKey = attempt([key.method === 'rsa' ? decrypt : open], broken('§7.5'));
+  const ask = () => unwrapByProvider(key.secret, opaque, binding);
+  const dataKey = attempt([key.method === 'rsa' ? decrypt : key.method === 'kms' ? ask : open], broken('§7.5'));
   check(dataKey.length === 32, '§8.4', FAILED);
   return dataKey;
 }
@@ -261,7 +278,8 @@ export function decrypt(message: Bytes, readerKeys: readonly Key[], context: rea
   check(isAscending(header.contextNames), '§3.3');
   check(isAscending(namesOf(header.metadata)), '§3.4');
   check(isSame(header.contextNames, namesOf(sorted(context))), '§3.7', 'ERR_CONTEXT_MISMATCH');
-  const entriesFor = (key: Key) => wrappedKeys.filter((wrapped) => isFor(key, wrapped)); // in the reader's order, §7.5
+  const most = (key: Key) => (key.method === 'kms' ? 4 : 64); // §8.12
+  const entriesFor = (key: Key) => wrappedKeys.filter((wrapped) => isFor(key, wrapped)).slice(0, most(key)); // in the reader's order, §7.5
   const unwrappings = readerKeys.flatMap((key) => entriesFor(key).map((wrapped) => () => unwrap(wrapped, key)));
   const dataKey = attempt(unwrappings, broken('§7.5', 'ERR_NO_MATCHING_KEY'));
   const derived = deriveMessageKeys(dataKey, header.salt, headerBytes, encodeMap(context));

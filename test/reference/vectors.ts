@@ -31,7 +31,7 @@ export interface KeyMaterial {
 
 /** A key a reader holds: its material by its name in keys.json, and what the reader expects of a wrapped key (§7.6). */
 export interface VectorKey {
-  readonly method: 'ecdh' | 'service-ecdh' | 'aes' | 'rsa' | 'passphrase';
+  readonly method: 'ecdh' | 'service-ecdh' | 'aes' | 'rsa' | 'passphrase' | 'kms';
   readonly key: string;
   readonly keyId: string;
   readonly version?: number;

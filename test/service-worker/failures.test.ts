@@ -15,6 +15,7 @@ describe('failures', () => {
     [new KeyServiceError('ERR_TOKEN_EXPIRED', 'm'), 401],
     [new KeyServiceError('ERR_NOT_ALLOWED', 'm'), 403],
     [new KeyServiceError('ERR_KEY_DISABLED', 'm'), 423],
+    [new KeyServiceError('ERR_KEY_PENDING_DELETION', 'm'), 423],
     [new KeyServiceError('ERR_DATA_KEY_REVOKED', 'm'), 423],
     [new KeyServiceError('ERR_THROTTLED', 'm', { retryAfter: 7 }), 429],
     [new KeyServiceError('ERR_SERVICE_IDENTITY', 'm'), 502],

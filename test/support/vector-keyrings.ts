@@ -1,5 +1,6 @@
 // Keyrings that hold the keys of test/vectors/keys.json.
 
+import { webcrypto } from '#platform';
 import { agree, importPrivateJwk } from '../../src/crypto/ecdh.ts';
 import { DecryptionError } from '../../src/errors.ts';
 import { aesKeyring } from '../../src/keyrings/aes.ts';
@@ -8,8 +9,11 @@ import { ecdhKeyring, importEcdhPrivateKey, importEcdhPublicKey } from '../../sr
 import type { Keyring } from '../../src/keyrings/keyring.ts';
 import { isFor, localKeyring, sealedKeyOpener } from '../../src/keyrings/local.ts';
 import { passphraseKeyring } from '../../src/keyrings/passphrase.ts';
+import { providerKeyring } from '../../src/keyrings/provider-keyring.ts';
 import { importRsaPrivateKey, rsaKeyring } from '../../src/keyrings/rsa.ts';
+import { concat } from '../../src/lib/bytes.ts';
 import { binding, deriveEcdhWrappingKey } from '../../src/schedule/wrapping-keys.ts';
+import type { Bytes, KeyContext } from '../../src/types.ts';
 import { decodeBytes, type KeyMaterial, type VectorKey } from '../reference/vectors.ts';
 import materialByName from '../vectors/keys.json' with { type: 'json' };
 
@@ -41,7 +45,35 @@ async function keyringOfOne(key: VectorKey): Promise<Keyring> {
     }
     case 'service-ecdh':
       return serviceEcdhKeyring(key, jwk as JsonWebKey);
+    case 'kms':
+      return modelKeyring(keyId, common.keyContext, decodeBytes(bytes) as Bytes);
   }
+}
+
+/** A keyring over the provider of the vectors, which test/vectors/README.md describes. */
+function modelKeyring(keyId: string, keyContext: KeyContext, secret: Bytes): Keyring {
+  const crypt = async (use: 'encrypt' | 'decrypt', iv: Bytes, bytes: Bytes, additionalData: Bytes) => {
+    const { subtle } = await webcrypto();
+    const key = await subtle.importKey('raw', secret, 'AES-GCM', false, [use]);
+    return new Uint8Array(await subtle[use]({ name: 'AES-GCM', iv, additionalData }, key, bytes));
+  };
+  return providerKeyring({
+    keys: [
+      {
+        keyId,
+        accepts: () => true,
+        async encrypt(plaintext, { digest }) {
+          const nonce = (await webcrypto()).getRandomValues(new Uint8Array(12));
+          return concat(nonce, await crypt('encrypt', nonce, plaintext, digest));
+        },
+        decrypt: (ciphertext, { digest }) =>
+          crypt('decrypt', ciphertext.slice(0, 12), ciphertext.slice(12), digest).catch(() => {
+            throw new DecryptionError();
+          }),
+      },
+    ],
+    keyContext,
+  });
 }
 
 /** What a key service does with what was wrapped offline to one of its keys, §8.2. */

@@ -20,6 +20,7 @@ import {
   MATERIAL,
   oaepEncrypt,
   type PASSPHRASES,
+  type PROVIDER_KEYS,
   RSA_KEYS,
   random,
 } from './material.ts';
@@ -75,6 +76,12 @@ export const aes = (name: Named = {}, key: keyof typeof AES_KEYS = 'aes-1'): Vec
   method: 'aes',
   key,
   keyId: key,
+  ...name,
+});
+export const kms = (name: Named = {}, key: keyof typeof PROVIDER_KEYS = 'kms-1'): VectorWrap => ({
+  method: 'kms',
+  key,
+  keyId: `model:${key}`,
   ...name,
 });
 export const ecdh = (key: keyof typeof EC_KEYS, name: Named = {}): VectorWrap => ({
@@ -138,6 +145,8 @@ function draw(wrap: VectorWrap, name: string, dataKey: Uint8Array): VectorWrap {
     case 'aes':
     case 'passphrase':
       return { salt: base64url(random(`${name}: salt`, 32)), ...wrap };
+    case 'kms':
+      return { salt: base64url(random(`${name}: nonce`, 12)), ...wrap };
     case 'rsa': {
       const jwk = RSA_KEYS[wrap.key as keyof typeof RSA_KEYS].jwk;
       const encrypted = oaepEncrypt(jwk, bindingOf('rsa', wrap), dataKey, random(`${name}: OAEP seed`, 48));
@@ -167,7 +176,7 @@ export function wrapVector(
     return { binding: bindingOf('rsa', input), wrappedKey: writeWrappedKey('rsa', input, { encryptedKey }) };
   }
   const key = toReaderKey(input, material);
-  if (input.method === 'aes') return wrap(key, { salt: bytesOf(input.salt) }, dataKey);
+  if (input.method === 'aes' || input.method === 'kms') return wrap(key, { salt: bytesOf(input.salt) }, dataKey);
   const { jwk } = material[input.key] ?? {};
   if (input.method === 'passphrase') {
     return wrap(key, { salt: bytesOf(input.salt), iterations: input.iterations ?? 0 }, dataKey);

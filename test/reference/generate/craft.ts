@@ -74,6 +74,7 @@ export const KEYS = {
   aes: { method: 'aes', key: 'aes-1', keyId: 'aes-1', version: 5, keyContext: KEY_CONTEXT },
   rsa: { method: 'rsa', key: 'rsa-3072', keyId: RSA_KEYS['rsa-3072'].keyId },
   passphrase: { method: 'passphrase', key: 'passphrase-1', keyId: 'passphrase' },
+  kms: { method: 'kms', key: 'kms-1', keyId: 'model:kms-1', keyContext: KEY_CONTEXT },
 } as const satisfies Record<string, VectorKey>;
 
 export const HEADER: readonly Field[] = [
@@ -95,7 +96,7 @@ export function wrapFor(method: keyof typeof KEYS, changes: Partial<VectorKey> =
   const name = `invalid vectors, ${method}`;
   const ephemeral = random(`${name}: ephemeral`, 48);
   ephemeral[0] = (ephemeral[0] ?? 0) & 0x7f;
-  const salt = base64url(random(`${name}: salt`, 32));
+  const salt = base64url(random(`${name}: salt`, method === 'kms' ? 12 : 32));
   const encryptedKey = method === 'rsa' ? base64url(rsaEncrypt(key, data)) : '';
   const filled = { ...key, ephemeralPrivateKey: base64url(ephemeral), salt, encryptedKey, iterations: 600_000 };
   return cachedWrap(filled, data);

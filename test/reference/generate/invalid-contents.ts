@@ -1,6 +1,6 @@
 // Invalid vectors of what stands in a header and in wrapped keys: ranges, order, limits, methods.
 
-import { concat, encodeInfo, type Field, gcmSeal, hkdf, METHODS, split, utf8 } from '../bulla.ts';
+import { concat, encodeInfo, type Field, gcmSeal, hkdf, METHODS, modelSeal, sha384, split, utf8 } from '../bulla.ts';
 import type { Pair, VectorKey } from '../vectors.ts';
 import {
   craft,
@@ -13,7 +13,16 @@ import {
   withMethodBody,
   wrapFor,
 } from './craft.ts';
-import { AES_KEYS, EC_KEYS, pkcs1Encrypt, RSA_KEYS, random, sharedSecret, unreducedPoint } from './material.ts';
+import {
+  AES_KEYS,
+  EC_KEYS,
+  PROVIDER_KEYS,
+  pkcs1Encrypt,
+  RSA_KEYS,
+  random,
+  sharedSecret,
+  unreducedPoint,
+} from './material.ts';
 import { bindingOf, encodeField, encodeFields, len, num, pair, writeWrappedKey } from './raw.ts';
 
 type Code = InvalidCase['code'];
@@ -237,7 +246,7 @@ const wrappedKeys: InvalidCase[] = [
     'key context: name repeated',
     craft({ wrapped: [encodeFields(aesFields.toSpliced(3, 0, len(4, pair('p', '2'))))] }),
   ),
-  ...(['ecdh', 'aes', 'rsa', 'passphrase'] as const).map((method) =>
+  ...(['ecdh', 'aes', 'rsa', 'passphrase', 'kms'] as const).map((method) =>
     malformed(
       '§7.1',
       `${method}: with a service id`,
@@ -516,6 +525,102 @@ const services: InvalidCase[] = [
   ),
 ];
 
+const none = new Uint8Array();
+const providerKey = PROVIDER_KEYS['kms-1'];
+const kmsDigest = sha384(bindingOf('kms', KEYS.kms));
+const kmsNonce = random('kms by mistake', 12);
+const kmsEntry = (opaque: Uint8Array, name: Partial<VectorKey> = {}): Uint8Array =>
+  writeWrappedKey('kms', { ...KEYS.kms, ...name }, { opaque });
+const forKms = (changes: Partial<VectorKey> = {}) => ({ keys: [{ ...KEYS.kms, ...changes }] });
+/** An entry whose provider was given this to encrypt, with this additional data. */
+const provided = (plaintext: Uint8Array, additional = kmsDigest, key = providerKey): Uint8Array =>
+  kmsEntry(modelSeal(key, kmsNonce, plaintext, additional));
+const whole = concat(kmsDigest, DATA_KEY);
+const digestOf = (changes: Partial<VectorKey>) => sha384(bindingOf('kms', { ...KEYS.kms, ...changes }));
+const kmsBody = (wrapped: Uint8Array): Uint8Array =>
+  split(wrapped).find(({ number }) => number === METHODS.kms.number)?.value as Uint8Array;
+/** The right ciphertext under another name, which the reader expects; the provider passes over additional data. */
+const carried = (changes: Partial<VectorKey>): Uint8Array =>
+  kmsEntry(modelSeal(providerKey, kmsNonce, whole, digestOf(changes)), changes);
+
+const providers: InvalidCase[] = [
+  limit(
+    '§2.4',
+    'kms: 8,193 bytes',
+    craft({
+      wrapped: [wrapFor('aes'), writeWrappedKey('kms', { keyId: 'k' }, { opaque: new Uint8Array(8193).fill(1) })],
+    }),
+  ),
+  ...(
+    [
+      ['the data key alone', DATA_KEY],
+      ['nothing', none],
+      ['79 bytes', whole.subarray(1)],
+      ['a byte behind the data key', concat(whole, Uint8Array.of(0))],
+      ['the data key twice behind the digest', concat(whole, DATA_KEY)],
+      ['the digest behind the data key', concat(DATA_KEY, kmsDigest)],
+      ['48 zero bytes in place of the digest', concat(new Uint8Array(48), DATA_KEY)],
+      ['the binding itself in place of its digest', concat(bindingOf('kms', KEYS.kms).subarray(0, 48), DATA_KEY)],
+      ['the digest of the method service', concat(sha384(bindingOf('service', KEYS.kms)), DATA_KEY)],
+      ['a digest whose last bit is another', concat(flipped(kmsDigest, 47), DATA_KEY)],
+      ['a digest whose first bit is another', concat(flipped(kmsDigest, 0, 0x80), DATA_KEY)],
+    ] as const
+  ).map(([name, plaintext]) =>
+    failed('§8.10', `kms: ${name} was wrapped`, craft({ wrapped: [provided(plaintext)] }), forKms()),
+  ),
+  ...(
+    [
+      ['key id', { keyId: 'model:other' }],
+      ['key context', { keyContext: [['p', '1']] }],
+      ['key context, none', { keyContext: [] }],
+    ] as const
+  ).flatMap(([name, changes]) => [
+    failed(
+      '§8.10',
+      `kms: wrapped under another ${name}, by a provider that passes over additional data`,
+      craft({ wrapped: [carried(changes)] }),
+      forKms(changes),
+    ),
+    failed(
+      '§7.5',
+      `kms: renamed to another ${name}`,
+      craft({ wrapped: [withMethodBody(wrapFor('kms', changes), 'kms', kmsBody(wrapFor('kms')))] }),
+      { also: ['§8.11'], ...forKms(changes) },
+    ),
+  ]),
+  ...(
+    [
+      ['without additional data', provided(whole, none)],
+      ['with the binding itself as additional data', provided(whole, bindingOf('kms', KEYS.kms))],
+      ['under another key of the provider', provided(whole, kmsDigest, PROVIDER_KEYS['kms-2'])],
+      ['shorter than its nonce', kmsEntry(random('short', 5))],
+      ['of random bytes', kmsEntry(random('random', 108))],
+      ['cut by a byte', kmsEntry(modelSeal(providerKey, kmsNonce, whole, kmsDigest).subarray(0, -1))],
+    ] as const
+  ).map(([name, wrapped]) =>
+    failed('§7.5', `kms: ciphertext ${name}`, craft({ wrapped: [wrapped] }), { also: ['§8.13'], ...forKms() }),
+  ),
+  failed('§5.5', 'kms: another data key', craft({ wrapped: [wrapFor('kms', {}, random('another data key', 32))] }), {
+    also: ['§8.10'],
+    ...forKms(),
+  }),
+  failed(
+    '§7.5',
+    'kms: the right entry behind four for the same key that do not unwrap',
+    craft({ wrapped: [...many(4, kmsEntry(random('random', 108))), wrapFor('kms')] }),
+    { also: ['§8.12'], ...forKms() },
+  ),
+  broken('ERR_NO_MATCHING_KEY')('§7.5', 'kms: of another provider', craft({ wrapped: [wrapFor('kms')] }), {
+    also: ['§8.9'],
+    ...forKms({ keyId: 'other:kms-1' }),
+  }),
+  broken('ERR_NO_MATCHING_KEY')(
+    '§7.5',
+    'kms: alone, for a reader without a provider',
+    craft({ wrapped: [wrapFor('kms')] }),
+  ),
+];
+
 const aesKek = AES_KEYS['aes-1'];
 const aesBinding = bindingOf('aes', KEYS.aes);
 const aesSalt = random('aes by mistake', 32);
@@ -523,8 +628,6 @@ const aesInfo = encodeInfo('bulla/v1 aes', aesBinding);
 const aesWith = (sealedKey: Uint8Array): Uint8Array =>
   craft({ wrapped: [writeWrappedKey('aes', KEYS.aes, { salt: aesSalt, sealedKey })] });
 const rightK = hkdf(aesKek, aesSalt, aesInfo);
-const none = new Uint8Array();
-
 /** Entries that a writer with one mistake makes. */
 const mistakes: InvalidCase[] = (
   [
@@ -612,7 +715,7 @@ const expecting = (
     also: ['§7.6'],
     ...reader({ ...KEYS[method], ...wrapped }, reading),
   });
-const unlessService = ['ecdh', 'aes', 'rsa', 'passphrase'] as const;
+const unlessService = ['ecdh', 'aes', 'rsa', 'passphrase'] as const; // kms has no versions, §8.9
 
 /** What a reader must not open, though it has the key. */
 const expectations: InvalidCase[] = [
@@ -726,6 +829,7 @@ export const INVALID_CONTENTS: readonly InvalidCase[] = [
   ...rsa,
   ...passphrases,
   ...services,
+  ...providers,
   ...mistakes,
   ...flips,
   ...renames,

@@ -77,6 +77,7 @@ const LEVELS: readonly Level[] = [
   method('service-ecdh', 3),
   method('aes', 3),
   method('rsa', 2, {}),
+  method('kms', 2, {}, { 1: '§7.1' }),
   method('passphrase', 4, { 1: '§7.1', 3: '§7.1' }, { 1: '§7.1', 2: '§8.5', 3: '§7.1' }),
   {
     name: 'service',

@@ -180,6 +180,8 @@ export const RSA_KEYS = {
 };
 
 export const AES_KEYS = { 'aes-1': random('KEK aes-1', 32), 'aes-2': random('KEK aes-2', 32) };
+/** Of the provider "model". */
+export const PROVIDER_KEYS = { 'kms-1': random('provider key kms-1', 32), 'kms-2': random('provider key kms-2', 32) };
 
 export const PASSPHRASES = {
   'passphrase-1': 'correct horse battery staple',
@@ -190,6 +192,8 @@ export const PASSPHRASES = {
 /** keys.json */
 export const MATERIAL: Readonly<Record<string, KeyMaterial>> = {
   ...Object.fromEntries(Object.entries({ ...EC_KEYS, ...RSA_KEYS }).map(([name, { jwk }]) => [name, { jwk }])),
-  ...Object.fromEntries(Object.entries(AES_KEYS).map(([name, bytes]) => [name, { bytes: base64url(bytes) }])),
+  ...Object.fromEntries(
+    Object.entries({ ...AES_KEYS, ...PROVIDER_KEYS }).map(([name, bytes]) => [name, { bytes: base64url(bytes) }]),
+  ),
   ...Object.fromEntries(Object.entries(PASSPHRASES).map(([name, passphrase]) => [name, { passphrase }])),
 };

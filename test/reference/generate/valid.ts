@@ -2,7 +2,7 @@
 
 import { concat } from '../bulla.ts';
 import type { Pair, VectorKey } from '../vectors.ts';
-import { aes, type Case, ecdh, misleading, passphrase, raw, rsa, service, serviceEcdh, spoilt } from './build.ts';
+import { aes, type Case, ecdh, kms, misleading, passphrase, raw, rsa, service, serviceEcdh, spoilt } from './build.ts';
 import { base64url, EC_KEYS, type EcKey, ecKeyWith, random, sharedSecret } from './material.ts';
 import { field, tag, varint, writeWrappedKey } from './raw.ts';
 
@@ -157,6 +157,33 @@ const methods: Case[] = [
       passphrase('passphrase-nfc'),
       serviceEcdh('service-key-v1'),
       rsa('rsa-3072'),
+      kms(),
+    ],
+  },
+  { name: 'kms', clauses: ['§7.3', '§8.8', '§8.10', '§8.11'], wraps: [kms()] },
+  {
+    name: 'kms, key context and a name of its own',
+    clauses: ['§7.1', '§8.9'],
+    wraps: [kms({ keyId: 'model:eu/orders: 2026 \u{1f511}', keyContext: KEY_CONTEXT })],
+  },
+  {
+    name: 'kms, key id of 256 bytes',
+    clauses: ['§2.4', '§8.9'],
+    wraps: [kms({ keyId: `model:${'k'.repeat(250)}` })],
+  },
+  { name: 'kms, two keys', clauses: ['§7.5', '§8.8'], wraps: [kms(), kms({}, 'kms-2')] },
+  {
+    name: 'kms, one key under two names',
+    clauses: ['§8.9'],
+    wraps: [kms({ keyId: 'model:a' }), kms({ keyId: 'model:b' })],
+  },
+  {
+    name: 'kms of 1 byte and of 8,192 bytes, of another provider, next to aes',
+    clauses: ['§2.4', '§8.8'],
+    wraps: [
+      raw(writeWrappedKey('kms', { keyId: 'other:1' }, { opaque: Uint8Array.of(0) })),
+      raw(writeWrappedKey('kms', { keyId: 'other:2' }, { opaque: new Uint8Array(8192).fill(7) })),
+      aes(),
     ],
   },
   { name: 'three keys in another order', clauses: ['§7.5'], wraps: [rsa('rsa-3072'), aes(), ecdh('bob')] },
@@ -200,6 +227,22 @@ const choices: Case[] = [
     name: 'entries that do not unwrap before the right one, by ecdh',
     clauses: ['§7.5'],
     wraps: [spoilt(ecdh('alice')), spoilt(ecdh('alice')), ecdh('alice')],
+  },
+  {
+    name: 'three entries that do not unwrap before the right one, by kms',
+    clauses: ['§7.5', '§8.12'],
+    wraps: [spoilt(kms()), spoilt(kms()), spoilt(kms()), kms()],
+  },
+  {
+    name: 'an entry of another key id, of another key context and of another version before the right one, by kms',
+    clauses: ['§7.6', '§8.9'],
+    wraps: [
+      misleading(kms({ keyId: 'model:other' })),
+      misleading(kms({ keyContext: KEY_CONTEXT })),
+      misleading(kms({ version: 1 })),
+      misleading(kms({ keyId: 'kms-1' })),
+      kms(),
+    ],
   },
   {
     name: 'an entry that does not unwrap, by rsa',

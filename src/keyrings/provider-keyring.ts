@@ -1,0 +1,170 @@
+/** What keyrings have in common whose keys a provider holds, `docs/format.md` §8.8 to §8.13: binding, digest, comparison with the configuration, single flight. */
+
+import { sha384 } from '../crypto/digest.ts';
+import { type WrappedKey, wrappedKeyText } from '../envelope/wrapped-key.ts';
+import { DecryptionError } from '../errors.ts';
+import { assert } from '../lib/assert.ts';
+import { concat, copy, equalConstantTime } from '../lib/bytes.ts';
+import { SingleFlight } from '../lib/single-flight.ts';
+import { dataKeyLength } from '../schedule/message-keys.ts';
+import { binding } from '../schedule/wrapping-keys.ts';
+import type { Awaitable, Bytes, KeyContext } from '../types.ts';
+import { generateAndWrap, importDataKey, takeDataKey, useAndErase } from './data-key.ts';
+import { firstAnswered } from './first-answered.ts';
+import type { Keyring, KeyringOptions, Unwrapped } from './keyring.ts';
+import { isFor, objectScope, takeKeyContext, takeKeyId } from './local.ts';
+import { keyringOf } from './methods.ts';
+
+/** Wrapped keys of one message that a provider is asked for under one key, §8.12. */
+const mostAsked = 4;
+
+/** What a wrapped key is bound to. */
+export interface Bound {
+  readonly keyContext: KeyContext;
+  /** SHA-384 over the binding, 48 bytes: §8.10. */
+  readonly digest: Bytes;
+}
+
+/** One key of a provider, by what the configuration says of it. */
+export interface ProviderKey {
+  /** `<provider>:<name>`, §8.9. */
+  readonly keyId: string;
+  /** Whether a ciphertext can be one of this provider's at all. What cannot costs no call. */
+  accepts(ciphertext: Bytes): boolean;
+  /** Has the provider encrypt 80 bytes, with additional data as §8.11 says. */
+  encrypt(plaintext: Bytes, bound: Bound, signal: AbortSignal | undefined): Promise<Bytes>;
+  /** Has the provider decrypt, into memory of its own: the data key in it is overwritten afterwards. Rejects with a `DecryptionError` for what the provider does not open. */
+  decrypt(ciphertext: Bytes, bound: Bound, signal: AbortSignal): Promise<Bytes>;
+}
+
+/** A provider as a keyring sees it. */
+export interface Provider {
+  /** The first one encrypts; they decrypt in this order. */
+  readonly keys: readonly [ProviderKey, ...ProviderKey[]];
+  readonly keyContext: KeyContext;
+  /** Names the credentials of the next call, as nobody can who does not hold them: what one caller's opened, another's is not given. Default: those of the keyring, which do not change. */
+  readonly credential?: ((signal: AbortSignal | undefined) => Awaitable<string>) | undefined;
+}
+
+/** The reader of a key context that providers are given: without names that begin with `bulla:`, §8.11c. */
+export function takeProviderKeyContext(value: unknown, name: string): KeyContext {
+  const keyContext = takeKeyContext(value, name);
+  const isFree = Object.keys(keyContext).every((each) => !each.startsWith('bulla:'));
+  assert(isFree, name, 'without names that begin with "bulla:"');
+  return keyContext;
+}
+
+/** The `key_id` of a provider's key, §8.9. Throws a `TypeError` for a name that is too long. */
+export function providerKeyId(provider: string, name: string): string {
+  return takeKeyId(`${provider}:${name}`, 'the name of the key, with the provider in front,');
+}
+
+/** A keyring over a provider. */
+export function providerKeyring({ keys, keyContext, credential = () => '' }: Provider): Keyring {
+  const scope = objectScope();
+  const openings = new Openings();
+  const boundOf = async (keyId: string): Promise<Bound> => ({
+    keyContext,
+    digest: await sha384(binding('kms', { keyId, version: 0, serviceId: '', keyContext })),
+  });
+  const wrapTaken = async (dataKey: Bytes, { signal }: KeyringOptions): Promise<readonly WrappedKey[]> => {
+    const [key] = keys;
+    signal?.throwIfAborted();
+    const bound = await boundOf(key.keyId);
+    const plaintext = concat(bound.digest, dataKey);
+    const opaque = await useAndErase(plaintext, (bytes) => key.encrypt(bytes, bound, signal));
+    return [{ keyId: key.keyId, version: 0, serviceId: '', keyContext, wrapping: { method: 'kms', opaque } }];
+  };
+  const unwrap = async <Key>(
+    wrappedKeys: readonly WrappedKey[],
+    { signal }: KeyringOptions,
+    keep: (dataKey: Bytes) => Awaitable<Key>,
+  ): Promise<Unwrapped<Key> | null> =>
+    firstAnswered(candidates(keys, keyContext, wrappedKeys), signal, async ({ key, wrappedKey, ciphertext }) => {
+      if (!key.accepts(ciphertext)) throw new DecryptionError();
+      const id = JSON.stringify([await credential(signal), keys.indexOf(key), wrappedKeyText(wrappedKey)]);
+      const work = async (shared: AbortSignal) => {
+        const bound = await boundOf(key.keyId);
+        return dataKeyIn(await key.decrypt(ciphertext, bound, shared), bound);
+      };
+      return { wrappedKey, dataKey: await keep(await openings.join(id, work, signal)) };
+    });
+
+  return keyringOf({
+    generateDataKey: (options) => generateAndWrap((bytes) => wrapTaken(bytes, options), options),
+    wrapDataKey: (dataKey, options) => useAndErase(takeDataKey(dataKey), (bytes) => wrapTaken(bytes, options)),
+    unwrapDataKey: (wrappedKeys, options) =>
+      unwrap(wrappedKeys, options, (dataKey) => useAndErase(dataKey, importDataKey)),
+    unwrapDataKeyBytes: (wrappedKeys, options) => unwrap(wrappedKeys, options, (dataKey) => dataKey),
+    cacheScope: async ({ signal }) => ({ id: JSON.stringify([scope, await credential(signal)]) }),
+  });
+}
+
+/** §7.5, §7.6, §8.9, §8.12: one key after the other, each on the first few wrapped keys that are for it. */
+function* candidates(keys: readonly ProviderKey[], keyContext: KeyContext, wrappedKeys: readonly WrappedKey[]) {
+  for (const key of keys) {
+    const identity = { keyId: key.keyId, version: 0, serviceId: '', keyContext };
+    let asked = 0;
+    for (const wrappedKey of wrappedKeys) {
+      const { wrapping } = wrappedKey;
+      if (wrapping.method !== 'kms' || !isFor(wrappedKey, identity)) continue;
+      if (++asked > mostAsked) break;
+      yield { key, wrappedKey, ciphertext: wrapping.opaque };
+    }
+  }
+}
+
+/** §8.10: the data key in what a provider opened, which is overwritten where there is none. */
+function dataKeyIn(plaintext: Bytes, { digest }: Bound): Bytes {
+  const isWhole = plaintext.byteLength === digest.byteLength + dataKeyLength;
+  if (!isWhole || !equalConstantTime(plaintext.subarray(0, digest.byteLength), digest)) {
+    plaintext.fill(0);
+    throw new DecryptionError();
+  }
+  return plaintext.subarray(digest.byteLength);
+}
+
+interface Opening {
+  readonly flight: SingleFlight<Bytes>;
+  waiting: number;
+  opened?: Bytes;
+}
+
+/** One call for all who want the same data key at the same time. */
+class Openings {
+  readonly #openings = new Map<string, Opening>();
+
+  /** A copy of what `work` opens. The call is aborted when nobody waits for it any more. */
+  async join(id: string, work: (signal: AbortSignal) => Promise<Bytes>, signal: AbortSignal | undefined) {
+    const opening = this.#openings.get(id) ?? this.#begin(id);
+    opening.waiting++;
+    try {
+      return copy(await opening.flight.join((shared) => this.#open(id, opening, work(shared)), signal));
+    } finally {
+      opening.waiting--;
+      if (opening.waiting === 0) this.#end(id, opening);
+    }
+  }
+
+  #begin(id: string): Opening {
+    const opening = { flight: new SingleFlight<Bytes>(), waiting: 0 };
+    this.#openings.set(id, opening);
+    return opening;
+  }
+
+  async #open(id: string, opening: Opening, working: Promise<Bytes>): Promise<Bytes> {
+    try {
+      opening.opened = await working;
+      return opening.opened;
+    } finally {
+      // Who comes from now on makes a call of their own.
+      this.#end(id, opening);
+    }
+  }
+
+  /** Nobody joins an opening any more; when nobody waits for it either, what it opened is overwritten. */
+  #end(id: string, opening: Opening): void {
+    if (this.#openings.get(id) === opening) this.#openings.delete(id);
+    if (opening.waiting === 0) opening.opened?.fill(0);
+  }
+}

@@ -1,0 +1,272 @@
+// The mechanism of keyrings over providers, over a fake in this process; test/keyrings/node runs the same suite over fakes of real providers.
+
+import { describe, expect, test } from 'vitest';
+import { webcrypto } from '#platform';
+import { cachingKeyring } from '../../src/cache.ts';
+import { DecryptionError, decrypt, encrypt, KeyServiceError } from '../../src/index.ts';
+import type { Keyring } from '../../src/keyrings/keyring.ts';
+import { providerCallReaders, providerCalls } from '../../src/keyrings/provider-calls.ts';
+import {
+  type Bound,
+  type Provider,
+  providerKeyId,
+  providerKeyring,
+  takeProviderKeyContext,
+} from '../../src/keyrings/provider-keyring.ts';
+import { concat } from '../../src/lib/bytes.ts';
+import { takeOptions } from '../../src/lib/options.ts';
+import type { Bytes } from '../../src/types.ts';
+import { pattern, rejection } from '../support/data.ts';
+import { type CommonOptions, conformance, type FakeProvider, type ProviderFault } from '../support/providers.ts';
+
+const codes = {
+  denied: 'ERR_NOT_ALLOWED',
+  disabled: 'ERR_KEY_DISABLED',
+  'pending deletion': 'ERR_KEY_PENDING_DELETION',
+  'version unavailable': 'ERR_KEY_VERSION_UNAVAILABLE',
+  'expired credentials': 'ERR_TOKEN_EXPIRED',
+  'refused credentials': 'ERR_TOKEN_REFUSED',
+  'no credentials': 'ERR_TOKEN_UNAVAILABLE',
+  throttled: 'ERR_THROTTLED',
+  unavailable: 'ERR_SERVICE_UNAVAILABLE',
+  unreachable: 'ERR_SERVICE_UNREACHABLE',
+  silent: 'ERR_SERVICE_TIMEOUT',
+  nonsense: 'ERR_SERVICE_ANSWER',
+} as const;
+
+interface InProcess extends FakeProvider {
+  /** What the next keyrings are made of. */
+  parts(options?: CommonOptions & Partial<Provider>): Provider;
+}
+
+function inProcess(ignoresAdditionalData = false): InProcess {
+  let fault: { readonly kind: ProviderFault; times: number } | undefined;
+  let change = (plaintext: Bytes) => plaintext;
+  let calls = { encrypt: 0, decrypt: 0 };
+  const seen: Bytes[] = [];
+  let held: { resolvers: (() => void)[]; arrived: () => void; givenUp: number } | undefined;
+
+  const crypt = async (use: 'encrypt' | 'decrypt', key: string, iv: Bytes, bytes: Bytes, { digest }: Bound) => {
+    const { subtle } = await webcrypto();
+    const imported = await subtle.importKey('raw', pattern(32, key === 'one' ? 21 : 22), 'AES-GCM', false, [use]);
+    const additionalData = ignoresAdditionalData ? new Uint8Array(0) : digest;
+    return new Uint8Array(await subtle[use]({ name: 'AES-GCM', iv, additionalData }, imported, bytes));
+  };
+  const pass = async (use: 'encrypt' | 'decrypt', signal: AbortSignal) => {
+    calls[use]++;
+    if (held !== undefined) {
+      const hold = held;
+      signal.addEventListener('abort', () => hold.givenUp++);
+      await new Promise<void>((resolve) => {
+        hold.resolvers.push(resolve);
+        hold.arrived();
+      });
+    }
+    if (fault === undefined || fault.times-- <= 0) return;
+    if (fault.kind === 'silent') await new Promise(() => {});
+    throw new KeyServiceError(codes[fault.kind as keyof typeof codes], `The fake says: ${fault.kind}`);
+  };
+  const fake: InProcess = {
+    provider: 'fake',
+    codes,
+    parts({ key = 'one', keyContext = {}, name = key, retry, timeout, onEvent, ...more } = {}) {
+      const settings = takeOptions({ retry, timeout, onEvent }, providerCallReaders);
+      const call = providerCalls('The fake', settings);
+      return {
+        keys: [
+          {
+            keyId: providerKeyId('fake', name),
+            accepts: (ciphertext) => ciphertext.byteLength > 28,
+            encrypt: (plaintext, bound, signal) =>
+              call('encrypt', 1, signal, async (limited) => {
+                await pass('encrypt', limited);
+                seen.push(plaintext.slice());
+                const nonce = (await webcrypto()).getRandomValues(new Uint8Array(12));
+                return concat(nonce, await crypt('encrypt', key, nonce, plaintext, bound));
+              }),
+            decrypt: (ciphertext, bound, signal) =>
+              call('decrypt', 1, signal, async (limited) => {
+                await pass('decrypt', limited);
+                const opened = crypt('decrypt', key, ciphertext.slice(0, 12), ciphertext.slice(12), bound);
+                return change(await opened.catch(() => Promise.reject(new DecryptionError())));
+              }),
+          },
+        ],
+        keyContext: takeProviderKeyContext(keyContext, 'keyContext'),
+        ...more,
+      };
+    },
+    keyring: async (options) => providerKeyring(fake.parts(options)),
+    begin: (kind, times = Number.POSITIVE_INFINITY) => {
+      fault = { kind, times };
+    },
+    lie: (lie) => {
+      change = lie;
+    },
+    reset() {
+      fault = undefined;
+      change = (plaintext) => plaintext;
+      calls = { encrypt: 0, decrypt: 0 };
+    },
+    get calls() {
+      return calls;
+    },
+    seen,
+    hold() {
+      const hold = { resolvers: [] as (() => void)[], arrived: () => {}, givenUp: 0 };
+      held = hold;
+      return {
+        async waiting(count) {
+          while (hold.resolvers.length < count) {
+            await new Promise<void>((resolve) => {
+              hold.arrived = resolve;
+            });
+          }
+        },
+        get givenUp() {
+          return hold.givenUp;
+        },
+        release() {
+          held = undefined;
+          for (const resolve of hold.resolvers) resolve();
+        },
+      };
+    },
+    close: async () => {},
+  };
+  return fake;
+}
+
+conformance('in process', async () => inProcess());
+
+test('§8.10 a provider that passes over additional data binds all the same', async () => {
+  const fake = inProcess(true);
+  const keyring = (options: CommonOptions) => fake.keyring(options);
+  const own = await keyring({ keyContext: { tenant: 'north' } });
+  const [key] = await own.wrapDataKey(pattern(32));
+  for (const options of [{ keyContext: { tenant: 'south' } }, { keyContext: { tenant: 'north' }, name: 'other' }]) {
+    const other = await keyring(options);
+    const [theirs] = await other.wrapDataKey(pattern(32));
+    const carried = { ...theirs, wrapping: key?.wrapping } as NonNullable<typeof key>;
+    expect(await rejection(other.unwrapDataKey([carried]))).toMatchObject({ code: 'ERR_DECRYPTION_FAILED' });
+  }
+  expect((await own.unwrapDataKeyBytes(key === undefined ? [] : [key]))?.dataKey).toEqual(pattern(32));
+});
+
+test('what the provider gave is overwritten when nobody needs it any more', async () => {
+  const given: Bytes[] = [];
+  const fake = inProcess();
+  const { keys, ...parts } = fake.parts();
+  const [key] = keys;
+  // Takes no notice of a caller that gives up.
+  const decrypt: (typeof key)['decrypt'] = async (ciphertext, bound) => {
+    const plaintext = await key.decrypt(ciphertext, bound, new AbortController().signal);
+    given.push(plaintext);
+    return plaintext;
+  };
+  const own = providerKeyring({ ...parts, keys: [{ ...key, decrypt }] });
+  const [wrapped] = await own.wrapDataKey(pattern(32, 5));
+  const all = wrapped === undefined ? [] : [wrapped];
+  expect((await own.unwrapDataKeyBytes(all))?.dataKey).toEqual(pattern(32, 5));
+  await Promise.all([own.unwrapDataKey(all), own.unwrapDataKey(all)]);
+  fake.lie((plaintext) => plaintext.map((byte) => byte ^ 1));
+  await rejection(own.unwrapDataKey(all));
+  fake.reset();
+  const hold = fake.hold();
+  const controller = new AbortController();
+  const givenUp = rejection(own.unwrapDataKey(all, { signal: controller.signal }));
+  await hold.waiting(1);
+  controller.abort();
+  await givenUp;
+  hold.release();
+  while (given.length < 4) await new Promise((resolve) => setTimeout(resolve));
+  await new Promise((resolve) => setTimeout(resolve));
+  for (const plaintext of given) expect(plaintext.slice(48)).toEqual(new Uint8Array(32));
+});
+
+describe('whose credentials change', () => {
+  const text = async (message: Bytes, keyring: Keyring) => (await decrypt(message, { keyring })).plaintext;
+
+  test("joins no call that was made with another's, and is served from no cache of another's", async () => {
+    const fake = inProcess();
+    let user = 'alice';
+    const own = providerKeyring(fake.parts({ credential: () => user }));
+    const message = await encrypt('x', { keyring: own });
+    const cached = cachingKeyring(own);
+    await text(message, cached);
+    await text(message, cached);
+    expect(fake.calls.decrypt).toBe(1);
+    const hold = fake.hold();
+    const first = text(message, own);
+    await hold.waiting(1);
+    user = 'bob';
+    const second = text(message, own);
+    await hold.waiting(2);
+    hold.release();
+    await Promise.all([first, second]);
+    expect(fake.calls.decrypt).toBe(3);
+    await text(message, cached);
+    expect(fake.calls.decrypt).toBe(4);
+  });
+
+  test('where there are none, nothing is asked', async () => {
+    const fake = inProcess();
+    const missing = () => Promise.reject(new KeyServiceError('ERR_TOKEN_UNAVAILABLE', 'Nobody has signed in'));
+    const message = await encrypt('x', { keyring: await fake.keyring() });
+    fake.reset();
+    const own = providerKeyring(fake.parts({ credential: missing }));
+    expect(await rejection(text(message, own))).toMatchObject({ code: 'ERR_TOKEN_UNAVAILABLE' });
+    expect(fake.calls.decrypt).toBe(0);
+  });
+});
+
+describe('calls', () => {
+  const settings = (options: object) => takeOptions(options, providerCallReaders);
+
+  test('32 at once; who gives up leaves the queue, and the others have their turn', async () => {
+    const call = providerCalls('It', settings({}));
+    const running: (() => void)[] = [];
+    const begin = (signal?: AbortSignal) =>
+      call('x', 1, signal, () => new Promise<void>((resolve) => running.push(resolve)));
+    const first = Array.from({ length: 32 }, () => begin());
+    const controller = new AbortController();
+    const impatient = rejection(begin(controller.signal));
+    const patient = begin();
+    expect(running.length).toBe(32);
+    controller.abort(new Error('enough'));
+    expect((await impatient).message).toBe('enough');
+    expect(running.length).toBe(32);
+    running[7]?.();
+    await first[7];
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(running.length).toBe(33);
+    for (const end of running) end();
+    await Promise.all([...first, patient]);
+  });
+
+  test('what is no error of a service is not repeated', async () => {
+    const call = providerCalls('It', settings({ retry: { limit: 3, delay: 0 } }));
+    let attempts = 0;
+    const failing = call('x', 1, undefined, async () => {
+      attempts++;
+      throw new TypeError('a mistake');
+    });
+    expect(await rejection(failing)).toBeInstanceOf(TypeError);
+    expect(attempts).toBe(1);
+  });
+
+  test.each([
+    [{ retry: { limit: 11 } }, /retry.limit/],
+    [{ timeout: 0 }, /timeout/],
+    [{ timeout: 600_001 }, /timeout/],
+    [{ onEvent: 1 }, /onEvent/],
+    [{ retries: 1 }, /unknown option "retries"/],
+  ])('%o is refused', (options, message) => {
+    expect(() => settings(options)).toThrow(message);
+  });
+});
+
+test.each(['', 'x'.repeat(252), '\u00e9'.repeat(126)])('§8.9 a key id has at most 256 bytes: %s', (name) => {
+  if (name === '') expect(providerKeyId('fake', name)).toBe('fake:');
+  else expect(() => providerKeyId('fake', name)).toThrow(TypeError);
+});
