@@ -2,7 +2,7 @@
 
 import { IntegrityError } from '../errors.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Lost, NextPublication, Published, Resuming } from '../store/published.ts';
+import type { Lost, LostOfService, NextPublication, Published, Resuming, ResumingService } from '../store/published.ts';
 import type { Change, ServiceChange, Store } from '../store/store.ts';
 import type { AuditLog } from './audit-log.ts';
 import type { CheckpointFile } from './checkpoint-file.ts';
@@ -53,6 +53,23 @@ export class CheckpointedChanges {
     const next = nextPublication(Math.round((this.#options.clock ?? Date.now)()));
     const lost = await this.#store.resume(tenant, { next, ...resuming });
     await this.export();
+    return lost;
+  }
+
+  /** Goes on with the service's own log that there is, where what was lost is accepted, and writes its checkpoint in place of the one that it contradicts. */
+  async resumeService(resuming: Pick<ResumingService, 'accept' | 'entry'>): Promise<LostOfService> {
+    const { file, clock = Date.now } = this.#options;
+    file?.prepare();
+    const note = file?.read();
+    const known = note === undefined ? undefined : this.#log.open(note);
+    let isAccepted = false;
+    const accept = (lost: LostOfService): boolean => {
+      isAccepted = resuming.accept(lost);
+      return isAccepted;
+    };
+    const next = nextPublication(Math.round(clock()));
+    const lost = await this.#store.resumeService({ next, known, accept, entry: resuming.entry });
+    if (isAccepted && file) await this.#log.export(file, { rollback: true });
     return lost;
   }
 

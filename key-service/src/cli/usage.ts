@@ -27,7 +27,8 @@ keys describe|rotate|disable|enable --config <file>
   'root-key': `root-key create --out <file>                                  a new root key
 root-key rotate --config <file> --new <file>                  seals everything under another root key`,
   audit: `audit verify --config <file> [--checkpoint <file>]            checks all logs
-audit checkpoint --config <file> [--out <file>]               the signed head of the service's log`,
+audit checkpoint --config <file> [--out <file>]               the signed head of the service's log
+audit resume --config <file> [--accept-rollback]              what was lost of that log; goes on without it`,
   policies: 'policies check <file>                                         checks a policy file before it is loaded',
 };
 

@@ -38,11 +38,21 @@ export type OperatorEntry = (
   key?: string,
 ) => LogEntry;
 
+/** Options of {@link withStore}. */
+export interface OpeningStore {
+  /** `true` opens a database that does not continue `checkpoint_file`, too: for saying what it has lost. Default: `false`. */
+  readonly rolledBack?: boolean;
+}
+
 /**
  * Opens the store of a configuration, runs `work`, and closes it. Throws `IntegrityError` for a database that does not continue `checkpoint_file`: what somebody
  * put back or forked is not to be worked with, and least of all to be signed. A tenant whose log does not continue what was published is halted, and no other.
  */
-export async function withStore<T>(configFile: string, work: (opened: OpenedStore) => Promise<T>): Promise<T> {
+export async function withStore<T>(
+  configFile: string,
+  work: (opened: OpenedStore) => Promise<T>,
+  { rolledBack = false }: OpeningStore = {},
+): Promise<T> {
   const config = readConfig(configFile);
   const rootKey = openRootKey(config);
   const store = openStore(config);
@@ -53,7 +63,7 @@ export async function withStore<T>(configFile: string, work: (opened: OpenedStor
     const logs = new AuditLogs(store, secrets, config.service_id);
     const clock = await databaseClock(store);
     const changes = new CheckpointedChanges(store, logs.service, { file, clock });
-    await changes.assertContinued();
+    if (!rolledBack) await changes.assertContinued();
     await store.shareMemory();
     await store.haltRefused({ keys: false });
     return await work({ config, store, rootKey, secrets, logs, changes, file, clock, entry: operatorEntries(clock) });

@@ -9,6 +9,7 @@ import { appendLeaf, emptyFrontier, type Frontier, leafHash, type StoredNode } f
 import type { Engine, Queries } from './engine.ts';
 import { selectEntries } from './log-queries.ts';
 import type { Remembered } from './remembered.ts';
+import type { StoredEntry } from './store.ts';
 import type { RememberedRow, StateRow, Tables } from './tables.ts';
 
 /** Where a log is known to have been at a size. */
@@ -74,8 +75,13 @@ export function rememberedEnds(remembered: readonly Remembered[]): KnownEnd[] {
   });
 }
 
-/** The tree over the entries that there are, in pages. Throws `IntegrityError` where one is missing in between, or was changed. */
-export async function readLog(engine: Engine, log: string, ends: readonly KnownEnd[]): Promise<ReadLog> {
+/** The tree over the entries that there are, in pages, each of which `visit` sees. Throws `IntegrityError` where one is missing in between, or was changed. */
+export async function readLog(
+  engine: Engine,
+  log: string,
+  ends: readonly KnownEnd[],
+  visit?: (entry: StoredEntry) => void,
+): Promise<ReadLog> {
   let tree = emptyFrontier;
   let forked = false;
   const nodes: StoredNode[] = [];
@@ -85,12 +91,14 @@ export async function readLog(engine: Engine, log: string, ends: readonly KnownE
     for (const { index, hash, entry } of page) {
       // The service's own log has entries of before tenants had theirs.
       const isOf = log === serviceLog || tenantOfEntry(entry) === log;
-      if (index !== tree.size || !equalBytes(leafHash(entry), hash) || !isOf) throw notAcceptable(log, tree, 'changed');
+      if (index !== tree.size) throw notAcceptable(log, tree, 'missing');
+      if (!equalBytes(leafHash(entry), hash) || !isOf) throw notAcceptable(log, tree, 'changed');
+      visit?.({ index, hash, entry });
       const grown = appendLeaf(tree, hash);
       tree = grown.frontier;
       nodes.push(...grown.nodes);
       const { size } = tree;
-      forked ||= ends.some((end) => end.size === size && !end.isHere(tree, hash));
+      for (const end of ends) if (end.size === size && !end.isHere(tree, hash)) forked = true;
     }
     if (page.length === 0) break;
   }

@@ -106,15 +106,22 @@ export interface Written {
 }
 
 /** Writes a publication, under the lock of the service's state. Throws `IntegrityError` where the heads are no longer those of the newest publication. */
-export async function writePublication(
-  tx: Queries,
-  reading: StateReading,
-  { seen: before, next, tree, grown }: Prepared,
-): Promise<Written> {
+export async function writePublication(tx: Queries, reading: StateReading, prepared: Prepared): Promise<Written> {
+  const { seen: before } = prepared;
   const state = await readState(tx, reading, serviceLog);
   const seen = await followLog(tx, state, before);
   await assertNewestPublication(tx, seen);
   if (seen.published?.leaf !== before.published?.leaf) return { state, leaf: undefined, seen };
+  return publishOver(tx, reading, state, prepared);
+}
+
+/** Writes a publication behind what the log has, whose lock the caller holds. */
+export async function publishOver(
+  tx: Queries,
+  reading: StateReading,
+  state: StateRecord,
+  { next, tree, grown }: Prepared,
+): Promise<Written> {
   await writeHeads(tx, reading, grown);
   await tx.deleteFrom('publications').execute();
   const { time, seed } = next;
@@ -124,7 +131,8 @@ export async function writePublication(
   await writeState(tx, reading.macKey, appended);
   const last = { index: state.tree.size, hash: leafHash(entry.bytes) };
   const published = { leaf: last.index, hash: last.hash, time };
-  return { state: appended, leaf: last, seen: { ...seen, tree: appended.tree, published, last } };
+  const seen = { resumed: state.resumed, tree: appended.tree, published, last };
+  return { state: appended, leaf: last, seen };
 }
 
 /** Reads the newest publication, and keeps its tree until there is a newer one. */

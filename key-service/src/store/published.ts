@@ -60,6 +60,33 @@ export interface Lost {
   readonly forked: boolean;
 }
 
+/** How far a log had come, as a checkpoint says that somebody kept. */
+export interface KnownHead {
+  readonly size: number;
+  readonly root: Bytes;
+}
+
+/** What is known of the service's own log, and what there is. */
+export interface LostOfService {
+  readonly entries: KnownAndThere;
+  /** The newest publication in the log, and the one that the heads in the database are of, by their leaves. */
+  readonly publications: { readonly known: number | null; readonly there: number | null };
+  readonly tenants: KnownAndThere;
+  /** Whether an entry that is known is another one now. */
+  readonly forked: boolean;
+}
+
+/** How the service's own log goes on with what there is. */
+export interface ResumingService {
+  readonly next: NextPublication;
+  /** A checkpoint outside the database. Default: none. */
+  readonly known?: KnownHead | undefined;
+  /** Whether what was lost is accepted. Asked once it is known; `false` writes nothing. */
+  accept(lost: LostOfService): boolean;
+  /** The leaf. */
+  entry(lost: LostOfService): LogEntry;
+}
+
 /** The most that anybody knows of, and what the database has. */
 export interface KnownAndThere {
   readonly known: number;

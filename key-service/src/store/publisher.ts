@@ -4,19 +4,30 @@ import { Mutex } from '../lib/mutex.ts';
 import { serviceLog } from '../model/entry.ts';
 import { looks, restless } from './accepted-log.ts';
 import type { Engine, Queries } from './engine.ts';
-import { isRecent, type Preparing, Publications, preparePublication, writePublication } from './publication.ts';
+import {
+  isRecent,
+  type Preparing,
+  Publications,
+  preparePublication,
+  publishOver,
+  type Written,
+  writePublication,
+} from './publication.ts';
 import type {
   Lost,
+  LostOfService,
   NextPublication,
   Publication,
   Published,
   PublishedHead,
   PublishedSlot,
   Resuming,
+  ResumingService,
 } from './published.ts';
 import { inspectTenant, writeResumed } from './resume.ts';
+import { inspectService, resumeLog } from './resume-service.ts';
 import { SqlServiceChange } from './service-change.ts';
-import { assertNewestPublication, followLog, type SeenLog, selectPublishedLeaf } from './service-log.ts';
+import { assertNewestPublication, followLog, glanceAtLog, type SeenLog } from './service-log.ts';
 import { readState } from './state.ts';
 import type { Reading, Transactions } from './transactions.ts';
 
@@ -67,6 +78,32 @@ export class Publisher {
     throw restless(tenant);
   }
 
+  /** Goes on with the service's own log that there is, and publishes over the heads that there are, in one transaction. */
+  resumeService(resuming: ResumingService): Promise<LostOfService> {
+    return this.#running.run(() => this.#resumeService(resuming));
+  }
+
+  async #resumeService({ next, known, accept, entry }: ResumingService): Promise<LostOfService> {
+    for (let look = 1; look <= looks; look += 1) {
+      const found = await this.#transactions.outside((reading) => inspectService(reading, known));
+      const { lost, seen } = found;
+      if (!accept(lost)) return lost;
+      const prepared = await this.#transactions.outside((reading) =>
+        preparePublication(this.#engine, reading, { next, seen, accepted: undefined }),
+      );
+      if (!prepared) continue;
+      const written = await this.#transactions.run(serviceLog, async (tx, reading): Promise<Written> => {
+        const resumed = await resumeLog(tx, this.#engine, found, { time: next.time, entry: entry(lost) });
+        return resumed ? publishOver(tx, reading, resumed, prepared) : { state: found.state, leaf: undefined, seen };
+      });
+      if (!written.leaf) continue;
+      this.#seen = written.seen;
+      this.#publications.keep(prepared, written.leaf.index);
+      return lost;
+    }
+    throw restless(serviceLog);
+  }
+
   async #publish(next: NextPublication, since: number, accepted?: PublishedHead): Promise<Published> {
     for (;;) {
       const seen = await this.#look();
@@ -88,9 +125,9 @@ export class Publisher {
   /** The service's log with its newest publication. Throws `IntegrityError` where the published heads are of another one, or older than what was seen. */
   async #look(): Promise<SeenLog> {
     const known = this.#seen;
-    const leaf = await this.#engine.read(selectPublishedLeaf);
-    if (known && known.published?.leaf === leaf) return known;
-    // Somebody has published, or put an older publication back. Most is read without the lock; what counts is what follows under it.
+    const { leaf, resumed } = await this.#engine.read(glanceAtLog);
+    if (known && known.published?.leaf === leaf && known.resumed === resumed) return known;
+    // Somebody has published, or put an older publication back, or accepted what there is. Most is read without the lock; what counts is what follows under it.
     const ahead = await this.#transactions.read(serviceLog, async (db, reading) =>
       followLog(db, await readState(db, reading, serviceLog), known),
     );

@@ -68,14 +68,18 @@ export async function followLog(db: Queries, state: StateRecord, seen: SeenLog |
 
 /** Throws `IntegrityError` where the published heads are of another publication than the newest one in the log. */
 export async function assertNewestPublication(db: Queries, { published }: SeenLog): Promise<void> {
-  if ((await selectPublishedLeaf(db)) === published?.leaf) return;
+  if ((await glanceAtLog(db)).leaf === published?.leaf) return;
   throw new IntegrityError('The published heads are not those of the newest publication: they were put back');
 }
 
-/** The leaf of the publication that the heads are said to be of. */
-export async function selectPublishedLeaf(db: Queries): Promise<number | undefined> {
-  const query = db.selectFrom('publications').select('idx').orderBy('idx', 'desc').limit(1);
-  return (await query.executeTakeFirst())?.idx;
+/** The leaf of the publication that the heads are said to be of, and the `resumed` of the state: whether there is anything to look at. */
+export async function glanceAtLog(
+  db: Queries,
+): Promise<{ readonly leaf: number | undefined; readonly resumed: number | undefined }> {
+  const states = db.selectFrom('states').select('resumed').where('tenant', '=', serviceLog);
+  const { resumed } = (await states.executeTakeFirst()) ?? {};
+  const publications = db.selectFrom('publications').select('idx').orderBy('idx', 'desc').limit(1);
+  return { leaf: (await publications.executeTakeFirst())?.idx, resumed };
 }
 
 /** What an entry of the service's log says was published; `undefined` for any other entry. */

@@ -15,7 +15,16 @@ import { type FoundKey, selectKeys, selectNamedKeys, trusted } from './key-queri
 import { selectDueKeys, selectVersionUses } from './key-uses.ts';
 import { selectEntries, selectNodes } from './log-queries.ts';
 import { currentVersion, runMigrations, schemaVersion } from './migrations.ts';
-import type { Lost, NextPublication, Publication, Published, PublishedSlot, Resuming } from './published.ts';
+import type {
+  Lost,
+  LostOfService,
+  NextPublication,
+  Publication,
+  Published,
+  PublishedSlot,
+  Resuming,
+  ResumingService,
+} from './published.ts';
 import { Publisher } from './publisher.ts';
 import { refusedKeys } from './refused-keys.ts';
 import { shareMemory } from './remembered.ts';
@@ -146,6 +155,10 @@ export class SqlStore implements Store {
 
   resume(tenant: string, resuming: Resuming): Promise<Lost> {
     return this.#publisher.resume(tenant, resuming);
+  }
+
+  resumeService(resuming: ResumingService): Promise<LostOfService> {
+    return this.#publisher.resumeService(resuming);
   }
 
   async verifyHeads(): Promise<void> {

@@ -8,7 +8,16 @@ import type { Frontier } from '../model/merkle.ts';
 import type { RevocationPage, RevocationQuery, RevocationRecord, RevokedCounts } from '../model/revocations.ts';
 import type { TenantRecord } from '../model/tenants.ts';
 import type { TombstoneEntry, TombstoneHead, TombstonePage } from '../model/tombstones.ts';
-import type { Lost, NextPublication, Publication, Published, PublishedSlot, Resuming } from './published.ts';
+import type {
+  Lost,
+  LostOfService,
+  NextPublication,
+  Publication,
+  Published,
+  PublishedSlot,
+  Resuming,
+  ResumingService,
+} from './published.ts';
 import type { Replica, SeenReplica } from './replicas.ts';
 
 /** A sealed secret of §11.1. */
@@ -234,6 +243,8 @@ export interface Store {
   shareMemory(): Promise<void>;
   /** What was lost of a tenant, and, where that is accepted, goes on with what there is. Throws `OperatorError` and `IntegrityError` for what nobody can accept. */
   resume(tenant: string, resuming: Resuming): Promise<Lost>;
+  /** The same of the service's own log, and of the heads that it has published. */
+  resumeService(resuming: ResumingService): Promise<LostOfService>;
   findKey(tenant: string, reference: string): Promise<KeyRecord | undefined>;
   /** Keys by the references that they were found by; one that does not exist is left out, and for one that is not to be trusted there is an error. */
   findKeys(tenant: string, references: readonly string[]): Promise<Map<string, KeyRecord | IntegrityError>>;

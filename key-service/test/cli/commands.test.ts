@@ -8,6 +8,7 @@ import { main } from '../../src/cli/main.ts';
 import { generateRootKey } from '../../src/seals/sources.ts';
 import { newDatabase, type TestDatabase } from '../support/harness.ts';
 import { createTestIssuer, issuerConfig } from '../support/issuer.ts';
+import { putBack, snapshotOf } from '../support/tamper.ts';
 
 let database: TestDatabase;
 let config: Record<string, unknown>;
@@ -295,6 +296,29 @@ describe('what works says so', () => {
     expect((await json('tenants close', ...ofNorth, '--cancel')).closing).toBeNull();
     expect((await refused('tenants close', ...ofNorth, '--approve', '--cancel'))[0]).toBe(2);
     expect((await run('audit verify')).stdout).toMatch(/^the logs are whole/);
+  });
+
+  it('§12.9 audit resume: nothing was lost, or it is said and accepted', async () => {
+    const checkpoint_file = at('checkpoint-of-resume');
+    const options = ['--config', write({ checkpoint_file }, 'resume.json')];
+    const resume = (...more: string[]) => run('audit resume', ...options, ...more);
+    expect(await resume('--accept-rollback')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^Nothing of the service's own log was lost\n/),
+    });
+    const copy = ['states', 'heads', 'publications', 'log_leaves', 'log_nodes'];
+    await run('audit checkpoint', ...options);
+    const before = await snapshotOf(database, copy);
+    const { stdout: newest } = await run('audit checkpoint', ...options);
+    await putBack(database, before);
+    expect((await run('tenants list', ...options)).stderr).toMatch(/older than the checkpoint/);
+    const refused = await resume();
+    const { lost } = JSON.parse(refused.stdout);
+    expect([refused.code, lost.entries.known - lost.entries.there]).toEqual([1, 1]);
+    const accepted = await resume('--accept-rollback');
+    expect([accepted.code, JSON.parse(accepted.stdout)]).toEqual([0, { lost, resumed: true }]);
+    expect(readFileSync(checkpoint_file, 'utf8')).not.toBe(newest);
+    expect((await run('tenants list', ...options)).code).toBe(0);
   });
 
   it('§12.9 tenants resume: nothing was lost, or it is said', async () => {

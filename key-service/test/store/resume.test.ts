@@ -5,12 +5,12 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { nextPublication } from '../../src/audit/publications.ts';
 import { rootAt, rootOf } from '../../src/model/merkle.ts';
 import type { Engine, Queries } from '../../src/store/engine.ts';
-import type { Lost } from '../../src/store/published.ts';
+import type { Lost, LostOfService } from '../../src/store/published.ts';
 import { SqlStore } from '../../src/store/sql-store.ts';
 import type { Commit, Store } from '../../src/store/store.ts';
 import { engineOf } from '../support/fixtures.ts';
 import { newDatabase, storeKinds, type TestDatabase } from '../support/harness.ts';
-import { type Snapshot, snapshotOf, withSql } from '../support/tamper.ts';
+import { putBack, type Snapshot, snapshotOf, withSql } from '../support/tamper.ts';
 import { addTenants } from '../support/tenants.ts';
 
 const entries = 300;
@@ -158,5 +158,34 @@ describe.each(storeKinds)('§12.9 %s: a tenant', (kind) => {
         expect.objectContaining({ entries: { known: 1, there: 1 }, changes: { known: 2, there: 2 }, forked: false }),
       ]);
     } else await expect(resume(operator, false)).rejects.toThrow(/it is not halted/);
+  });
+
+  it("and the service's own log, over which somebody publishes meanwhile, is looked at again", async () => {
+    const before = await snapshotOf(database, ['heads', 'publications']);
+    await publish();
+    await putBack(database, before);
+    let writes = 0;
+    const operator = open((engine) => ({
+      async write(work, options) {
+        writes += 1;
+        if (writes === 1) await accept(open());
+        return engine.write(work, options);
+      },
+    }));
+    const accept = async (by: Store): Promise<LostOfService[]> => {
+      const asked: LostOfService[] = [];
+      const terms = {
+        next: nextPublication(Date.now()),
+        accept: (lost: LostOfService) => asked.push(lost) > 0,
+        entry: () => entryOf(''),
+      };
+      await by.resumeService(terms);
+      return asked;
+    };
+    const [first, again, ...more] = await accept(operator);
+    expect([first?.publications.there, again?.publications, more]).toEqual([null, { known: 2, there: 2 }, []]);
+    expect(again?.entries).toEqual({ known: 3, there: 3 });
+    await publish();
+    await store.verifyHeads();
   });
 });

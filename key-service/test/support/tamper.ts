@@ -7,7 +7,7 @@ import { inject } from 'vitest';
 import { newDatabase, type TestDatabase } from './harness.ts';
 import { copyDatabase } from './postgres.ts';
 
-type Value = string | number | null | Uint8Array;
+export type Value = string | number | null | Uint8Array;
 export type Row = Record<string, Value>;
 
 /** Runs a statement and gives its rows. */
