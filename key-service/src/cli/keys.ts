@@ -1,6 +1,5 @@
 /** `keys`: keys on the database itself, for who has the root key; each change is a leaf of the log. */
 
-import { userInfo } from 'node:os';
 import type { Config } from '../config.ts';
 import { OperatorError, Problem } from '../errors.ts';
 import { seconds } from '../lib/clock.ts';
@@ -15,6 +14,7 @@ import { rotateKey } from '../operations/keys/rotate.ts';
 import { disableKey, enableKey } from '../operations/keys/state.ts';
 import type { KeyWork } from '../operations/keys/target.ts';
 import { Materials } from '../secrets/materials.ts';
+import { operatorName } from './operator.ts';
 import { readOptions, UsageError } from './options.ts';
 import { type OpenedStore, withStore } from './with-store.ts';
 
@@ -96,9 +96,9 @@ function assertTenant({ issuers }: Config, tenant: string): void {
   throw new OperatorError(`No issuer speaks for the tenant ${tenant}`);
 }
 
-const operator = (tenant: string) => operatorActor(tenant, userInfo().username);
+const operator = (tenant: string) => operatorActor(tenant, operatorName());
 
-// The holder of the root key may do everything. A refusal only means that the key does not exist.
-function messageOf(problem: Problem): string {
-  return problem.code === 'not-allowed' ? 'There is no such key' : problem.message;
+// The holder of the root key may do everything. A refusal without a reason only means that the key does not exist.
+function messageOf({ code, message, members }: Problem): string {
+  return code === 'not-allowed' && members['detail'] === undefined ? 'There is no such key' : message;
 }

@@ -1,6 +1,5 @@
 /** `tenants`: which tenants a database has, and what operators set for them, on the database itself; each act is a leaf of the service's own log and of the tenant's. */
 
-import { userInfo } from 'node:os';
 import { OperatorError } from '../errors.ts';
 import { encodeBase64url } from '../lib/bytes.ts';
 import { seconds } from '../lib/clock.ts';
@@ -18,6 +17,7 @@ import { createTenants } from '../operations/create-tenants.ts';
 import { operateTenant } from '../operations/operate-tenant.ts';
 import { isAnything, resumeTenant } from '../operations/resume-tenant.ts';
 import { effectiveLimits } from '../operations/tenant-records.ts';
+import { operatorName } from './operator.ts';
 import { readOptions, UsageError } from './options.ts';
 import { type OpenedStore, withStore } from './with-store.ts';
 
@@ -101,7 +101,7 @@ async function close(opened: OpenedStore, tenant: string, { days, approve, cance
   if (approve && cancel) throw new UsageError('--approve or --cancel, not both');
   await assertTenant(opened, tenant);
   const { changes, entry, clock } = opened;
-  const [now, by] = [seconds(clock), `operator|${userInfo().username}`];
+  const [now, by] = [seconds(clock), `operator|${operatorName()}`];
   const act = { changes, tenant, entry };
   if (cancel) {
     await operateTenant({ ...act, operation: 'cancel-close-tenant', asked: {} }, (record) =>

@@ -1,6 +1,5 @@
 /** What most commands begin with: the configuration, its store, its root key. */
 
-import { userInfo } from 'node:os';
 import { CheckpointFile } from '../audit/checkpoint-file.ts';
 import { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
 import { AuditLogs } from '../audit/logs.ts';
@@ -12,6 +11,7 @@ import type { RootKey } from '../seals/root-key.ts';
 import { openSecrets, type Secrets } from '../secrets/secrets.ts';
 import { DatabaseTime } from '../store/database-time.ts';
 import type { Store } from '../store/store.ts';
+import { operatorName } from './operator.ts';
 
 /** An unlocked store with what belongs to it. */
 export interface OpenedStore {
@@ -87,7 +87,7 @@ export async function databaseClock(store: Store): Promise<Clock> {
 
 /** Makes leaves of acts of this operator. */
 export function operatorEntries(clock: Clock): OperatorEntry {
-  const principal = `operator|${userInfo().username}`;
+  const principal = `operator|${operatorName()}`;
   return (tenant, operation, change, key) =>
     encodeEntry({ time: clock(), tenant, principal, operation, status: 200, key, change });
 }

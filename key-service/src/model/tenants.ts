@@ -85,9 +85,9 @@ export function finishClosing(record: TenantRecord, now: number): TenantRecord {
   return record.closing ? { ...record, closing: { ...record.closing, closed: now } } : record;
 }
 
-/** Whether the day has come: nothing is done for the tenant any more. */
+/** Whether the day has come: nothing is done for the tenant any more. Once its end is complete, a clock that is behind changes nothing about that. */
 export function isClosed({ closing }: TenantRecord, now: number): boolean {
-  return closing?.closesAt != null && closing.closesAt <= now;
+  return closing?.closesAt != null && (closing.closesAt <= now || closing.closed !== null);
 }
 
 function isTooOld({ requested }: TenantClosing, now: number): boolean {

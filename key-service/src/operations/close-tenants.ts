@@ -42,6 +42,8 @@ async function closeTenant(parts: MaintenanceParts, tenant: string): Promise<voi
     const record = await change.findTenant();
     const now = seconds(parts.clock);
     if (!isClosed(record, now) || record.closing?.closed !== null) return;
+    // A replica whose clock is behind may have made one since. The next round destroys it.
+    if (await change.hasMaterial()) return;
     await change.putTenant(finishClosing(record, now));
     change.append(entry(parts, tenant, 'close-tenant', {}));
   });

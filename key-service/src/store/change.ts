@@ -81,6 +81,12 @@ export class SqlChange implements Change {
     return next;
   }
 
+  async hasMaterial(): Promise<boolean> {
+    const versions = this.#tx.selectFrom('key_versions').innerJoin('keys', 'keys.id', 'key_versions.key_id');
+    const ofTenant = versions.select('key_versions.version').where('keys.tenant', '=', this.#state.tenant);
+    return (await ofTenant.where('key_versions.material', 'is not', null).limit(1).execute()).length > 0;
+  }
+
   findTenant(): Promise<TenantRecord> {
     return selectTenantRecord(this.#tx, this.#reading, this.#state.tenant);
   }

@@ -125,6 +125,8 @@ export interface Change {
   formerHolder(alias: string): Promise<string | undefined>;
   /** Writes a key with its versions and aliases, as its next revision, and gives it back. */
   putKey(key: KeyRecord): Promise<KeyRecord>;
+  /** Whether any version of the tenant's keys has material. */
+  hasMaterial(): Promise<boolean>;
   /** What operators have set for the tenant. */
   findTenant(): Promise<TenantRecord>;
   /** Writes that as its next revision, and gives it back. */

@@ -5,7 +5,11 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { main } from '../../src/cli/main.ts';
-import { generateRootKey } from '../../src/seals/sources.ts';
+import { approveClosing, askClosing } from '../../src/model/tenants.ts';
+import { openStore } from '../../src/open-store.ts';
+import { softwareRootKey } from '../../src/seals/software.ts';
+import { generateRootKey, readRootKey } from '../../src/seals/sources.ts';
+import { openSecrets } from '../../src/secrets/secrets.ts';
 import { newDatabase, type TestDatabase } from '../support/harness.ts';
 import { createTestIssuer, issuerConfig } from '../support/issuer.ts';
 import { putBack, snapshotOf } from '../support/tamper.ts';
@@ -296,6 +300,24 @@ describe('what works says so', () => {
     expect((await json('tenants close', ...ofNorth, '--cancel')).closing).toBeNull();
     expect((await refused('tenants close', ...ofNorth, '--approve', '--cancel'))[0]).toBe(2);
     expect((await run('audit verify')).stdout).toMatch(/^the logs are whole/);
+  });
+
+  it('§12.11 keys: a closed tenant gets none, and it is said why', async () => {
+    const ofSouth = ['--tenant', 'south'];
+    const key = JSON.parse((await run('keys create', ...ofSouth)).stdout).key_id;
+    const store = openStore({ store: { sqlite: at('keys.sqlite') } });
+    await openSecrets(store, softwareRootKey(readRootKey({ file: at('root.key') })));
+    const asked = { now: Math.floor(Date.now() / 1000) - 8 * 86_400, days: 7 };
+    await store.change('south', async (change) => {
+      const record = askClosing(await change.findTenant(), { by: 'a', ...asked });
+      await change.putTenant(approveClosing(record, { by: 'b', ...asked }));
+    });
+    await store.close();
+    for (const command of ['keys create', `keys rotate --key ${key}`]) {
+      const { code, stderr } = await run(command, ...ofSouth);
+      expect([code, stderr]).toEqual([1, 'The tenant is closed\n']);
+    }
+    expect((await run('keys rotate --key key-none', ...ofSouth)).stderr).toBe('There is no such key\n');
   });
 
   it('§12.9 audit resume: nothing was lost, or it is said and accepted', async () => {

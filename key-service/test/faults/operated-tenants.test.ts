@@ -2,12 +2,19 @@
 
 import { afterEach, describe, expect, it } from 'vitest';
 import { encodeEntry } from '../../src/model/entry.ts';
+import type { KeyRecord } from '../../src/model/keys.ts';
 import { approveClosing, askClosing, cancelClosing, setLimits, type TenantRecord } from '../../src/model/tenants.ts';
 import { openStore } from '../../src/open-store.ts';
+import { operatorActor } from '../../src/operations/actor.ts';
 import { closeTenants } from '../../src/operations/close-tenants.ts';
+import { createKey } from '../../src/operations/keys/create.ts';
+import { maintainKeys } from '../../src/operations/keys/maintain.ts';
+import { compromiseVersion, rotateKey } from '../../src/operations/keys/rotate.ts';
+import type { KeyWork } from '../../src/operations/keys/target.ts';
 import { operateTenant } from '../../src/operations/operate-tenant.ts';
 import { TenantRecords } from '../../src/operations/tenant-records.ts';
 import { openSecrets } from '../../src/secrets/secrets.ts';
+import type { Store } from '../../src/store/store.ts';
 import { adminRoles, type Harness, type StoreKind, startHarness, storeKinds, userRoles } from '../support/harness.ts';
 import { withSql } from '../support/tamper.ts';
 
@@ -138,6 +145,57 @@ describe.each(storeKinds)('§12.11 %s: the end of a tenant', (kind) => {
     await service.changes.publish();
     expect((await store.publishedSlot('north'))?.head.tree.size).toBe((await store.head('north')).tree.size);
     expect(await store.tenants()).toContain('north');
+  });
+
+  it('no change that was on its way makes key material for it, whatever the clock of its replica says', async () => {
+    let now = Date.now();
+    const { harness, operate } = await start(kind, () => now);
+    const { service, store } = harness;
+    const seconds = () => Math.floor(now / 1000);
+    const { materials, changes } = service;
+    const make = (at: number, work: (work: KeyWork) => Promise<KeyRecord>, tenant = 'north') =>
+      changes.run(tenant, (change) => work({ change, actor: operatorActor(tenant, 'x'), materials, now: at }));
+    const create = (work: KeyWork) => createKey(work, {});
+    const { id: key } = await make(seconds(), (work) => createKey(work, { maxAgeDays: 1 }));
+    await make(seconds(), create, 'south');
+    await operate('north', 'ask', (record) => askClosing(record, { by: 'a', now: seconds(), days: 7 }));
+    await operate('north', 'approve', (record) => approveClosing(record, { by: 'b', now: seconds(), days: 7 }));
+    const behind = seconds();
+    now += 7 * day;
+    await expect(make(seconds(), create)).rejects.toThrow(/closed/);
+    await expect(make(seconds(), (work) => rotateKey(work, key))).rejects.toThrow(/closed/);
+    await expect(make(seconds(), (work) => compromiseVersion(work, key, 1))).rejects.toThrow(/closed/);
+
+    const steady = { ...service, time: { assertAgrees: () => undefined } };
+    expect(await maintainKeys(steady)).toBe(0);
+
+    // One is made while the others are destroyed.
+    let late = 1;
+    const listKeys: typeof store.listKeys = async (...range) => {
+      const page = await store.listKeys(...range);
+      if (page.length === 0 && late > 0) {
+        late -= 1;
+        await make(behind, create);
+      }
+      return page;
+    };
+    const parts = {
+      ...steady,
+      store: {
+        findTenant: (tenant: string) => store.findTenant(tenant),
+        closingTenants: (at: number) => store.closingTenants(at),
+        listKeys,
+      } as Store,
+    };
+    await closeTenants(parts);
+    expect(late).toBe(0);
+    expect((await store.findTenant('north')).closing?.closed).toBeNull();
+    await closeTenants(parts);
+    expect((await store.findTenant('north')).closing?.closed).toBe(seconds());
+    const versions = (await store.listKeys('north', '', 10)).flatMap((each) => each.versions);
+    expect(versions.map(({ material }) => material)).toEqual([null, null]);
+    await expect(make(behind, create)).rejects.toThrow(/closed/);
+    expect((await operations(harness, 'north')).filter((name) => name === 'close-tenant')).toHaveLength(1);
   });
 
   it('its requests are refused, and those of others are not', async () => {

@@ -4,6 +4,7 @@ import { Problem } from '../../errors.ts';
 import type { Bytes } from '../../lib/bytes.ts';
 import { createKeyId } from '../../model/changes.ts';
 import type { KeyRecord } from '../../model/keys.ts';
+import { newVersion } from './new-version.ts';
 import type { KeyWork } from './target.ts';
 
 /** A key to create. */
@@ -19,13 +20,13 @@ export interface NewKey {
   readonly symmetric?: Bytes | undefined;
 }
 
-/** The new key. Throws a `Problem` for an alias that another key has, and for one that it had where the actor may not move it. */
+/** The new key. Throws a `Problem` for a tenant that is closed, for an alias that another key has, and for one that it had where the actor may not move it. */
 export async function createKey(work: KeyWork, asked: NewKey): Promise<KeyRecord> {
-  const { change, actor, materials, now } = work;
+  const { change, actor, now } = work;
   const { alias, description = '', maxAgeDays = null, maxUses = null, symmetric } = asked;
   if (alias !== undefined) await assertFree(work, alias);
   const owner = { id: createKeyId(), tenant: actor.tenant };
-  const first = await materials.create(owner, 1, now, symmetric);
+  const first = await newVersion(work, { key: owner, version: 1, symmetric });
   return change.putKey({
     ...owner,
     ...{ description, maxAgeDays, maxUses },

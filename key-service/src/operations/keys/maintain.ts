@@ -1,13 +1,15 @@
 /** What the service does to keys by itself: rotation policies and due deletions, each once over all replicas. */
 
 import { type Clock, seconds } from '../../lib/clock.ts';
-import { destroyDue, isRotationDue, rotate } from '../../model/changes.ts';
+import { destroyDue, isRotationDue } from '../../model/changes.ts';
 import { encodeEntry } from '../../model/entry.ts';
 import type { KeyRecord } from '../../model/keys.ts';
+import { isClosed } from '../../model/tenants.ts';
 import type { Materials } from '../../secrets/materials.ts';
 import type { DatabaseTime } from '../../store/database-time.ts';
 import type { KeyCache } from '../../store/key-cache.ts';
 import type { Change, Store } from '../../store/store.ts';
+import { rotated } from './rotate.ts';
 
 /** What {@link maintainKeys} works with. */
 export interface MaintenanceParts {
@@ -57,9 +59,10 @@ async function maintain(parts: MaintenanceParts, change: Change, id: string): Pr
     change.append(entry(parts, key, 'destroy-key', { version: key.deletion?.version ?? null }));
     return true;
   }
-  if (!isRotationDue(key, now)) return false;
+  // What a closed tenant has left is about to be destroyed.
+  if (!isRotationDue(key, now) || isClosed(await change.findTenant(), now)) return false;
   const version = key.newest + 1;
-  await change.putKey(rotate(key, key.newest, await materials.create(key, version, now)));
+  await change.putKey(await rotated({ change, materials, now }, key));
   change.append(entry(parts, key, 'rotate-key', { version, reason: 'policy' }));
   return true;
 }

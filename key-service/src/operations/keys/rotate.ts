@@ -2,6 +2,7 @@
 
 import { assertRotatable, markCompromised, rotate } from '../../model/changes.ts';
 import type { KeyRecord } from '../../model/keys.ts';
+import { newVersion } from './new-version.ts';
 import { type KeyWork, keyToChange } from './target.ts';
 
 /** Rotates a key. Throws a `Problem` where `from` is not its newest version; default: the newest, whichever it is. */
@@ -19,6 +20,6 @@ export async function compromiseVersion(work: KeyWork, reference: string, versio
 }
 
 /** A key with its next version, which is not written yet. */
-export async function rotated({ materials, now }: Pick<KeyWork, 'materials' | 'now'>, key: KeyRecord) {
-  return rotate(key, key.newest, await materials.create(key, key.newest + 1, now));
+export async function rotated(work: Pick<KeyWork, 'change' | 'materials' | 'now'>, key: KeyRecord) {
+  return rotate(key, key.newest, await newVersion(work, { key, version: key.newest + 1 }));
 }
