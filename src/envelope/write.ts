@@ -41,14 +41,15 @@ function writeField(
   { name, type, tag, fields }: MessageRules['inOrder'][number],
   value: unknown,
 ): void {
+  const content = type === 'string' ? typeof value === 'string' && encodeUtf8(value, name) : value;
+  if (typeof content !== (type === 'uint32' ? 'number' : 'object')) return;
+  writer.uint32(tag);
   if (type === 'uint32') {
-    if (typeof value === 'number') writer.uint32(tag).uint32(value);
-  } else if (type === 'string') {
-    if (typeof value === 'string') writer.uint32(tag).bytes(encodeUtf8(value, name));
-  } else if (typeof value === 'object') {
-    writer.uint32(tag);
-    if (fields === undefined) writer.bytes(value as Bytes);
-    else writeFields(writer.fork(), fields, value as object);
-    if (fields !== undefined) writer.ldelim();
+    writer.uint32(content as number);
+  } else if (fields === undefined) {
+    writer.bytes(content as Bytes);
+  } else {
+    writeFields(writer.fork(), fields, content as object);
+    writer.ldelim();
   }
 }

@@ -24,8 +24,12 @@ export function sortPairs(map: Readonly<Record<string, string>>, what: string, m
   return entries.map(([name, value]) => encodePair(name, value, what, maxValue)).sort(byName);
 }
 
+/** What most messages have. */
+const noPairs = u32(0);
+
 /** The encoding of sorted pairs, in pooled memory that is for this package alone. */
 export function encodeMap(pairs: readonly EncodedPair[]): Bytes {
+  if (pairs.length === 0) return noPairs;
   const fields = pairs.flatMap(({ nameBytes, valueBytes }) => [nameBytes, valueBytes]);
   return concatPooled(u32(pairs.length), concatPrefixed(...fields));
 }
