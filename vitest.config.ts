@@ -13,7 +13,7 @@ const suite = {
     'test/service/**',
     'test/**/*.service.test.ts',
   ],
-  nodeOnly: ['test/architecture/**', 'test/reference/**'],
+  nodeOnly: ['test/architecture/**', 'test/reference/**', 'test/keyrings/node/**'],
 };
 
 export default defineConfig({

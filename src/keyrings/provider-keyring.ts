@@ -59,6 +59,29 @@ export function providerKeyId(provider: string, name: string): string {
   return takeKeyId(`${provider}:${name}`, 'the name of the key, with the provider in front,');
 }
 
+/** Keys of a provider by configuration. */
+interface Held<Key> {
+  /** The name of `own` in messages. */
+  readonly name: string;
+  readonly own: Key;
+  /** Further keys to decrypt with. */
+  readonly others: readonly Key[];
+  /** The name of a key in messages where none is configured. */
+  readonly ownNameOf: (key: Key) => string;
+}
+
+/** The keys that a keyring holds: its own, then the others under the same name, then each under its own. */
+export function heldKeys<Key>(
+  provider: string,
+  { name, own, others, ownNameOf }: Held<Key>,
+  keyOf: (keyId: string, key: Key) => ProviderKey,
+): Provider['keys'] {
+  const keyId = providerKeyId(provider, name);
+  const under = others.map((key) => keyOf(keyId, key));
+  const byTheirOwn = others.filter((key) => ownNameOf(key) !== name);
+  return [keyOf(keyId, own), ...under, ...byTheirOwn.map((key) => keyOf(providerKeyId(provider, ownNameOf(key)), key))];
+}
+
 /** A keyring over a provider. */
 export function providerKeyring({ keys, keyContext, credential = () => '' }: Provider): Keyring {
   const scope = objectScope();

@@ -84,7 +84,7 @@ export interface Settings {
 const globalFetch: Fetch = (input, init) => globalThis.fetch(input, init);
 
 const readers = {
-  url: readUrl,
+  url: takeServiceUrl,
   pin: optional(takePin),
   token: optional(takeToken),
   tokenSource: optional(func<TokenSource>()),
@@ -137,8 +137,8 @@ function takeKeyPair(value: unknown, name: string): CryptoKeyPair | Promise<Cryp
   return { publicKey, privateKey };
 }
 
-/** §1.1, §1.2 */
-function readUrl(text: unknown): URL {
+/** The reader of the address of a service; `docs/key-service.md` §1.1, §1.2. */
+export function takeServiceUrl(text: unknown): URL {
   assert(typeof text === 'string' && URL.canParse(text), 'url', 'an absolute URL');
   const url = new URL(text);
   assert(isSecure(url), 'url', 'https:, or http: on loopback');

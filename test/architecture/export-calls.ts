@@ -72,6 +72,11 @@ const bulkOptions = () => ({
   ...{ from: keyring, to: keyring, write: async () => {} },
   ...{ concurrency: 2, maxFailures: 3, onProgress, signal },
 });
+/** A transit engine that encrypts everything to the same. */
+const transitFetch = async (_: string, { body }: RequestInit) => {
+  const { batch_input: items } = JSON.parse(new TextDecoder().decode(body as Uint8Array)) as { batch_input: object[] };
+  return Response.json({ data: { batch_results: items.map(() => ({ ciphertext: 'vault:v1:AAAA' })) } });
+};
 const clientOptions = () => ({ ...keyService, url: lyingUrl, token, tenant: 'north', retry: { limit: 1 } });
 
 const fields = defineFields({
@@ -254,6 +259,21 @@ export const taking: Readonly<Record<string, Entry>> = {
   serviceKeyring: keyringEntry(
     () => ({ client, keyId: lyingKeyId, keyContext: { a: 'b' }, decryptKeyIds: [lyingKeyId], mode: 'online' }),
     (given) => api['serviceKeyring'](given),
+  ),
+  transitKeyring: keyringEntry(
+    () => ({
+      ...{
+        url: 'https://bao.example',
+        key: 'a',
+        mount: 'm',
+        namespace: 'n',
+        token: 't',
+        name: 'x',
+        decryptKeys: ['b'],
+      },
+      ...{ keyContext: { a: 'b' }, fetch: transitFetch, retry: { limit: 1 }, timeout: 1_000, onEvent: () => {} },
+    }),
+    (given) => api['transitKeyring'](given),
   ),
   createDataKeyCache: {
     options: () => ({ maxAge: 1_000, maxMessages: 5, maxEntries: 5, refreshAhead: false, now }),

@@ -16,6 +16,7 @@ export const subpaths = [
   './keyrings/custom',
   './keyrings/service',
   './keyrings/observed',
+  './keyrings/transit',
   './bulk',
   './service',
   './cache',
