@@ -6,7 +6,7 @@ import type { TenantRecord } from '../model/tenants.ts';
 
 /** Options of {@link operateTenant}. */
 export interface OperatingTenant {
-  readonly changes: Pick<CheckpointedChanges, 'run' | 'runService'>;
+  readonly changes: Pick<CheckpointedChanges, 'runService'>;
   readonly tenant: string;
   /** The name of the act in both logs. */
   readonly operation: string;
@@ -16,16 +16,18 @@ export interface OperatingTenant {
   readonly entry: (log: string, operation: string, change: Record<string, unknown>) => LogEntry;
 }
 
-/** Changes the record of a tenant, with a leaf in its log, and then one in the service's own. Throws what `work` throws: then there is neither. */
+/** Changes the record of a tenant, with a leaf in its log and one in the service's own, in one transaction. Throws what `work` throws: then there is neither. */
 export async function operateTenant(
   { changes, tenant, operation, asked, entry }: OperatingTenant,
   work: (record: TenantRecord) => TenantRecord,
 ): Promise<TenantRecord> {
-  const record = await changes.run(tenant, async (change) => {
-    const next = await change.putTenant(work(await change.findTenant()));
-    change.append(entry(tenant, operation, { ...asked }));
-    return next;
+  return changes.runService(async (service) => {
+    const record = await service.changeTenant(tenant, async (change) => {
+      const next = await change.putTenant(work(await change.findTenant()));
+      change.append(entry(tenant, operation, { ...asked }));
+      return next;
+    });
+    service.append(entry('', operation, { tenant, ...asked }));
+    return record;
   });
-  await changes.runService(async (change) => change.append(entry('', operation, { tenant, ...asked })));
-  return record;
 }

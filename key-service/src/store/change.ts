@@ -23,6 +23,8 @@ export interface ChangeOutcome {
   readonly state: StateRecord;
   readonly leaf: Leaf | undefined;
   readonly keys: readonly SeenKey[];
+  /** What was changed of tenants with it. */
+  readonly others?: readonly ChangeOutcome[];
 }
 
 /** Collects what `finish` then writes to the state. */

@@ -5,7 +5,7 @@ import type { Bytes } from '../lib/bytes.ts';
 import type { LogEntry } from '../model/entry.ts';
 import { emptyFrontier, rootOf } from '../model/merkle.ts';
 import { lastLeaf } from './acknowledged.ts';
-import type { ChangeOutcome } from './change.ts';
+import { type ChangeOutcome, SqlChange } from './change.ts';
 import type { Queries } from './engine.ts';
 import { type KeyReading, renewAnswerMacs, renewKeyMacs } from './key-queries.ts';
 import { insertTenant } from './new-tenant.ts';
@@ -13,8 +13,16 @@ import { type SeenReplica, selectReplicas } from './replicas.ts';
 import { resealAll } from './reseal.ts';
 import { sumRevocations } from './revocation-queries.ts';
 import type { StateRecord } from './rows.ts';
-import { appendEntries, type FoundState, readStates, type StateReading, selectTenants, writeState } from './state.ts';
-import type { NewTenant, SealedSecret, SecretRow, ServiceChange, TransportRow } from './store.ts';
+import {
+  appendEntries,
+  type FoundState,
+  readState,
+  readStates,
+  type StateReading,
+  selectTenants,
+  writeState,
+} from './state.ts';
+import type { Change, NewTenant, SealedSecret, SecretRow, ServiceChange, TransportRow } from './store.ts';
 import { Sums } from './sums.ts';
 import { sumTenantRecords } from './tenant-records.ts';
 import { sumTombstones } from './tombstone-queries.ts';
@@ -25,6 +33,7 @@ export class SqlServiceChange implements ServiceChange {
   readonly #reading: StateReading & KeyReading;
   #macKey: Bytes;
   readonly #entries: LogEntry[] = [];
+  readonly #others: ChangeOutcome[] = [];
   readonly #before: StateRecord;
   #tenants: number;
   #changed = false;
@@ -59,6 +68,13 @@ export class SqlServiceChange implements ServiceChange {
     const empty = { tenant: name, resumed: 0, epoch: 0, revisions: 0, tree: emptyFrontier };
     await insertTenant(this.#tx, this.#macKey, empty, { first, slot: this.#tenants });
     this.#tenants += 1;
+  }
+
+  async changeTenant<T>(tenant: string, work: (change: Change) => Promise<T>): Promise<T> {
+    const change = new SqlChange(this.#tx, this.#reading, await readState(this.#tx, this.#reading, tenant));
+    const result = await work(change);
+    this.#others.push(await change.finish());
+    return result;
   }
 
   transportKeys(): Promise<TransportRow[]> {
@@ -111,7 +127,7 @@ export class SqlServiceChange implements ServiceChange {
     const changed = this.#changed || this.#tenants !== this.#before.revisions;
     const state = { ...appended, revisions: this.#tenants, epoch: appended.epoch + (changed ? 1 : 0) };
     if (changed || this.#entries.length > 0) await writeState(this.#tx, this.#macKey, state);
-    return { state, leaf: lastLeaf(this.#before.tree.size, this.#entries), keys: [] };
+    return { state, leaf: lastLeaf(this.#before.tree.size, this.#entries), keys: [], others: this.#others };
   }
 
   // The service's row is locked already, and a change of a tenant's keys locks no other row, so there is no deadlock.

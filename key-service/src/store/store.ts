@@ -162,6 +162,8 @@ export interface ServiceChange {
   tenants(): Promise<string[]>;
   /** Adds a tenant, which has no keys. */
   addTenant(tenant: NewTenant): Promise<void>;
+  /** Changes what is a tenant's in the same transaction, under the lock of that tenant, too. */
+  changeTenant<T>(tenant: string, work: (change: Change) => Promise<T>): Promise<T>;
   transportKeys(): Promise<TransportRow[]>;
   putTransportKey(row: TransportRow): Promise<void>;
   /**

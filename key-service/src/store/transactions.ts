@@ -22,6 +22,8 @@ export interface Outcome {
   /** The last leaf of the log, where the transaction found it and wrote none. */
   readonly last?: Leaf | undefined;
   readonly keys?: readonly SeenKey[];
+  /** What it left of tenants besides. */
+  readonly others?: readonly Outcome[];
 }
 
 const attempts = 3;
@@ -93,7 +95,9 @@ export class Transactions {
         }
       }
       if (!outcome) throw new TypeError('A transaction without an outcome');
-      this.#acknowledged.raise(outcome.state, outcome.leaf ?? outcome.last, outcome.keys);
+      for (const { state, leaf, last, keys } of [outcome, ...(outcome.others ?? [])]) {
+        this.#acknowledged.raise(state, leaf ?? last, keys);
+      }
       return outcome;
     }
   }

@@ -8,6 +8,7 @@ import { openStore } from '../../src/open-store.ts';
 import { generateRootKey } from '../../src/seals/sources.ts';
 import { newDatabase } from '../support/harness.ts';
 import { createTestIssuer, issuerConfig } from '../support/issuer.ts';
+import { withSql } from '../support/tamper.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -28,16 +29,28 @@ it('§11.9 their leaves have the time of the database', async () => {
   await run('init');
   await run('tenants', 'create', '--tenant', 'west');
   await run('keys', 'create', '--tenant', 'north');
+  await run('tenants', 'close', '--tenant', 'west', '--days', '7');
   await run('identity', 'rotate');
   expect(process.exitCode ?? 0).toBe(0);
   const store = openStore({ store: database.config });
-  const leaves = [...(await store.entries('', 0, 100)), ...(await store.entries('north', 0, 100))];
+  const logs = ['', 'north', 'west'].map((log) => store.entries(log, 0, 100));
+  const leaves = (await Promise.all(logs)).flat();
   const entries = leaves.map(({ entry }) => JSON.parse(Buffer.from(entry).toString()));
   const operations = entries.map(({ operation }) => operation);
-  for (const operation of ['create-tenant', 'publish', 'rotate-identity', 'begin-log', 'create-key']) {
+  for (const operation of [
+    'create-tenant',
+    'publish',
+    'rotate-identity',
+    'begin-log',
+    'create-key',
+    'ask-close-tenant',
+  ]) {
     expect(operations).toContain(operation);
   }
   for (const { operation, time } of entries) expect(time - began, operation).toBeLessThan(86_400_000);
+  const closing = await withSql(database, (sql) => sql("select record from tenant_records where tenant = 'west'"));
+  const { requested } = JSON.parse(String(closing[0]?.['record'])).closing;
+  expect(requested * 1000 - began).toBeLessThan(86_400_000);
   await store.close();
   await database.remove();
 });

@@ -1,7 +1,7 @@
 /** What operators set for a tenant, on both stores: limits, and its end; `docs/key-service.md` §12.10 and §12.11. */
 
 import { afterEach, describe, expect, it } from 'vitest';
-import { encodeEntry } from '../../src/model/entry.ts';
+import { encodeEntry, type LogEntry } from '../../src/model/entry.ts';
 import type { KeyRecord } from '../../src/model/keys.ts';
 import { approveClosing, askClosing, cancelClosing, setLimits, type TenantRecord } from '../../src/model/tenants.ts';
 import { openStore } from '../../src/open-store.ts';
@@ -16,7 +16,7 @@ import { TenantRecords } from '../../src/operations/tenant-records.ts';
 import { openSecrets } from '../../src/secrets/secrets.ts';
 import type { Store } from '../../src/store/store.ts';
 import { adminRoles, type Harness, type StoreKind, startHarness, storeKinds, userRoles } from '../support/harness.ts';
-import { withSql } from '../support/tamper.ts';
+import { putBack, snapshotOf, withSql } from '../support/tamper.ts';
 
 const day = 86_400_000;
 let cleanUp: (() => unknown)[] = [];
@@ -69,6 +69,30 @@ describe.each(storeKinds)('§12.10 %s: limits of one tenant', (kind) => {
     expect(await operations(harness, 'north')).toContain('set-limits');
     expect(await operations(harness, '')).toContain('set-limits');
     await harness.store.verifyKeys();
+  });
+
+  it('are set with both leaves, or not at all', async () => {
+    const { harness } = await start(kind);
+    const { changes } = harness.service;
+    const entry = (log: string, operation: string): LogEntry => {
+      if (log === '') throw new TypeError('on purpose');
+      return encodeEntry({ time: 1, tenant: log, principal: 'operator|x', operation, status: 200 });
+    };
+    const act = { changes, tenant: 'north', operation: 'set-limits', asked: {}, entry };
+    const setting = operateTenant(act, (record) => setLimits(record, { itemsPerMinute: 2 }));
+    await expect(setting).rejects.toThrow('on purpose');
+    expect((await harness.store.findTenant('north')).revision).toBe(0);
+    expect(await operations(harness, 'north')).not.toContain('set-limits');
+  });
+
+  it('are remembered by the process that set them', async () => {
+    const { harness, operate } = await start(kind);
+    const tables = ['states', 'log_leaves', 'log_nodes', 'tenant_records'];
+    const rows = await snapshotOf(harness.database, tables);
+    await operate('north', 'set-limits', (record) => setLimits(record, { itemsPerMinute: 2 }));
+    await putBack(harness.database, rows);
+    await expect(harness.store.head('north')).rejects.toThrow(/went back/);
+    await expect(harness.store.findTenant('north')).rejects.toThrow(/put back/);
   });
 
   it('those of revocations, too, and what was taken back is as configured', async () => {
