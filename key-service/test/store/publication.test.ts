@@ -1,12 +1,15 @@
 /** Publishing the heads of many tenants, on both stores: without a lock, in pieces, from a tree that is kept; `docs/key-service.md` §8.7. */
 
+import type { KyselyPlugin } from 'kysely';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { nextPublication } from '../../src/audit/publications.ts';
 import { decodeBase64url } from '../../src/lib/bytes.ts';
 import { serviceLog } from '../../src/model/entry.ts';
 import { leafHash, verifyInclusion } from '../../src/model/merkle.ts';
 import { openStore } from '../../src/open-store.ts';
+import { SqlStore } from '../../src/store/sql-store.ts';
 import type { Store } from '../../src/store/store.ts';
+import { engineOf } from '../support/fixtures.ts';
 import { newDatabase, storeKinds, type TestDatabase } from '../support/harness.ts';
 import { withSql } from '../support/tamper.ts';
 import { addTenants } from '../support/tenants.ts';
@@ -116,6 +119,29 @@ describe.each(storeKinds)('§8.7 %s', (kind) => {
     await publish(store);
     expect([await proven(other, 'tenant-3'), await proven(other, 'tenant-9')]).toEqual([4, 4]);
     await open().verifyHeads();
+  });
+
+  it('a publication by another process while heads are read refuses nobody', async () => {
+    await publish(store);
+    await append(store, 'tenant-3', 'one');
+    const engine = engineOf(database);
+    let published = false;
+    const meanwhile: KyselyPlugin = {
+      transformQuery: ({ node }) => node,
+      async transformResult({ result }) {
+        if (published || !result.rows.some((row) => 'slot' in row)) return result;
+        published = true;
+        await append(store, 'tenant-3', 'two');
+        await publish(store);
+        return result;
+      },
+    };
+    const checking = new SqlStore({ ...engine, read: (work) => engine.read((db) => work(db.withPlugin(meanwhile))) });
+    opened.push(checking);
+    checking.unlock(new Uint8Array(32).fill(3));
+    expect([...(await checking.haltRefused({ keys: false }))]).toEqual([]);
+    expect(published).toBe(true);
+    expect(await proven(checking, 'tenant-3')).toBe(3);
   });
 
   it.each([
