@@ -50,12 +50,6 @@ const published = endpoint({
   },
 });
 
-/** All endpoints under `/v1/audit`. */
-export const auditEndpoints: readonly Endpoint[] = [
-  ...subjects.flatMap((subject) => [checkpoint(subject), entries(subject), inclusion(subject), consistency(subject)]),
-  published,
-];
-
 function checkpoint({ path, of, word, log }: Subject): Endpoint {
   return endpoint({
     method: 'GET',
@@ -95,54 +89,68 @@ function entries({ path, of, word, service }: Subject): Endpoint {
   });
 }
 
-function inclusion({ path, of, word, log }: Subject): Endpoint {
+/** A proof about the trees of two sizes, or of a leaf and a tree. */
+interface ProofKind {
+  readonly name: 'inclusion' | 'consistency';
+  /** As the path names them: the second is a size of the log. */
+  readonly parameters: readonly [string, string];
+  readonly summary: string;
+  /** Throws a `Problem` for numbers that there is no proof of. */
+  assertProvable(first: number, size: number): void;
+}
+
+const inclusion: ProofKind = {
+  name: 'inclusion',
+  parameters: ['index', 'size'],
+  summary: 'That a leaf is in the tree of a size',
+  assertProvable(index, size) {
+    if (index >= size) throw new Problem('malformed-request', 'The tree of this size has no such leaf');
+  },
+};
+
+const consistency: ProofKind = {
+  name: 'consistency',
+  parameters: ['from', 'to'],
+  summary: 'That the tree of one size continues that of another',
+  assertProvable(from, to) {
+    if (from > to) throw new Problem('malformed-request', 'The first size is above the second');
+  },
+};
+
+function proof({ path, of, word, log }: Subject, { name, parameters, summary, assertProvable }: ProofKind): Endpoint {
+  const [first, second] = parameters;
   return endpoint({
     method: 'GET',
-    path: `${path}/inclusion/{index}/{size}`,
-    operation: `read-${word}inclusion-proof`,
-    summary: `That a leaf is in the tree of a size ${of}`,
+    path: `${path}/${name}/{${first}}/{${second}}`,
+    operation: `read-${word}${name}-proof`,
+    summary: `${summary} ${of}`,
     response: proofResponse,
     status: 200,
     reads: true,
     async run(call) {
       assertMay(call.actor, 'read-audit');
-      const [index, size] = [number(call, 'index'), await treeSize(call, log(call), 'size')];
-      if (index >= size) throw new Problem('malformed-request', 'The tree of this size has no such leaf');
-      return proof(await log(call).inclusion(index, size));
+      const [one, size] = [number(call, first), number(call, second)];
+      if (size > (await log(call).size())) throw new Problem('malformed-request', 'The log has not that many entries');
+      assertProvable(one, size);
+      const hashes = await log(call)[name](one, size);
+      return { status: 200, body: { proof: hashes.map(encodeBase64url) } };
     },
   });
 }
 
-function consistency({ path, of, word, log }: Subject): Endpoint {
-  return endpoint({
-    method: 'GET',
-    path: `${path}/consistency/{from}/{to}`,
-    operation: `read-${word}consistency-proof`,
-    summary: `That the tree of one size continues that of another ${of}`,
-    response: proofResponse,
-    status: 200,
-    reads: true,
-    async run(call) {
-      assertMay(call.actor, 'read-audit');
-      const [from, to] = [number(call, 'from'), await treeSize(call, log(call), 'to')];
-      if (from > to) throw new Problem('malformed-request', 'The first size is above the second');
-      return proof(await log(call).consistency(from, to));
-    },
-  });
-}
+/** All endpoints under `/v1/audit`. */
+export const auditEndpoints: readonly Endpoint[] = [
+  ...subjects.flatMap((subject) => [
+    checkpoint(subject),
+    entries(subject),
+    proof(subject, inclusion),
+    proof(subject, consistency),
+  ]),
+  published,
+];
 
 function number({ parameters }: Call, name: string): number {
   const text = parameters[name] ?? '';
   if (!/^(0|[1-9]\d{0,14})$/.test(text)) throw new Problem('malformed-request', `${name} is not a number`);
   return Number(text);
-}
-
-async function treeSize(call: Call, log: AuditLog, name: string): Promise<number> {
-  const size = number(call, name);
-  if (size > (await log.size())) throw new Problem('malformed-request', 'The log has not that many entries');
-  return size;
-}
-
-function proof(hashes: readonly Uint8Array[]) {
-  return { status: 200, body: { proof: hashes.map(encodeBase64url) } };
 }
