@@ -2,6 +2,9 @@
 
 import { type Logger, pino } from 'pino';
 import type { Config } from './config.ts';
+import type { IntegrityError } from './errors.ts';
+import type { Clock } from './lib/clock.ts';
+import { LruMap } from './lib/lru.ts';
 
 const secretNames = [
   'authorization',
@@ -14,6 +17,39 @@ const secretNames = [
   'wrapped_key',
   'secret',
 ];
+
+/** Lines a minute that say what is not to be trusted, and reasons that are told apart. */
+const maxLines = 100;
+const maxReasons = 1000;
+const quietMs = 60_000;
+
+/** Says what is not to be trusted: each reason once a minute, however many requests come upon it. */
+export class DistrustLog {
+  readonly #logger: Pick<Logger, 'fatal'>;
+  readonly #monotonic: Clock;
+  readonly #said = new LruMap<string, { readonly at: number; unsaid: number }>(maxReasons);
+  #lines: number[] = [];
+
+  /** `monotonic` is in milliseconds. Default: `performance.now`. */
+  constructor(logger: Pick<Logger, 'fatal'>, monotonic: Clock = () => performance.now()) {
+    this.#logger = logger;
+    this.#monotonic = monotonic;
+  }
+
+  /** Says why, unless it was said within a minute: the next line counts that. */
+  say(error: IntegrityError, what: string): void {
+    const now = this.#monotonic();
+    const said = this.#said.get(error.message);
+    this.#lines = this.#lines.filter((at) => now - at < quietMs);
+    if ((said && now - said.at < quietMs) || this.#lines.length >= maxLines) {
+      if (said) said.unsaid += 1;
+      return;
+    }
+    this.#lines.push(now);
+    this.#said.set(error.message, { at: now, unsaid: 0 });
+    this.#logger.fatal({ err: error, ...(said?.unsaid ? { unsaid: said.unsaid } : {}) }, what);
+  }
+}
 
 /** Logs to standard error, a JSON object a line. */
 export function createLogger(level: Config['log_level']): Logger {

@@ -23,6 +23,7 @@ import {
   maxItems,
   proofSeconds,
 } from './lib/limits.ts';
+import { DistrustLog } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { Admission } from './operations/admission.ts';
 import { createTenants } from './operations/create-tenants.ts';
@@ -90,6 +91,8 @@ export interface Service {
   readonly dev: { readonly issuer: TokenIssuer; readonly users: readonly DevUser[] } | undefined;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** Where it is said that something in the store is not to be trusted. */
+  readonly distrust: DistrustLog;
   readonly time: DatabaseTime;
   /** The time by which everything is decided: that of the database. */
   readonly clock: Clock;
@@ -155,6 +158,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       queue,
       admission,
       logger,
+      distrust: new DistrustLog(logger),
       time,
       clock,
     },

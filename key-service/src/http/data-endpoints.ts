@@ -78,7 +78,7 @@ async function run(operation: DataOperation, call: Call<RawBatch>): Promise<Outc
     authorizer: service.authorizer,
     materials: service.materials,
     turn: service.admission.slices.of(caller.tenant),
-    distrust: (error) => service.logger.fatal({ err: error }, 'a key in the store is not to be trusted'),
+    distrust: (error) => service.distrust.say(error, 'a key in the store is not to be trusted'),
     contextMac: service.secrets.contextMac,
     openSealed: body.salt === undefined ? undefined : session.opener(decodeField(body.salt, 'salt')),
   });

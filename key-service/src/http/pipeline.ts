@@ -85,7 +85,7 @@ export async function answer(service: Service, endpoint: Endpoint, incoming: Inc
 }
 
 /** The problem that a caller gets for an error. What the service did wrong is logged, not told. */
-export function toProblem({ logger, metrics }: Service, error: unknown): Problem {
+export function toProblem({ logger, distrust, metrics }: Service, error: unknown): Problem {
   if (error instanceof Problem) {
     const { check } = error.members;
     if (typeof check === 'string') metrics.failedAuthentications.inc({ check });
@@ -99,7 +99,7 @@ export function toProblem({ logger, metrics }: Service, error: unknown): Problem
   }
   if (error instanceof Abandoned) return new Problem('malformed-request', 'The caller has gone');
   if (error instanceof IntegrityError) {
-    logger.fatal({ err: error }, 'the store is not to be trusted');
+    distrust.say(error, 'the store is not to be trusted');
     return new Problem('unavailable', undefined, { retry_after: 60 });
   }
   logger.error({ err: error }, 'a request failed');

@@ -2,6 +2,8 @@
 
 import type { Logger } from 'pino';
 import type { CheckpointedChanges } from '../audit/checkpointed-changes.ts';
+import { IntegrityError } from '../errors.ts';
+import type { DistrustLog } from '../logger.ts';
 import { closeTenants } from '../operations/close-tenants.ts';
 import { forgetUnusable } from '../operations/forget-keys.ts';
 import { maintainKeys } from '../operations/keys/maintain.ts';
@@ -20,11 +22,12 @@ export interface TimerParts {
   readonly transport: TransportKeys;
   readonly time: DatabaseTime;
   readonly logger: Logger;
+  readonly distrust: DistrustLog;
 }
 
 /** Starts the timers. The result ends them, and waits for what is running. */
 export function startTimers(parts: TimerParts): () => Promise<void> {
-  const { store, changes, materials, transport, time, logger } = parts;
+  const { store, changes, materials, transport, time, logger, distrust } = parts;
   const running = new Set<Promise<void>>();
   const every = (milliseconds: number, what: string, work: () => Promise<unknown>) => {
     let busy = false;
@@ -33,7 +36,10 @@ export function startTimers(parts: TimerParts): () => Promise<void> {
       busy = true;
       const run = work()
         .then(() => undefined)
-        .catch((error: unknown) => logger.error({ err: error }, `${what} failed`))
+        .catch((error: unknown) => {
+          if (error instanceof IntegrityError) distrust.say(error, `${what} failed`);
+          else logger.error({ err: error }, `${what} failed`);
+        })
         .finally(() => {
           busy = false;
           running.delete(run);
