@@ -1,8 +1,8 @@
 /** One wrapped data key of fields, wrapped again: `docs/fields.md` §10.13. */
 
 import type { WrappedKey } from '../envelope/wrapped-key.ts';
-import { FieldError, isBullaError, KeyError } from '../errors.ts';
-import { rewrappedBy, unwrappedBy, unwrappedBytesBy, wrappedBy } from '../keyrings/answers.ts';
+import { FieldError, isBullaError } from '../errors.ts';
+import { rewrappedBy, someOf, unwrappedBy, unwrappedBytesBy, wrappedBy } from '../keyrings/answers.ts';
 import { useAndErase } from '../keyrings/data-key.ts';
 import type { Keyring } from '../keyrings/keyring.ts';
 import { equalConstantTime } from '../lib/bytes.ts';
@@ -29,8 +29,7 @@ export async function rewrapRow(
   if (!equalConstantTime(await deriveFieldKeyId(opened.dataKey, row), row.id)) {
     throw keyError('A data key is not the one that its row says');
   }
-  const made = await wrappedAgain([opened.wrappedKey], from, to, signal);
-  if (made.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring to re-wrap to gave no wrapped key');
+  const made = someOf(await wrappedAgain([opened.wrappedKey], from, to, signal));
   const isSame = made.length === wrapped.length && made.every((key) => wrapped.some((old) => isVersion(key, old)));
   return isSame ? undefined : encodeWrapped(made, row.tenant);
 }

@@ -2,6 +2,7 @@
 
 import { isSecretKey } from '../crypto/keys.ts';
 import { encodedWrappedKey, encodeWrappedKey, type WrappedKey } from '../envelope/wrapped-key.ts';
+import { KeyError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { isPromise } from '../lib/awaitable.ts';
 import { compareBytes, copy } from '../lib/bytes.ts';
@@ -61,7 +62,7 @@ export function generatedBy(keyring: Keyring, options: KeyringOptions): Awaitabl
 
 /**
  * What a keyring wraps a data key to. It is handed a copy, which is overwritten afterwards: a keyring may overwrite it, too, or transfer it away. Rejects as
- * {@link answerOf} does, and with a `TypeError` for what is no array of wrapped keys.
+ * {@link answerOf} does, with a `TypeError` for what is no array of wrapped keys, and with `ERR_KEYRING_CANNOT` for none.
  */
 export async function wrappedBy(
   keyring: Keyring,
@@ -72,7 +73,7 @@ export async function wrappedBy(
     answerOf(
       () => keyring.wrapDataKey(bytes, options),
       options.signal,
-      (keys) => takeWrappedKeys(keys, 'wrappedKeys'),
+      (keys) => someOf(takeWrappedKeys(keys, 'wrappedKeys')),
     ),
   );
 }
@@ -119,9 +120,17 @@ export async function rewrappedBy(
   const answering = Promise.resolve(keyring.rewrapDataKey?.([...wrappedKeys], from, options) ?? null).then((answer) => {
     if (answer === 'unverified' || answer === null) return answer;
     const made = takeOptions(answer, rewrappedReaders, 'rewrapDataKey()');
+    // Of none it makes none, which says that it could.
+    if (wrappedKeys.length > 0) someOf(made.wrappedKeys);
     return { ...made, wrappedKey: elementOf(wrappedKeys, made.wrappedKey) };
   });
   return unlessAborted(answering, options.signal);
+}
+
+/** Wrapped keys, of which there must be one: a data key that is wrapped by nobody makes a message that nobody reads. Throws `ERR_KEYRING_CANNOT`. */
+export function someOf(keys: readonly WrappedKey[]): readonly WrappedKey[] {
+  if (keys.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring gave no wrapped key');
+  return keys;
 }
 
 /** Tells a keyring that the data key in a wrapped key is not that of the message. What comes of that is nobody's, also where the keyring breaks its promise not to fail. */

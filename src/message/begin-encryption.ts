@@ -5,8 +5,7 @@ import { randomize } from '../crypto/random.ts';
 import { defaultSuite } from '../crypto/suites.ts';
 import { encodeEnvelope } from '../envelope/envelope.ts';
 import { encodeHeader } from '../envelope/header.ts';
-import { KeyError } from '../errors.ts';
-import { generatedBy } from '../keyrings/answers.ts';
+import { generatedBy, someOf } from '../keyrings/answers.ts';
 import { type Keyring, takeKeyring } from '../keyrings/keyring.ts';
 import { assert } from '../lib/assert.ts';
 import { timeOf } from '../lib/callbacks.ts';
@@ -81,7 +80,6 @@ export async function beginEncryption(options: TakenEncryption, plaintextLength?
 
   // Both are awaited even where they are at hand: of many messages at once each step is then done for all of them, which takes less time (see `deriveMessageKeys`).
   const { dataKey, wrappedKeys, keyUse } = await generatedBy(keyring, { signal, random, plaintextLength });
-  if (wrappedKeys.length === 0) throw new KeyError('ERR_KEYRING_CANNOT', 'The keyring gave no wrapped key');
   const salt = await randomize(pooled(saltLength), random);
   const header = encodeHeader({
     suite: defaultSuite,
@@ -95,7 +93,7 @@ export async function beginEncryption(options: TakenEncryption, plaintextLength?
   });
   const transcript = { suite: defaultSuite, salt, header, context: encodeMap(contextPairs) };
   const { messageKey, commitment } = await deriveMessageKeys(dataKey, transcript, 'seal');
-  const envelope = encodeEnvelope(header, wrappedKeys, commitment);
+  const envelope = encodeEnvelope(header, someOf(wrappedKeys), commitment);
   return { envelope, messageKey, segmentSize };
 }
 

@@ -8,7 +8,7 @@ import { anyOf } from '../../src/keyrings/any-of.ts';
 import { importDataKey, type Keyring, type WrappedKey } from '../../src/keyrings/custom.ts';
 import { observedKeyring } from '../../src/keyrings/observed.ts';
 import type { Bytes } from '../../src/types.ts';
-import { collect, fastKeyring, flipBit, rejection, streamOf } from '../support/data.ts';
+import { codeOf, collect, fastKeyring, flipBit, rejection, streamOf } from '../support/data.ts';
 
 const held = (keyId: string, fill: number, version = 0) =>
   aesKeyring({ keyId, version, key: new Uint8Array(32).fill(fill) });
@@ -311,6 +311,22 @@ describe('answers that are none', () => {
       const error = await rejection(encrypt('x', { keyring }));
       expect(String(error)).toMatch(/(wrapped key must have|keyContext|dataKey must be made by importDataKey|version)/);
     }
+  });
+
+  test('one of several that wraps to nothing: nothing is made that it could not open', async () => {
+    const none: Keyring = { ...other, wrapDataKey: async () => [] };
+    const message = await encrypt('x', { keyring: own });
+    for (const keyring of [anyOf(own, none), anyOf(none, own), observedKeyring(anyOf(own, none), () => {})]) {
+      expect(await codeOf(encrypt('x', { keyring }))).toBe('ERR_KEYRING_CANNOT');
+      expect(await codeOf(rewrap(message, { from: own, to: keyring }))).toBe('ERR_KEYRING_CANNOT');
+    }
+    const rewrapping = (made: number): Keyring => ({
+      ...own,
+      rewrapDataKey: async ([key]) => ({ wrappedKey: key as WrappedKey, wrappedKeys: Array(made).fill(key) }),
+    });
+    const to = (...made: number[]) => anyOf(...(made.map(rewrapping) as [Keyring]));
+    expect(inspect(await rewrap(message, { from: own, to: to(1, 1) })).wrappedKeys).toHaveLength(2);
+    expect(await codeOf(rewrap(message, { from: own, to: to(1, 0) }))).toBe('ERR_KEYRING_CANNOT');
   });
 
   test.each<[string, unknown]>([
