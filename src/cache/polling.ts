@@ -1,6 +1,7 @@
 /** Hears what becomes of the keys behind cached data keys: listens to those who tell, and asks for what they do not tell by themselves. */
 
 import type { KeyNews } from '../keyrings/keyring.ts';
+import { tell } from '../lib/callbacks.ts';
 import { unref } from '../lib/elapsed.ts';
 import type { KeyChange } from '../types.ts';
 import type { WatchedKey } from './entry.ts';
@@ -38,7 +39,7 @@ export class Watch {
     return () => {
       if (--listening.uses > 0) return;
       this.#listening.delete(news);
-      listening.stop();
+      tell(listening.stop);
     };
   }
 

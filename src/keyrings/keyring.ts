@@ -72,7 +72,7 @@ export interface KeyNews {
   readonly url: string;
   /** The id of the service in wrapped keys. */
   connect(): Promise<{ readonly serviceId: string }>;
-  /** Is told of changes. Returns what ends that. */
+  /** Is told of changes. Returns what ends that; what it throws is ignored. */
   onKeyChange(listener: (change: KeyChange) => void): () => void;
   /** Asks for a key now; what is found reaches the listeners. */
   keyDocument(key: string, options: { readonly fresh: true }): Promise<unknown>;

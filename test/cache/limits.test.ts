@@ -142,6 +142,24 @@ describe('nothing is left', () => {
     }
   });
 
+  test('entries end also where who tells of keys fails when it is left', async () => {
+    const { news } = newsOf();
+    const failing: KeyNews = {
+      ...news,
+      onKeyChange: () => () => {
+        throw new Error('it failed');
+      },
+    };
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    const keyring = cachingKeyring(watchedKeyring(failing, 'k'), { maxAge: 1_000, now: () => performance.now() });
+    await keyring.generateDataKey({ plaintextLength: 1 });
+    await vi.advanceTimersByTimeAsync(1_100);
+    expect([keyring.cache.size, vi.getTimerCount()]).toEqual([0, 0]);
+    await keyring.generateDataKey({ plaintextLength: 1 });
+    keyring.cache.invalidate();
+    expect([keyring.cache.size, vi.getTimerCount()]).toEqual([0, 0]);
+  });
+
   test('a listener that fails does not fail the call, and a change evicts', async () => {
     const { news, listeners } = newsOf();
     const keyring = cachingKeyring(watchedKeyring(news, 'k'));
