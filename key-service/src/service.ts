@@ -110,7 +110,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const clock = time.now;
   await time.measure();
   // Before the secrets are opened: a rotation of the root key either comes before this, and its key is needed, or sees this replica.
-  await store.join({ id: randomUUID(), name: `${hostname()}/${process.pid}` }, seconds(clock));
+  await store.join({ id: randomUUID(), name: `${hostname()}/${process.pid}`, roots: rootKey.ids }, seconds(clock));
   const secrets = await openSecrets(store, rootKey);
   const logs = new AuditLogs(store, secrets, config.service_id);
   const file = config.checkpoint_file === undefined ? undefined : new CheckpointFile(config.checkpoint_file);

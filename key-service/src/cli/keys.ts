@@ -14,6 +14,7 @@ import { rotateKey } from '../operations/keys/rotate.ts';
 import { disableKey, enableKey } from '../operations/keys/state.ts';
 import type { KeyWork } from '../operations/keys/target.ts';
 import { Materials } from '../secrets/materials.ts';
+import { assertOpenEachOther } from '../store/replicas.ts';
 import { operatorName } from './operator.ts';
 import { readOptions, UsageError } from './options.ts';
 import { type OpenedStore, withStore } from './with-store.ts';
@@ -81,6 +82,7 @@ async function changeKey(
 ) {
   const materials = new Materials(rootKey);
   const now = seconds(clock);
+  assertOpenEachOther(await store.replicas(), { roots: rootKey.ids, now });
   await createTenants(store, changes, [tenant], clock());
   const described = await changes.run(tenant, async (change) => {
     const key = await run({ change, actor: operator(tenant), materials, now });

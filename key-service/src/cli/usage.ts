@@ -25,7 +25,8 @@ keys describe|rotate|disable|enable --config <file>
     [--checkpoint <file>] [--accept-rollback]`,
   identity: 'identity show|rotate --config <file>                          the thumbprint to pin; a new identity',
   'root-key': `root-key create --out <file>                                  a new root key
-root-key rotate --config <file> --new <file>                  seals everything under another root key`,
+root-key rotate --config <file> --new <file>                  seals everything under another root key
+root-key reseal --config <file>                               seals again what earlier ones sealed, beside replicas`,
   audit: `audit verify --config <file> [--checkpoint <file>]            checks all logs
 audit checkpoint --config <file> [--out <file>]               the signed head of the service's log
 audit resume --config <file> [--accept-rollback]              what was lost of that log; goes on without it`,

@@ -12,6 +12,8 @@ export interface SecretName {
 export interface RootKey {
   /** Eight bytes that tell it from others, in hex. */
   readonly id: string;
+  /** Of all root keys that it opens secrets of: its own first, and then its predecessors'. */
+  readonly ids: readonly string[];
   /** Seals a secret under this name. */
   seal(name: SecretName, secret: Uint8Array): Promise<Bytes>;
   /** Opens what `seal` made under the same name, by this key or one of its predecessors. Throws `OperatorError`. */

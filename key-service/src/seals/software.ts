@@ -20,6 +20,7 @@ export function softwareRootKey(bytes: Uint8Array, previous: readonly RootKey[] 
   const id = Buffer.from(idBytes).toString('hex');
   return {
     id,
+    ids: [id, ...previous.flatMap(({ ids }) => ids)],
     async seal(name, secret) {
       const salt = randomBytes(saltLength);
       return concat(Uint8Array.of(version), idBytes, salt, seal(subkey(key, salt, name), zeroNonce, aad(name), secret));

@@ -70,6 +70,7 @@ const migrations: ReadonlyMap<number, Migration> = new Map<number, Migration>([
       `create table publications (idx ${int} primary key, seed ${bytes} not null)`,
       `create table log_leaves (log text not null, idx ${int} not null, hash ${bytes} not null, entry ${bytes} not null, primary key (log, idx))`,
       `create table log_nodes (log text not null, level ${int} not null, idx ${int} not null, hash ${bytes} not null, primary key (log, level, idx))`,
+      `alter table replicas add column roots text not null default '[]'`,
       'drop table windows',
       `create table windows (tenant text not null, principal text not null, started ${int} not null, items ${int} not null, primary key (tenant, principal, started))`,
       `create table tenant_records (tenant text primary key, record text not null, revision ${int} not null, closes_at ${int}, mac text not null)`,

@@ -9,6 +9,8 @@ export interface Replica {
   readonly id: string;
   /** Host and process, for people. */
   readonly name: string;
+  /** The ids of the root keys that it has: first that of the one that it seals under. */
+  readonly roots: readonly string[];
 }
 
 /** A replica as others see it. */
@@ -21,12 +23,16 @@ export interface SeenReplica extends Replica {
 const liveSeconds = 30;
 const forgetSeconds = 86_400;
 
-/** Adds a replica, under the lock of the service's state: a change that looks for replicas comes before or after. */
-export async function joinReplicas(tx: Queries, replica: Replica, now: number): Promise<void> {
+/**
+ * Adds a replica, under the lock of the service's state: a change that looks for replicas comes before or after. Throws `OperatorError` beside a live one that could not
+ * open what this one seals, or the other way round. `now` is in seconds.
+ */
+export async function joinReplicas(tx: Queries, { id, name, roots }: Replica, now: number): Promise<void> {
   await tx.updateTable('states').set({ tenant: serviceLog }).where('tenant', '=', serviceLog).execute();
+  assertOpenEachOther(await selectReplicas(tx), { roots, now });
   await tx
     .insertInto('replicas')
-    .values({ ...replica, seen: now })
+    .values({ id, name, seen: now, roots: JSON.stringify(roots) })
     .execute();
 }
 
@@ -47,18 +53,45 @@ export async function assertServes(tx: Queries, id: string): Promise<void> {
 }
 
 /** All replicas but those that said goodbye. */
-export function selectReplicas(db: Queries): Promise<SeenReplica[]> {
-  return db.selectFrom('replicas').selectAll().orderBy('name').execute();
+export async function selectReplicas(db: Queries): Promise<SeenReplica[]> {
+  const rows = await db.selectFrom('replicas').selectAll().orderBy('name').execute();
+  // Before schema 5 nobody said which root keys they have.
+  return rows.map(({ roots = '[]', ...row }) => ({ ...row, roots: JSON.parse(roots) as string[] }));
+}
+
+/** Those that have shown a sign of life within 30 seconds. */
+export function liveReplicas(replicas: readonly SeenReplica[], now: number): SeenReplica[] {
+  return replicas.filter(({ seen }) => now - seen < liveSeconds);
 }
 
 /** Throws `OperatorError` where a replica serves; `now` is in seconds, by the clock of the database. */
 export function assertNoneServes(replicas: readonly SeenReplica[], now: number): void {
-  const live = replicas.filter(({ seen }) => now - seen < liveSeconds);
+  const live = liveReplicas(replicas, now);
   if (live.length === 0) return;
   const names = live.map(({ name, seen }) => `${name} (seen ${Math.max(0, now - seen)} s ago)`).join(', ');
   throw new OperatorError(
     `Replicas serve this database: ${names}. Stop all of them first; one that was killed counts for ${liveSeconds} s`,
   );
+}
+
+/** Throws `OperatorError` where a live replica could not open what is sealed under the first of these root keys, or seals under one that is not among them. */
+export function assertOpenEachOther(
+  replicas: readonly SeenReplica[],
+  { roots, now }: Pick<Replica, 'roots'> & { readonly now: number },
+): void {
+  const [mine = ''] = roots;
+  for (const { name, roots: theirs } of liveReplicas(replicas, now)) {
+    if (!theirs.includes(mine)) {
+      throw new OperatorError(
+        `The replica ${name} does not have the root key ${mine}: name it in its previous_root_keys and restart it first`,
+      );
+    }
+    if (!roots.includes(theirs[0] ?? '')) {
+      throw new OperatorError(
+        `The replica ${name} seals under the root key ${theirs[0]}, which previous_root_keys does not name here`,
+      );
+    }
+  }
 }
 
 function retired(): IntegrityError {

@@ -28,7 +28,8 @@ import type {
 import { Publisher } from './publisher.ts';
 import { refusedKeys } from './refused-keys.ts';
 import { shareMemory } from './remembered.ts';
-import { assertServes, beatReplica, joinReplicas, type Replica } from './replicas.ts';
+import { assertServes, beatReplica, joinReplicas, type Replica, type SeenReplica, selectReplicas } from './replicas.ts';
+import { countSealed, resealPage } from './reseal.ts';
 import { selectRevocation, selectRevocations } from './revocation-queries.ts';
 import { SqlServiceChange } from './service-change.ts';
 import { readState, selectTenants } from './state.ts';
@@ -268,6 +269,18 @@ export class SqlStore implements Store {
 
   async #now(tx: Queries): Promise<number> {
     return Math.round((await this.#engine.time(tx)) ?? Date.now());
+  }
+
+  reseal(rootId: string, limit: number, work: OpenSecret): Promise<number> {
+    return resealPage(this.#engine, Uint8Array.from(Buffer.from(rootId, 'hex')), limit, work);
+  }
+
+  sealedUnder(): Promise<Map<string, number>> {
+    return this.#engine.read(countSealed);
+  }
+
+  replicas(): Promise<SeenReplica[]> {
+    return this.#engine.read(selectReplicas);
   }
 
   async join(replica: Replica, now: number): Promise<void> {

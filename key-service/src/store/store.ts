@@ -280,7 +280,16 @@ export interface Store {
   load(rows: AsyncIterable<TableRow>, open?: OpenSecret): Promise<void>;
   /** Milliseconds since 1970 by the clock of the database; `undefined` where it has none of its own. */
   time(): Promise<number | undefined>;
-  /** From now on this process serves the database, and changes it only for as long as nobody retires it. `now` is in seconds. */
+  /**
+   * Seals again, by `work`, up to `limit` secrets that are not under the root key with this id, and gives how many there were. Nobody waits for it, and no epoch moves:
+   * what somebody changes or destroys meanwhile stays as they left it.
+   */
+  reseal(rootId: string, limit: number, work: OpenSecret): Promise<number>;
+  /** How many secrets are under each root key, by its id. */
+  sealedUnder(): Promise<Map<string, number>>;
+  /** Processes that serve, or did until a while ago. */
+  replicas(): Promise<SeenReplica[]>;
+  /** From now on this process serves the database, and changes it only for as long as nobody retires it. `now` is in seconds. Throws `OperatorError` beside a live replica whose root keys do not go with its own. */
   join(replica: Replica, now: number): Promise<void>;
   /** A sign of life of the replica that joined. Throws `IntegrityError` where it was retired. */
   beat(now: number): Promise<void>;

@@ -16,7 +16,7 @@ export interface Tables {
   answers: { id: string; body_hash: string; status: number; body: string; expires: number; mac: string };
   log_leaves: { log: string; idx: number; hash: Bytes; entry: Bytes };
   log_nodes: { log: string; level: number; idx: number; hash: Bytes };
-  replicas: { id: string; name: string; seen: number };
+  replicas: { id: string; name: string; seen: number; roots: string };
   former_aliases: { tenant: string; name: string; key_id: string };
   revocations: RevocationRow;
   tombstones: { tenant: string; seq: number; tombstone: Bytes; stands: number };

@@ -236,6 +236,35 @@ describe('what works says so', () => {
     expect((await run('audit verify')).stdout).toMatch(/^the logs are whole: \d+ entries\n$/);
   });
 
+  it('§12.4 root-key reseal: what is under earlier root keys, and which replica stands in its way', async () => {
+    const [old, next] = [at('root.key'), at('next.key')];
+    await run('root-key create', '--out', next);
+    const options = ['--config', write({ root_key: { file: next }, previous_root_keys: [{ file: old }] }, 'next.json')];
+    const reseal = async () => {
+      const { code, stdout } = await run('root-key reseal', ...options);
+      return [code, JSON.parse(stdout)];
+    };
+    const [oldId, root] = [old, next].map((file) => softwareRootKey(readRootKey({ file })).id) as [string, string];
+    const beside = async (name: string, roots: readonly string[]) => {
+      const replica = openStore({ store: { sqlite: at('keys.sqlite') } });
+      await replica.join({ id: name, name, roots }, Math.floor(Date.now() / 1000));
+      return replica;
+    };
+    const without = await beside('a-host/7', [oldId]);
+    for (const command of ['root-key reseal', 'keys create --tenant north']) {
+      const { code, stderr } = await run(command, ...options);
+      expect([code, stderr]).toEqual([1, expect.stringMatching(/^The replica a-host\/7 does not have the root key/)]);
+    }
+    await without.close();
+    const behind = await beside('b-host/8', [oldId, root]);
+    const done = { root, left: {}, others: [] };
+    expect(await reseal()).toEqual([1, { ...done, secrets: expect.any(Number), others: ['b-host/8'] }]);
+    await behind.close();
+    expect(await reseal()).toEqual([0, { ...done, secrets: 0 }]);
+    writeFileSync(old, readFileSync(next));
+    expect((await run('audit verify')).stdout).toMatch(/^the logs are whole/);
+  });
+
   it('§12.8 tenants: made once, shown and listed', async () => {
     const tenants = async (...args: string[]) => JSON.parse((await run(...(args as [string]))).stdout);
     expect(await tenants('tenants list')).toEqual(['north', 'south']);
