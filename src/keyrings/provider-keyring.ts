@@ -2,7 +2,7 @@
 
 import { sha384 } from '../crypto/digest.ts';
 import { type WrappedKey, wrappedKeyText } from '../envelope/wrapped-key.ts';
-import { DecryptionError } from '../errors.ts';
+import { DecryptionError, isBullaError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { concat, copy, equalConstantTime } from '../lib/bytes.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
@@ -25,25 +25,33 @@ export interface Bound {
   readonly digest: Bytes;
 }
 
-/** One key of a provider, by what the configuration says of it. */
-export interface ProviderKey {
+/** Credentials, read once: what names a call is what it is made with. */
+export interface Credential<Use> {
+  /** Names them, as nobody can who does not hold them: what was opened with some, a caller with others is not given. */
+  readonly name: string;
+  /** What keys are called with. */
+  readonly use: Use;
+}
+
+/** One key of a provider, by what the configuration says of it. `Use` is what its calls are given of the credentials. */
+export interface ProviderKey<Use = void> {
   /** `<provider>:<name>`, §8.9. */
   readonly keyId: string;
   /** Whether a ciphertext can be one of this provider's at all. What cannot costs no call. */
   accepts(ciphertext: Bytes): boolean;
   /** Has the provider encrypt 80 bytes, with additional data as §8.11 says. */
-  encrypt(plaintext: Bytes, bound: Bound, signal: AbortSignal | undefined): Promise<Bytes>;
+  encrypt(plaintext: Bytes, bound: Bound, signal: AbortSignal | undefined, use: Use): Promise<Bytes>;
   /** Has the provider decrypt, into memory of its own: the data key in it is overwritten afterwards. Rejects with a `DecryptionError` for what the provider does not open. */
-  decrypt(ciphertext: Bytes, bound: Bound, signal: AbortSignal): Promise<Bytes>;
+  decrypt(ciphertext: Bytes, bound: Bound, signal: AbortSignal, use: Use): Promise<Bytes>;
 }
 
 /** A provider as a keyring sees it. */
-export interface Provider {
+export interface Provider<Use = void> {
   /** The first one encrypts; they decrypt in this order. */
-  readonly keys: readonly [ProviderKey, ...ProviderKey[]];
+  readonly keys: readonly [ProviderKey<Use>, ...ProviderKey<Use>[]];
   readonly keyContext: KeyContext;
-  /** Names the credentials of the next call, as nobody can who does not hold them: what one caller's opened, another's is not given. Default: those of the keyring, which do not change. */
-  readonly credential?: ((signal: AbortSignal | undefined) => Awaitable<string>) | undefined;
+  /** The credentials of the next call. Asked once more where they are refused: they may have been renewed meanwhile. Default: those of the keyring, which do not change. */
+  readonly credential?: ((signal: AbortSignal | undefined) => Awaitable<Credential<Use>>) | undefined;
 }
 
 /** The reader of a key context that providers are given: without names that begin with `bulla:`, §8.11c. */
@@ -71,11 +79,11 @@ interface Held<Key> {
 }
 
 /** The keys that a keyring holds: its own, then the others under the same name, then each under its own. */
-export function heldKeys<Key>(
+export function heldKeys<Key, Use = void>(
   provider: string,
   { name, own, others, ownNameOf }: Held<Key>,
-  keyOf: (keyId: string, key: Key) => ProviderKey,
-): Provider['keys'] {
+  keyOf: (keyId: string, key: Key) => ProviderKey<Use>,
+): Provider<Use>['keys'] {
   const keyId = providerKeyId(provider, name);
   const under = others.map((key) => keyOf(keyId, key));
   const byTheirOwn = others.filter((key) => ownNameOf(key) !== name);
@@ -83,7 +91,7 @@ export function heldKeys<Key>(
 }
 
 /** A keyring over a provider. */
-export function providerKeyring({ keys, keyContext, credential = () => '' }: Provider): Keyring {
+export function providerKeyring<Use = void>({ keys, keyContext, credential = unchanged }: Provider<Use>): Keyring {
   const scope = objectScope();
   const openings = new Openings();
   const boundOf = async (keyId: string): Promise<Bound> => ({
@@ -95,7 +103,9 @@ export function providerKeyring({ keys, keyContext, credential = () => '' }: Pro
     signal?.throwIfAborted();
     const bound = await boundOf(key.keyId);
     const plaintext = concat(bound.digest, dataKey);
-    const opaque = await useAndErase(plaintext, (bytes) => key.encrypt(bytes, bound, signal));
+    const opaque = await useAndErase(plaintext, (bytes) =>
+      withCredential(credential, signal, ({ use }) => key.encrypt(bytes, bound, signal, use)),
+    );
     return [{ keyId: key.keyId, version: 0, serviceId: '', keyContext, wrapping: { method: 'kms', opaque } }];
   };
   const unwrap = async <Key>(
@@ -105,12 +115,18 @@ export function providerKeyring({ keys, keyContext, credential = () => '' }: Pro
   ): Promise<Unwrapped<Key> | null> =>
     firstAnswered(candidates(keys, keyContext, wrappedKeys), signal, async ({ key, wrappedKey, ciphertext }) => {
       if (!key.accepts(ciphertext)) throw new DecryptionError();
-      const id = JSON.stringify([await credential(signal), keys.indexOf(key), wrappedKeyText(wrappedKey)]);
-      const work = async (shared: AbortSignal) => {
-        const bound = await boundOf(key.keyId);
-        return dataKeyIn(await key.decrypt(ciphertext, bound, shared), bound);
-      };
-      return { wrappedKey, dataKey: await keep(await openings.join(id, work, signal)) };
+      const opened = await withCredential(credential, signal, ({ name, use }) => {
+        const id = JSON.stringify([name, keys.indexOf(key), wrappedKeyText(wrappedKey)]);
+        return openings.join(
+          id,
+          async (shared) => {
+            const bound = await boundOf(key.keyId);
+            return dataKeyIn(await key.decrypt(ciphertext, bound, shared, use), bound);
+          },
+          signal,
+        );
+      });
+      return { wrappedKey, dataKey: await keep(opened) };
     });
 
   return keyringOf({
@@ -119,12 +135,35 @@ export function providerKeyring({ keys, keyContext, credential = () => '' }: Pro
     unwrapDataKey: (wrappedKeys, options) =>
       unwrap(wrappedKeys, options, (dataKey) => useAndErase(dataKey, importDataKey)),
     unwrapDataKeyBytes: (wrappedKeys, options) => unwrap(wrappedKeys, options, (dataKey) => dataKey),
-    cacheScope: async ({ signal }) => ({ id: JSON.stringify([scope, await credential(signal)]) }),
+    cacheScope: async ({ signal }) => ({ id: JSON.stringify([scope, (await credential(signal)).name]) }),
   });
 }
 
+const unchanged = <Use>(): Credential<Use> => ({ name: '', use: undefined as Use });
+
+/** What a call resolves to. Where its credentials are refused and have been renewed, it is made once more: shared, if at all, with those who have the new ones. */
+async function withCredential<Use, Result>(
+  credential: NonNullable<Provider<Use>['credential']>,
+  signal: AbortSignal | undefined,
+  call: (credential: Credential<Use>) => Promise<Result>,
+): Promise<Result> {
+  const first = await credential(signal);
+  try {
+    return await call(first);
+  } catch (error) {
+    if (!isBullaError(error) || error.code !== 'ERR_TOKEN_REFUSED') throw error;
+    const next = await credential(signal);
+    if (next.name === first.name) throw error;
+    return call(next);
+  }
+}
+
 /** §7.5, §7.6, §8.9, §8.12: one key after the other, each on the first few wrapped keys that are for it. */
-function* candidates(keys: readonly ProviderKey[], keyContext: KeyContext, wrappedKeys: readonly WrappedKey[]) {
+function* candidates<Use>(
+  keys: readonly ProviderKey<Use>[],
+  keyContext: KeyContext,
+  wrappedKeys: readonly WrappedKey[],
+) {
   for (const key of keys) {
     const identity = { keyId: key.keyId, version: 0, serviceId: '', keyContext };
     let asked = 0;

@@ -35,7 +35,8 @@ export interface TransitKeyringOptions extends ProviderCallOptions {
   /** The namespace. Default: none. */
   readonly namespace?: string | undefined;
   /**
-   * A token, or a function that gives one and is asked before every call. Each token counts as a user of its own: a data key that was opened with one is given to nobody with another.
+   * A token, or a function that gives one. The function is asked before every call, and once more when a token was refused. Each token counts as a user of its own: a data key that was opened with one
+   * is given to nobody who came with another.
    */
   readonly token: Token;
   /** The name of the key in messages, after `transit:`. Whoever opens them uses the same. Default: mount and key, as in `transit/orders`. */
@@ -98,34 +99,20 @@ export function transitKeyring(options: TransitKeyringOptions): Keyring {
       throw isBullaError(cause) ? cause : unavailable('its source failed', cause);
     }
   };
-  /** A token that was refused may have been renewed meanwhile. */
-  const withToken = async <Result>(
-    signal: AbortSignal | undefined,
-    call: (token: string) => Promise<Result>,
-  ): Promise<Result> => {
-    const first = await tokenNow(signal);
-    try {
-      return await call(first);
-    } catch (error) {
-      if (!isBullaError(error) || error.code !== 'ERR_TOKEN_REFUSED') throw error;
-      const next = await tokenNow(signal);
-      if (next === first) throw error;
-      return call(next);
-    }
-  };
-  const keyOf = (keyId: string, transitKey: string): ProviderKey => ({
+  const keyOf = (keyId: string, transitKey: string): ProviderKey<string> => ({
     keyId,
     accepts: isTransitCiphertext,
-    encrypt: (plaintext, { digest }, signal) =>
-      withToken(signal, (current) => engine.encrypt(transitKey, current, plaintext, digest, signal)),
-    decrypt: (ciphertext, { digest }, signal) =>
-      withToken(signal, (current) => engine.decrypt(transitKey, current, ciphertext, digest, signal)),
+    encrypt: (plaintext, { digest }, signal, use) => engine.encrypt(transitKey, use, plaintext, digest, signal),
+    decrypt: (ciphertext, { digest }, signal, use) => engine.decrypt(transitKey, use, ciphertext, digest, signal),
   });
   const nameOf = digests();
   return providerKeyring({
     keys: heldKeys('transit', { name, own: key, others: decryptKeys, ownNameOf: (each) => `${mount}/${each}` }, keyOf),
     keyContext,
-    credential: async (signal) => nameOf(await tokenNow(signal)),
+    credential: async (signal) => {
+      const use = await tokenNow(signal);
+      return { name: await nameOf(use), use };
+    },
   });
 }
 

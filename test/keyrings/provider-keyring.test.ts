@@ -3,7 +3,7 @@
 import { describe, expect, test } from 'vitest';
 import { webcrypto } from '#platform';
 import { cachingKeyring } from '../../src/cache.ts';
-import { DecryptionError, decrypt, encrypt, KeyServiceError } from '../../src/index.ts';
+import { DecryptionError, decrypt, encrypt, KeyServiceError, type KeyServiceErrorCode } from '../../src/index.ts';
 import type { Keyring } from '../../src/keyrings/keyring.ts';
 import { providerCallReaders, providerCalls } from '../../src/keyrings/provider-calls.ts';
 import {
@@ -16,7 +16,7 @@ import {
 import { concat } from '../../src/lib/bytes.ts';
 import { takeOptions } from '../../src/lib/options.ts';
 import type { Bytes } from '../../src/types.ts';
-import { pattern, rejection } from '../support/data.ts';
+import { codeOf, pattern, rejection } from '../support/data.ts';
 import { type CommonOptions, conformance, type FakeProvider, type ProviderFault } from '../support/providers.ts';
 
 const codes = {
@@ -190,7 +190,7 @@ describe('whose credentials change', () => {
   test("joins no call that was made with another's, and is served from no cache of another's", async () => {
     const fake = inProcess();
     let user = 'alice';
-    const own = providerKeyring(fake.parts({ credential: () => user }));
+    const own = providerKeyring(fake.parts({ credential: () => ({ name: user, use: undefined }) }));
     const message = await encrypt('x', { keyring: own });
     const cached = cachingKeyring(own);
     await text(message, cached);
@@ -207,6 +207,74 @@ describe('whose credentials change', () => {
     expect(fake.calls.decrypt).toBe(3);
     await text(message, cached);
     expect(fake.calls.decrypt).toBe(4);
+  });
+
+  /** A message, and a keyring whose source gives one user after the other, of whom some are turned away. */
+  const changing = async (users: readonly string[], turnedAway: Readonly<Record<string, KeyServiceErrorCode>>) => {
+    const fake = inProcess();
+    const message = await encrypt('x', { keyring: await fake.keyring() });
+    const { keys, ...parts } = fake.parts();
+    const called: string[] = [];
+    const answer = <Result>(user: string, call: () => Promise<Result>) => {
+      called.push(user);
+      const code = turnedAway[user];
+      return code === undefined ? call() : Promise.reject(new KeyServiceError(code, user));
+    };
+    let asked = 0;
+    const own = providerKeyring<string>({
+      ...parts,
+      keys: [
+        {
+          ...keys[0],
+          encrypt: (plaintext, bound, signal, user) => answer(user, () => keys[0].encrypt(plaintext, bound, signal)),
+          decrypt: (ciphertext, bound, signal, user) => answer(user, () => keys[0].decrypt(ciphertext, bound, signal)),
+        },
+      ],
+      credential: () => {
+        const user = users[Math.min(asked++, users.length - 1)] as string;
+        return { name: user, use: user };
+      },
+    });
+    return { own, message, called };
+  };
+
+  test('a call that is shared is made with the credentials that name it, whoever signs in meanwhile', async () => {
+    const { own, message, called } = await changing(['alice', 'alice', 'bob'], { alice: 'ERR_NOT_ALLOWED' });
+    const [first, second] = [text(message, own), text(message, own)].map(codeOf);
+    expect([await first, await second]).toEqual(['ERR_NOT_ALLOWED', 'ERR_NOT_ALLOWED']);
+    expect(called).toEqual(['alice']);
+    await text(message, own);
+    expect(called).toEqual(['alice', 'bob']);
+  });
+
+  test('a data key is wrapped with the credentials that were asked for', async () => {
+    const { own, called } = await changing(['alice', 'bob'], {});
+    await own.generateDataKey();
+    expect(called).toEqual(['alice']);
+  });
+
+  test.each([
+    [
+      ['old', 'old', 'new'],
+      ['old', 'new'],
+    ],
+    [
+      ['old', 'old', 'new', 'newer'],
+      ['old', 'new', 'newer'],
+    ],
+  ])(
+    'once they are refused, who waited asks for others, and shares with those who have the same: %s',
+    async (users, calls) => {
+      const { own, message, called } = await changing(users, { old: 'ERR_TOKEN_REFUSED' });
+      await Promise.all([text(message, own), text(message, own)]);
+      expect(called).toEqual(calls);
+    },
+  );
+
+  test('those that are refused and not renewed are used once', async () => {
+    const { own, message, called } = await changing(['old'], { old: 'ERR_TOKEN_REFUSED' });
+    expect(await codeOf(text(message, own))).toBe('ERR_TOKEN_REFUSED');
+    expect(called).toEqual(['old']);
   });
 
   test('where there are none, nothing is asked', async () => {

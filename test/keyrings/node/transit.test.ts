@@ -159,6 +159,16 @@ describe('the transit keyring', () => {
     expect(await codeOf(gone.generateDataKey())).toBe('ERR_TOKEN_REFUSED');
   });
 
+  test('who shares a call shares the token that it is made with, whatever the source gives meanwhile', async () => {
+    fake.tokens.add('hvs.alice').add('hvs.bob');
+    const message = await encrypt('x', { keyring: keyring() });
+    const before = fake.http.requests.length;
+    let asked = 0;
+    const own = keyring({ token: () => (asked++ < 2 ? 'hvs.alice' : 'hvs.bob') });
+    expect(await Promise.all([text(message, own), text(message, own)])).toEqual(['x', 'x']);
+    expect(fake.http.requests.slice(before).map(({ headers }) => headers['x-vault-token'])).toEqual(['hvs.alice']);
+  });
+
   test('whose token is another one joins no call and is served from no cache of the first', async () => {
     fake.tokens.add('hvs.bob');
     let user = 'hvs.secret-of-the-fake';
