@@ -27,7 +27,7 @@ export async function resumeService({ changes, acceptRollback, entry }: Resuming
 }
 
 /** Whether anything was lost. */
-export function isAnythingOfService({ entries, publications, tenants, forked }: LostOfService): boolean {
-  const isLess = entries.there < entries.known || tenants.there < tenants.known;
+export function isAnythingOfService({ entries, state, publications, tenants, forked }: LostOfService): boolean {
+  const isLess = [entries, state, tenants].some(({ known, there }) => there < known);
   return isLess || publications.there !== publications.known || forked;
 }

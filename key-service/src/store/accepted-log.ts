@@ -40,7 +40,7 @@ const rowsAtOnce = 1000;
 /** How often something is looked at that changes meanwhile. */
 export const looks = 5;
 
-/** Looks at a tenant, or the service, until nothing of it changes meanwhile. Throws `OperatorError` where something always does. */
+/** Looks at a tenant, or the service, until nothing of it changes meanwhile: only then is what was found there, or refused, believed. Throws `OperatorError` where something always does. */
 export async function inspected<T>(
   engine: Engine,
   tenant: string,
@@ -48,8 +48,10 @@ export async function inspected<T>(
 ): Promise<{ readonly basis: Basis; readonly found: T }> {
   for (let attempt = 1; attempt <= looks; attempt += 1) {
     const basis = await engine.read((db) => readBasis(db, tenant));
-    const found = await look(basis);
-    if (isDeepStrictEqual(await engine.read((db) => readBasis(db, tenant)), basis)) return { basis, found };
+    const [looked] = await Promise.allSettled([look(basis)]);
+    if (!isDeepStrictEqual(await engine.read((db) => readBasis(db, tenant)), basis)) continue;
+    if (looked.status === 'rejected') throw looked.reason;
+    return { basis, found: looked.value };
   }
   throw restless(tenant);
 }

@@ -69,6 +69,8 @@ export interface KnownHead {
 /** What is known of the service's own log, and what there is. */
 export interface LostOfService {
   readonly entries: KnownAndThere;
+  /** The entries that there are, and those of them that the state counts. */
+  readonly state: KnownAndThere;
   /** The newest publication in the log, and the one that the heads in the database are of, by their leaves. */
   readonly publications: { readonly known: number | null; readonly there: number | null };
   readonly tenants: KnownAndThere;

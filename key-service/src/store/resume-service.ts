@@ -45,15 +45,9 @@ export async function inspectService(
     const all = trustedMemory(macKey, basis.remembered);
     const remembered = all.filter(({ resumed }) => resumed >= state.resumed);
     // The MAC of the state covers its tree: entries that lead elsewhere were changed, and none were lost.
-    let isOfState = state.tree.size === 0;
-    const stateEnd: KnownEnd = {
-      size: state.tree.size,
-      isHere: (tree) => {
-        isOfState = isSameTree(tree, state.tree);
-        return isOfState;
-      },
-    };
-    const ends = [stateEnd, ...rememberedEnds(remembered), ...checkpointEnd(checkpoint)];
+    const stateEnd = watched({ size: state.tree.size, isHere: (tree) => isSameTree(tree, state.tree) });
+    const checkpointEnd = checkpoint && watched(endOf(checkpoint));
+    const ends = [stateEnd, ...rememberedEnds(remembered), ...(checkpointEnd ? [checkpointEnd] : [])];
     const there = basis.publication?.idx;
     const publications: { newest?: SeenPublication; published?: SeenPublication } = {};
     const log = await readLog(engine, serviceLog, ends, ({ index: leaf, hash, entry }) => {
@@ -62,15 +56,18 @@ export async function inspectService(
       publications.newest = { leaf, hash, time };
       if (leaf === there) publications.published = publications.newest;
     });
-    if (!isOfState) throw notAcceptable('The entries of the log of the service do not lead to its head');
+    if (!stateEnd.found()) throw notAcceptable('The entries of the log of the service do not lead to its head');
+    // The leaf that a replica remembers says nothing of those before it.
+    const vouched = Math.max(state.tree.size, checkpointEnd?.found() ? checkpointEnd.size : 0);
+    if (log.tree.size > vouched) throw notAcceptable(`Nothing vouches for entry ${vouched} of the log of the service`);
     const { newest, published } = publications;
     if (there !== undefined && !published) throw notAcceptable('The published heads are of no publication in the log');
     const tenants = await engine.read(countHeads);
     if (tenants !== state.revisions) throw notAcceptable('There are not as many heads as tenants');
-    const sizes = [log.tree.size, state.tree.size];
-    const known = [...sizes, checkpoint?.size ?? 0, ...remembered.map(({ size }) => size)];
+    const known = [log.tree.size, checkpoint?.size ?? 0, ...remembered.map(({ size }) => size)];
     const lost: LostOfService = {
-      entries: { known: Math.max(...known), there: Math.min(...sizes) },
+      entries: { known: Math.max(...known), there: log.tree.size },
+      state: { known: log.tree.size, there: state.tree.size },
       publications: { known: newest?.leaf ?? null, there: published?.leaf ?? null },
       tenants: { known: Math.max(tenants, ...remembered.map(({ revisions }) => revisions)), there: tenants },
       forked: log.forked,
@@ -102,8 +99,21 @@ function notAcceptable(what: string): IntegrityError {
   return new IntegrityError(`${what}: put back what was changed from a backup first`);
 }
 
-function checkpointEnd(known: KnownHead | undefined): KnownEnd[] {
-  return known ? [{ size: known.size, isHere: (tree) => equalBytes(rootOf(tree), known.root) }] : [];
+function endOf({ size, root }: KnownHead): KnownEnd {
+  return { size, isHere: (tree) => equalBytes(rootOf(tree), root) };
+}
+
+/** An end that says whether the log had it. Every log has the empty one. */
+function watched({ size, isHere }: KnownEnd): KnownEnd & { found(): boolean } {
+  let isFound = size === 0;
+  return {
+    size,
+    isHere: (tree, last) => {
+      isFound = isHere(tree, last);
+      return isFound;
+    },
+    found: () => isFound,
+  };
 }
 
 async function countHeads(db: Queries): Promise<number> {

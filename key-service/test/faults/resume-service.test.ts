@@ -6,13 +6,17 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { CheckpointFile } from '../../src/audit/checkpoint-file.ts';
 import { CheckpointedChanges } from '../../src/audit/checkpointed-changes.ts';
 import { AuditLogs } from '../../src/audit/logs.ts';
+import { nextPublication } from '../../src/audit/publications.ts';
 import { encodeEntry } from '../../src/model/entry.ts';
 import { leafHash } from '../../src/model/merkle.ts';
+import { SlotTree, slotBytes } from '../../src/model/slots.ts';
 import { openStore } from '../../src/open-store.ts';
 import { resumeService } from '../../src/operations/resume-service.ts';
 import { resumeTenant } from '../../src/operations/resume-tenant.ts';
 import { verifyLogs } from '../../src/operations/verify-logs.ts';
 import { openSecrets } from '../../src/secrets/secrets.ts';
+import { headOf } from '../../src/store/heads.ts';
+import type { Tables } from '../../src/store/tables.ts';
 import {
   adminRoles,
   type Harness,
@@ -94,6 +98,25 @@ async function acts(harness: Harness): Promise<unknown[]> {
   return entries.filter((entry) => entry.includes('"resume-service"')).map((entry) => JSON.parse(entry).change);
 }
 
+const someEntry = () => encodeEntry({ time: 1, tenant: '', principal: 'x', operation: 'y', status: 200 });
+
+interface StateOfService {
+  readonly size: number;
+  readonly columns: readonly Value[];
+}
+
+async function stateOf(copy: (tables: readonly string[]) => Promise<Snapshot>): Promise<StateOfService> {
+  const rows = (await copy(['states'])).get('states') ?? [];
+  const { size = null, frontier = null, mac = null } = rows.find(({ tenant }) => tenant === '') ?? {};
+  return { size: Number(size), columns: [size, frontier, mac] };
+}
+
+async function putStateBack({ database }: Harness, { columns }: StateOfService): Promise<void> {
+  await withSql(database, (sql) =>
+    sql("update states set size = ?, frontier = ?, mac = ? where tenant = ''", ...columns),
+  );
+}
+
 describe.each(storeKinds)("§12.9 %s: the service's own log", (kind) => {
   it('that lost publications in a failover goes on when that is accepted, and replicas with it', async () => {
     const { harness, admin, key, checkpoint, publish, copy, put, again, resume, resumeTenant } = await start(kind);
@@ -109,6 +132,7 @@ describe.each(storeKinds)("§12.9 %s: the service's own log", (kind) => {
 
     const lost = {
       entries: { known: there + 2, there },
+      state: { known: there, there },
       publications: { known: there - 1, there: there - 1 },
       tenants: { known: 2, there: 2 },
       forked: false,
@@ -203,22 +227,56 @@ describe.each(storeKinds)("§12.9 %s: the service's own log", (kind) => {
     await expect(resume(true)).rejects.toThrow(/do not lead to its head/);
   });
 
-  it('whose state alone was put back has lost what it does not say', async () => {
+  it('whose state alone was put back goes on with what the checkpoint vouches for', async () => {
     const { harness, publish, copy, resume } = await start(kind);
-    const [state] = (await copy(['states'])).get('states')?.filter(({ tenant }) => tenant === '') ?? [];
-    const { store } = await stranger(harness);
-    const entry = encodeEntry({ time: 1, tenant: '', principal: 'x', operation: 'y', status: 200 });
-    await store.changeService(async (change) => change.append(entry));
-    const { size, frontier, mac } = state ?? {};
-    await withSql(harness.database, (sql) =>
-      sql("update states set size = ?, frontier = ?, mac = ? where tenant = ''", ...([size, frontier, mac] as Value[])),
-    );
+    const state = await stateOf(copy);
+    await harness.service.changes.runService(async (change) => change.append(someEntry()));
+    await putStateBack(harness, state);
+    const { size } = state;
     expect(await resume(true)).toMatchObject({
-      lost: { entries: { known: Number(size) + 1, there: Number(size) }, forked: false },
+      lost: { entries: { known: size + 1, there: size + 1 }, state: { known: size + 1, there: size }, forked: false },
       resumed: true,
     });
     await publish();
     const fresh = await stranger(harness);
     await verifyLogs(fresh.store, fresh.logs);
+  });
+
+  it('with entries behind its state for which a leaf that a replica remembers is all that vouches does not go on', async () => {
+    const { harness, publish, copy, resume } = await start(kind);
+    const state = await stateOf(copy);
+    for (let n = 0; n < 2; n += 1) await harness.store.changeService(async (change) => change.append(someEntry()));
+    await putStateBack(harness, state);
+    await expect(publish()).rejects.toThrow(/went back/);
+    await harness.store.shareMemory();
+    const remembered = (await copy(['remembered'])).get('remembered') ?? [];
+    expect(remembered.map(({ size }) => Number(size))).toEqual([state.size + 2]);
+    await expect(resume(true)).rejects.toThrow(new RegExp(`Nothing vouches for entry ${state.size} `));
+    expect(await acts(harness)).toEqual([]);
+  });
+
+  it('with a publication that somebody made, over a log of a tenant that they cut, does not go on', async () => {
+    const { harness, publish, copy, resume } = await start(kind);
+    const { size } = await stateOf(copy);
+    await withSql(harness.database, async (sql) => {
+      const [{ hash: frontier = null } = {}] = await sql("select hash from log_leaves where log = 'north' and idx = 0");
+      await sql("delete from log_leaves where log = 'north' and idx > 0");
+      for (const table of ['states', 'heads']) {
+        await sql(`update ${table} set size = 1, frontier = ? where tenant = 'north'`, frontier);
+      }
+      const heads = (await sql('select * from heads order by slot')) as unknown as Tables['heads'][];
+      const { seed, entry } = nextPublication(Date.now());
+      const tree = await SlotTree.over(
+        heads.map((row) => leafHash(slotBytes(seed, headOf(row)))),
+        async () => undefined,
+      );
+      const { bytes } = entry(tree.slots, tree.root);
+      await sql("insert into log_leaves (log, idx, hash, entry) values ('', ?, ?, ?)", size, leafHash(bytes), bytes);
+      await sql('update publications set idx = ?, seed = ?', size, seed);
+    });
+    await expect(publish()).rejects.toThrow(/put back/);
+    const forged = await copy(everything);
+    await expect(resume(true)).rejects.toThrow(new RegExp(`Nothing vouches for entry ${size} `));
+    expect(await copy(everything)).toEqual(forged);
   });
 });

@@ -160,6 +160,26 @@ describe.each(storeKinds)('§12.9 %s: a tenant', (kind) => {
     } else await expect(resume(operator, false)).rejects.toThrow(/it is not halted/);
   });
 
+  it("and the service's own log, which grows while it is read, is looked at again", async () => {
+    const before = await snapshotOf(database, ['heads', 'publications']);
+    await publish();
+    await putBack(database, before);
+    let reads = 0;
+    const operator = open((engine) => ({
+      async read(work) {
+        const result = await engine.read(work);
+        reads += 1;
+        if (reads === 1) await store.changeService(async (change) => change.append(entryOf('')));
+        return result;
+      },
+    }));
+    const terms = { next: nextPublication(Date.now()), accept: () => false, entry: () => entryOf('') };
+    expect(await operator.resumeService(terms)).toMatchObject({
+      ...{ entries: { known: 2, there: 2 }, state: { known: 2, there: 2 } },
+      publications: { known: 0, there: null },
+    });
+  });
+
   it("and the service's own log, over which somebody publishes meanwhile, is looked at again", async () => {
     const before = await snapshotOf(database, ['heads', 'publications']);
     await publish();
