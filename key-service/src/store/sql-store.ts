@@ -10,6 +10,7 @@ import type { TombstoneHead, TombstonePage } from '../model/tombstones.ts';
 import { SqlChange } from './change.ts';
 import { dumpAll, loadRows } from './dump.ts';
 import type { Engine, Queries } from './engine.ts';
+import { deleteExpired } from './expiry.ts';
 import { refusedHeads } from './heads.ts';
 import { type FoundKey, selectKeys, selectNamedKeys, trusted } from './key-queries.ts';
 import { selectDueKeys, selectVersionUses } from './key-uses.ts';
@@ -31,6 +32,7 @@ import { shareMemory } from './remembered.ts';
 import { assertServes, beatReplica, joinReplicas, type Replica, type SeenReplica, selectReplicas } from './replicas.ts';
 import { countSealed, resealPage } from './reseal.ts';
 import { selectRevocation, selectRevocations } from './revocation-queries.ts';
+import { insertSecrets, selectSecrets } from './secret-queries.ts';
 import { SqlServiceChange } from './service-change.ts';
 import { readState, selectTenants } from './state.ts';
 import type {
@@ -91,20 +93,11 @@ export class SqlStore implements Store {
   }
 
   secrets(): Promise<SecretRow[]> {
-    return this.#engine.read(async (db) => {
-      const rows = await db.selectFrom('secrets').selectAll().orderBy('kind').orderBy('name').execute();
-      return rows.map((row) => ({ ...row, sealed: Uint8Array.from(row.sealed) }));
-    });
+    return this.#engine.read(selectSecrets);
   }
 
   async addSecrets(rows: readonly SecretRow[]): Promise<void> {
-    await this.#engine.write((tx) =>
-      tx
-        .insertInto('secrets')
-        .values([...rows])
-        .onConflict((conflict) => conflict.columns(['kind', 'name']).doNothing())
-        .execute(),
-    );
+    await this.#engine.write((tx) => insertSecrets(tx, rows));
   }
 
   async head(tenant: string): Promise<Head> {
@@ -234,16 +227,7 @@ export class SqlStore implements Store {
   }
 
   async expire(now: number): Promise<void> {
-    await this.#engine.write(async (tx) => {
-      await tx.deleteFrom('proofs').where('expires', '<', now).execute();
-      await tx
-        .deleteFrom('windows')
-        .where('started', '<', now - 600)
-        .execute();
-      await tx.deleteFrom('answers').where('expires', '<', now).execute();
-      await tx.deleteFrom('transport_keys').where('expires', '<=', now).execute();
-      await tx.deleteFrom('exchanged').where('expires', '<', now).execute();
-    });
+    await this.#engine.write((tx) => deleteExpired(tx, now));
   }
 
   async dump(write: (row: TableRow) => Promise<void>): Promise<void> {
