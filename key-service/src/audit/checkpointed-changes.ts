@@ -84,18 +84,15 @@ export class CheckpointedChanges {
 
   /**
    * Publishes the heads of all logs unless somebody did within so many milliseconds, and writes the newest checkpoint. The tenants whose logs do not continue what was
-   * published: those of others are published all the same. Throws `StoreError`, and `IntegrityError` for what is no tenant's.
+   * published: those of others are published all the same. Throws `StoreError`, and `IntegrityError` for what is no tenant's; where nothing was published, and the checkpoint
+   * was not written either, what is said of the latter.
    */
   async publish(within = 0): Promise<ReadonlyMap<string, IntegrityError>> {
     const time = Math.round((this.#options.clock ?? Date.now)());
     try {
-      const { refused } = await this.#published(nextPublication(time), time - within);
-      this.#note(undefined);
-      return refused;
-    } catch (error) {
-      // A database that cannot be reached says nothing about what is in it.
-      if (error instanceof IntegrityError) this.#note(error);
-      throw error;
+      return await this.#published(nextPublication(time), time - within);
+    } finally {
+      await this.export();
     }
   }
 
@@ -110,11 +107,16 @@ export class CheckpointedChanges {
     if (file) await this.#log.export(file);
   }
 
-  async #published(next: NextPublication, since: number): Promise<Published> {
+  // Noted before a checkpoint is written: what becomes of that says nothing of the publication.
+  async #published(next: NextPublication, since: number): Promise<Published['refused']> {
     try {
-      return await this.#store.publish(next, since);
-    } finally {
-      await this.export();
+      const { refused } = await this.#store.publish(next, since);
+      this.#note(undefined);
+      return refused;
+    } catch (error) {
+      // A database that cannot be reached says nothing about what is in it.
+      if (error instanceof IntegrityError) this.#note(error);
+      throw error;
     }
   }
 

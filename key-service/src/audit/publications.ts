@@ -2,8 +2,8 @@
 
 import { randomBytes } from 'node:crypto';
 import { IntegrityError } from '../errors.ts';
-import { decodeUtf8, encodeBase64url } from '../lib/bytes.ts';
-import { encodeEntry, serviceLog } from '../model/entry.ts';
+import { encodeBase64url } from '../lib/bytes.ts';
+import { encodeEntry, membersOf, serviceLog } from '../model/entry.ts';
 import { leafHash, rootOf, verifyInclusion } from '../model/merkle.ts';
 import type { NextPublication } from '../store/published.ts';
 import type { Store } from '../store/store.ts';
@@ -49,7 +49,7 @@ async function newestPublication(store: Store, size: number): Promise<number | u
   for (let to = size; to > 0; to -= entriesAtOnce) {
     const page = await store.entries(serviceLog, Math.max(0, to - entriesAtOnce), to);
     for (const entry of page.reverse()) {
-      const { operation } = JSON.parse(decodeUtf8(entry.entry) ?? '{}');
+      const { operation } = membersOf(entry.entry);
       if (operation === 'publish') return entry.index;
       if (operation === 'divide-log') return undefined;
     }

@@ -56,14 +56,20 @@ export function firstEntry(
   return encodeEntry({ time, tenant, principal: 'service', operation: 'begin-log', status: 200, change });
 }
 
+/** The members of an entry; none where the bytes are no entry: a database may have anything there. */
+export function membersOf(entry: Uint8Array): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(decodeUtf8(entry) ?? '');
+    return typeof value === 'object' && value !== null ? { ...value } : {};
+  } catch {
+    return {};
+  }
+}
+
 /** The tenant that the bytes of an entry name; `undefined` for what is no entry. */
 export function tenantOfEntry(entry: Uint8Array): string | undefined {
-  try {
-    const { tenant } = JSON.parse(decodeUtf8(entry) ?? '') as { tenant?: unknown };
-    return typeof tenant === 'string' ? tenant : undefined;
-  } catch {
-    return undefined;
-  }
+  const { tenant } = membersOf(entry);
+  return typeof tenant === 'string' ? tenant : undefined;
 }
 
 function runs(items: readonly ItemRecord[]): ({ n: number } & ItemRecord)[] {

@@ -1,8 +1,8 @@
 /** The service's own log, followed from what this process has seen of it: heads are published over its newest publication alone; `docs/key-service.md` §11.7. */
 
 import { IntegrityError } from '../errors.ts';
-import { type Bytes, decodeBase64url, decodeUtf8 } from '../lib/bytes.ts';
-import { serviceLog } from '../model/entry.ts';
+import { type Bytes, decodeBase64url } from '../lib/bytes.ts';
+import { membersOf, serviceLog } from '../model/entry.ts';
 import { appendLeaf, type Frontier, frontierAt, isSameTree, leafHash } from '../model/merkle.ts';
 import { type Leaf, RolledBack } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
@@ -84,10 +84,11 @@ export async function glanceAtLog(
 
 /** What an entry of the service's log says was published; `undefined` for any other entry. */
 export function publishedRoot(entry: Uint8Array): PublishedRoot | undefined {
-  const { operation, time, change } = fieldsOf(entry);
-  if (operation !== 'publish') return undefined;
-  const root = decodeBase64url(String(change?.root));
-  return root && { time: Number(time), slots: Number(change?.tenants), root };
+  const { operation, time, change } = membersOf(entry);
+  const { root: text, tenants: slots } = (change ?? {}) as { readonly root?: unknown; readonly tenants?: unknown };
+  if (operation !== 'publish' || typeof time !== 'number' || typeof slots !== 'number') return undefined;
+  const root = typeof text === 'string' ? decodeBase64url(text) : undefined;
+  return root && { time, slots, root };
 }
 
 // What else is in the log is rare. Before tenants had their own it had everything, up to the leaf that says so.
@@ -97,24 +98,10 @@ async function startOf(db: Queries, { resumed, tree: { size } }: StateRecord): P
     const to = from;
     from = Math.max(0, to - entriesAtOnce);
     const page = await selectEntries(db, serviceLog, from, to);
-    found = page.some(({ entry }) => ['publish', 'divide-log'].includes(String(fieldsOf(entry).operation)));
+    found = page.some(({ entry }) => ['publish', 'divide-log'].some((one) => membersOf(entry)['operation'] === one));
   }
   const tree = await frontierAt((...range) => selectNodes(db, serviceLog, ...range), from);
   return { resumed, tree, published: undefined, last: undefined };
-}
-
-interface Fields {
-  readonly operation?: unknown;
-  readonly time?: unknown;
-  readonly change?: { readonly root?: unknown; readonly tenants?: unknown };
-}
-
-function fieldsOf(entry: Uint8Array): Fields {
-  try {
-    return JSON.parse(decodeUtf8(entry) ?? '{}') as Fields;
-  } catch {
-    return {};
-  }
 }
 
 function notLeading(): IntegrityError {
