@@ -321,14 +321,40 @@ describe('what works says so', () => {
       expect((await refused('tenants close', ...ofNorth, '--days', days))[0], days).toBe(2);
     }
     const asked = await json('tenants close', ...ofNorth, '--days', '7');
-    expect(asked.closing).toMatchObject({ days: 7, approved_by: null, closes_at: null, closed: null });
+    const me = `operator|uid ${process.getuid?.()}`;
+    expect(asked.closing).toMatchObject({
+      requested_by: me,
+      days: 7,
+      approved_by: null,
+      closes_at: null,
+      closed: null,
+    });
     expect(await refused('tenants close', ...ofNorth, '--days', '7', '--approve')).toEqual([
       1,
       expect.stringMatching(/another operator must approve it$/),
     ]);
+    const other = vi.spyOn(process, 'getuid').mockReturnValue(54_321);
+    // Whatever the name of the account.
+    const approved = await json('tenants close', ...ofNorth, '--days', '7', '--approve');
+    other.mockRestore();
+    expect(approved.closing).toMatchObject({ requested_by: me, approved_by: 'operator|uid 54321' });
     expect((await json('tenants close', ...ofNorth, '--cancel')).closing).toBeNull();
     expect((await refused('tenants close', ...ofNorth, '--approve', '--cancel'))[0]).toBe(2);
     expect((await run('audit verify')).stdout).toMatch(/^the logs are whole/);
+  });
+
+  it('§12.11 tenants: what was asked for by a name is not approved', async () => {
+    const store = openStore({ store: { sqlite: at('keys.sqlite') } });
+    await openSecrets(store, softwareRootKey(readRootKey({ file: at('root.key') })));
+    const asked = { by: 'operator|alice', now: Math.floor(Date.now() / 1000), days: 7 };
+    await store.change('north', async (change) => {
+      await change.putTenant(askClosing(await change.findTenant(), asked));
+    });
+    await store.close();
+    const close = (...args: string[]) => run('tenants close', '--tenant', 'north', ...args);
+    const { code, stderr } = await close('--days', '7', '--approve');
+    expect([code, stderr]).toEqual([1, expect.stringMatching(/by a name.*ask again/)]);
+    expect((await close('--cancel')).code).toBe(0);
   });
 
   it('§12.11 keys: a closed tenant gets none, and it is said why', async () => {
