@@ -17,7 +17,7 @@ import { createTenants } from '../operations/create-tenants.ts';
 import { operateTenant } from '../operations/operate-tenant.ts';
 import { isAnything, resumeTenant } from '../operations/resume-tenant.ts';
 import { effectiveLimits } from '../operations/tenant-records.ts';
-import { operatorName } from './operator.ts';
+import { assertHostNumbers, isOperatorId, operatorId } from './operator.ts';
 import { readOptions, UsageError } from './options.ts';
 import { type OpenedStore, withStore } from './with-store.ts';
 
@@ -101,7 +101,7 @@ async function close(opened: OpenedStore, tenant: string, { days, approve, cance
   if (approve && cancel) throw new UsageError('--approve or --cancel, not both');
   await assertTenant(opened, tenant);
   const { changes, entry, clock } = opened;
-  const [now, by] = [seconds(clock), `operator|${operatorName()}`];
+  const [now, by] = [seconds(clock), `operator|${operatorId()}`];
   const act = { changes, tenant, entry };
   if (cancel) {
     await operateTenant({ ...act, operation: 'cancel-close-tenant', asked: {} }, (record) =>
@@ -110,8 +110,14 @@ async function close(opened: OpenedStore, tenant: string, { days, approve, cance
   } else {
     const asked = { days: wholeNumber('days', days ?? '', closingDays.least, closingDays.most) };
     const operation = approve ? 'approve-close-tenant' : 'ask-close-tenant';
-    const change = approve ? approveClosing : askClosing;
-    await operateTenant({ ...act, operation, asked }, (record) => change(record, { by, now, ...asked }));
+    assertHostNumbers();
+    await operateTenant({ ...act, operation, asked }, (record) => {
+      if (!approve) return askClosing(record, { by, now, ...asked });
+      if (record.closing && !isOperatorId(record.closing.requestedBy)) {
+        throw new OperatorError('This was asked for by a name, and accounts go by their numbers: ask again');
+      }
+      return approveClosing(record, { by, now, ...asked });
+    });
   }
   return describe(opened, tenant);
 }
