@@ -5,6 +5,7 @@ import { type WrappedKey, wrappedKeyText } from '../envelope/wrapped-key.ts';
 import { DecryptionError, isBullaError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
 import { concat, copy, equalConstantTime } from '../lib/bytes.ts';
+import { arrayOf, type Reader } from '../lib/options.ts';
 import { SingleFlight } from '../lib/single-flight.ts';
 import { dataKeyLength } from '../schedule/message-keys.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
@@ -15,8 +16,10 @@ import type { Keyring, KeyringOptions, Unwrapped } from './keyring.ts';
 import { isFor, objectScope, takeKeyContext, takeKeyId } from './local.ts';
 import { keyringOf } from './methods.ts';
 
-/** Wrapped keys of one message that a provider is asked for under one key, §8.12. */
+/** Wrapped keys of one message that a provider is asked for under one key id, §8.12. */
 const mostAsked = 4;
+/** Keys under one key id besides the one that encrypts, §8.12. */
+const mostOthers = 8;
 
 /** What a wrapped key is bound to. */
 export interface Bound {
@@ -60,6 +63,15 @@ export function takeProviderKeyContext(value: unknown, name: string): KeyContext
   const isFree = Object.keys(keyContext).every((each) => !each.startsWith('bulla:'));
   assert(isFree, name, 'without names that begin with "bulla:"');
   return keyContext;
+}
+
+/** The reader of further keys to decrypt with, of which there are 8 at most: each may cost calls for every message, §8.12. */
+export function takeOthers<Key>(read: Reader<Key>): Reader<readonly Key[]> {
+  return (value, name) => {
+    const others = arrayOf(read)(value, name);
+    assert(others.length <= mostOthers, name, `an array of at most ${mostOthers}`);
+    return others;
+  };
 }
 
 /** The `key_id` of a provider's key, §8.9. Throws a `TypeError` for a name that is too long. */
@@ -113,21 +125,25 @@ export function providerKeyring<Use = void>({ keys, keyContext, credential = unc
     { signal }: KeyringOptions,
     keep: (dataKey: Bytes) => Awaitable<Key>,
   ): Promise<Unwrapped<Key> | null> =>
-    firstAnswered(candidates(keys, keyContext, wrappedKeys), signal, async ({ key, wrappedKey, ciphertext }) => {
-      if (!key.accepts(ciphertext)) throw new DecryptionError();
-      const opened = await withCredential(credential, signal, ({ name, use }) => {
-        const id = JSON.stringify([name, keys.indexOf(key), wrappedKeyText(wrappedKey)]);
-        return openings.join(
-          id,
-          async (shared) => {
-            const bound = await boundOf(key.keyId);
-            return dataKeyIn(await key.decrypt(ciphertext, bound, shared, use), bound);
-          },
-          signal,
-        );
-      });
-      return { wrappedKey, dataKey: await keep(opened) };
-    });
+    firstAnswered(
+      candidates(keys, keyContext, wrappedKeys),
+      signal,
+      async ({ key, wrappedKey, ciphertext, accepted }) => {
+        if (!accepted) throw new DecryptionError();
+        const opened = await withCredential(credential, signal, ({ name, use }) => {
+          const id = JSON.stringify([name, keys.indexOf(key), wrappedKeyText(wrappedKey)]);
+          return openings.join(
+            id,
+            async (shared) => {
+              const bound = await boundOf(key.keyId);
+              return dataKeyIn(await key.decrypt(ciphertext, bound, shared, use), bound);
+            },
+            signal,
+          );
+        });
+        return { wrappedKey, dataKey: await keep(opened) };
+      },
+    );
 
   return keyringOf({
     generateDataKey: (options) => generateAndWrap((bytes) => wrapTaken(bytes, options), options),
@@ -158,7 +174,7 @@ async function withCredential<Use, Result>(
   }
 }
 
-/** §7.5, §7.6, §8.9, §8.12: one key after the other, each on the first few wrapped keys that are for it. */
+/** §7.5, §7.6, §8.9, §8.12: one key after the other, each on the first few wrapped keys that are for it. What it does not accept is none of them, and fails without a call. */
 function* candidates<Use>(
   keys: readonly ProviderKey<Use>[],
   keyContext: KeyContext,
@@ -170,8 +186,9 @@ function* candidates<Use>(
     for (const wrappedKey of wrappedKeys) {
       const { wrapping } = wrappedKey;
       if (wrapping.method !== 'kms' || !isFor(wrappedKey, identity)) continue;
-      if (++asked > mostAsked) break;
-      yield { key, wrappedKey, ciphertext: wrapping.opaque };
+      const accepted = key.accepts(wrapping.opaque);
+      if (accepted && ++asked > mostAsked) break;
+      yield { key, wrappedKey, ciphertext: wrapping.opaque, accepted };
     }
   }
 }

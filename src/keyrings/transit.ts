@@ -3,16 +3,7 @@
 import { sha384 } from '../crypto/digest.ts';
 import { isBullaError } from '../errors.ts';
 import { encodeBase64url } from '../lib/base64url.ts';
-import {
-  arrayOf,
-  func,
-  matching,
-  optional,
-  type Reader,
-  type ReadersOf,
-  takeOptions,
-  takeText,
-} from '../lib/options.ts';
+import { func, matching, optional, type Reader, type ReadersOf, takeOptions, takeText } from '../lib/options.ts';
 import { withTimeLimit } from '../lib/time-limit.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import type { Fetch } from '../service/http.ts';
@@ -21,7 +12,7 @@ import { type Token, tokenText, unavailable } from '../service/token.ts';
 import type { Awaitable, Bytes, KeyContext } from '../types.ts';
 import type { Keyring } from './keyring.ts';
 import { type ProviderCallOptions, providerCallReaders } from './provider-calls.ts';
-import { heldKeys, type ProviderKey, providerKeyring, takeProviderKeyContext } from './provider-keyring.ts';
+import { heldKeys, type ProviderKey, providerKeyring, takeOthers, takeProviderKeyContext } from './provider-keyring.ts';
 import { isTransitCiphertext, transitEngine } from './transit-engine.ts';
 
 /** Options of {@link transitKeyring}. */
@@ -41,7 +32,7 @@ export interface TransitKeyringOptions extends ProviderCallOptions {
   readonly token: Token;
   /** The name of the key in messages, after `transit:`. Whoever opens them uses the same. Default: mount and key, as in `transit/orders`. */
   readonly name?: string | undefined;
-  /** Names of further keys of the engine to decrypt with: what was wrapped under them, by `name` or by their own default names. Default: none. */
+  /** Names of further keys of the engine to decrypt with, 8 at most: what was wrapped under them, by `name` or by their own default names. Default: none. */
   readonly decryptKeys?: readonly string[] | undefined;
   /** Bound to every wrapped key, and what a wrapped key must have to be opened. The engine is given a digest of it. Default: empty. */
   readonly keyContext?: KeyContext | undefined;
@@ -66,7 +57,7 @@ const readers = {
   namespace: optional(takeNamespace),
   token: takeToken,
   name: optional(takeText),
-  decryptKeys: optional(arrayOf(takeKey), []),
+  decryptKeys: optional(takeOthers(takeKey), []),
   keyContext: takeProviderKeyContext,
   fetch: optional(func<Fetch>(), globalFetch),
 } satisfies ReadersOf<Omit<TransitKeyringOptions, 'url'>> & { url: Reader<URL> };

@@ -91,6 +91,36 @@ describe('the transit keyring', () => {
     expect(await codeOf(text(other, keyring({ key: 'one' })))).toBe('ERR_NO_MATCHING_KEY');
   });
 
+  test('§8.12 what is no ciphertext of the engine hides none that is', async () => {
+    const own = keyring();
+    const [key] = await own.wrapDataKey(pattern(32, 8));
+    if (key === undefined) throw new Error('nothing was wrapped');
+    fake.reset();
+    const junk = { ...key, wrapping: { method: 'kms' as const, opaque: new TextEncoder().encode('vault:v0:AAAA') } };
+    const opened = await own.unwrapDataKeyBytes([...Array(60).fill(junk), key]);
+    expect(opened?.dataKey).toEqual(pattern(32, 8));
+    expect(fake.calls.decrypt).toBe(1);
+  });
+
+  test('§8.12 each of several keys is asked for the same four wrapped keys, and they are nine at most', async () => {
+    const decryptKeys = ['two', ...Array.from({ length: 7 }, (_, i) => `old-${i}`)];
+    const own = keyring({ decryptKeys });
+    const elsewhere = keyring({ keyContext: { tenant: 'south' } });
+    const [wrong] = await elsewhere.wrapDataKey(pattern(32));
+    const [right] = await keyring({ key: 'two', name: 'transit/one' }).wrapDataKey(pattern(32, 8));
+    if (wrong === undefined || right === undefined) throw new Error('nothing was wrapped');
+    const junk = { ...wrong, keyContext: {} };
+    fake.reset();
+    expect(await codeOf(own.unwrapDataKey([...Array(63).fill(junk), right]))).not.toBe('');
+    expect(fake.calls.decrypt).toBe(36);
+    fake.reset();
+    expect((await own.unwrapDataKeyBytes([junk, junk, junk, right]))?.dataKey).toEqual(pattern(32, 8));
+    expect(fake.calls.decrypt).toBe(8);
+    expect(() => keyring({ decryptKeys: [...decryptKeys, 'old-7'] })).toThrow(
+      expect.objectContaining({ name: 'TypeError', message: 'decryptKeys must be an array of at most 8' }),
+    );
+  });
+
   test('calls of one tick travel together, 128 at most; one bad item is one bad item', async () => {
     const own = keyring();
     const keys = await Promise.all(Array.from({ length: 200 }, (_, i) => own.wrapDataKey(pattern(32, i))));
