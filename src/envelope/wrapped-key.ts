@@ -119,14 +119,13 @@ export function encodedWrappedKey(key: WrappedKey): WrappedKey {
 }
 
 function encode(key: WrappedKey): Bytes {
-  // Numbers of another kind would be cut to 32 bits.
-  if (key.version !== key.version >>> 0) throw malformed('wrapped key', 'must have a version of 0 to 2^32 - 1');
   if (typeof key.wrapping?.method !== 'string') throw malformed('wrapped key', 'must have a wrapping with a method');
   const pairs = sortPairs(takeMap(key.keyContext, 'keyContext'), 'keyContext', maxKeyContextValueLength);
   const bytes = copy(
     writeCanonical(wrappedKeyRules, {
       keyId: key.keyId,
-      version: key.version,
+      // What is left out is not 0.
+      version: key.version ?? Number.NaN,
       serviceId: key.serviceId,
       keyContext: pairs,
       ...wireMethod(key.wrapping),

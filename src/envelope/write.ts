@@ -3,17 +3,18 @@
 /// <reference path="./protobufjs.d.ts" />
 
 import Writer from 'protobufjs/src/writer.js';
+import { isBytes } from '../lib/bytes.ts';
 import { pooled } from '../lib/pool.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
 import type { Bytes } from '../types.ts';
-import type { FieldRules, FieldsOf, MessageRules } from './wire.ts';
+import { type FieldRules, type FieldsOf, type MessageRules, malformed } from './wire.ts';
 
 Writer.alloc = pooled;
 
 /**
- * The bytes of a message with these fields, which may be a view of memory that others share. What is left out, or has the default value of its type, is not written, and what is
- * of another type or inherited is not either: a number where a length belongs would make other fields a part of this one. Bounds are not checked. Throws a `TypeError` for
- * strings that are not Unicode.
+ * The bytes of a message with these fields, which may be a view of memory that others share. What is left out, or has the default value of its type, is not written. Only own
+ * properties are fields. Throws `ERR_MALFORMED` for a value of another type, which would be written as something else, and a `TypeError` for strings that are not Unicode.
+ * Bounds are not checked.
  */
 export function writeCanonical<Rules extends FieldRules>(
   rules: MessageRules<Rules>,
@@ -26,13 +27,10 @@ export function writeCanonical<Rules extends FieldRules>(
 
 function writeFields(writer: Writer, { inOrder }: MessageRules, fields: object): void {
   for (const rule of inOrder) {
-    const value: unknown = Object.hasOwn(fields, rule.name) && fields[rule.name as keyof typeof fields];
-    if (rule.repeated === undefined) {
-      const given = value as { readonly length?: number } | null;
-      if (given?.length ?? given) writeField(writer, rule, given);
-    } else if (Array.isArray(value)) {
-      for (const each of value) writeField(writer, rule, each);
-    }
+    const value: unknown = Object.hasOwn(fields, rule.name) ? fields[rule.name as keyof typeof fields] : undefined;
+    if (rule.repeated !== undefined)
+      for (const each of (value ?? []) as unknown[]) writeField(writer, rule, each, true);
+    else if (value !== undefined) writeField(writer, rule, value, false);
   }
 }
 
@@ -40,16 +38,22 @@ function writeField(
   writer: Writer,
   { name, type, tag, fields }: MessageRules['inOrder'][number],
   value: unknown,
+  isElement: boolean,
 ): void {
-  const content = type === 'string' ? typeof value === 'string' && encodeUtf8(value, name) : value;
-  if (typeof content !== (type === 'uint32' ? 'number' : 'object')) return;
-  writer.uint32(tag);
   if (type === 'uint32') {
-    writer.uint32(content as number);
+    assertType(value === (value as number) >>> 0, name);
+    if (value !== 0) writer.uint32(tag).uint32(value);
   } else if (fields === undefined) {
-    writer.bytes(content as Bytes);
+    const bytes = type === 'string' && typeof value === 'string' ? encodeUtf8(value, name) : value;
+    assertType(isBytes(bytes) && (type === 'bytes' || bytes !== value), name);
+    if (isElement || bytes.byteLength > 0) writer.uint32(tag).bytes(bytes);
   } else {
-    writeFields(writer.fork(), fields, content as object);
+    assertType(typeof value === 'object' && value !== null, name);
+    writeFields(writer.uint32(tag).fork(), fields, value);
     writer.ldelim();
   }
+}
+
+function assertType(isRight: boolean, name: string): asserts isRight {
+  if (!isRight) throw malformed('message', `has a ${name} of the wrong type`);
 }

@@ -18,8 +18,8 @@ export interface StreamWork {
 }
 
 /**
- * The stream of some work, which is told where its results go, and given a signal that is aborted when the stream ends before its time. The stream errors with the
- * reason of `signal` when that is aborted.
+ * The stream of some work, which is told where its results go. It errors with the reason of `signal` when that is aborted. The work is given a signal of its own, aborted when
+ * `signal` is, when the work fails, and when the reader cancels, where the platform tells. A source that fails is heard of only when what is under way has ended.
  */
 export function workStream(
   create: (output: PipeOutput, ended: AbortSignal) => StreamWork,

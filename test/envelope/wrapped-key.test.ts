@@ -47,12 +47,30 @@ describe('a part of another type is refused, not written as something else', () 
     { wrapping: { ...aes, salt: 32 } },
     { wrapping: { ...rsa, encryptedKey: 'x'.repeat(256) } },
     { wrapping: { ...passphrase, iterations: '600000' } },
+    { wrapping: { ...passphrase, iterations: 600_000.5 } },
+    { wrapping: { ...passphrase, iterations: 2 ** 32 + 700_000 } },
     { wrapping: { ...kms, opaque: 'dGV4dA==' } },
+    // Cut to bytes, or written as zeros, they would open for nobody.
+    { wrapping: { ...aes, salt: new Uint16Array(32).fill(300) } },
+    { wrapping: { ...aes, salt: new Array(32).fill(300) } },
+    { wrapping: { ...kms, opaque: { length: 3 } } },
+    { wrapping: { ...kms, opaque: new String('AAAA') } },
+    { wrapping: aes, serviceId: 5 },
+    { wrapping: aes, serviceId: null },
+    { wrapping: aes, version: 0.5 },
+    { wrapping: aes, version: -1 },
+    { wrapping: aes, version: 2 ** 32 },
+    { wrapping: aes, version: '0' },
     { serviceId: 's', wrapping: kms },
   ])('%o', (parts) => {
     expect(() => encodeWrappedKey({ ...key, ...parts } as never)).toThrow(
       expect.objectContaining({ code: 'ERR_MALFORMED' }),
     );
+  });
+
+  test('a part with a length of its own is still one', () => {
+    const whole = { ...key, wrapping: { ...aes, length: 0 } } as unknown as WrappedKey;
+    expect(decodeWrappedKey(encodeWrappedKey(whole)).wrapping).toEqual(aes);
   });
 
   test('as the method service with all its parts is not', () => {
