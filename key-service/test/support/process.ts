@@ -15,13 +15,18 @@ export interface ServiceProcess {
   end(signal: 'SIGTERM' | 'SIGKILL'): Promise<number | null>;
 }
 
+/** Begins a command. */
+export function spawnCommand(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  return spawn(process.execPath, [bin, ...args], { env: { ...process.env, ...env } });
+}
+
 /** Runs a command to its end. */
 export function runCommand(
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, [bin, ...args], { env: { ...process.env, ...env } });
+    const child = spawnCommand(args, env);
     let [stdout, stderr] = ['', ''];
     child.stdout.on('data', (data) => (stdout += data));
     child.stderr.on('data', (data) => (stderr += data));
