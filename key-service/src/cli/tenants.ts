@@ -114,7 +114,9 @@ async function close(opened: OpenedStore, tenant: string, { days, approve, cance
     await operateTenant({ ...act, operation, asked }, (record) => {
       if (!approve) return askClosing(record, { by, now, ...asked });
       if (record.closing && !isOperatorId(record.closing.requestedBy)) {
-        throw new OperatorError('This was asked for by a name, and accounts go by their numbers: ask again');
+        throw new OperatorError(
+          'This was asked for by a name, and accounts go by their numbers: take it back and ask again',
+        );
       }
       return approveClosing(record, { by, now, ...asked });
     });

@@ -52,11 +52,13 @@ export function trustedMemory(macKey: Bytes, rows: readonly RememberedRow[]): Re
   return rows.filter((row) => isOurs(macKey, row)).map((row) => ({ ...knownOf(row), keys: keysOf(row) }));
 }
 
-/** Keys of which later revisions were seen than there are. */
+/** The first keys of which later revisions were seen than there are. */
 export async function lostKeys(db: Queries, seen: readonly SeenRevision[]): Promise<SeenRevision[]> {
   const lost: SeenRevision[] = [];
-  for (let from = 0; from < seen.length && lost.length < maxNamed; from += keysAtOnce) {
-    const page = seen.slice(from, from + keysAtOnce).filter(({ id }) => id.startsWith('key-'));
+  // In the order of their ids: what is told stays the same while nothing else is lost, in whatever order keys are asked for.
+  const keys = seen.filter(({ id }) => id.startsWith('key-')).sort((one, other) => (one.id < other.id ? -1 : 1));
+  for (let from = 0; from < keys.length && lost.length < maxNamed; from += keysAtOnce) {
+    const page = keys.slice(from, from + keysAtOnce);
     const ids = page.map(({ id }) => id);
     const query = db.selectFrom('keys').select(['id', 'revision']);
     const rows = ids.length === 0 ? [] : await query.where('id', 'in', ids).execute();

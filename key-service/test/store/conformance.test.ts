@@ -7,6 +7,7 @@ import { rootOf } from '../../src/model/merkle.ts';
 import { openStore } from '../../src/open-store.ts';
 import { stateRow } from '../../src/store/rows.ts';
 import type { Commit, Store, TableRow } from '../../src/store/store.ts';
+import { keyRecord } from '../support/fixtures.ts';
 import { newDatabase, storeKinds, type TestDatabase } from '../support/harness.ts';
 import { putBack, snapshotOf, withSql } from '../support/tamper.ts';
 import { addTenants } from '../support/tenants.ts';
@@ -14,23 +15,6 @@ import { addTenants } from '../support/tenants.ts';
 const macKey = new Uint8Array(32).fill(3);
 const bytes = (text: string) => new TextEncoder().encode(text);
 let serial = 0;
-
-function keyRecord(id: string, change: Partial<KeyRecord> = {}): KeyRecord {
-  const version = { version: 1, state: 'active', priorState: null, created: 100, uses: 0 } as const;
-  return {
-    ...{ id, tenant: 'north', description: '', disabled: false, newest: 1, floor: 1, created: 100, revision: 0 },
-    ...({
-      maxAgeDays: null,
-      maxUses: null,
-      deletion: null,
-      aliases: [],
-      origin: 'generated',
-      importedBy: null,
-    } as const),
-    versions: [{ ...version, material: bytes('material'), point: new Uint8Array(97) }],
-    ...change,
-  };
-}
 
 function commit(change: Partial<Commit> = {}): Commit {
   serial += 1;

@@ -8,7 +8,7 @@ import type { Engine, Queries } from '../../src/store/engine.ts';
 import type { Lost, LostOfService } from '../../src/store/published.ts';
 import { SqlStore } from '../../src/store/sql-store.ts';
 import type { Commit, Store } from '../../src/store/store.ts';
-import { engineOf } from '../support/fixtures.ts';
+import { engineOf, keyRecord } from '../support/fixtures.ts';
 import { newDatabase, storeKinds, type TestDatabase } from '../support/harness.ts';
 import { putBack, type Snapshot, snapshotOf, withSql } from '../support/tamper.ts';
 import { addTenants } from '../support/tenants.ts';
@@ -135,6 +135,37 @@ describe.each(storeKinds)('§12.9 %s: a tenant', (kind) => {
     ]);
     expect((await store.head('north')).tree.size).toBe(2);
     await store.verifyHeads();
+  });
+
+  it('of which many keys were lost is resumed while a replica that knows of them goes on being asked for them', async () => {
+    const ids = Array.from({ length: 130 }, (_, n) => `key-${String(n).padStart(3, '0')}`);
+    const put = (disabled: boolean) =>
+      store.change('north', async (change) => {
+        for (const id of ids) await change.putKey((await change.findKey(id)) ?? keyRecord(id, { disabled }));
+      });
+    await put(false);
+    const before = await snapshotOf(database, [...ofTenants, 'keys', 'key_versions', 'touched']);
+    await put(true);
+    await putBack(database, before);
+    const replica = store;
+    let asked = 0;
+    const ask = async (): Promise<void> => {
+      asked += 1;
+      await expect(replica.findKey('north', ids[(asked * 37) % ids.length] ?? '')).rejects.toThrow(/put back/);
+      await replica.shareMemory();
+    };
+    await ask();
+    const operator = open((engine) => ({
+      async read(work) {
+        const result = await engine.read(work);
+        await ask();
+        return result;
+      },
+    }));
+    expect(await resume(operator)).toEqual([expect.objectContaining({ keys: ids.slice(0, 100) })]);
+    expect(asked).toBeGreaterThan(4);
+    await replica.head('north');
+    expect(await replica.findKey('north', ids[0] ?? '')).toMatchObject({ revision: 1 });
   });
 
   it.each([

@@ -1,5 +1,6 @@
-/** Rows of databases that earlier versions of the service wrote, as their backups hold them. */
+/** Records, and rows of databases that earlier versions of the service wrote, as their backups hold them. */
 
+import type { KeyRecord } from '../../src/model/keys.ts';
 import type { Engine } from '../../src/store/engine.ts';
 import { runMigrations } from '../../src/store/migrations.ts';
 import { postgresEngine } from '../../src/store/postgres.ts';
@@ -48,4 +49,22 @@ export async function fillAs(schema: number, database: TestDatabase, rows: reado
       await sql(`insert into ${table} (${Object.keys(row)}) values (${marks})`, ...Object.values(row));
     }
   });
+}
+
+/** A key of a tenant with one version, as nobody has stored it yet. */
+export function keyRecord(id: string, change: Partial<KeyRecord> = {}): KeyRecord {
+  const version = { version: 1, state: 'active', priorState: null, created: 100, uses: 0 } as const;
+  return {
+    ...{ id, tenant: 'north', description: '', disabled: false, newest: 1, floor: 1, created: 100, revision: 0 },
+    ...({
+      maxAgeDays: null,
+      maxUses: null,
+      deletion: null,
+      aliases: [],
+      origin: 'generated',
+      importedBy: null,
+    } as const),
+    versions: [{ ...version, material: new TextEncoder().encode('material'), point: new Uint8Array(97) }],
+    ...change,
+  };
 }
