@@ -3,22 +3,35 @@
 import { isBullaError } from '../errors.ts';
 import { firstUnwrapped } from './first-unwrapped.ts';
 
-/** Codes that are about one wrapped key, or about one key and its versions, and say nothing of the next. */
-const ofOneKey = /^ERR_(DECRYPTION_FAILED|NOT_ALLOWED|KEY_|DATA_KEY_)/;
+/** Codes after which an address is not called again: the next call would wait as long, or be refused as well. */
+const ofAddress = /^ERR_(SERVICE_(UNREACHABLE|TIMEOUT|REDIRECTED|IDENTITY)|TOKEN_|PROOF_)/;
+/** Codes after which a key is not asked for again, while others at the same address may be usable. */
+const ofKey = /^ERR_(SERVICE_(UNAVAILABLE|ANSWER)|THROTTLED)/;
 
-/** As `firstUnwrapped`. Once nobody could be asked at all, the other candidates are not tried: each would wait as long. */
+/** What a candidate is asked of. */
+export interface Asked {
+  readonly key: unknown;
+  readonly address: unknown;
+}
+
+/** As `firstUnwrapped`. What a call shows to be out of reach, an address or one key, is not tried with further candidates. Default: all are of one key. */
 export async function firstAnswered<Candidate, Result>(
   candidates: Iterable<Candidate>,
   signal: AbortSignal | undefined,
   call: (candidate: Candidate) => Promise<Result>,
+  askedOf: (candidate: Candidate) => Asked = () => ({ key: undefined, address: undefined }),
 ): Promise<Result | null> {
-  let down: { readonly error: unknown } | undefined;
+  const down = { keys: new Map<unknown, unknown>(), addresses: new Map<unknown, unknown>() };
   return firstUnwrapped(candidates, signal, async (candidate) => {
-    if (down !== undefined) throw down.error;
+    const { key, address } = askedOf(candidate);
+    const known = down.addresses.get(address) ?? down.keys.get(key);
+    if (known !== undefined) throw known;
     try {
       return await call(candidate);
     } catch (error) {
-      if (!isBullaError(error) || !ofOneKey.test(error.code)) down = { error };
+      const code = isBullaError(error) ? error.code : '';
+      if (ofAddress.test(code)) down.addresses.set(address, error);
+      if (ofKey.test(code)) down.keys.set(key, error);
       throw error;
     }
   });

@@ -40,6 +40,8 @@ export interface Credential<Use> {
 export interface ProviderKey<Use = void> {
   /** `<provider>:<name>`, §8.9. */
   readonly keyId: string;
+  /** Where it is asked for. Once an address cannot be reached, a message does not wait for its other keys. Default: the same for all keys of a keyring. */
+  readonly address?: string | undefined;
   /** Whether a ciphertext can be one of this provider's at all. What cannot costs no call. */
   accepts(ciphertext: Bytes): boolean;
   /** Has the provider encrypt 80 bytes, with additional data as §8.11 says. */
@@ -120,6 +122,18 @@ export function providerKeyring<Use = void>({ keys, keyContext, credential = unc
     );
     return [{ keyId: key.keyId, version: 0, serviceId: '', keyContext, wrapping: { method: 'kms', opaque } }];
   };
+  /** What the provider opens for one candidate, which the caller erases. */
+  const opened = async ({ key, wrappedKey, ciphertext, accepted }: Candidate<Use>, signal: AbortSignal | undefined) => {
+    if (!accepted) throw new DecryptionError();
+    return withCredential(credential, signal, ({ name, use }) => {
+      const id = JSON.stringify([name, keys.indexOf(key), wrappedKeyText(wrappedKey)]);
+      const work = async (shared: AbortSignal) => {
+        const bound = await boundOf(key.keyId);
+        return dataKeyIn(await key.decrypt(ciphertext, bound, shared, use), bound);
+      };
+      return openings.join(id, work, signal);
+    });
+  };
   const unwrap = async <Key>(
     wrappedKeys: readonly WrappedKey[],
     { signal }: KeyringOptions,
@@ -128,21 +142,11 @@ export function providerKeyring<Use = void>({ keys, keyContext, credential = unc
     firstAnswered(
       candidates(keys, keyContext, wrappedKeys),
       signal,
-      async ({ key, wrappedKey, ciphertext, accepted }) => {
-        if (!accepted) throw new DecryptionError();
-        const opened = await withCredential(credential, signal, ({ name, use }) => {
-          const id = JSON.stringify([name, keys.indexOf(key), wrappedKeyText(wrappedKey)]);
-          return openings.join(
-            id,
-            async (shared) => {
-              const bound = await boundOf(key.keyId);
-              return dataKeyIn(await key.decrypt(ciphertext, bound, shared, use), bound);
-            },
-            signal,
-          );
-        });
-        return { wrappedKey, dataKey: await keep(opened) };
-      },
+      async (candidate) => ({
+        wrappedKey: candidate.wrappedKey,
+        dataKey: await keep(await opened(candidate, signal)),
+      }),
+      ({ key }) => ({ key, address: key.address }),
     );
 
   return keyringOf({
@@ -174,12 +178,21 @@ async function withCredential<Use, Result>(
   }
 }
 
+/** A wrapped key that a key may open. */
+interface Candidate<Use> {
+  readonly key: ProviderKey<Use>;
+  readonly wrappedKey: WrappedKey;
+  readonly ciphertext: Bytes;
+  /** Whether the provider is asked at all. */
+  readonly accepted: boolean;
+}
+
 /** §7.5, §7.6, §8.9, §8.12: one key after the other, each on the first few wrapped keys that are for it. What it does not accept is none of them, and fails without a call. */
 function* candidates<Use>(
   keys: readonly ProviderKey<Use>[],
   keyContext: KeyContext,
   wrappedKeys: readonly WrappedKey[],
-) {
+): Generator<Candidate<Use>> {
   for (const key of keys) {
     const identity = { keyId: key.keyId, version: 0, serviceId: '', keyContext };
     let asked = 0;

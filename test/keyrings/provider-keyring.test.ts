@@ -153,6 +153,23 @@ test('§8.10 a provider that passes over additional data binds all the same', as
   expect((await own.unwrapDataKeyBytes(key === undefined ? [] : [key]))?.dataKey).toEqual(pattern(32));
 });
 
+test('§7.5 §8.9a a key whose address cannot be reached keeps no key elsewhere from opening', async () => {
+  const fake = inProcess();
+  const { keys, ...parts } = fake.parts();
+  const message = await encrypt('x', { keyring: await fake.keyring() });
+  const unreachable = {
+    ...keys[0],
+    decrypt: () => Promise.reject(new KeyServiceError('ERR_SERVICE_UNREACHABLE', 'x')),
+  };
+  const at = (address: string | undefined) =>
+    providerKeyring({ ...parts, keys: [{ ...unreachable, address }, keys[0]] });
+  fake.reset();
+  expect((await decrypt(message, { keyring: at('eu') })).plaintext).toEqual(new TextEncoder().encode('x'));
+  expect(fake.calls.decrypt).toBe(1);
+  expect(await codeOf(decrypt(message, { keyring: at(undefined) }))).toBe('ERR_SERVICE_UNREACHABLE');
+  expect(fake.calls.decrypt).toBe(1);
+});
+
 test('what the provider gave is overwritten when nobody needs it any more', async () => {
   const given: Bytes[] = [];
   const fake = inProcess();

@@ -6,6 +6,7 @@ import { decrypt, encrypt, inspect, rewrap } from '../../../src/index.ts';
 import { anyOf } from '../../../src/keyrings/any-of.ts';
 import type { Keyring } from '../../../src/keyrings/custom.ts';
 import { type TransitKeyringOptions, transitKeyring } from '../../../src/keyrings/transit.ts';
+import type { Fetch } from '../../../src/service/http.ts';
 import type { Bytes } from '../../../src/types.ts';
 import { codeOf, fastKeyring, pattern, rejection } from '../../support/data.ts';
 import { type FakeTransit, startFakeTransit } from '../../support/fake-transit.ts';
@@ -119,6 +120,18 @@ describe('the transit keyring', () => {
     expect(() => keyring({ decryptKeys: [...decryptKeys, 'old-7'] })).toThrow(
       expect.objectContaining({ name: 'TypeError', message: 'decryptKeys must be an array of at most 8' }),
     );
+  });
+
+  test('§7.5 a key that the engine cannot use, whatever it says of it, keeps no other from being asked for', async () => {
+    const message = await encrypt('x', { keyring: keyring({ key: 'two', name: 'transit/one' }) });
+    const error = "missing 'context' for key derivation; the key was created using a derived key";
+    const derived = new Response(JSON.stringify({ data: { batch_results: [{ plaintext: '', error }] } }), {
+      status: 400,
+    });
+    const fetch: Fetch = async (url, init) =>
+      url.endsWith('/decrypt/one') ? derived.clone() : globalThis.fetch(url, init);
+    expect(await text(message, keyring({ decryptKeys: ['two'], fetch }))).toBe('x');
+    expect(await codeOf(text(message, keyring({ fetch })))).toBe('ERR_SERVICE_REQUEST');
   });
 
   test('calls of one tick travel together, 128 at most; one bad item is one bad item', async () => {
