@@ -4,9 +4,8 @@ import { sha384 } from '../crypto/digest.ts';
 import { type WrappedKey, wrappedKeyText } from '../envelope/wrapped-key.ts';
 import { DecryptionError, isBullaError } from '../errors.ts';
 import { assert } from '../lib/assert.ts';
-import { concat, copy, equalConstantTime } from '../lib/bytes.ts';
+import { concat, equalConstantTime } from '../lib/bytes.ts';
 import { arrayOf, type Reader } from '../lib/options.ts';
-import { SingleFlight } from '../lib/single-flight.ts';
 import { dataKeyLength } from '../schedule/message-keys.ts';
 import { binding } from '../schedule/wrapping-keys.ts';
 import type { Awaitable, Bytes, KeyContext } from '../types.ts';
@@ -15,6 +14,7 @@ import { firstAnswered } from './first-answered.ts';
 import type { Keyring, KeyringOptions, Unwrapped } from './keyring.ts';
 import { isFor, objectScope, takeKeyContext, takeKeyId } from './local.ts';
 import { keyringOf } from './methods.ts';
+import { Openings } from './openings.ts';
 
 /** Wrapped keys of one message that a provider is asked for under one key id, §8.12. */
 const mostAsked = 4;
@@ -214,49 +214,4 @@ function dataKeyIn(plaintext: Bytes, { digest }: Bound): Bytes {
     throw new DecryptionError();
   }
   return plaintext.subarray(digest.byteLength);
-}
-
-interface Opening {
-  readonly flight: SingleFlight<Bytes>;
-  waiting: number;
-  opened?: Bytes;
-}
-
-/** One call for all who want the same data key at the same time. */
-class Openings {
-  readonly #openings = new Map<string, Opening>();
-
-  /** A copy of what `work` opens. The call is aborted when nobody waits for it any more. */
-  async join(id: string, work: (signal: AbortSignal) => Promise<Bytes>, signal: AbortSignal | undefined) {
-    const opening = this.#openings.get(id) ?? this.#begin(id);
-    opening.waiting++;
-    try {
-      return copy(await opening.flight.join((shared) => this.#open(id, opening, work(shared)), signal));
-    } finally {
-      opening.waiting--;
-      if (opening.waiting === 0) this.#end(id, opening);
-    }
-  }
-
-  #begin(id: string): Opening {
-    const opening = { flight: new SingleFlight<Bytes>(), waiting: 0 };
-    this.#openings.set(id, opening);
-    return opening;
-  }
-
-  async #open(id: string, opening: Opening, working: Promise<Bytes>): Promise<Bytes> {
-    try {
-      opening.opened = await working;
-      return opening.opened;
-    } finally {
-      // Who comes from now on makes a call of their own.
-      this.#end(id, opening);
-    }
-  }
-
-  /** Nobody joins an opening any more; when nobody waits for it either, what it opened is overwritten. */
-  #end(id: string, opening: Opening): void {
-    if (this.#openings.get(id) === opening) this.#openings.delete(id);
-    if (opening.waiting === 0) opening.opened?.fill(0);
-  }
 }
