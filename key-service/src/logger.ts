@@ -18,37 +18,63 @@ const secretNames = [
   'secret',
 ];
 
-/** Lines a minute that say what is not to be trusted, and reasons that are told apart. */
-const maxLines = 100;
-const maxReasons = 1000;
+/** Reasons of one kind that are said in a minute, and kinds that are told apart. */
+const maxReasons = 20;
+const maxKinds = 1000;
 const quietMs = 60_000;
 
-/** Says what is not to be trusted: each reason once a minute, however many requests come upon it. */
+/** Reasons that differ in nothing but what they name. */
+interface Kind {
+  /** When each was said. */
+  readonly said: Map<string, number>;
+  unsaid: number;
+}
+
+/** Options of {@link DistrustLog}. */
+export interface DistrustOptions {
+  /** In milliseconds. Default: `performance.now`. */
+  readonly monotonic?: Clock | undefined;
+  /** Told of everything, said or not. Default: nobody. */
+  readonly count?: (() => void) | undefined;
+}
+
+/** Says what is not to be trusted: each reason once a minute, however many requests come upon it; many of one kind keep none of another quiet. */
 export class DistrustLog {
   readonly #logger: Pick<Logger, 'fatal'>;
   readonly #monotonic: Clock;
-  readonly #said = new LruMap<string, { readonly at: number; unsaid: number }>(maxReasons);
-  #lines: number[] = [];
+  readonly #count: () => void;
+  readonly #kinds = new LruMap<string, Kind>(maxKinds);
 
-  /** `monotonic` is in milliseconds. Default: `performance.now`. */
-  constructor(logger: Pick<Logger, 'fatal'>, monotonic: Clock = () => performance.now()) {
+  constructor(
+    logger: Pick<Logger, 'fatal'>,
+    { monotonic = () => performance.now(), count = () => undefined }: DistrustOptions = {},
+  ) {
     this.#logger = logger;
     this.#monotonic = monotonic;
+    this.#count = count;
   }
 
-  /** Says why, unless it was said within a minute: the next line counts that. */
+  /** Says why, unless it was said within a minute, or much of its kind was: the next line of that kind counts that. */
   say(error: IntegrityError, what: string): void {
+    this.#count();
     const now = this.#monotonic();
-    const said = this.#said.get(error.message);
-    this.#lines = this.#lines.filter((at) => now - at < quietMs);
-    if ((said && now - said.at < quietMs) || this.#lines.length >= maxLines) {
-      if (said) said.unsaid += 1;
+    const name = kindOf(error);
+    const kind = this.#kinds.get(name) ?? { said: new Map(), unsaid: 0 };
+    this.#kinds.set(name, kind);
+    for (const [reason, at] of kind.said) if (now - at >= quietMs) kind.said.delete(reason);
+    if (kind.said.has(error.message) || kind.said.size >= maxReasons) {
+      kind.unsaid += 1;
       return;
     }
-    this.#lines.push(now);
-    this.#said.set(error.message, { at: now, unsaid: 0 });
-    this.#logger.fatal({ err: error, ...(said?.unsaid ? { unsaid: said.unsaid } : {}) }, what);
+    kind.said.set(error.message, now);
+    this.#logger.fatal({ err: error, ...(kind.unsaid > 0 ? { unsaid: kind.unsaid } : {}) }, what);
+    kind.unsaid = 0;
   }
+}
+
+/** The message up to the key or tenant that it names, without numbers. A name may be anything that somebody wrote to the database, so what follows it tells nothing apart. */
+function kindOf({ message }: IntegrityError): string {
+  return message.replace(/\b(key-|tenant ).*/s, '$1').replace(/\d+/g, '');
 }
 
 /** Logs to standard error, a JSON object a line. */

@@ -11,6 +11,8 @@ export interface Metrics {
   readonly inFlight: Gauge;
   /** 1 while this replica refuses to publish. */
   readonly publicationRefused: Gauge;
+  /** How often something in the store was not to be trusted. */
+  readonly distrusted: Counter;
 }
 
 export function createMetrics(): Metrics {
@@ -48,6 +50,11 @@ export function createMetrics(): Metrics {
     publicationRefused: new Gauge({
       name: 'bulla_publication_refused',
       help: '1 while the database does not continue what this replica has published or seen',
+      registers,
+    }),
+    distrusted: new Counter({
+      name: 'bulla_distrusted_total',
+      help: 'Times that something in the store was not to be trusted, logged or not',
       registers,
     }),
   };

@@ -158,7 +158,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       queue,
       admission,
       logger,
-      distrust: new DistrustLog(logger),
+      distrust: new DistrustLog(logger, { count: () => metrics.distrusted.inc() }),
       time,
       clock,
     },
