@@ -75,7 +75,7 @@ const minify = terser({ module: true, ecma: 2022, compress: { passes: 2, hoist_f
 
 /** What runs in browsers and needs no key service and no worker, without what few need. */
 const isLocal = (source) =>
-  !/^\.\/src\/(node|service|service-worker|cache|bulk|url|fields(\/.*)?|keyrings\/(service|observed|transit))\.ts$/.test(
+  !/^\.\/src\/(node|service|service-worker|cache|bulk|url|fields(\/.*)?|keyrings\/(service|observed|transit|aws-kms))\.ts$/.test(
     source,
   );
 

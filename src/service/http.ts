@@ -7,6 +7,7 @@ import { concat } from '../lib/bytes.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
 import { assertHeaders } from '../lib/headers.ts';
 import { noStore } from '../lib/no-store.ts';
+import { reasonOf } from '../lib/reason.ts';
 import { type RetryOptions, waitBefore } from '../lib/retry.ts';
 import { untilAborted } from '../lib/single-flight.ts';
 import type { Bytes } from '../types.ts';
@@ -145,12 +146,6 @@ function isResponse(value: Partial<Response> | undefined): boolean {
 async function answerOf(response: Response): Promise<HttpAnswer> {
   const { status, headers } = response;
   return { status, headers, body: new Uint8Array(await response.arrayBuffer()) };
-}
-
-/** What is at the bottom of a failed fetch: in Node the code of the socket or of TLS, in browsers all that they tell. */
-export function reasonOf(error: unknown): string {
-  const { code, message, cause } = (error ?? {}) as { code?: unknown; message?: unknown; cause?: unknown };
-  return cause === undefined ? String(code ?? message) : reasonOf(cause);
 }
 
 async function readBounded(response: Response, maxBytes: number): Promise<Bytes> {

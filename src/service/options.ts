@@ -15,6 +15,7 @@ import {
   takeText,
 } from '../lib/options.ts';
 import { type Retry, type RetryOptions, takeRetry } from '../lib/retry.ts';
+import { isLoopback, isSecure } from '../lib/secure-url.ts';
 import type { CryptoKeyPair } from '../types.ts';
 import type { Fetch } from './http.ts';
 import type { Token, TokenSource } from './token.ts';
@@ -145,13 +146,4 @@ export function takeServiceUrl(text: unknown): URL {
   const { username, password, search, hash } = url;
   assert(username + password + search + hash === '', 'url', 'without user, query and fragment');
   return url;
-}
-
-/** Whether what is sent to a URL is encrypted on its way, or has none. */
-export function isSecure(url: URL): boolean {
-  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url));
-}
-
-function isLoopback({ hostname }: URL): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname);
 }

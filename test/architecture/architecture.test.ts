@@ -179,6 +179,7 @@ describe('entry points', () => {
       '#platform',
       '@peculiar/webcrypto',
       'undici',
+      '@aws-sdk/client-kms',
       'libpg-query',
       // Built into dist/, see rollup.config.mjs.
       'protobufjs',

@@ -275,6 +275,15 @@ export const taking: Readonly<Record<string, Entry>> = {
     }),
     (given) => api['transitKeyring'](given),
   ),
+  awsKmsKeyring: keyringEntry(
+    () => ({
+      ...{ keyId: 'alias/a', regions: ['eu-central-1'], name: 'x', decryptKeyIds: ['alias/b'], keyContext: { a: 'b' } },
+      // Nobody listens there.
+      ...{ endpoint: 'http://127.0.0.1:9', credentials: { accessKeyId: 'a', secretAccessKey: 'b' } },
+      ...{ retry: { limit: 0 }, timeout: 5_000, onEvent: () => {} },
+    }),
+    (given) => api['awsKmsKeyring'](given),
+  ),
   createDataKeyCache: {
     options: () => ({ maxAge: 1_000, maxMessages: 5, maxEntries: 5, refreshAhead: false, now }),
     call: (given) => api['createDataKeyCache'](given),

@@ -35,7 +35,7 @@ export interface FakeService {
 export type HttpProvider = Omit<FakeProvider, 'provider' | 'codes' | 'keyring' | 'seen'> & {
   readonly url: string;
   /** What requests had that the provider would not take. Empty, unless the keyring is wrong. */
-  readonly complaints: readonly string[];
+  readonly complaints: string[];
   /** Headers and bodies of the requests. */
   readonly requests: readonly FakeRequest[];
 };

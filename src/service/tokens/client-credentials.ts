@@ -3,9 +3,10 @@
 import { isBullaError, type KeyServiceError } from '../../errors.ts';
 import { assert } from '../../lib/assert.ts';
 import { optional, type ReadersOf, type Taken, takeOptions, takeString, takeText } from '../../lib/options.ts';
+import { reasonOf } from '../../lib/reason.ts';
+import { isSecure } from '../../lib/secure-url.ts';
 import { encodeUtf8 } from '../../lib/utf8.ts';
-import { exchange, type HttpAnswer, reasonOf } from '../http.ts';
-import { isSecure } from '../options.ts';
+import { exchange, type HttpAnswer } from '../http.ts';
 import { objectOf, unauthenticatedError } from '../problem.ts';
 import { randomId } from '../proof.ts';
 import { type TokenRequest, type TokenSource, unavailable } from '../token.ts';
