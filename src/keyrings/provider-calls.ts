@@ -1,8 +1,8 @@
 /** Calls to providers of keys: a time limit for each attempt, repetitions, a bound on what is under way, and events. */
 
 import { isBullaError, KeyServiceError } from '../errors.ts';
-import { whenAborted } from '../lib/abort.ts';
 import { emit, type OnEvent } from '../lib/events.ts';
+import { gateOf } from '../lib/gate.ts';
 import { func, integer, optional, type ReadersOf, type Taken } from '../lib/options.ts';
 import { pause, type RetryOptions, takeRetry, waitBefore } from '../lib/retry.ts';
 import { withTimeLimit } from '../lib/time-limit.ts';
@@ -12,7 +12,7 @@ import { askedBy, isRetryable } from '../service/retryable.ts';
 export interface ProviderCallOptions {
   /** How calls are repeated. */
   readonly retry?: RetryOptions | undefined;
-  /** Milliseconds for one attempt, 1 to 600,000. Default: 10,000. */
+  /** Milliseconds for one attempt, 1 to 600,000. While 32 calls are under way, a call waits for its turn ten times as long at most. Default: 10,000. */
   readonly timeout?: number | undefined;
   /** Is told of calls and repetitions. */
   readonly onEvent?: OnEvent | undefined;
@@ -28,89 +28,85 @@ export const providerCallReaders = {
 /** {@link ProviderCallOptions} that were taken. */
 export type ProviderCallSettings = Taken<typeof providerCallReaders>;
 
-/** Calls that are under way at once for a keyring. Others wait, each until its own signal is aborted; their time limits have not begun. */
+/** Calls that are under way at once for a keyring, and those that may wait for their turn. */
 const mostAtOnce = 32;
+const mostWaiting = 10_000;
 
-/** Makes one call, with its repetitions. */
+/** Makes one call, with its repetitions. `erase` is given what an attempt resolves to after nobody waits for it any more. */
 export type ProviderCall = <Result>(
   operation: string,
   items: number,
   signal: AbortSignal | undefined,
   attempt: (signal: AbortSignal) => Promise<Result>,
+  erase?: (late: Result) => void,
 ) => Promise<Result>;
 
 /**
  * A function that calls a provider. Each attempt is given a signal that ends it. It is repeated where it rejects with an error that a repetition may cure. The call rejects with the last error, with
- * `ERR_SERVICE_TIMEOUT` where the last attempt took too long, and with the reason of the caller's signal.
+ * `ERR_SERVICE_TIMEOUT` where the last attempt or the wait for a turn took too long, with `ERR_THROTTLED` where too many wait already, and with the reason of the caller's signal.
  */
 export function providerCalls(provider: string, { retry, timeout, onEvent }: ProviderCallSettings): ProviderCall {
-  const gate = gateFor(mostAtOnce);
+  const gate = gateOf({
+    atOnce: mostAtOnce,
+    waiting: mostWaiting,
+    patience: 10 * timeout,
+    full: () => new KeyServiceError('ERR_THROTTLED', `${provider} was not called: ${mostWaiting} calls wait already`),
+    late: () => new KeyServiceError('ERR_SERVICE_TIMEOUT', `${provider} could not be called in time`),
+  });
   const late = () => new KeyServiceError('ERR_SERVICE_TIMEOUT', `${provider} did not answer in time`);
 
-  return async (operation, items, signal, attempt) => {
+  return async (operation, items, signal, attempt, erase) => {
     const begun = performance.now();
     let attempts = 0;
     let failure: unknown;
     try {
       for (;;) {
+        const leave = await gate(signal);
+        attempts++;
+        let wait: number;
         try {
-          attempts++;
-          const result = await gate(signal, () => withTimeLimit(timeout, signal, late, attempt));
-          failure = undefined;
-          return result;
+          return await lateErased(attempt, erase, (work) => withTimeLimit(timeout, signal, late, work));
         } catch (error) {
-          failure = error;
           signal?.throwIfAborted();
           if (attempts > retry.limit || !isRetryable(error, retry.maxRetryAfter)) throw error;
+          emit(onEvent, { type: 'service-retry', operation, retry: attempts, error: codeOf(error, signal) });
+          wait = waitBefore(attempts, retry.delay, askedBy(error));
+        } finally {
+          leave();
         }
-        emit(onEvent, { type: 'service-retry', operation, retry: attempts, error: codeOf(failure) });
-        await pause(waitBefore(attempts, retry.delay, askedBy(failure)), signal);
+        await pause(wait, signal);
       }
+    } catch (error) {
+      failure = error;
+      throw error;
     } finally {
       const milliseconds = performance.now() - begun;
-      const error = failure === undefined ? undefined : codeOf(failure);
+      const error = failure === undefined ? undefined : codeOf(failure, signal);
       const { status, requestId } = (failure ?? {}) as Partial<KeyServiceError>;
       emit(onEvent, { type: 'service-call', operation, items, attempts, milliseconds, status, requestId, error });
     }
   };
 }
 
-function codeOf(failure: unknown): string {
-  return isBullaError(failure) ? failure.code : 'aborted';
+/** What `limit` makes of work. Where that gives up before the work does, what the work resolves to is erased. */
+async function lateErased<Result>(
+  work: (signal: AbortSignal) => Promise<Result>,
+  erase: ((late: Result) => void) | undefined,
+  limit: (work: (signal: AbortSignal) => Promise<Result>) => Promise<Result>,
+): Promise<Result> {
+  let working: Promise<Result> | undefined;
+  try {
+    return await limit((signal) => {
+      working = work(signal);
+      return working;
+    });
+  } catch (error) {
+    working?.then(erase, () => {});
+    throw error;
+  }
 }
 
-/** Runs so many pieces of work at once at most, in the order in which they came. Who gives up leaves the queue. */
-function gateFor(most: number) {
-  const waiting = new Set<() => void>();
-  let running = 0;
-  const leave = () => {
-    const [next] = waiting;
-    if (next === undefined) running--;
-    else next();
-  };
-  const enter = (signal: AbortSignal | undefined) =>
-    new Promise<void>((resolve, reject) => {
-      const go = () => {
-        waiting.delete(go);
-        stop?.();
-        resolve();
-      };
-      const stop =
-        signal &&
-        whenAborted(signal, () => {
-          waiting.delete(go);
-          reject(signal.reason);
-        });
-      waiting.add(go);
-    });
-  return async <Result>(signal: AbortSignal | undefined, work: () => Promise<Result>): Promise<Result> => {
-    signal?.throwIfAborted();
-    if (running < most) running++;
-    else await enter(signal);
-    try {
-      return await work();
-    } finally {
-      leave();
-    }
-  };
+function codeOf(failure: unknown, signal: AbortSignal | undefined): string {
+  if (signal?.aborted && failure === signal.reason) return 'aborted';
+  return isBullaError(failure) ? failure.code : 'unknown';
 }

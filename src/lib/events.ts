@@ -9,14 +9,14 @@ export interface ServiceCallEvent {
   readonly operation: string;
   /** How many data keys it was about; 0 where it was about none. */
   readonly items: number;
-  /** How often it was sent, nonces and renewed tokens included. */
+  /** How often it was sent, nonces and renewed tokens included; 0 where it ended before that. */
   readonly attempts: number;
   readonly milliseconds: number;
   /** The HTTP status of the last answer. */
   readonly status: number | undefined;
   /** The id of the last request in the logs of the service. */
   readonly requestId: string | undefined;
-  /** The code of the error that it ended with; `undefined` where it succeeded. */
+  /** The code of the error that it ended with; `aborted` where a signal ended it, `unknown` for an error that is none of ours, `undefined` where it succeeded. */
   readonly error: string | undefined;
 }
 

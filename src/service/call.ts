@@ -63,7 +63,7 @@ export async function call(connection: Connection, request: Call): Promise<CallR
   try {
     return await untilTaken(connection, request, operation, progress);
   } catch (failure) {
-    error = isBullaError(failure) ? failure.code : 'aborted';
+    error = isBullaError(failure) ? failure.code : request.signal?.aborted ? 'aborted' : 'unknown';
     throw failure;
   } finally {
     const milliseconds = performance.now() - begun;

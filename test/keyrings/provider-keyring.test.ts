@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 import { webcrypto } from '#platform';
-import { cachingKeyring } from '../../src/cache.ts';
+import { type BullaEvent, cachingKeyring } from '../../src/cache.ts';
 import { DecryptionError, decrypt, encrypt, KeyServiceError, type KeyServiceErrorCode } from '../../src/index.ts';
 import type { Keyring } from '../../src/keyrings/keyring.ts';
 import { providerCallReaders, providerCalls } from '../../src/keyrings/provider-calls.ts';
@@ -18,6 +18,8 @@ import { takeOptions } from '../../src/lib/options.ts';
 import type { Bytes } from '../../src/types.ts';
 import { codeOf, pattern, rejection } from '../support/data.ts';
 import { type CommonOptions, conformance, type FakeProvider, type ProviderFault } from '../support/providers.ts';
+
+const task = () => new Promise((resolve) => setTimeout(resolve));
 
 const codes = {
   denied: 'ERR_NOT_ALLOWED',
@@ -317,16 +319,96 @@ describe('calls', () => {
     const controller = new AbortController();
     const impatient = rejection(begin(controller.signal));
     const patient = begin();
-    expect(running.length).toBe(32);
+    while (running.length < 32) await task();
     controller.abort(new Error('enough'));
     expect((await impatient).message).toBe('enough');
     expect(running.length).toBe(32);
     running[7]?.();
     await first[7];
-    await new Promise((resolve) => setTimeout(resolve));
-    expect(running.length).toBe(33);
+    while (running.length < 33) await task();
     for (const end of running) end();
     await Promise.all([...first, patient]);
+  });
+
+  test('10,000 wait at most, and none of them without an end: it is told, and not as an attempt', {
+    timeout: 60_000,
+  }, async () => {
+    const events: BullaEvent[] = [];
+    const call = providerCalls(
+      'It',
+      settings({ timeout: 100, onEvent: (event: BullaEvent) => void events.push(event) }),
+    );
+    const controller = new AbortController();
+    const ending = (work: () => Promise<void>) => call('x', 1, undefined, work).catch((error) => error);
+    const running = Array.from({ length: 32 }, () =>
+      call('x', 1, controller.signal, () => new Promise(() => {})).catch(() => {}),
+    );
+    // Each attempt ends after 100 ms, and is repeated behind those who wait.
+    const waiting = Array.from({ length: 10_000 }, () => ending(() => new Promise(() => {})));
+    expect(await rejection(call('x', 1, undefined, async () => {}))).toMatchObject({ code: 'ERR_THROTTLED' });
+    expect(events.find((event) => event.type === 'service-call')).toMatchObject({
+      attempts: 0,
+      error: 'ERR_THROTTLED',
+    });
+    const errors = await Promise.all(waiting);
+    expect(new Set(errors.map(({ code }) => code))).toEqual(new Set(['ERR_SERVICE_TIMEOUT']));
+    const neverCalled = events.filter((event) => event.type === 'service-call' && event.attempts === 0);
+    expect(neverCalled.length).toBeGreaterThan(5_000);
+    controller.abort();
+    await Promise.all(running);
+  });
+
+  test('what an attempt resolves to after its time, or after an abort, is erased', async () => {
+    const late: Bytes[] = [];
+    const letGo: (() => void)[] = [];
+    const attempt = () =>
+      new Promise<Bytes>((resolve) => {
+        letGo.push(() => {
+          late.push(pattern(32));
+          resolve(late.at(-1) as Bytes);
+        });
+      });
+    const erase = (bytes: Bytes) => void bytes.fill(0);
+    const call = providerCalls('It', settings({ timeout: 20, retry: { limit: 1, delay: 0 } }));
+    expect(await rejection(call('x', 1, undefined, attempt, erase))).toMatchObject({ code: 'ERR_SERVICE_TIMEOUT' });
+    const controller = new AbortController();
+    const aborted = rejection(call('x', 1, controller.signal, attempt, erase));
+    while (letGo.length < 3) await task();
+    controller.abort(new Error('enough'));
+    await aborted;
+    for (const go of letGo) go();
+    await task();
+    expect(late).toEqual(Array(3).fill(new Uint8Array(32)));
+    expect(await call('x', 1, undefined, async () => pattern(32), erase)).toEqual(pattern(32));
+  });
+
+  test('an event says aborted where the signal ended the call, and unknown of an error of others', async () => {
+    const events: BullaEvent[] = [];
+    const told = new Map<BullaEvent['type'], () => void>();
+    const onEvent = (event: BullaEvent) => {
+      events.push(event);
+      told.get(event.type)?.();
+    };
+    const call = providerCalls('It', settings({ retry: { limit: 3, delay: 60_000 }, onEvent }));
+    const foreign = call('x', 1, undefined, () => Promise.reject(new TypeError('a mistake')));
+    expect(await rejection(foreign)).toBeInstanceOf(TypeError);
+    const controller = new AbortController();
+    const repeats = new Promise<void>((resolve) => told.set('service-retry', resolve));
+    const down = () => Promise.reject(new KeyServiceError('ERR_SERVICE_UNAVAILABLE', 'x', { status: 503 }));
+    const paused = rejection(call('x', 1, controller.signal, down));
+    await repeats;
+    // A pause of a minute has begun.
+    await task();
+    controller.abort(new Error('enough'));
+    expect((await paused).message).toBe('enough');
+    expect(events).toMatchObject([
+      { type: 'service-call', attempts: 1, error: 'unknown' },
+      { type: 'service-retry', retry: 1, error: 'ERR_SERVICE_UNAVAILABLE' },
+      { type: 'service-call', attempts: 1, error: 'aborted', status: undefined },
+    ]);
+    const before = events.length;
+    await rejection(call('x', 1, AbortSignal.abort(new Error('enough')), down));
+    expect(events.slice(before)).toMatchObject([{ type: 'service-call', attempts: 0, error: 'aborted' }]);
   });
 
   test('what is no error of a service is not repeated', async () => {
