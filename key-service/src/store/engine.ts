@@ -36,6 +36,8 @@ export interface Engine {
   write<T>(work: (db: Queries) => Promise<T>, options?: TransactionOptions): Promise<T>;
   /** A transaction that sees one state of everything. */
   snapshot<T>(work: (db: Queries) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  /** Runs a statement of a transaction that waits for locks only briefly. Throws `RowHeld`. */
+  briefly<T>(tx: Queries, work: () => Promise<T>): Promise<T>;
   /** Milliseconds since 1970 by the clock of the database; `undefined` for one that has none of its own. */
   time(db: Queries): Promise<number | undefined>;
   /** Makes migrations of several processes follow each other, inside `write`. */

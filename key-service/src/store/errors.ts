@@ -17,6 +17,11 @@ export class LostConnection extends StoreError {
   }
 }
 
+/** Somebody else holds a row that is waited for only briefly: the transaction was rolled back, and may be tried again. */
+export class RowHeld extends StoreError {
+  override readonly name = 'RowHeld';
+}
+
 /** A transaction that was committed, or not: the answer never came, or came with a warning. */
 export class UnknownOutcome extends StoreError {
   override readonly name = 'UnknownOutcome';

@@ -3,12 +3,14 @@
 import { setTimeout } from 'node:timers/promises';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import { type Engine, guarded, type Queries, type TransactionOptions } from './engine.ts';
-import { LostConnection } from './errors.ts';
+import { LostConnection, RowHeld } from './errors.ts';
 import { codeOf, defaultConnections, GuardedPool, type PoolOptions } from './postgres-pool.ts';
 import type { Tables } from './tables.ts';
 
 // serialization_failure, deadlock_detected: rolled back, and worth another try.
 const rolledBack = ['40001', '40P01'];
+const lockHeld = '55P03';
+const brieflyMs = 50;
 const attempts = 5;
 const write = 'begin';
 const snapshot = 'begin isolation level repeatable read';
@@ -30,6 +32,14 @@ export function postgresEngine(connectionString: string, options: PoolOptions = 
     read: (work) => guarded(() => retried(() => work(db))),
     write: (work, options) => run(write, work, options),
     snapshot: (work, options) => run(snapshot, work, options),
+    briefly: async (tx, work) => {
+      await sql`set local lock_timeout = ${sql.raw(String(brieflyMs))}`.execute(tx);
+      const result = await work().catch((error: unknown) => {
+        throw codeOf(error) === lockHeld ? new RowHeld('The state of a tenant is held', { cause: error }) : error;
+      });
+      await sql`set local lock_timeout to default`.execute(tx);
+      return result;
+    },
     time: async (tx) => {
       const { rows } = await sql<{ ms: number }>`select extract(epoch from clock_timestamp()) * 1000 as ms`.execute(tx);
       return Number(rows[0]?.ms);

@@ -62,7 +62,7 @@ export class Publisher {
       const found = await this.#transactions.outside((reading) => inspectTenant(reading, tenant));
       const { lost } = found;
       if (!accept(lost)) return lost;
-      const { accepted } = await this.#transactions.run(serviceLog, async (tx, reading) => {
+      const { accepted } = await this.#transactions.runWithTenant(async (tx, reading) => {
         const state = await readState(tx, reading, serviceLog);
         const accepted = await writeResumed(tx, reading, found, { time: next.time, entry: entry(tenant, lost) });
         if (!accepted) return { state, leaf: undefined, accepted };

@@ -80,7 +80,7 @@ export async function writeResumed(
   { time, entry }: { readonly time: number; readonly entry: LogEntry },
 ): Promise<StateRecord | undefined> {
   const { tenant } = entry;
-  if (!(await lockInspected(tx, engine, tenant, basis))) return undefined;
+  if (!(await engine.briefly(tx, () => lockInspected(tx, engine, tenant, basis)))) return undefined;
   await replaceNodes(tx, tenant, log.nodes);
   // Whatever the clock says: what is known of before must not count on.
   const before = { tenant, resumed: Math.max(time, resumed + 1), epoch: epoch + 1, revisions, tree: log.tree };

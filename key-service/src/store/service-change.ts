@@ -71,7 +71,9 @@ export class SqlServiceChange implements ServiceChange {
   }
 
   async changeTenant<T>(tenant: string, work: (change: Change) => Promise<T>): Promise<T> {
-    const change = new SqlChange(this.#tx, this.#reading, await readState(this.#tx, this.#reading, tenant));
+    const { engine } = this.#reading;
+    const state = await engine.briefly(this.#tx, () => readState(this.#tx, this.#reading, tenant));
+    const change = new SqlChange(this.#tx, this.#reading, state);
     const result = await work(change);
     this.#others.push(await change.finish());
     return result;

@@ -126,7 +126,7 @@ export class SqlStore implements Store {
   }
 
   async changeService<T>(work: (change: ServiceChange) => Promise<T>): Promise<T> {
-    const { result } = await this.#transactions.run(serviceLog, async (tx, reading) => {
+    const { result } = await this.#transactions.runWithTenant(async (tx, reading) => {
       const change = new SqlServiceChange(tx, reading, await readState(tx, reading, serviceLog));
       if (this.#replica !== undefined) await assertServes(tx, this.#replica);
       const result = await work(change);

@@ -1,12 +1,14 @@
 /** The transactions of a store: run until their outcome is certain, and held against what is known to have been committed; `docs/key-service.md` §11.7 and §11.8. */
 
+import { setTimeout } from 'node:timers/promises';
 import type { IntegrityError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
+import { serviceLog } from '../model/entry.ts';
 import { Acknowledged, type AcknowledgedState, type Leaf, type SeenKey } from './acknowledged.ts';
 import { commitBatch } from './commit.ts';
 import { callCommit, findCommitted } from './commit-function.ts';
 import type { Engine, Queries } from './engine.ts';
-import { UnknownOutcome } from './errors.ts';
+import { RowHeld, UnknownOutcome } from './errors.ts';
 import type { KeyReading } from './key-queries.ts';
 import type { SharingMemory } from './remembered.ts';
 import { readState, type StateReading } from './state.ts';
@@ -27,6 +29,9 @@ export interface Outcome {
 }
 
 const attempts = 3;
+/** How often a transaction that holds the service's state tries for a tenant's, and milliseconds between, in which others have their turn. */
+const triesForTenant = 100;
+const betweenMs = 100;
 
 export class Transactions {
   readonly #engine: Engine;
@@ -99,6 +104,18 @@ export class Transactions {
         this.#acknowledged.raise(state, leaf ?? last, keys);
       }
       return outcome;
+    }
+  }
+
+  /** A transaction under the lock of the service's state that takes that of a tenant, too, by `briefly`: nobody waits for the one while it waits for the other. */
+  async runWithTenant<T extends Outcome>(work: (tx: Queries, reading: Reading) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.run(serviceLog, work);
+      } catch (error) {
+        if (!(error instanceof RowHeld) || attempt >= triesForTenant) throw error;
+        await setTimeout(betweenMs * (0.5 + Math.random()));
+      }
     }
   }
 
