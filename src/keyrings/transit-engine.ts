@@ -42,34 +42,36 @@ const maxDetail = 300;
 
 type Operation = 'encrypt' | 'decrypt';
 
-interface Item {
-  readonly token: string;
-  readonly input: Readonly<Record<string, string>>;
-}
+type Input = Readonly<Record<string, string>>;
 
 /** An engine that is called in batches: what is asked for in one tick, of one key and with one token, is one request. */
 export function transitEngine(settings: TransitSettings): TransitEngine {
   const call = providerCalls('The transit engine', settings);
-  const batches = new Map<string, Batches<Item, string>>();
-  const batchesOf = (operation: Operation, key: string) => {
-    const path = `${settings.mount}/${operation}/${key}`;
-    const made =
-      batches.get(path) ??
-      new Batches<Item, string>({
-        limits: () => ({ items: mostItems, bytes: mostBytes }),
-        run: (items, signal) =>
-          byToken(items, (token, inputs) =>
-            call(`transit ${operation}`, inputs.length, signal, (limited) =>
-              request(settings, path, token, operation, inputs, limited),
-            ),
-          ),
-      });
-    batches.set(path, made);
-    return made;
+  /** What is under way, by path and token: requests of one that are slow or repeated hold up nobody else's. */
+  const underWay = new Map<string, { readonly batches: Batches<Input, string>; waiting: number }>();
+  const begin = (operation: Operation, path: string, token: string) => {
+    const batches = new Batches<Input, string>({
+      limits: () => ({ items: mostItems, bytes: mostBytes }),
+      run: (inputs, signal) =>
+        call(`transit ${operation}`, inputs.length, signal, (limited) =>
+          request(settings, path, token, operation, inputs, limited),
+        ),
+    });
+    return { batches, waiting: 0 };
   };
-  const ask = (operation: Operation, key: string, token: string, input: Item['input'], signal?: AbortSignal) => {
+  const ask = async (operation: Operation, key: string, token: string, input: Input, signal?: AbortSignal) => {
+    const path = `${settings.mount}/${operation}/${key}`;
+    const id = JSON.stringify([path, token]);
+    const own = underWay.get(id) ?? begin(operation, path, token);
+    underWay.set(id, own);
     const size = Object.values(input).reduce((sum, text) => sum + text.length + 32, 0);
-    return batchesOf(operation, key).add({ item: { token, input }, size }, signal);
+    own.waiting++;
+    try {
+      return await own.batches.add({ item: input, size }, signal);
+    } finally {
+      own.waiting--;
+      if (own.waiting === 0) underWay.delete(id);
+    }
   };
 
   return {
@@ -89,34 +91,12 @@ export function transitEngine(settings: TransitSettings): TransitEngine {
   };
 }
 
-/** One request for each token among the items. */
-async function byToken(
-  items: readonly Item[],
-  run: (token: string, inputs: readonly Item['input'][]) => Promise<readonly Settled<string>[]>,
-): Promise<readonly Settled<string>[]> {
-  const tokens = [...new Set(items.map(({ token }) => token))];
-  const results = new Map<Item, Settled<string>>();
-  await Promise.all(
-    tokens.map(async (token) => {
-      const own = items.filter((item) => item.token === token);
-      const settled = await run(
-        token,
-        own.map(({ input }) => input),
-      ).catch((error: Error) => own.map(() => ({ error })));
-      own.forEach((item, i) => {
-        results.set(item, settled[i] as Settled<string>);
-      });
-    }),
-  );
-  return items.map((item) => results.get(item) as Settled<string>);
-}
-
 async function request(
   { url, mount: _, namespace, fetch, timeout }: TransitSettings,
   path: string,
   token: string,
   operation: Operation,
-  inputs: readonly Item['input'][],
+  inputs: readonly Input[],
   signal: AbortSignal,
 ): Promise<readonly Settled<string>[]> {
   const body = encodeUtf8(JSON.stringify({ batch_input: inputs }), 'body');

@@ -186,6 +186,20 @@ describe('the transit keyring', () => {
     expect(opened.map((each) => each?.dataKey)).toEqual([1, 2, 3, 4].map((seed) => pattern(32, seed)));
   });
 
+  test("one token's repetitions hold up no other token's results", async () => {
+    const tokens = ['hvs.throttled', 'hvs.secret-of-the-fake'];
+    const fetch: Fetch = async (url, init) =>
+      new Headers(init.headers).get('x-vault-token') === 'hvs.throttled'
+        ? new Response('{"errors":[]}', { status: 429 })
+        : globalThis.fetch(url, init);
+    const own = keyring({ token: () => tokens.shift() as string, fetch, retry: { limit: 3, delay: 60_000 } });
+    const controller = new AbortController();
+    const slow = rejection(own.wrapDataKey(pattern(32), { signal: controller.signal }));
+    expect(await own.wrapDataKey(pattern(32))).toHaveLength(1);
+    controller.abort(new Error('enough'));
+    expect((await slow).message).toBe('enough');
+  });
+
   test('a token from a function is asked for before every call, and once more when one was refused', async () => {
     fake.tokens.add('hvs.second');
     let asked = 0;
