@@ -6,19 +6,10 @@ import { copy } from '../lib/bytes.ts';
 import { visible } from '../lib/display.ts';
 import { reasonOf } from '../lib/reason.ts';
 import type { Bytes } from '../types.ts';
+import type { AwsCredentials } from './aws-credentials.ts';
 import type { AwsKey } from './aws-references.ts';
 import { type ProviderCallSettings, providerCalls } from './provider-calls.ts';
 import type { Bound } from './provider-keyring.ts';
-
-/** Credentials of AWS. */
-export interface AwsCredentials {
-  readonly accessKeyId: string;
-  readonly secretAccessKey: string;
-  /** Of temporary credentials. */
-  readonly sessionToken?: string | undefined;
-  /** When temporary credentials end. A function is asked again before that. */
-  readonly expiration?: Date | undefined;
-}
 
 /** How the SDK is used. */
 export interface AwsSettings extends ProviderCallSettings {

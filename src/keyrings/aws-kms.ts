@@ -5,13 +5,14 @@ import { assert } from '../lib/assert.ts';
 import { arrayOf, func, nested, optional, type ReadersOf, takeOptions, takeText } from '../lib/options.ts';
 import { isSecure } from '../lib/secure-url.ts';
 import type { KeyContext } from '../types.ts';
-import { type AwsCredentials, type AwsSdk, awsCalls } from './aws-calls.ts';
+import { type AwsSdk, awsCalls } from './aws-calls.ts';
+import type { AwsCredentials } from './aws-credentials.ts';
 import { type AwsKey, awsKey, takeReference, takeRegion } from './aws-references.ts';
 import type { Keyring } from './keyring.ts';
 import { type ProviderCallOptions, providerCallReaders } from './provider-calls.ts';
 import { heldKeys, type ProviderKey, providerKeyring, takeOthers, takeProviderKeyContext } from './provider-keyring.ts';
 
-export type { AwsCredentials } from './aws-calls.ts';
+export type { AwsCredentials } from './aws-credentials.ts';
 
 /** Options of {@link awsKmsKeyring}. */
 export interface AwsKmsKeyringOptions extends ProviderCallOptions {

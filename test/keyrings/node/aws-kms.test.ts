@@ -269,8 +269,19 @@ describe('the keyring of AWS KMS', () => {
 });
 
 test('the SDK is loaded when a keyring is made, and not before', () => {
-  for (const file of ['aws-kms', 'aws-calls', 'aws-references']) {
+  for (const file of ['aws-kms', 'aws-calls', 'aws-credentials', 'aws-references']) {
     const source = readFileSync(new URL(`../../../src/keyrings/${file}.ts`, import.meta.url), 'utf8');
     expect(source).not.toMatch(/^import (?!type).*@aws-sdk/m);
   }
+});
+
+test('what the entry declares can be compiled where the SDK is not installed', () => {
+  const read = (file: string) => readFileSync(new URL(`../../../src/keyrings/${file}.ts`, import.meta.url), 'utf8');
+  const entry = read('aws-kms');
+  const declaring = [...entry.matchAll(/^export type .* from '\.\/(.*)\.ts';$/gm)].map(([, file]) => file as string);
+  expect(declaring).toEqual(['aws-credentials']);
+  for (const file of declaring) expect(read(file)).not.toMatch(/import.*@aws-sdk/);
+  const exported = entry.match(/^export (?:interface|async function)[^]*?\{$/gm)?.join('\n') ?? '';
+  expect(exported).toContain('awsKmsKeyring');
+  expect(exported).not.toContain('AwsSdk');
 });
