@@ -281,7 +281,7 @@ test('what the entry declares can be compiled where the SDK is not installed', (
   const declaring = [...entry.matchAll(/^export type .* from '\.\/(.*)\.ts';$/gm)].map(([, file]) => file as string);
   expect(declaring).toEqual(['aws-credentials']);
   for (const file of declaring) expect(read(file)).not.toMatch(/import.*@aws-sdk/);
-  const exported = entry.match(/^export (?:interface|async function)[^]*?\{$/gm)?.join('\n') ?? '';
+  const exported = entry.match(/^export (?:interface|async function)[\s\S]*?\{$/gm)?.join('\n') ?? '';
   expect(exported).toContain('awsKmsKeyring');
   expect(exported).not.toContain('AwsSdk');
 });
