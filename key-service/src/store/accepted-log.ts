@@ -1,11 +1,11 @@
 /** A log as it is there, read without a lock: its tree from its entries, whatever its state says of it; `docs/key-service.md` §12.9. */
 
 import { isDeepStrictEqual } from 'node:util';
-import { sql } from 'kysely';
+import { type RawBuilder, sql } from 'kysely';
 import { IntegrityError, OperatorError } from '../errors.ts';
 import { type Bytes, equalBytes } from '../lib/bytes.ts';
 import { serviceLog, tenantOfEntry } from '../model/entry.ts';
-import { appendLeaf, emptyFrontier, type Frontier, leafHash, type StoredNode } from '../model/merkle.ts';
+import { appendLeaf, emptyFrontier, type Frontier, leafHash, type StoredNode, storedLevels } from '../model/merkle.ts';
 import type { Engine, Queries } from './engine.ts';
 import { selectEntries } from './log-queries.ts';
 import type { Remembered } from './remembered.ts';
@@ -21,7 +21,10 @@ export interface KnownEnd {
 /** A log by its entries. */
 export interface ReadLog {
   readonly tree: Frontier;
-  readonly nodes: readonly StoredNode[];
+  /** Nodes of the tree that are not stored so. */
+  readonly unstored: readonly StoredNode[];
+  /** Whether nodes are stored that the tree does not have. */
+  readonly overfull: boolean;
   /** Whether it is another one at an end that is known. */
   readonly forked: boolean;
 }
@@ -86,9 +89,10 @@ export async function readLog(
 ): Promise<ReadLog> {
   let tree = emptyFrontier;
   let forked = false;
-  const nodes: StoredNode[] = [];
+  const unstored: StoredNode[] = [];
   for (;;) {
     const { size: from } = tree;
+    const nodes: StoredNode[] = [];
     const page = await engine.read((db) => selectEntries(db, log, from, from + rowsAtOnce));
     for (const { index, hash, entry } of page) {
       // The service's own log has entries of before tenants had theirs.
@@ -103,22 +107,58 @@ export async function readLog(
       for (const end of ends) if (end.size === size && !end.isHere(tree, hash)) forked = true;
     }
     if (page.length === 0) break;
+    unstored.push(...(await engine.read((db) => notStored(db, log, nodes))));
   }
   const { rows } = await engine.read((db) =>
     sql`select idx from log_leaves where log = ${log} and (idx >= ${tree.size} or idx < 0) limit 1`.execute(db),
   );
   if (rows.length > 0) throw notAcceptable(log, tree, 'missing');
-  return { tree, nodes, forked };
+  const others = await engine.read((db) =>
+    sql`select idx from log_nodes where log = ${log} and ${notOf(tree)} limit 1`.execute(db),
+  );
+  return { tree, unstored, overfull: others.rows.length > 0, forked };
 }
 
-/** Writes the stored nodes of a log's tree, in place of those that there are. */
-export async function replaceNodes(tx: Queries, log: string, nodes: readonly StoredNode[]): Promise<void> {
-  await tx.deleteFrom('log_nodes').where('log', '=', log).execute();
-  for (let from = 0; from < nodes.length; from += rowsAtOnce) {
-    const page = nodes.slice(from, from + rowsAtOnce);
+/** Gives a log the stored nodes of its tree, where they are others. */
+export async function mendNodes(
+  tx: Queries,
+  log: string,
+  { tree, unstored, overfull }: Pick<ReadLog, 'tree' | 'unstored' | 'overfull'>,
+): Promise<void> {
+  if (overfull) await sql`delete from log_nodes where log = ${log} and ${notOf(tree)}`.execute(tx);
+  for (let from = 0; from < unstored.length; from += rowsAtOnce) {
+    const page = unstored.slice(from, from + rowsAtOnce);
     const rows = page.map(({ level, index, hash }) => ({ log, level, idx: index, hash }));
-    await tx.insertInto('log_nodes').values(rows).execute();
+    await tx
+      .insertInto('log_nodes')
+      .values(rows)
+      .onConflict((conflict) =>
+        conflict.columns(['log', 'level', 'idx']).doUpdateSet(({ ref }) => ({ hash: ref('excluded.hash') })),
+      )
+      .execute();
   }
+}
+
+// On each level, the nodes that neighbouring leaves complete are neighbours.
+async function notStored(db: Queries, log: string, nodes: readonly StoredNode[]): Promise<StoredNode[]> {
+  const differing: StoredNode[] = [];
+  for (const [level, those] of Map.groupBy(nodes, (node) => node.level)) {
+    const [from = 0, to = 0] = [those[0]?.index, those.at(-1)?.index];
+    const query = db.selectFrom('log_nodes').select(['idx', 'hash']).where('log', '=', log).where('level', '=', level);
+    const rows = await query.where('idx', '>=', from).where('idx', '<=', to).execute();
+    const stored = new Map(rows.map(({ idx, hash }) => [idx, hash]));
+    differing.push(...those.filter(({ index, hash }) => !equalBytes(stored.get(index) ?? new Uint8Array(), hash)));
+  }
+  return differing;
+}
+
+/** That a row is no node of the tree. */
+function notOf({ size }: Frontier): RawBuilder<boolean> {
+  const levels: RawBuilder<boolean>[] = [];
+  for (let level = storedLevels; 2 ** level <= size; level += storedLevels) {
+    levels.push(sql`(level = ${level} and idx >= 0 and idx < ${Math.floor(size / 2 ** level)})`);
+  }
+  return levels.length === 0 ? sql`true` : sql`not (${sql.join(levels, sql` or `)})`;
 }
 
 async function readBasis(db: Queries, tenant: string): Promise<Basis> {

@@ -9,10 +9,10 @@ import {
   inspected,
   type KnownEnd,
   lockInspected,
+  mendNodes,
   type ReadLog,
   readLog,
   rememberedEnds,
-  replaceNodes,
 } from './accepted-log.ts';
 import type { Engine, Queries } from './engine.ts';
 import type { KnownHead, LostOfService } from './published.ts';
@@ -90,7 +90,7 @@ export async function resumeLog(
   { time, entry }: { readonly time: number; readonly entry: LogEntry },
 ): Promise<StateRecord | undefined> {
   if (!(await lockInspected(tx, engine, serviceLog, basis))) return undefined;
-  await replaceNodes(tx, serviceLog, log.nodes);
+  await mendNodes(tx, serviceLog, log);
   const resumed = Math.max(time, next.resumed);
   return appendEntries(tx, { ...state, epoch: next.epoch, resumed, tree: log.tree }, [entry]);
 }

@@ -7,10 +7,10 @@ import {
   type Basis,
   inspected,
   lockInspected,
+  mendNodes,
   type ReadLog,
   readLog,
   rememberedEnds,
-  replaceNodes,
 } from './accepted-log.ts';
 import { Acknowledged } from './acknowledged.ts';
 import type { Queries } from './engine.ts';
@@ -81,7 +81,7 @@ export async function writeResumed(
 ): Promise<StateRecord | undefined> {
   const { tenant } = entry;
   if (!(await engine.briefly(tx, () => lockInspected(tx, engine, tenant, basis)))) return undefined;
-  await replaceNodes(tx, tenant, log.nodes);
+  await mendNodes(tx, tenant, log);
   // Whatever the clock says: what is known of before must not count on.
   const before = { tenant, resumed: Math.max(time, resumed + 1), epoch: epoch + 1, revisions, tree: log.tree };
   const row = stateRow(macKey, await appendEntries(tx, before, [entry]));

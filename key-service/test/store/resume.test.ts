@@ -117,6 +117,55 @@ describe.each(storeKinds)('§12.9 %s: a tenant', (kind) => {
     expect(await rootAt((...range) => store.nodes('north', ...range), tree.size)).toEqual(rootOf(tree));
   });
 
+  const nodesOf = (log: string) =>
+    withSql(database, (sql) => sql('select level, idx, hash from log_nodes where log = ? order by level, idx', log));
+
+  it.each([
+    ['are as they should be', [], 0],
+    ['are gone', ["delete from log_nodes where log = 'north'"], 1],
+    [
+      'were changed',
+      [
+        "update log_nodes set hash = log_leaves.hash from log_leaves where log_leaves.log = 'north' and log_nodes.log = 'north' and log_leaves.idx = log_nodes.idx and log_nodes.idx = 1",
+      ],
+      1,
+    ],
+    [
+      'are too many',
+      ['8, 2', '8, 7', '8, -1', '3, 0', '9, 0', '16, 0'].map(
+        (place) =>
+          `insert into log_nodes (log, level, idx, hash) select log, ${place}, hash from log_leaves where log = 'north' and idx = 0`,
+      ),
+      1,
+    ],
+  ])('whose stored nodes %s gets those that are others, and no more is written', async (_, statements, written) => {
+    await store.commit('north', Array.from({ length: 2 * entries }, commit));
+    const should = await nodesOf('north');
+    const before = await snapshotOf(database, ofTenants);
+    await store.commit('north', [commit()]);
+    await publish();
+    await putNorthBack(before);
+    await withSql(database, async (sql) => {
+      for (const statement of statements) await sql(statement);
+    });
+    let writes = 0;
+    const counting: KyselyPlugin = {
+      transformQuery({ node }) {
+        const text = JSON.stringify(node);
+        if (/log_nodes/.test(text) && /InsertQueryNode|delete from/.test(text)) writes += 1;
+        return node;
+      },
+      transformResult: async ({ result }) => result,
+    };
+    const operator = open((engine) => ({
+      write: (work, options) => engine.write((tx: Queries) => work(tx.withPlugin(counting)), options),
+    }));
+    await resume(operator);
+    expect(writes).toBe(written);
+    expect(should).toHaveLength(2);
+    expect(await nodesOf('north')).toEqual(should);
+  });
+
   it('that has lost more since it was looked at is looked at again', async () => {
     const before = await snapshotOf(database, ofTenants);
     await lose();
