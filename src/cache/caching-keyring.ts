@@ -80,10 +80,32 @@ function generate({ keyring, cache }: Cached, options: KeyringOptions): Awaitabl
   signal?.throwIfAborted();
   // A data key of somebody's own random source is for nobody else.
   const shared = plaintextLength <= cache.settings.maxBytes && random === undefined;
-  return whenThere(shared ? scopeOf(keyring, { signal }) : undefined, (scope) => {
+  const use = (scope: CacheScope | undefined) => {
     if (scope !== undefined) return generateShared({ keyring, cache }, scope, plaintextLength, options);
     cache.bypass('encrypt', undefined);
     return generatedBy(keyring, options);
+  };
+  return shared ? underScope(keyring, signal, use) : use(undefined);
+}
+
+/** What comes of `use` under the scope of the moment. Where that is another one afterwards, and no user is named who would be the same or not, it is used once more, as by a call that begins now. */
+function underScope<Result>(
+  keyring: Keyring,
+  signal: AbortSignal | undefined,
+  use: (scope: CacheScope | undefined) => Awaitable<Result>,
+): Awaitable<Result> {
+  const once = () => whenThere(scopeOf(keyring, { signal }), use);
+  const result = once();
+  if (!isPromise(result)) return result;
+  const unlessChanged = (error: unknown) => {
+    if (error !== scopeChanged) throw error;
+  };
+  return result.catch(async (error: unknown) => {
+    unlessChanged(error);
+    return Promise.resolve(once()).catch((again: unknown) => {
+      unlessChanged(again);
+      throw anotherUser();
+    });
   });
 }
 
@@ -114,7 +136,7 @@ function unwrap(
   signal?.throwIfAborted();
   const usable = wrappedKeys.filter(({ wrapping }) => wrapping.method !== 'unknown');
   if (usable.length === 0) return null;
-  return whenThere(scopeOf(keyring, { signal }), (scope) => {
+  return underScope(keyring, signal, (scope) => {
     if (scope !== undefined) return unwrapShared({ keyring, cache }, scope, usable, signal);
     cache.bypass('decrypt', undefined);
     return unwrappedBy(keyring, wrappedKeys, options);
@@ -149,6 +171,7 @@ function unwrapShared(
 }
 
 const noneIsMine = Symbol('the wrapped keys are for other keyrings');
+const scopeChanged = Symbol('the scope of a keyring that names no user is another one');
 
 type Fetched = Pick<EntryParts, 'id' | 'operation' | 'dataKey' | 'wrappedKeys'>;
 
@@ -161,12 +184,17 @@ function fetching({ keyring, cache }: Cached, scope: CacheScope, fetch: (signal:
     const after = await scopeOf(keyring, { signal });
     // A data key that was asked for with the token of another user, who has signed in since, is not given to those who wait either.
     if (after === undefined || (after.id !== scope.id && userOf(after) !== userOf(scope))) {
-      throw new KeyServiceError('ERR_TOKEN_UNAVAILABLE', 'There is no access token: another user has signed in');
+      const isNamed = after === undefined || (scope.user ?? after.user) !== undefined;
+      throw isNamed ? anotherUser() : scopeChanged;
     }
     const watched = await watchedKeys(scope.news ?? [], fetched.wrappedKeys);
     const asked = scope.keys ?? [];
     return new CacheEntry({ ...fetched, watched, asked, begun, keep: after.id === scope.id }, settings);
   };
+}
+
+function anotherUser(): KeyServiceError {
+  return new KeyServiceError('ERR_TOKEN_UNAVAILABLE', 'There is no access token: another user has signed in');
 }
 
 function userOf({ id, user = id }: CacheScope): string {

@@ -85,7 +85,10 @@ export interface CacheScope {
    * only that user holds, and the keys that the keyring may use. It may be a secret: it never leaves the process.
    */
   readonly id: string;
-  /** Who that is, where `id` changes more often, with each access token. Default: `id`. */
+  /**
+   * Who that is, where `id` changes more often, with each access token. A data key that is on its way while `id` changes is given to the same user, and to no other one. Default: nobody knows; such a data
+   * key is given to nobody, and is asked for once more.
+   */
   readonly user?: string | undefined;
   /** The keys as they are asked for, ids and aliases. Default: none. */
   readonly keys?: readonly string[] | undefined;

@@ -57,6 +57,8 @@ export interface Provider<Use = void> {
   readonly keyContext: KeyContext;
   /** The credentials of the next call. Asked once more where they are refused: they may have been renewed meanwhile. Default: those of the keyring, which do not change. */
   readonly credential?: ((signal: AbortSignal | undefined) => Awaitable<Credential<Use>>) | undefined;
+  /** Whose credentials all of them are, where they are one user's. Default: not known. */
+  readonly user?: string | undefined;
 }
 
 /** The reader of a key context that providers are given: without names that begin with `bulla:`, §8.11c. */
@@ -105,7 +107,12 @@ export function heldKeys<Key, Use = void>(
 }
 
 /** A keyring over a provider. */
-export function providerKeyring<Use = void>({ keys, keyContext, credential = unchanged }: Provider<Use>): Keyring {
+export function providerKeyring<Use = void>({
+  keys,
+  keyContext,
+  credential = unchanged,
+  user,
+}: Provider<Use>): Keyring {
   const scope = objectScope();
   const openings = new Openings();
   const boundOf = async (keyId: string): Promise<Bound> => ({
@@ -155,7 +162,10 @@ export function providerKeyring<Use = void>({ keys, keyContext, credential = unc
     unwrapDataKey: (wrappedKeys, options) =>
       unwrap(wrappedKeys, options, (dataKey) => useAndErase(dataKey, importDataKey)),
     unwrapDataKeyBytes: (wrappedKeys, options) => unwrap(wrappedKeys, options, (dataKey) => dataKey),
-    cacheScope: async ({ signal }) => ({ id: JSON.stringify([scope, (await credential(signal)).name]) }),
+    cacheScope: async ({ signal }) => ({
+      id: JSON.stringify([scope, (await credential(signal)).name]),
+      user: user === undefined ? undefined : JSON.stringify([scope, user]),
+    }),
   });
 }
 

@@ -30,6 +30,11 @@ export interface TransitKeyringOptions extends ProviderCallOptions {
    * is given to nobody who came with another.
    */
   readonly token: Token;
+  /**
+   * The user whose tokens all of them are, by any name: what was asked for with one token may be given to those of the same user who wait while it is renewed. **Not where the function gives tokens of several
+   * users.** Default: not known. Then such a call is made once more, with the token of that moment.
+   */
+  readonly user?: string | undefined;
   /** The name of the key in messages, after `transit:`. Whoever opens them uses the same. Default: mount and key, as in `transit/orders`. */
   readonly name?: string | undefined;
   /** Names of further keys of the engine to decrypt with, 8 at most: what was wrapped under them, by `name` or by their own default names. Default: none. */
@@ -56,6 +61,7 @@ const readers = {
   mount: optional(takeMount, 'transit'),
   namespace: optional(takeNamespace),
   token: takeToken,
+  user: optional(takeText),
   name: optional(takeText),
   decryptKeys: optional(takeOthers(takeKey), []),
   keyContext: takeProviderKeyContext,
@@ -75,7 +81,15 @@ const readers = {
  * const message = await encrypt(order, { keyring, context: { order: '4711' } });
  */
 export function transitKeyring(options: TransitKeyringOptions): Keyring {
-  const { key, decryptKeys, mount, name = `${mount}/${key}`, keyContext, ...settings } = takeOptions(options, readers);
+  const {
+    key,
+    decryptKeys,
+    mount,
+    name = `${mount}/${key}`,
+    keyContext,
+    user,
+    ...settings
+  } = takeOptions(options, readers);
   const { token, timeout } = settings;
   const engine = transitEngine({ ...settings, url: settings.url.href.replace(/\/$/, ''), mount });
 
@@ -100,6 +114,7 @@ export function transitKeyring(options: TransitKeyringOptions): Keyring {
   return providerKeyring({
     keys: heldKeys('transit', { name, own: key, others: decryptKeys, ownNameOf: (each) => `${mount}/${each}` }, keyOf),
     keyContext,
+    user,
     credential: async (signal) => {
       const use = await tokenNow(signal);
       return { name: await nameOf(use), use };

@@ -268,6 +268,7 @@ export const taking: Readonly<Record<string, Entry>> = {
         mount: 'm',
         namespace: 'n',
         token: 't',
+        user: 'u',
         name: 'x',
         decryptKeys: ['b'],
       },

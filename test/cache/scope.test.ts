@@ -106,6 +106,46 @@ describe.each(compositions)('%s', (_what, compose) => {
   });
 });
 
+describe('a scope that names no user', () => {
+  /** A keyring whose scope changes during each of the first calls. */
+  const changing = (changes: number) => {
+    const inner = fastKeyring();
+    let calls = 0;
+    const call = <Result>(result: Promise<Result>) => {
+      calls++;
+      return result;
+    };
+    const keyring: Keyring = {
+      ...inner,
+      generateDataKey: (options) => call(inner.generateDataKey(options)),
+      unwrapDataKey: (keys, options) => call(inner.unwrapDataKey(keys, options)),
+      cacheScope: async () => ({ id: `token ${Math.min(calls, changes)}` }),
+    };
+    return { keyring, calls: () => calls };
+  };
+
+  test.each([0, 1])('a data key that was asked for under another one is asked for once more: %s', async (changes) => {
+    const message = await encrypt('x', { keyring: fastKeyring() });
+    for (const operation of ['encrypt', 'decrypt'] as const) {
+      const { keyring: inner, calls } = changing(changes);
+      const keyring = cachingKeyring(inner);
+      const work = () => (operation === 'encrypt' ? encrypt('x', { keyring }) : decrypt(message, { keyring }));
+      await Promise.all([work(), work(), work()]);
+      expect([calls(), keyring.cache.size]).toEqual([1 + changes, 1]);
+      await work();
+      expect(calls()).toBe(1 + changes);
+    }
+  });
+
+  test('and not for ever', async () => {
+    const { keyring: inner, calls } = changing(5);
+    const keyring = cachingKeyring(inner);
+    const message = await encrypt('x', { keyring: fastKeyring() });
+    expect(await codeOf(decrypt(message, { keyring }))).toBe('ERR_TOKEN_UNAVAILABLE');
+    expect([calls(), keyring.cache.size]).toEqual([2, 0]);
+  });
+});
+
 describe('no scope', () => {
   const stateless = (scope: Keyring['cacheScope'] | 'none'): Keyring => {
     const { cacheScope: _, ...inner } = fastKeyring();

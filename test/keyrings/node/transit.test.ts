@@ -243,6 +243,27 @@ describe('the transit keyring', () => {
     expect((await own.cacheScope?.())?.id).not.toContain('mallory');
   });
 
+  test.each([
+    [undefined, 2],
+    ['alice', 1],
+  ])('a token that is renewed on the way fails no cached call: user %s, %s calls', async (user, calls) => {
+    fake.tokens.add('hvs.renewed');
+    let token = 'hvs.secret-of-the-fake';
+    const cached = cachingKeyring(keyring({ token: () => token, user }));
+    const message = await encrypt('x', { keyring: keyring() });
+    const hold = fake.hold();
+    const both = [text(message, cached), text(message, cached)];
+    await hold.waiting(1);
+    token = 'hvs.renewed';
+    hold.release();
+    expect(await Promise.all(both)).toEqual(['x', 'x']);
+    expect(fake.calls.decrypt).toBe(calls);
+    // What the former token opened is not kept for the new one.
+    await text(message, cached);
+    await text(message, cached);
+    expect(fake.calls.decrypt).toBe(2);
+  });
+
   test.each<[string, unknown, RegExp]>([
     ['that fails', () => Promise.reject(new Error('no network')), /its source failed/],
     ['that hangs', () => new Promise(() => {}), /took longer than 50 ms/],
@@ -267,6 +288,7 @@ describe('the transit keyring', () => {
     ['namespace', { namespace: 'a\r\nX: y' }, /namespace must be a path/],
     ['decryptKeys', { decryptKeys: ['a', '../b'] }, /decryptKeys\[1\] must be the name of a key/],
     ['token', { token: undefined }, /token must be a string or a function/],
+    ['user', { user: '' }, /user must be a string that is not empty/],
     ['name that is too long', { name: 'n'.repeat(249) }, /must be of 1 to 256 bytes/],
     ['name that is empty', { name: '' }, /name must be a string that is not empty/],
     ['unknown option', { keyId: 'one' }, /unknown option "keyId"/],
