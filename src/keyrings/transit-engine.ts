@@ -8,7 +8,7 @@ import { decodeBase64url, encodeBase64url } from '../lib/base64url.ts';
 import { visible } from '../lib/display.ts';
 import { retryAfterOf } from '../lib/retry.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
-import { asObject, badAnswer, type JsonObject } from '../service/answer.ts';
+import { badAnswer, type JsonObject } from '../service/answer.ts';
 import { Batches, type Settled } from '../service/batches.ts';
 import { exchange, type Fetch, type HttpAnswer } from '../service/http.ts';
 import { objectOf } from '../service/problem.ts';
@@ -39,6 +39,9 @@ const mostItems = 128;
 const mostBytes = 2 ** 20;
 const maxAnswer = 2 ** 22;
 const maxDetail = 300;
+
+const service = 'the transit engine';
+const badEngineAnswer = (what: string) => badAnswer(what, service);
 
 type Operation = 'encrypt' | 'decrypt';
 
@@ -78,14 +81,14 @@ export function transitEngine(settings: TransitSettings): TransitEngine {
     async encrypt(key, token, plaintext, aad, signal) {
       const input = { plaintext: base64(plaintext), associated_data: base64(aad) };
       const ciphertext = encodeUtf8(await ask('encrypt', key, token, input, signal), 'ciphertext');
-      if (!isTransitCiphertext(ciphertext)) throw badAnswer('ciphertext is not one of the transit engine');
+      if (!isTransitCiphertext(ciphertext)) throw badEngineAnswer('ciphertext is not one of the transit engine');
       return ciphertext;
     },
     async decrypt(key, token, ciphertext, aad, signal) {
       const input = { ciphertext: latin1(ciphertext), associated_data: base64(aad) };
       const text = await ask('decrypt', key, token, input, signal);
       const plaintext = decodeBase64url(text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'));
-      if (plaintext === undefined) throw badAnswer('plaintext is not base64');
+      if (plaintext === undefined) throw badEngineAnswer('plaintext is not base64');
       return plaintext;
     },
   };
@@ -107,7 +110,7 @@ async function request(
     ...(namespace === undefined ? {} : { 'X-Vault-Namespace': namespace }),
   };
   // Repetitions are those of providerCalls.
-  const http = { fetch, timeout, retry: { limit: 0 }, onEvent: undefined };
+  const http = { fetch, timeout, retry: { limit: 0 }, onEvent: undefined, service };
   return exchange(http, {
     ...{ operation, method: 'POST', url: `${url}/v1/${path}`, maxBytes: maxAnswer, signal },
     prepare: async () => ({ headers, body }),
@@ -120,14 +123,20 @@ function readResults(answer: HttpAnswer, operation: Operation, count: number): r
   const { status } = answer;
   const document = objectOf(answer.body);
   const results = (document['data'] as JsonObject | null | undefined)?.['batch_results'];
-  if (!Array.isArray(results)) throw status === 200 ? badAnswer('it has no batch_results') : refusal(answer, document);
-  if (results.length !== count) throw badAnswer(`it has ${results.length} results for ${count} items`);
+  if (!Array.isArray(results))
+    throw status === 200 ? badEngineAnswer('it has no batch_results') : refusal(answer, document);
+  if (results.length !== count) throw badEngineAnswer(`it has ${results.length} results for ${count} items`);
   return results.map((result: unknown) => {
-    const { error, [operation === 'encrypt' ? 'ciphertext' : 'plaintext']: value } = asObject(result, 'a result');
+    const { error, [operation === 'encrypt' ? 'ciphertext' : 'plaintext']: value } = resultOf(result);
     if (typeof error === 'string' && error !== '') return { error: itemError(error, status, operation) };
-    if (typeof value !== 'string') throw badAnswer('a result has neither a value nor an error');
+    if (typeof value !== 'string') throw badEngineAnswer('a result has neither a value nor an error');
     return { value };
   });
+}
+
+function resultOf(result: unknown): JsonObject {
+  if (typeof result !== 'object' || result === null) throw badEngineAnswer('a result is not an object');
+  return result as JsonObject;
 }
 
 const statuses: Readonly<Record<number, KeyServiceErrorCode>> = {

@@ -8,9 +8,9 @@ import type { Bytes } from '../types.ts';
 /** A JSON object of unknown contents. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** `ERR_SERVICE_ANSWER` */
-export function badAnswer(what: string): KeyServiceError {
-  return new KeyServiceError('ERR_SERVICE_ANSWER', `The answer of the key service cannot be used: ${what}`);
+/** `ERR_SERVICE_ANSWER`, of a key service or of whoever else is asked for keys. */
+export function badAnswer(what: string, whose = 'the key service'): KeyServiceError {
+  return new KeyServiceError('ERR_SERVICE_ANSWER', `The answer of ${whose} cannot be used: ${what}`);
 }
 
 /** The JSON object that a body is. */

@@ -24,6 +24,8 @@ export interface HttpSettings {
   /** Milliseconds for one attempt, body included. */
   readonly timeout: number;
   readonly onEvent: OnEvent | undefined;
+  /** Who is asked, for errors. Default: `the key service`. */
+  readonly service?: string | undefined;
 }
 
 /** What is sent in one attempt. */
@@ -64,6 +66,7 @@ export interface HttpAnswer {
  */
 export async function exchange<Result>(http: HttpSettings, request: HttpExchange<Result>): Promise<Result> {
   const { method, url, maxBytes, signal } = request;
+  const { service = 'the key service' } = http;
   const { limit = 3, delay = 200, maxRetryAfter = 10 } = http.retry;
   /** Undefined while `prepare` works. */
   let prepared: Prepared | undefined;
@@ -89,12 +92,12 @@ export async function exchange<Result>(http: HttpSettings, request: HttpExchange
         ],
       },
       // What ky made counts the time; what is sent is what was prepared, byte for byte and name for name.
-      fetch: (unsigned) => deliver(http.fetch, unsigned as Request, prepared as Prepared, maxBytes),
+      fetch: (unsigned) => deliver({ ...http, service }, unsigned as Request, prepared as Prepared, maxBytes),
       retry: {
         limit,
         methods: [method],
         shouldRetry({ error, retryCount }) {
-          failure = serviceError(error);
+          failure = serviceError(error, service);
           const again = prepared !== undefined && signal?.aborted !== true && isRetryable(failure, maxRetryAfter);
           if (again) tellRetry(http, request.operation, retryCount, failure as KeyServiceError);
           return again;
@@ -104,7 +107,7 @@ export async function exchange<Result>(http: HttpSettings, request: HttpExchange
     });
   } catch (error) {
     signal?.throwIfAborted();
-    throw serviceError(error);
+    throw serviceError(error, service);
   }
   return (result as { readonly value: Result }).value;
 }
@@ -113,7 +116,12 @@ export async function exchange<Result>(http: HttpSettings, request: HttpExchange
  * Sends what was prepared, by a `fetch` of the caller's: with a URL and `RequestInit`, because the `fetch` of undici refuses the `Request` of another copy of undici, and Firefox
  * does not tell the body of a `Request`. The body of the answer is read here, where ky counts the time, and no further than it may be.
  */
-async function deliver(fetch: Fetch, { url, method, signal }: Request, sent: Prepared, maxBytes: number) {
+async function deliver(
+  { fetch, service }: { readonly fetch: Fetch; readonly service: string },
+  { url, method, signal }: Request,
+  sent: Prepared,
+  maxBytes: number,
+) {
   const { headers, body } = sent;
   assertHeaders(headers, 'headers');
   try {
@@ -124,16 +132,15 @@ async function deliver(fetch: Fetch, { url, method, signal }: Request, sent: Pre
     const { status, type } = response;
     if (type === 'opaqueredirect' || (status >= 300 && status < 400)) {
       response.body?.cancel().catch(() => undefined);
-      throw new KeyServiceError('ERR_SERVICE_REDIRECTED', 'The key service answered with a redirect', { status });
+      throw new KeyServiceError('ERR_SERVICE_REDIRECTED', said(service, 'answered with a redirect'), { status });
     }
-    const content = await untilAborted(readBounded(response, maxBytes), signal);
+    const content = await untilAborted(readBounded(response, maxBytes, service), signal);
     return new Response(content.byteLength === 0 ? null : content, { status, headers: response.headers });
   } catch (cause) {
     if (signal.aborted) throw signal.reason;
     if (isBullaError(cause)) throw cause;
-    throw new KeyServiceError('ERR_SERVICE_UNREACHABLE', `The key service could not be reached (${reasonOf(cause)})`, {
-      cause,
-    });
+    const message = said(service, `could not be reached (${reasonOf(cause)})`);
+    throw new KeyServiceError('ERR_SERVICE_UNREACHABLE', message, { cause });
   }
 }
 
@@ -148,7 +155,7 @@ async function answerOf(response: Response): Promise<HttpAnswer> {
   return { status, headers, body: new Uint8Array(await response.arrayBuffer()) };
 }
 
-async function readBounded(response: Response, maxBytes: number): Promise<Bytes> {
+async function readBounded(response: Response, maxBytes: number, service: string): Promise<Bytes> {
   if (response.body === null) return new Uint8Array(0);
   const reader = response.body.getReader();
   const chunks: Uint8Array[] = [];
@@ -159,7 +166,7 @@ async function readBounded(response: Response, maxBytes: number): Promise<Bytes>
     length += value.byteLength;
     if (length > maxBytes) {
       reader.cancel().catch(() => undefined);
-      throw badAnswer(`it is longer than ${maxBytes} bytes`);
+      throw badAnswer(`it is longer than ${maxBytes} bytes`, service);
     }
     chunks.push(value);
   }
@@ -169,8 +176,13 @@ function tellRetry({ onEvent }: HttpSettings, operation: string, retry: number, 
   emit(onEvent, { type: 'service-retry', operation, retry, error: code });
 }
 
-function serviceError(error: unknown): unknown {
+function serviceError(error: unknown, service: string): unknown {
   const { name } = (error ?? {}) as { name?: unknown };
   if (isBullaError(error) || name !== 'TimeoutError') return error;
-  return new KeyServiceError('ERR_SERVICE_TIMEOUT', 'The key service did not answer in time');
+  return new KeyServiceError('ERR_SERVICE_TIMEOUT', said(service, 'did not answer in time'));
+}
+
+/** A sentence about who was asked. */
+function said(service: string, what: string): string {
+  return `${service.charAt(0).toUpperCase()}${service.slice(1)} ${what}`;
 }

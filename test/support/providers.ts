@@ -224,7 +224,9 @@ export function conformance(name: string, start: () => Promise<FakeProvider>): v
           const message = await seal(own);
           fake.reset();
           fake.begin(fault as ProviderFault);
-          expect(await codeOf(text(message, own)), `${fault}, when decrypting`).toBe(code);
+          const error = await rejection(text(message, own));
+          expect(error, `${fault}, when decrypting`).toMatchObject({ code });
+          expect(error.message, fault).not.toMatch(/key service/i);
           if (fault !== 'unreachable' && fault !== 'no credentials') {
             expect(fake.calls.decrypt, `${fault}: attempts`).toBe(repeated.includes(fault) ? 3 : 1);
           }

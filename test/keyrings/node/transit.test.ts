@@ -316,12 +316,15 @@ describe('the transit keyring', () => {
     ['another ciphertext', 200, { data: { batch_results: [{ ciphertext: 'x' }] } }, 'ERR_SERVICE_ANSWER'],
     ['data that is none', 200, { data: null }, 'ERR_SERVICE_ANSWER'],
     ['no JSON', 200, '<html>', 'ERR_SERVICE_ANSWER'],
+    ['an answer of more than 4 MiB', 200, ' '.repeat(2 ** 22 + 1), 'ERR_SERVICE_ANSWER'],
   ];
   test.each(answers)('%s', async (_, status, body, code) => {
     const answer = typeof body === 'string' ? body : JSON.stringify(body);
     const headers = status === 307 ? { Location: 'http://127.0.0.1:1/' } : {};
     const own = keyring({ fetch: async () => new Response(answer, { status, headers }), retry: { limit: 0 } });
-    expect(await codeOf(own.generateDataKey())).toBe(code);
+    const error = await rejection(own.generateDataKey());
+    expect(error).toMatchObject({ code });
+    expect(error.message).not.toMatch(/key service/i);
   });
 
   test('a plaintext that is no base64 is no answer', async () => {
