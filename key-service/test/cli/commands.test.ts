@@ -14,6 +14,15 @@ import { newDatabase, type TestDatabase } from '../support/harness.ts';
 import { createTestIssuer, issuerConfig } from '../support/issuer.ts';
 import { putBack, snapshotOf } from '../support/tamper.ts';
 
+/** What the system says of the numbers of accounts, wherever the tests run. */
+const host = vi.hoisted(() => ({ uidMap: '0 0 4294967295\n' }));
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>();
+  const readFileSync = (file: string, ...options: []): unknown =>
+    file === '/proc/self/uid_map' ? host.uidMap : fs.readFileSync(file, ...options);
+  return { ...fs, readFileSync };
+});
+
 let database: TestDatabase;
 let config: Record<string, unknown>;
 const at = (name: string): string => join(database.folder, name);
@@ -320,7 +329,17 @@ describe('what works says so', () => {
     for (const days of ['6', '366', '']) {
       expect((await refused('tenants close', ...ofNorth, '--days', days))[0], days).toBe(2);
     }
+    const elsewhere = async (...args: string[]) => {
+      const { uidMap } = host;
+      host.uidMap = '0 1000 1\n';
+      const answer = await refused('tenants close', ...ofNorth, '--days', '7', ...args);
+      host.uidMap = uidMap;
+      return answer;
+    };
+    const onTheHost = [1, expect.stringMatching(/run this on the host itself$/)];
+    expect(await elsewhere()).toEqual(onTheHost);
     const asked = await json('tenants close', ...ofNorth, '--days', '7');
+    expect(await elsewhere('--approve')).toEqual(onTheHost);
     const me = `operator|uid ${process.getuid?.()}`;
     expect(asked.closing).toMatchObject({
       requested_by: me,
