@@ -45,19 +45,21 @@ export function awsCalls(sdk: AwsSdk, regions: readonly string[], settings: AwsS
   const limit = Math.max(retry.limit, regions.length - 1);
   const call = providerCalls('AWS KMS', { ...settings, retry: { ...retry, limit } });
 
-  const ask = <Output extends { readonly KeyId?: string | undefined }>(
+  const ask = <Output extends Answered>(
     operation: 'Encrypt' | 'Decrypt',
     key: AwsKey,
     signal: AbortSignal | undefined,
     send: (client: Client, keyId: string, options: { abortSignal: AbortSignal }) => Promise<Output>,
   ): Promise<Output> => {
-    let attempt = 0;
-    return call(`aws-kms ${operation}`, 1, signal, async (abortSignal) => {
-      const { region, client } = clients[attempt++ % clients.length] as (typeof clients)[number];
+    let attempts = 0;
+    const attempt = async (abortSignal: AbortSignal) => {
+      const { region, client } = clients[attempts++ % clients.length] as (typeof clients)[number];
       const output = await sent(() => send(client, key.in(region), { abortSignal }), abortSignal, operation);
-      if (!key.is(output.KeyId ?? '', region)) throw badAnswer('it is of another key than the configured one');
-      return output;
-    });
+      if (key.is(output.KeyId ?? '', region)) return output;
+      erase(output);
+      throw badAnswer('it is of another key than the configured one');
+    };
+    return call(`aws-kms ${operation}`, 1, signal, attempt, erase);
   };
   return {
     async encrypt(key, plaintext, bound, signal) {
@@ -79,6 +81,16 @@ export function awsCalls(sdk: AwsSdk, regions: readonly string[], settings: AwsS
       return taken;
     },
   };
+}
+
+/** What an answer may have. */
+interface Answered {
+  readonly KeyId?: string | undefined;
+  readonly Plaintext?: Uint8Array | undefined;
+}
+
+function erase({ Plaintext: plaintext }: Answered): void {
+  plaintext?.fill(0);
 }
 
 type Client = InstanceType<AwsSdk['KMSClient']>;
