@@ -278,8 +278,12 @@ export function decrypt(message: Bytes, readerKeys: readonly Key[], context: rea
   check(isAscending(header.contextNames), '§3.3');
   check(isAscending(namesOf(header.metadata)), '§3.4');
   check(isSame(header.contextNames, namesOf(sorted(context))), '§3.7', 'ERR_CONTEXT_MISMATCH');
-  const most = (key: Key) => (key.method === 'kms' ? 4 : 64); // §8.12
-  const entriesFor = (key: Key) => wrappedKeys.filter((wrapped) => isFor(key, wrapped)).slice(0, most(key)); // in the reader's order, §7.5
+  const isAsked = ({ parts }: WrappedKey) => parts.opaque?.length === 108; // of the provider "model": nonce, 80 bytes, tag
+  const entriesFor = (key: Key) => {
+    const own = wrappedKeys.filter((wrapped) => isFor(key, wrapped)); // in the reader's order, §7.5
+    const passedOver = key.method === 'kms' ? own.filter(isAsked).slice(4) : []; // §8.12
+    return own.filter((wrapped) => !passedOver.includes(wrapped));
+  };
   const unwrappings = readerKeys.flatMap((key) => entriesFor(key).map((wrapped) => () => unwrap(wrapped, key)));
   const dataKey = attempt(unwrappings, broken('§7.5', 'ERR_NO_MATCHING_KEY'));
   const derived = deriveMessageKeys(dataKey, header.salt, headerBytes, encodeMap(context));

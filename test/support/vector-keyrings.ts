@@ -61,7 +61,7 @@ function modelKeyring(keyId: string, keyContext: KeyContext, secret: Bytes): Key
     keys: [
       {
         keyId,
-        accepts: () => true,
+        accepts: ({ byteLength }) => byteLength === 108,
         async encrypt(plaintext, { digest }) {
           const nonce = (await webcrypto()).getRandomValues(new Uint8Array(12));
           return concat(nonce, await crypt('encrypt', nonce, plaintext, digest));

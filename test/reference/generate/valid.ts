@@ -234,6 +234,16 @@ const choices: Case[] = [
     wraps: [spoilt(kms()), spoilt(kms()), spoilt(kms()), kms()],
   },
   {
+    name: 'entries that cannot be ciphertexts of the provider are not counted, by kms',
+    clauses: ['§7.5', '§8.12'],
+    wraps: [
+      ...Array.from({ length: 4 }, (_, i) =>
+        raw(writeWrappedKey('kms', { keyId: 'model:kms-1' }, { opaque: new Uint8Array(107 + 2 * (i % 2)).fill(i) })),
+      ),
+      kms(),
+    ],
+  },
+  {
     name: 'an entry of another key id, of another key context and of another version before the right one, by kms',
     clauses: ['§7.6', '§8.9'],
     wraps: [
