@@ -278,7 +278,7 @@ export function decrypt(message: Bytes, readerKeys: readonly Key[], context: rea
   check(isAscending(header.contextNames), '§3.3');
   check(isAscending(namesOf(header.metadata)), '§3.4');
   check(isSame(header.contextNames, namesOf(sorted(context))), '§3.7', 'ERR_CONTEXT_MISMATCH');
-  const isAsked = ({ parts }: WrappedKey) => parts.opaque?.length === 108; // of the provider "model": nonce, 80 bytes, tag
+  const isAsked = ({ parts }: WrappedKey) => (parts as Parts).opaque?.length === 108; // of the provider "model": nonce, 80 bytes, tag
   const entriesFor = (key: Key) => {
     const own = wrappedKeys.filter((wrapped) => isFor(key, wrapped)); // in the reader's order, §7.5
     const passedOver = key.method === 'kms' ? own.filter(isAsked).slice(4) : []; // §8.12
