@@ -17,7 +17,7 @@ import { DatabaseTime } from '../../src/store/database-time.ts';
 import type { Store } from '../../src/store/store.ts';
 import { createProofKey, TestClient } from './client.ts';
 import { audience, createTestIssuer, issuerConfig, type TestIssuer } from './issuer.ts';
-import { createDatabase, freePort } from './postgres.ts';
+import { createDatabase, reservePort } from './postgres.ts';
 
 export {
   adminRoles,
@@ -85,7 +85,7 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
   const database = options.database ?? (await newDatabase(kind));
   const rootKey = options.rootKey ?? softwareRootKey(new Uint8Array(32).fill(7));
   const issuer = options.issuer ?? (await createTestIssuer());
-  const port = await freePort();
+  const { port, release } = await reservePort();
   const local = `http://127.0.0.1:${port}`;
   const config = parseConfig({
     service_id: 'bulla-test',
@@ -108,8 +108,10 @@ export async function startHarness(options: HarnessOptions = {}): Promise<Harnes
     await createSecrets(store, rootKey);
     const time = clock && new DatabaseTime(async () => undefined, { clock });
     service = await createService({ config, store, rootKey, logger, clock: options.localClock, time });
+    await release();
     server = await startServer(createApp(service), config.listen);
   } catch (error) {
+    await release();
     await store.close();
     throw error;
   }

@@ -162,13 +162,20 @@ export async function query(url: string, text: string): Promise<Record<string, u
   }
 }
 
-export function freePort(): Promise<number> {
+/** A port that nobody else is given until it is released: do that right before it is used. */
+export function reservePort(): Promise<{ readonly port: number; release(): Promise<void> }> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
     server.listen(0, '127.0.0.1', () => {
       const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
+      resolve({ port, release: () => new Promise((released) => server.close(() => released())) });
     });
   });
+}
+
+export async function freePort(): Promise<number> {
+  const { port, release } = await reservePort();
+  await release();
+  return port;
 }
