@@ -123,12 +123,13 @@ function encode(key: WrappedKey): Bytes {
   const pairs = sortPairs(takeMap(key.keyContext, 'keyContext'), 'keyContext', maxKeyContextValueLength);
   const bytes = copy(
     writeCanonical(wrappedKeyRules, {
+      // First, so that a method with the name of another field does not replace it.
+      ...wireMethod(key.wrapping),
       keyId: key.keyId,
       // What is left out is not 0.
       version: key.version ?? Number.NaN,
       serviceId: key.serviceId,
       keyContext: pairs,
-      ...wireMethod(key.wrapping),
     }),
   );
   decodeWrappedKey(bytes);

@@ -17,7 +17,7 @@ export type { AwsCredentials } from './aws-credentials.ts';
 /** Options of {@link awsKmsKeyring}. */
 export interface AwsKmsKeyringOptions extends ProviderCallOptions {
   /**
-   * The key: its id, its ARN, or an alias (`alias/orders`, or the ARN of one), for encrypting and decrypting. With an alias, new data keys are wrapped wherever it points, and whoever may move it decides that: prefer the
+   * The key: its id, its ARN, or an alias (`alias/orders`, or the ARN of one), for encrypting and decrypting. With an alias, new data keys are wrapped under the key that it points to, and a person who may move it chooses that key: prefer the
    * ARN of the key.
    */
   readonly keyId: string;
@@ -26,7 +26,7 @@ export interface AwsKmsKeyringOptions extends ProviderCallOptions {
    * same multi-Region key in each.
    */
   readonly regions: readonly string[];
-  /** The name of the key in messages, after `aws-kms:`. Whoever opens them uses the same. It need not tell the account. Default: `keyId`. */
+  /** The name of the key in messages, after `aws-kms:`. Readers need the same name. It need not tell the account. Default: `keyId`. */
   readonly name?: string | undefined;
   /** Further keys to decrypt with, at most 8, as `keyId`: what was wrapped under them, by `name` or by their own ids. Such as the keys that an alias led to before. Default: none. */
   readonly decryptKeyIds?: readonly string[] | undefined;

@@ -40,7 +40,7 @@ export interface LocalKeys {
 const copyOfPackage = Math.random();
 let keyrings = 0;
 
-/** The scope of a keyring whose keys belong to whoever holds the object: a cache serves the object and no other. */
+/** The scope of a keyring that anyone who holds the object may use: a cache serves this object and no other. */
 export function objectScope(): string {
   return `local ${copyOfPackage} ${++keyrings}`;
 }

@@ -5,6 +5,7 @@
 
 import { DecryptionError, KeyServiceError, type KeyServiceErrorCode } from '../errors.ts';
 import { decodeBase64url, encodeBase64url } from '../lib/base64url.ts';
+import { bytesToKey } from '../lib/bytes.ts';
 import { visible } from '../lib/display.ts';
 import { retryAfterOf } from '../lib/retry.ts';
 import { encodeUtf8 } from '../lib/utf8.ts';
@@ -31,7 +32,7 @@ export interface TransitEngine {
 
 /** Whether bytes are the text of a ciphertext: `vault:v`, the version, and base64. OpenBao writes the same. */
 export function isTransitCiphertext(bytes: Bytes): boolean {
-  return /^vault:v[1-9]\d{0,9}:[A-Za-z0-9+/]+={0,2}$/.test(latin1(bytes));
+  return /^vault:v[1-9]\d{0,9}:[A-Za-z0-9+/]+={0,2}$/.test(bytesToKey(bytes));
 }
 
 /** Items of one request, and about how many bytes it has: the engine takes 32 MiB. */
@@ -85,7 +86,7 @@ export function transitEngine(settings: TransitSettings): TransitEngine {
       return ciphertext;
     },
     async decrypt(key, token, ciphertext, aad, signal) {
-      const input = { ciphertext: latin1(ciphertext), associated_data: base64(aad) };
+      const input = { ciphertext: bytesToKey(ciphertext), associated_data: base64(aad) };
       const text = await ask('decrypt', key, token, input, signal);
       const plaintext = decodeBase64url(text.replace(/=+$/, '').replaceAll('+', '-').replaceAll('/', '_'));
       if (plaintext === undefined) throw badEngineAnswer('plaintext is not base64');
@@ -95,7 +96,7 @@ export function transitEngine(settings: TransitSettings): TransitEngine {
 }
 
 async function request(
-  { url, mount: _, namespace, fetch, timeout }: TransitSettings,
+  { url, namespace, fetch, timeout }: TransitSettings,
   path: string,
   token: string,
   operation: Operation,
@@ -192,10 +193,4 @@ function keyError(code: KeyServiceErrorCode, said: string, status: number, retry
 function base64(bytes: Bytes): string {
   const text = encodeBase64url(bytes).replaceAll('-', '+').replaceAll('_', '/');
   return text.padEnd(Math.ceil(text.length / 4) * 4, '=');
-}
-
-function latin1(bytes: Bytes): string {
-  let text = '';
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
 }

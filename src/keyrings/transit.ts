@@ -35,7 +35,7 @@ export interface TransitKeyringOptions extends ProviderCallOptions {
    * users.** Default: not known. Then such a call is made once more, with the token of that moment.
    */
   readonly user?: string | undefined;
-  /** The name of the key in messages, after `transit:`. Whoever opens them uses the same. Default: mount and key, as in `transit/orders`. */
+  /** The name of the key in messages, after `transit:`. Readers need the same name. Default: mount and key, as in `transit/orders`. */
   readonly name?: string | undefined;
   /** Names of further keys of the engine to decrypt with, 8 at most: what was wrapped under them, by `name` or by their own default names. Default: none. */
   readonly decryptKeys?: readonly string[] | undefined;

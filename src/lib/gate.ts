@@ -12,7 +12,7 @@ export interface GateOptions {
   readonly patience: number;
   /** What is thrown where too many wait. */
   readonly full: () => unknown;
-  /** What is thrown at whoever has waited too long. */
+  /** What is thrown where a caller has waited too long. */
   readonly late: () => unknown;
 }
 

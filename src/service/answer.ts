@@ -8,7 +8,7 @@ import type { Bytes } from '../types.ts';
 /** A JSON object of unknown contents. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** `ERR_SERVICE_ANSWER`, of a key service or of whoever else is asked for keys. */
+/** `ERR_SERVICE_ANSWER`, for the answer of a key service or of another holder of keys. */
 export function badAnswer(what: string, whose = 'the key service'): KeyServiceError {
   return new KeyServiceError('ERR_SERVICE_ANSWER', `The answer of ${whose} cannot be used: ${what}`);
 }

@@ -1,4 +1,4 @@
-// One call for all who want the same data key at the same time: whoever comes and goes, what was opened is overwritten.
+// One call for all callers who want the same data key at the same time. However they come and go, what was opened is overwritten.
 
 import { describe, expect, test } from 'vitest';
 import { Openings } from '../../src/keyrings/openings.ts';

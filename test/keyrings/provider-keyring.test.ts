@@ -17,7 +17,13 @@ import { concat } from '../../src/lib/bytes.ts';
 import { takeOptions } from '../../src/lib/options.ts';
 import type { Bytes } from '../../src/types.ts';
 import { codeOf, pattern, rejection } from '../support/data.ts';
-import { type CommonOptions, conformance, type FakeProvider, type ProviderFault } from '../support/providers.ts';
+import {
+  type CommonOptions,
+  conformance,
+  type FakeProvider,
+  HeldRequests,
+  type ProviderFault,
+} from '../support/providers.ts';
 
 const task = () => new Promise((resolve) => setTimeout(resolve));
 
@@ -46,7 +52,7 @@ function inProcess(ignoresAdditionalData = false): InProcess {
   let change = (plaintext: Bytes) => plaintext;
   let calls = { encrypt: 0, decrypt: 0 };
   const seen: Bytes[] = [];
-  let held: { resolvers: (() => void)[]; arrived: () => void; givenUp: number } | undefined;
+  let held: HeldRequests | undefined;
 
   const crypt = async (use: 'encrypt' | 'decrypt', key: string, iv: Bytes, bytes: Bytes, { digest }: Bound) => {
     const { subtle } = await webcrypto();
@@ -56,13 +62,10 @@ function inProcess(ignoresAdditionalData = false): InProcess {
   };
   const pass = async (use: 'encrypt' | 'decrypt', signal: AbortSignal) => {
     calls[use]++;
-    if (held !== undefined) {
-      const hold = held;
+    const hold = held;
+    if (hold !== undefined && !hold.isReleased) {
       signal.addEventListener('abort', () => hold.givenUp++);
-      await new Promise<void>((resolve) => {
-        hold.resolvers.push(resolve);
-        hold.arrived();
-      });
+      await hold.wait();
     }
     if (fault === undefined || fault.times-- <= 0) return;
     if (fault.kind === 'silent') await new Promise(() => {});
@@ -115,24 +118,8 @@ function inProcess(ignoresAdditionalData = false): InProcess {
     },
     seen,
     hold() {
-      const hold = { resolvers: [] as (() => void)[], arrived: () => {}, givenUp: 0 };
-      held = hold;
-      return {
-        async waiting(count) {
-          while (hold.resolvers.length < count) {
-            await new Promise<void>((resolve) => {
-              hold.arrived = resolve;
-            });
-          }
-        },
-        get givenUp() {
-          return hold.givenUp;
-        },
-        release() {
-          held = undefined;
-          for (const resolve of hold.resolvers) resolve();
-        },
-      };
+      held = new HeldRequests();
+      return held;
     },
     close: async () => {},
   };
@@ -257,7 +244,7 @@ describe('whose credentials change', () => {
     return { own, message, called };
   };
 
-  test('a call that is shared is made with the credentials that name it, whoever signs in meanwhile', async () => {
+  test('a call that is shared is made with the credentials that name it, even if another user signs in meanwhile', async () => {
     const { own, message, called } = await changing(['alice', 'alice', 'bob'], { alice: 'ERR_NOT_ALLOWED' });
     const [first, second] = [text(message, own), text(message, own)].map(codeOf);
     expect([await first, await second]).toEqual(['ERR_NOT_ALLOWED', 'ERR_NOT_ALLOWED']);

@@ -4,7 +4,7 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'nod
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { Bytes } from '../../src/types.ts';
-import type { FakeProvider, Hold, ProviderFault } from './providers.ts';
+import { type FakeProvider, HeldRequests, type ProviderFault } from './providers.ts';
 
 /** A request, read to its end. */
 export interface FakeRequest {
@@ -45,7 +45,7 @@ export async function startHttpProvider(service: FakeService): Promise<HttpProvi
   let fault: { readonly kind: ProviderFault; times: number } | undefined;
   let lie = (plaintext: Bytes) => plaintext;
   let calls = { encrypt: 0, decrypt: 0 };
-  let held: { waiting: (() => void)[]; arrived: () => void; givenUp: number } | undefined;
+  let held: HeldRequests | undefined;
   const complaints: string[] = [];
   const requests: FakeRequest[] = [];
 
@@ -58,15 +58,12 @@ export async function startHttpProvider(service: FakeService): Promise<HttpProvi
     const breaks = fault !== undefined && fault.times-- > 0 ? fault.kind : undefined;
     if (breaks === 'unreachable') return void response.destroy();
     calls[service.operation(request)]++;
-    if (held !== undefined) {
-      const hold = held;
+    const hold = held;
+    if (hold !== undefined && !hold.isReleased) {
       response.on('close', () => {
         if (!response.writableFinished) hold.givenUp++;
       });
-      await new Promise<void>((resolve) => {
-        hold.waiting.push(resolve);
-        hold.arrived();
-      });
+      await hold.wait();
     }
     if (breaks === 'silent') return;
     if (breaks === 'nonsense') return reply(response, { status: 200, body: 'nonsense' });
@@ -101,25 +98,9 @@ export async function startHttpProvider(service: FakeService): Promise<HttpProvi
     get calls() {
       return calls;
     },
-    hold(): Hold {
-      const hold = { waiting: [] as (() => void)[], arrived: () => {}, givenUp: 0 };
-      held = hold;
-      return {
-        async waiting(count) {
-          while (hold.waiting.length < count) {
-            await new Promise<void>((resolve) => {
-              hold.arrived = resolve;
-            });
-          }
-        },
-        get givenUp() {
-          return hold.givenUp;
-        },
-        release() {
-          held = undefined;
-          for (const resolve of hold.waiting) resolve();
-        },
-      };
+    hold() {
+      held = new HeldRequests();
+      return held;
     },
     async close() {
       server.closeAllConnections();

@@ -69,6 +69,35 @@ export interface Hold {
   release(): void;
 }
 
+/** Requests that a fake holds. Those that come after the release are not held. */
+export class HeldRequests implements Hold {
+  readonly #waiting: (() => void)[] = [];
+  #arrived = () => {};
+  isReleased = false;
+  givenUp = 0;
+
+  /** Resolves when the requests are released. */
+  wait(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#arrived();
+    });
+  }
+
+  async waiting(count: number): Promise<void> {
+    while (this.#waiting.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#arrived = resolve;
+      });
+    }
+  }
+
+  release(): void {
+    this.isReleased = true;
+    for (const resolve of this.#waiting) resolve();
+  }
+}
+
 const keyContext = { tenant: 'north', purpose: 'orders' };
 const context = { order: '4711' };
 const text = async (message: Bytes, keyring: Keyring) =>

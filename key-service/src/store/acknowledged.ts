@@ -111,7 +111,7 @@ export class Acknowledged {
     for (const key of keys) this.see({ ...key, tenant, mac: undefined });
   }
 
-  /** Tenants whose rows were older than what is known, since the last time that somebody asked. Whoever takes them tells them, or gives them back. */
+  /** Tenants whose rows were older than what is known, since this was last called. The caller reports them, or gives them back. */
   takeDoubted(): string[] {
     const doubted = [...this.#doubted];
     this.#doubted.clear();

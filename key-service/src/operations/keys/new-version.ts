@@ -14,7 +14,7 @@ export interface NewVersion {
   readonly symmetric?: Bytes | undefined;
 }
 
-/** Makes a version, under the lock of the tenant: whoever destroys its keys comes before or after. Throws a `Problem` for a tenant that is closed. */
+/** Makes a version, under the lock of the tenant, so that its keys are destroyed either before or after. Throws a `Problem` for a tenant that is closed. */
 export async function newVersion(
   { change, materials, now }: Pick<KeyWork, 'change' | 'materials' | 'now'>,
   { key, version, symmetric }: NewVersion,
